@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Log text of the classic shape: connection-prefixed lines, and the reply codes that travel with them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Rc(IntEnum):
+    """Three-digit code in front of each line whack prints; the last significant one is its exit status."""
+
+    COMMENT = 0
+    WHACK_PROBLEM = 1
+    LOG = 2
+    LOG_SERIOUS = 3
+    SUCCESS = 4
+    RETRANSMISSION = 10
+    DUPNAME = 20
+    UNKNOWN_NAME = 21
+    ORIENT = 22
+    CLASH = 23
+    DEAF = 24
+    ROUTE = 25
+    RTBUSY = 26
+    BADID = 27
+    NOKEY = 28
+    NOPEERIP = 29
+    INITSHUNT = 30
+    WILDCARD = 31
+    NORETRANSMISSION = 31
+    INTERNALERR = 32
+    OPPOFAILURE = 33
+    NOALGO = 34
+    CRYPTOFAILED = 35
+    FATAL = 37
+    AUTHFAILED = 38
+    NEW_STATE = 100
+    NOTIFICATION = 200
+
+
+QUIET = (Rc.COMMENT, Rc.LOG)
+"""Codes that do not change whack's exit status."""
+
+
+def prefix(connection: str = "", serial: int = 0) -> str:
+    """`"name" #12: `, `"name": ` or nothing."""
+    if not connection:
+        return ""
+    return f'"{connection}" #{serial}: ' if serial else f'"{connection}": '

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What pluto wants done: frozen dataclasses that the host carries out in order; data-plane commands are effects too.
+
+The list that one Pluto.handle() call returns is carried out first to last. RunUpdown and Resolve do not block: what
+must wait for an updown's exit status is emitted when its UpdownDone event comes back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from openswan.base.address import Address, Endpoint, Subnet
+from openswan.plane.commands import Command
+from openswan.policy.selector import FlowKey
+
+
+@dataclass(frozen=True, slots=True)
+class SendDatagram:
+    """Send an IKE message; the host puts the non-ESP marker in front when the local port is not the IKE port."""
+
+    local: Endpoint
+    remote: Endpoint
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SendKeepalive:
+    """Send one NAT keepalive octet 0xFF (RFC 3948 2.3)."""
+
+    local: Endpoint
+    remote: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class KlipsCommand:
+    """Give the packet engine a command; with a token, a refusal comes back as EffectFailed."""
+
+    command: Command
+    token: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GuardEntry:
+    """One protected flow, seen outbound: it may leave only through `device`, its reverse may enter only there."""
+
+    key: FlowKey
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetGuard:
+    """These entries are what the guard holds for `connection` from now on (replacing what it held, make before break).
+
+    `block_families` are IP versions whose traffic is blocked altogether because the conn is 0/0 in the other family.
+    """
+
+    connection: str
+    entries: tuple[GuardEntry, ...]
+    block_families: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DelGuard:
+    """The connection protects nothing any more."""
+
+    connection: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunUpdown:
+    """Run an updown verb; UpdownDone with the same token answers.
+
+    `command` is leftupdown=; the default "ipsec _updown" is carried out in-process. `environment` is the whole PLUTO_*
+    contract; PLUTO_VERB is in it.
+    """
+
+    token: int
+    command: str
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """Look up a host name's addresses without blocking; HostResolved answers."""
+
+    name: str
+    version: int = 0
+    """4, 6 or 0 for both."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSecrets:
+    """Read ipsec.secrets (again); SecretsRead answers."""
+
+    client: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCertificates:
+    """Read the certificate directories (again); CertificatesRead answers."""
+
+    client: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Open IKE and ESP sockets on these addresses and close those on others; virtual interfaces attached as needed."""
+
+    addresses: tuple[tuple[Address, str], ...]
+    """(local address, physical interface)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlushConntrack:
+    """Delete connection tracking entries whose original direction lies in these flows: a new guard has gone in."""
+
+    flows: tuple[tuple[Subnet, Subnet], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WhackLine:
+    """One `NNN text` line for a whack client."""
+
+    client: int
+    code: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WhackDone:
+    """No more lines for that client: close the connection."""
+
+    client: int
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One line for the log; `serious` ones are errors. `event` is a stable machine-readable reason code."""
+
+    text: str
+    serious: bool = False
+    event: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """End the process; `keep_guard` is true at a restart: protection stays in place."""
+
+    keep_guard: bool
+
+
+Effect: TypeAlias = (
+    SendDatagram
+    | SendKeepalive
+    | KlipsCommand
+    | SetGuard
+    | DelGuard
+    | RunUpdown
+    | Resolve
+    | ReadSecrets
+    | ReadCertificates
+    | Listen
+    | FlushConntrack
+    | WhackLine
+    | WhackDone
+    | Log
+    | Shutdown
+)

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What pluto is told: every event is a frozen dataclass; the packet engine's events (openswan.plane.events) are events too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from openswan.base.address import Address, Endpoint
+from openswan.config.secrets import SecretStore
+from openswan.plane.events import KlipsEvent
+
+
+@dataclass(frozen=True, slots=True)
+class TimerDue:
+    """The instant that Pluto.next_timer() named has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """An IKE message arrived on UDP 500 (or an IKE socket of another port); no non-ESP marker in `data`."""
+
+    local: Endpoint
+    remote: Endpoint
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SendFailed:
+    """The kernel reported an error for a datagram we sent (ECONNREFUSED, EHOSTUNREACH ...): a hint only."""
+
+    local: Endpoint
+    remote: Endpoint
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WhackRequest:
+    """One request from the control socket. `verb` and `args` are as openswan.wire.whack describes them."""
+
+    client: int
+    """Names the asker in WhackLine and WhackDone."""
+    verb: str
+    args: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WhackGone:
+    """That client hung up; what it started goes on."""
+
+    client: int
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A physical interface pluto may use, its virtual one and its addresses."""
+
+    name: str
+    virtual: str
+    """ipsecN on top of it; empty when none is attached."""
+    addresses: tuple[tuple[Address, int], ...]
+    """(address, prefix length); no link-local, tentative or deprecated ones."""
+    up: bool = True
+    mtu: int = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultRoute:
+    """The default route of one family."""
+
+    interface: str
+    source: Address
+    nexthop: Address | None
+    """None: point to point."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkState:
+    """Interfaces, addresses and default routes as they are now; sent at start and after every change."""
+
+    interfaces: tuple[Interface, ...]
+    defaults: tuple[DefaultRoute, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsRead:
+    """ipsec.secrets was (re)read; `complaints` are lines for the log. Answers ReadSecrets."""
+
+    store: SecretStore
+    complaints: tuple[str, ...]
+    client: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CertificatesRead:
+    """The trust anchors of ipsec.d/cacerts and the CRLs of ipsec.d/crls, DER each. Answers ReadCertificates."""
+
+    anchors: tuple[bytes, ...]
+    crls: tuple[bytes, ...]
+    complaints: tuple[str, ...]
+    client: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HostResolved:
+    """Addresses of a host name; empty when the name has none or the resolver failed (`reason`)."""
+
+    name: str
+    addresses: tuple[Address, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UpdownDone:
+    """The updown command that RunUpdown started has ended; `output` lines are for the log."""
+
+    token: int
+    status: int
+    """Exit status; negative: ended by that signal."""
+    output: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EffectFailed:
+    """An effect with a token could not be carried out."""
+
+    token: int
+    reason: str
+
+
+EngineEvent: TypeAlias = (
+    TimerDue
+    | Datagram
+    | SendFailed
+    | WhackRequest
+    | WhackGone
+    | NetworkState
+    | SecretsRead
+    | CertificatesRead
+    | HostResolved
+    | UpdownDone
+    | EffectFailed
+    | KlipsEvent
+)

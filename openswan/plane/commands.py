@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the packet engine is told: plain frozen data, so that it can one day run in a process of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
+
+from openswan.base.address import Address, Endpoint
+from openswan.base.said import Said, Shunt
+from openswan.policy.selector import FlowKey, Selector
+
+
+class Direction(Enum):
+    """Which way an SA carries packets."""
+
+    IN = "in"
+    OUT = "out"
+
+
+@dataclass(frozen=True, slots=True)
+class Encap:
+    """UDP encapsulation of ESP (RFC 3948): the outer ports as this SA's packets carry them, in host order."""
+
+    src_port: int
+    dst_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddSa:
+    """Install one SA; it is usable at once. KlipsError when it exists or its algorithm is not available."""
+
+    said: Said
+    """Protocol, SPI, and outer destination: the peer for OUT, ourselves for IN."""
+    src: Address
+    """Outer source: ourselves for OUT, the peer for IN."""
+    direction: Direction
+    cipher: str
+    """Name in crypto.registry: aes_gcm_16, chacha20_poly1305, aes_cbc, null."""
+    enc_key: bytes = field(repr=False)
+    """Key material in RFC order; the 4-octet salt of an AEAD comes last (RFC 4106 8.1, RFC 7634 2)."""
+    integ: str = ""
+    """Name in crypto.registry: hmac_sha1_96, hmac_sha2_256_128, ...; empty with an AEAD."""
+    auth_key: bytes = field(default=b"", repr=False)
+    esn: bool = False
+    replay_window: int = 128
+    """Packets; 0 switches replay protection off."""
+    encap: Encap | None = None
+    """None: raw protocol 50."""
+    device: str = "ipsec0"
+    """The virtual interface whose packets these are: an IN SA writes there."""
+    selectors: tuple[tuple[Selector, Selector], ...] = ()
+    """Allowed (source, destination) pairs of inner packets as they travel in this SA; a packet outside is dropped."""
+    owner: str = ""
+    """Connection name for listings."""
+    serial: int = 0
+    """pluto's state number for listings."""
+    peer_said: Said | None = None
+    """The SA of the other direction: ICMP errors about decrypted packets return through it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DelSa:
+    """Remove an SA and wipe its keys; KlipsError when it does not exist."""
+
+    said: Said
+
+
+@dataclass(frozen=True, slots=True)
+class MoveSa:
+    """Change an SA's outer addresses or ports while packets flow (a NAT mapping changed); keys and counters stay."""
+
+    said: Said
+    src: Endpoint
+    dst: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class SetEroute:
+    """Add or atomically replace the eroute of `key`; packets held there are sent the new way, in order."""
+
+    key: FlowKey
+    target: Said | Shunt
+    """An OUT SA, or what to do without one."""
+    device: str = "ipsec0"
+    owner: str = ""
+    serial: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DelEroute:
+    """Remove the eroute of `key`; packets held there are dropped and counted. KlipsError when there is none."""
+
+    key: FlowKey
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Remove every eroute and SA, wipe all keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttachDevice:
+    """Take over a TUN descriptor as virtual interface `name`, on top of physical interface `physical`.
+
+    `fd` is open, with IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE; the engine sets its offloads and owns it from now on.
+    """
+
+    name: str
+    physical: str
+    fd: int
+    mtu: int
+    """Of the virtual interface, octets."""
+
+
+@dataclass(frozen=True, slots=True)
+class DetachDevice:
+    """Stop reading `name` and close its descriptor."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttachSocket:
+    """Hand over a bound, marked socket: ESP of SAs whose local address (and port) it has goes in and out through it.
+
+    `port` is 4500 (or what stands in for it) for UDP, 0 for a raw protocol 50 socket. The engine reads it from now on;
+    datagrams with the non-ESP marker come back as IkeDatagram events. The descriptor stays open in the host too,
+    which may send IKE on it.
+    """
+
+    local: Endpoint
+    fd: int
+    mtu: int = 1500
+    """Of the physical interface, octets."""
+
+
+@dataclass(frozen=True, slots=True)
+class DetachSocket:
+    """Stop reading that socket."""
+
+    local: Endpoint
+
+
+Command: TypeAlias = (
+    AddSa | DelSa | MoveSa | SetEroute | DelEroute | Flush | AttachDevice | DetachDevice | AttachSocket | DetachSocket
+)

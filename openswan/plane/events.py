@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the packet engine reports, and the rows of its tables: plain frozen data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from openswan.base.address import Address, Endpoint
+from openswan.base.said import Said, Shunt
+from openswan.plane.commands import Direction
+from openswan.policy.selector import FlowKey
+
+
+@dataclass(frozen=True, slots=True)
+class Acquire:
+    """A packet met %trap and is held; `flow` is its own host-to-host key, `trap` the eroute it met."""
+
+    flow: FlowKey
+    trap: FlowKey
+    device: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaExpired:
+    """An SA has used up its sequence numbers (`hard`) or nearly so."""
+
+    said: Said
+    hard: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SaFirstUse:
+    """An inbound SA has carried its first good packet: the peer uses it."""
+
+    said: Said
+
+
+@dataclass(frozen=True, slots=True)
+class NewMapping:
+    """An authenticated packet of an inbound UDP-encapsulated SA came from a new address or port."""
+
+    said: Said
+    remote: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownSpi:
+    """ESP for an SPI we do not know (rate limited by the engine)."""
+
+    local: Endpoint
+    remote: Endpoint
+    spi: int
+
+
+@dataclass(frozen=True, slots=True)
+class IkeDatagram:
+    """An IKE message that arrived on a UDP-encapsulation socket; the non-ESP marker is already removed."""
+
+    local: Endpoint
+    remote: Endpoint
+    data: bytes
+
+
+KlipsEvent: TypeAlias = Acquire | SaExpired | SaFirstUse | NewMapping | UnknownSpi | IkeDatagram
+
+
+@dataclass(frozen=True, slots=True)
+class SaView:
+    """One row of `ipsec spi`; times are seconds since the SA was added or last used (-1: never)."""
+
+    said: Said
+    src: Address
+    direction: Direction
+    cipher: str
+    integ: str
+    key_bits: int
+    esn: bool
+    replay_window: int
+    encap_ports: tuple[int, int] | None
+    device: str
+    owner: str
+    serial: int
+    packets: int
+    octets: int
+    sequence: int
+    """Highest sequence number sent or accepted, 64 bits with ESN."""
+    replays: int
+    auth_failures: int
+    selector_failures: int
+    age: float
+    idle: float
+
+
+@dataclass(frozen=True, slots=True)
+class ErouteView:
+    """One row of `ipsec eroute`."""
+
+    key: FlowKey
+    target: Said | Shunt
+    device: str
+    owner: str
+    serial: int
+    packets: int
+    idle: float
+    """Seconds since a packet last met it; -1: never."""
+    held: int
+    """Packets held right now."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceView:
+    """One row of `ipsec tncfg`."""
+
+    name: str
+    physical: str
+    mtu: int
+    physical_mtu: int
+    rx_packets: int
+    tx_packets: int

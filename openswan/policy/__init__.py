@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Connections, selectors, proposals and identities as plain frozen data."""

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A connection as ipsec.conf describes it, oriented or not: frozen plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, Flag, auto
+
+from openswan.base.address import Address, Subnet
+from openswan.policy.identity import Identity
+from openswan.policy.proposal import Proposal
+
+
+class HostKind(Enum):
+    """What stands behind left= or right=."""
+
+    ADDRESS = "address"
+    NAME = "name"  # host name, resolved by pluto off the packet path
+    ANY = "%any"
+    DEFAULTROUTE = "%defaultroute"
+    INTERFACE = "%interface"  # %eth0: `name` is the interface
+    OPPORTUNISTIC = "%opportunistic"
+    GROUP = "%group"
+    OPPORTUNISTIC_GROUP = "%opportunisticgroup"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One end's address, or how it will be known."""
+
+    kind: HostKind
+    address: Address | None = None
+    name: str = ""
+
+
+class Auth(Flag):
+    """How a side may prove who it is (authby=)."""
+
+    PSK = auto()
+    RSASIG = auto()
+    ECDSA = auto()
+    NULL = auto()
+    NEVER = auto()
+
+
+class SendCert(Enum):
+    """leftsendcert="""
+
+    ALWAYS = "always"
+    IF_ASKED = "ifasked"
+    NEVER = "never"
+
+
+class Startup(Enum):
+    """auto="""
+
+    IGNORE = "ignore"
+    ADD = "add"
+    ROUTE = "route"
+    START = "start"
+
+
+class ShuntPolicy(Enum):
+    """What happens to traffic without an SA: prospective and failure shunts."""
+
+    TRAP = "trap"
+    NONE = "none"
+    PASS = "passthrough"
+    DROP = "drop"
+    REJECT = "reject"
+    HOLD = "hold"
+
+
+class DpdAction(Enum):
+    """dpdaction="""
+
+    HOLD = "hold"
+    CLEAR = "clear"
+    RESTART = "restart"
+    RESTART_BY_PEER = "restart_by_peer"
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """left or right."""
+
+    host: Host
+    id: Identity | None = None
+    """None: the host address (or the certificate's subject)."""
+    subnet: Subnet | None = None
+    """None: the host itself."""
+    protocol: int = 0
+    port: int = 0
+    """leftprotoport; 0: any."""
+    source_ips: tuple[Address, ...] = ()
+    """leftsourceip: at most one of each family."""
+    nexthop: Address | None = None
+    """None: follow the actual route."""
+    updown: str = "ipsec _updown"
+    """Command run with the PLUTO_* environment; empty: none; the default is carried out in-process."""
+    rsa_keys: tuple[bytes, ...] = ()
+    """leftrsasigkey, leftrsasigkey2: RFC 3110 public keys (exponent length, exponent, modulus)."""
+    cert: bytes = b""
+    """leftcert as DER, already read by whoever loaded the configuration; empty: none."""
+    cert_name: str = ""
+    """As written in the configuration, for listings."""
+    use_cert_key: bool = False
+    """leftrsasigkey=%cert (or a leftcert): this end proves itself by a certificate."""
+    send_cert: SendCert = SendCert.ALWAYS
+    ca: str = ""
+    """leftca: RFC 4514 text, "%same", or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Everything one conn says; `left` and `right` as written, orientation comes later."""
+
+    name: str
+    left: End
+    right: End
+    aliases: tuple[str, ...] = ()
+    auth: Auth = Auth.RSASIG | Auth.ECDSA
+    ike_version: int = 2
+    tunnel: bool = True
+    ike_proposals: tuple[Proposal, ...] = ()
+    esp_proposals: tuple[Proposal, ...] = ()
+    """Never empty after loading: defaults are filled in by config.build."""
+    ike_text: str = ""
+    esp_text: str = ""
+    """As written, for `auto --status`."""
+    pfs: bool = True
+    ike_lifetime: float = 3600.0
+    ipsec_lifetime: float = 28800.0
+    rekey: bool = True
+    rekey_margin: float = 540.0
+    rekey_fuzz: float = 1.0
+    """Fraction: 1.0 is 100%."""
+    keying_tries: int = 0
+    """0: for ever."""
+    prospective: ShuntPolicy = ShuntPolicy.TRAP
+    """TRAP for conns that negotiate; PASS, DROP, REJECT for type=passthrough, drop, reject."""
+    negotiation_shunt: ShuntPolicy = ShuntPolicy.HOLD
+    failure_shunt: ShuntPolicy = ShuntPolicy.NONE
+    dpd_delay: float = 0.0
+    dpd_timeout: float = 0.0
+    dpd_action: DpdAction = DpdAction.HOLD
+    encapsulation: str = "auto"
+    """auto, yes (forceencaps) or no."""
+    esn: str = "either"
+    """either, yes or no."""
+    replay_window: int = 128
+    narrowing: bool = False
+    overlap_ip: bool = False
+    arrival_check: bool = True
+    leak_guard: bool = True
+    other_family_clear: bool = False
+    """otherfamily=clear: a 0/0 policy in one family does not block the other."""
+    metric: int = 0
+    mtu: int = 0
+    retransmit_timeout: float = 60.0
+    retransmit_interval: float = 0.5
+    startup: Startup = Startup.IGNORE
