@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# `sudo make demo` and `sudo make test` need nothing prepared: what is missing is installed first.
+
+SHELL  := /bin/bash
+VENV   := .venv
+PY     := $(VENV)/bin/python
+# The distribution's own python: its headers come from a package.
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
+
+BUILD_PACKAGES := gcc libc6-dev python3-venv python3-dev libssl-dev
+# Absent from some architectures; the packet engine then uses libcrypto alone.
+BUILD_WANTED   := libipsec-mb-dev
+RUN_PACKAGES   := iproute2 nftables iptables kmod procps
+DEMO_PACKAGES  := tcpdump iputils-ping
+TEST_PACKAGES  := conntrack ipset iperf3 openssl strongswan-charon strongswan-swanctl libcharon-extra-plugins \
+                  libstrongswan-standard-plugins libstrongswan-extra-plugins strongswan-pki
+PEER_PACKAGES  := qemu-system-x86 debootstrap cpio
+
+SOURCES := setup.py pyproject.toml $(wildcard _fast/*.pyx _fast/*.pxd _fast/*.h)
+
+.PHONY: build demo test lint bench clean distclean fuzz man help
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+## build   install what is missing, create .venv, compile; afterwards .venv/bin/ipsec works
+build: $(VENV)/.built
+
+build/packages-build: Makefile .ci/packages
+	@.ci/packages $(BUILD_PACKAGES) $(RUN_PACKAGES) -- $(BUILD_WANTED)
+	@mkdir -p build && touch $@
+
+build/packages-demo: Makefile .ci/packages
+	@.ci/packages $(DEMO_PACKAGES)
+	@mkdir -p build && touch $@
+
+build/packages-test: Makefile .ci/packages
+	@.ci/packages $(DEMO_PACKAGES) $(TEST_PACKAGES) -- $(PEER_PACKAGES)
+	@mkdir -p build && touch $@
+
+$(VENV)/.installed: pyproject.toml | build/packages-build
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "python 3.11 or newer is needed" >&2; exit 1; }
+	@echo "installing Python packages into $(VENV)"
+	@$(PY) -m pip --disable-pip-version-check install -q 'setuptools>=68' wheel 'Cython>=3.0'
+	@$(PY) -m pip --disable-pip-version-check install -q $$($(PY) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *p["optional-dependencies"]["test"])')
+	@touch $@
+
+$(VENV)/.built: $(SOURCES) | $(VENV)/.installed build/packages-build
+	@echo "compiling the packet engine"
+	@$(PY) setup.py -q build_ext --inplace -j $$(nproc) >build/compile.log 2>&1 || { cat build/compile.log; exit 1; }
+	@$(PY) -m pip --disable-pip-version-check install -q --no-build-isolation --no-deps -e . >build/install.log 2>&1 || { cat build/install.log; exit 1; }
+	@touch $@
+
+## demo    two gateways, a tunnel, what the wire saw, a killed daemon (root)
+demo: build build/packages-demo
+	@$(PY) -m tests.netns.demo
+
+## test    everything: source, units, simulation, network namespaces, other implementations (root)
+test: build build/packages-demo build/packages-test
+	@$(VENV)/bin/pytest $(TESTS) $(PYTEST_ARGS)
+
+## lint    ruff and mypy
+lint: build
+	@$(VENV)/bin/ruff format --check openswan tests setup.py
+	@$(VENV)/bin/ruff check openswan tests setup.py
+	@$(VENV)/bin/mypy
+
+## bench   throughput against strongSwan, packets per second, loading; writes docs/BENCHMARKS.md figures to stdout (root)
+bench: build build/packages-demo build/packages-test
+	@$(PY) -m tests.bench
+
+## fuzz    random input into every parser for FUZZ_SECONDS (default 60)
+fuzz: build
+	@$(PY) -m tests.fuzz $${FUZZ_SECONDS:-60}
+
+## soak-X  the long run tests/soak/X.py
+soak-%: build build/packages-demo build/packages-test
+	@$(PY) -m tests.soak.$*
+
+## man     the generated part of the manual pages
+man: build
+	@$(PY) -m openswan.cli.ipsec readwriteconf --man >man/ipsec.conf.5
+
+## clean   compiled files and caches; distclean takes .venv too
+clean:
+	rm -rf build dist *.egg-info _fast/*.so _fast/*.c .pytest_cache .mypy_cache .ruff_cache $(VENV)/.built
+	find openswan _fast tests -name __pycache__ -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV)
