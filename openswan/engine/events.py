@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What pluto is told: every event is a frozen dataclass; the packet engine's events (openswan.plane.events) are events too."""
+"""What pluto is told: frozen dataclasses, and the packet engine's own events (openswan.plane.events) beside them."""
 
 from __future__ import annotations
 

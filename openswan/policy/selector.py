@@ -45,10 +45,10 @@ class Selector:
             return None
         if self.protocol and other.protocol and self.protocol != other.protocol:
             return None
-        first = max(self.first, other.first)  # type: ignore[type-var]
-        last = min(self.last, other.last)  # type: ignore[type-var]
+        first = max(self.first, other.first, key=int)
+        last = min(self.last, other.last, key=int)
         low, high = max(self.first_port, other.first_port), min(self.last_port, other.last_port)
-        if first > last or low > high:  # type: ignore[operator]
+        if int(first) > int(last) or low > high:
             return None
         return replace(
             self, first=first, last=last, protocol=self.protocol or other.protocol, first_port=low, last_port=high
@@ -56,7 +56,7 @@ class Selector:
 
     def subnets(self) -> tuple[Subnet, ...]:
         """The fewest subnets that make up the address range."""
-        return tuple(summarize_address_range(self.first, self.last))  # type: ignore[type-var]
+        return tuple(summarize_address_range(self.first, self.last))
 
     def is_subnet(self) -> bool:
         """Is the range one subnet?"""
