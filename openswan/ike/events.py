@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What an IKE SA is asked to do: frozen requests that wait in its queue until the message-ID window has room.
+
+A datagram and the clock are the other things that go in; they are method arguments (`receive`, `timer`). `token` is
+the asker's own number: it comes back in the effect that tells how the request ended. 0 means nobody asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from openswan.ike.policy import ChildPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class CreateChild:
+    """Negotiate a new pair of ESP SAs (RFC 7296 1.3.1). Ends in ChildEstablished or RequestFailed."""
+
+    policy: ChildPolicy
+    token: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RekeyChild:
+    """Replace the child whose inbound SPI this is (RFC 7296 1.3.3). Ends in ChildEstablished or RequestFailed."""
+
+    spi_in: int
+    token: int = 0
+    policy: ChildPolicy | None = None
+    """None: the policy the child was made with."""
+
+
+@dataclass(frozen=True, slots=True)
+class RekeyIke:
+    """Replace this IKE SA by a successor (RFC 7296 1.3.2). Ends in IkeRekeyed or RequestFailed."""
+
+    token: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteChild:
+    """Close the child whose inbound SPI this is (RFC 7296 1.4.1). Ends in ChildGone."""
+
+    spi_in: int
+    token: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteIke:
+    """Close this IKE SA and all its children (RFC 7296 1.4.1). Ends in Forget."""
+
+    token: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Ask whether the peer is alive, by an empty INFORMATIONAL request (RFC 7296 2.4).
+
+    Ends in ProbeAnswered; no answer within the retransmission time ends the IKE SA like any unanswered request.
+    """
+
+    token: int = 0
+
+
+Request: TypeAlias = CreateChild | RekeyChild | RekeyIke | DeleteChild | DeleteIke | Probe

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What an IKE SA must be told by whoever owns connections and keys: frozen policies, and the questions it asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, TypeAlias
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from openswan.base.address import Endpoint
+from openswan.base.interval import Duration, Instant
+from openswan.policy.connection import Auth, SendCert
+from openswan.policy.identity import Identity
+from openswan.policy.proposal import Proposal, Transform
+from openswan.policy.selector import Selector
+
+PrivateKey: TypeAlias = RSAPrivateKey | EllipticCurvePrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class IkePolicy:
+    """How one connection negotiates its IKE SA."""
+
+    name: str
+    """The connection's name."""
+    proposals: tuple[Proposal, ...]
+    """IKE proposals, best first; never empty."""
+    my_id: Identity
+    peer_id: Identity | None
+    """Whom we expect: policy.identity.matches decides; None: anybody who can prove what he says."""
+    my_auth: Auth
+    """How we prove ourselves: one flag, or several of which the first possible one is used (ECDSA, RSASIG, PSK)."""
+    peer_auth: Auth
+    """How the peer may prove itself."""
+    psk: bytes = field(default=b"", repr=False)
+    private_key: PrivateKey | None = field(default=None, repr=False)
+    certificates: tuple[bytes, ...] = ()
+    """Our certificate as DER and intermediate ones after it; empty: raw key."""
+    send_cert: SendCert = SendCert.ALWAYS
+    peer_keys: tuple[bytes, ...] = ()
+    """The peer's raw RSA keys (RFC 3110 form); used when the peer may use RSASIG and sends no certificate."""
+    peer_certificate: bytes = b""
+    """The peer's certificate as DER when it is configured here; it must then be that one."""
+    peer_by_certificate: bool = False
+    """The peer must prove itself by a certificate that chains to `anchors` and carries its identity."""
+    anchors: tuple[bytes, ...] = ()
+    """Trusted CA certificates, DER."""
+    crls: tuple[bytes, ...] = ()
+    """Revocation lists, DER."""
+    encapsulation: str = "auto"
+    """UDP encapsulation of ESP: auto (NAT found, or both ends prefer it), yes (always) or no (never; no NAT detection)."""
+    fragmentation: bool = True
+    """Announce and use IKE fragmentation (RFC 7383)."""
+    fragment_size: int = 1220
+    """Largest IKE message in octets, header included, before it is cut into fragments."""
+    retransmit_interval: Duration = 0.5
+    """First wait before a request is repeated; each next wait is twice as long."""
+    retransmit_timeout: Duration = 60.0
+    """A request is given up after this long in all."""
+    initial_contact: bool = False
+    """As initiator: tell the peer that we remember no other SA with it."""
+    max_children: int = 64
+    """Children one IKE SA may hold; the peer gets NO_ADDITIONAL_SAS beyond."""
+    own_vendor: bool = True
+    """Announce that we are built from this project: two such ends prefer UDP encapsulation."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildPolicy:
+    """How one connection negotiates a pair of ESP SAs (tunnel mode)."""
+
+    name: str
+    """The connection's name."""
+    proposals: tuple[Proposal, ...]
+    """ESP proposals, best first; never empty. `dh` is only used outside IKE_AUTH."""
+    mine: tuple[Selector, ...]
+    theirs: tuple[Selector, ...]
+    pfs: bool = True
+    """A fresh key exchange for SAs made outside IKE_AUTH; with no `dh` in the proposals the IKE SA's group is used.
+    A peer that wants one gets it also when this is false."""
+    narrowing: bool = False
+    """Accept less than the selectors above (RFC 7296 2.9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenIke:
+    """The IKE SA's algorithms: one of each kind."""
+
+    encr: Transform
+    integ: Transform | None
+    """None with an AEAD."""
+    prf: Transform
+    dh: Transform
+
+    def __str__(self) -> str:
+        """`cipher=aes_gcm_16_256 integ=n/a prf=hmac_sha2_256 group=modp2048`."""
+        encr = f"{self.encr.name}_{self.encr.key_bits}" if self.encr.key_bits else self.encr.name
+        integ = self.integ.name if self.integ else "n/a"
+        return f"cipher={encr} integ={integ} prf={self.prf.name} group={self.dh.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenEsp:
+    """A child's algorithms."""
+
+    encr: Transform
+    integ: Transform | None
+    """None with an AEAD."""
+    esn: bool
+    dh: Transform | None = None
+    """The fresh key exchange, None without one."""
+
+    def __str__(self) -> str:
+        """`aes_gcm_16_256-none`, `aes_cbc_128-hmac_sha1_96`."""
+        encr = f"{self.encr.name}_{self.encr.key_bits}" if self.encr.key_bits else self.encr.name
+        return f"{encr}-{self.integ.name if self.integ else 'none'}"
+
+
+@dataclass(frozen=True, slots=True)
+class AuthQuestion:
+    """What a peer that has not proved anything yet claims in its IKE_AUTH request."""
+
+    local: Endpoint
+    remote: Endpoint
+    peer_id: Identity
+    my_id: Identity | None
+    """IDr: who it wants us to be; None: it does not care."""
+    method: Auth
+    """How it will prove itself; RSASIG and ECDSA both with or without a certificate."""
+    has_certificate: bool
+    chosen: ChosenIke
+
+
+@dataclass(frozen=True, slots=True)
+class ChildQuestion:
+    """What an authenticated peer wants to protect."""
+
+    ike: IkePolicy
+    peer_id: Identity
+    local: Endpoint
+    remote: Endpoint
+    mine: tuple[Selector, ...]
+    """TSr as proposed: our side."""
+    theirs: tuple[Selector, ...]
+    """TSi as proposed: the peer's side."""
+
+
+class Responder(Protocol):
+    """Questions an IKE SA asks while it works; the owner of connections and secrets implements it.
+
+    Answers are given at once. An initiator asks them too: its peer may want further children or a clock.
+    """
+
+    def ike_candidates(self, local: Endpoint, remote: Endpoint) -> tuple[IkePolicy, ...]:
+        """At IKE_SA_INIT: every policy these addresses allow, best first.
+
+        IkeError (notify 14, NO_PROPOSAL_CHOSEN) when there is none.
+        """
+
+    def authenticate(self, question: AuthQuestion) -> IkePolicy:
+        """At IKE_AUTH: the policy the claimed identity falls under; its secrets and keys judge the claim.
+
+        IkeError (notify 24, AUTHENTICATION_FAILED) when there is none.
+        """
+
+    def child(self, question: ChildQuestion) -> ChildPolicy:
+        """The policy for proposed selectors, perhaps of another connection of the same peer.
+
+        Its selectors may be wider or narrower than proposed; the machine intersects. IkeError (notify 38,
+        TS_UNACCEPTABLE) when no connection fits.
+        """
+
+    def spi_in_use(self, spi: int) -> bool:
+        """Is this inbound ESP SPI taken?"""
+
+    def wall_clock(self, now: Instant) -> datetime:
+        """The calendar time (aware, UTC) of an instant, for certificates."""
