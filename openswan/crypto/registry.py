@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""THE table of algorithms: names, numbers and sizes, and looking them up by either.
+
+Everything that negotiates, derives keys or lists algorithms reads this table. Sizes of keys are in bits, all others in
+octets. `number` is the IKEv2 Transform ID (RFC 7296 3.3.2), which ESP shares. Aliases are the classic spellings of
+ipsec.conf; they are compared in lower case with `-` read as `_`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from openswan.base.errors import CryptoError
+
+
+class Kind(IntEnum):
+    """What an algorithm is for; the values are IKEv2's Transform Types (RFC 7296 3.3.2)."""
+
+    ENCR = 1
+    PRF = 2
+    INTEG = 3
+    DH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """One row; a field that means nothing for its kind stays 0."""
+
+    name: str
+    """The canonical name: in openswan.policy, in the packet engine's commands, in this table."""
+    kind: Kind
+    number: int
+    display: str
+    """In listings of the modern form, such as AES_GCM_16 or MODP2048."""
+    short: str
+    """In the classic "cipher= integ= prf= group=" of the established lines."""
+    aliases: tuple[str, ...] = ()
+    key_bits: tuple[int, ...] = ()
+    """ENCR: key sizes without salt, the preferred one first; INTEG and PRF: the one (preferred) size."""
+    variable_key: bool = False
+    """Does a proposal carry the Key Length attribute (RFC 7296 3.3.5)?"""
+    salt: int = 0
+    """Octets of key material behind the key that go into each nonce."""
+    block: int = 1
+    """What ciphertext is a multiple of."""
+    iv: int = 0
+    """Octets of IV in each packet or message."""
+    icv: int = 0
+    """Octets of integrity check value on the wire."""
+    aead: bool = False
+    hash: str = ""
+    """INTEG and PRF: the hash inside the HMAC, as hashlib spells it."""
+    output: int = 0
+    """PRF: octets it makes; DH: octets of the shared secret."""
+    public: int = 0
+    """DH: octets of the public value in a KE payload."""
+    weak: bool = False
+    """Used only when the configuration names it."""
+    refused: str = ""
+    """Not usable at all, and why; the name is known so that the answer can say so."""
+    ike: bool = True
+    esp: bool = True
+    """Usable for protecting IKE messages; for ESP."""
+    ikev1: int = 0
+    """IKEv1's number in phase 1 (encryption, hash or group), 0: none."""
+
+    @property
+    def default_bits(self) -> int:
+        """The key size used when none is named."""
+        return self.key_bits[0] if self.key_bits else 0
+
+    def keymat_octets(self, key_bits: int = 0) -> int:
+        """Octets of key material an SA needs for a key of `key_bits` (0: the default), salt included.
+
+        CryptoError when there is no such key size.
+        """
+        bits = key_bits or self.default_bits
+        if bits and bits not in self.key_bits:
+            raise CryptoError(f"{self.name} has no {bits}-bit keys, only {', '.join(map(str, sorted(self.key_bits)))}")
+        return bits // 8 + self.salt
+
+    def attribute_bits(self, key_bits: int = 0) -> int | None:
+        """The Key Length attribute a transform of that size carries, None when it must have none (RFC 7296 3.3.5)."""
+        return (key_bits or self.default_bits) if self.variable_key else None
+
+
+MD5 = "MD5 is broken; use sha2_256 or stronger"
+UNAVAILABLE_HASH = "nobody here has it; use sha2_256 or stronger"
+SHORT_GROUP = "its logarithms can be computed; use modp2048 or stronger"
+
+
+def _encr(name: str, number: int, display: str, short: str, *aliases: str, **more: object) -> Algorithm:
+    return Algorithm(name, Kind.ENCR, number, display, short, aliases, **more)  # type: ignore[arg-type]
+
+
+def _hmac(name: str, number: int, hash_name: str, octets: int, icv: int, short: str, *aliases: str) -> Algorithm:
+    v1 = {"md5": 1, "sha1": 2, "sha256": 4, "sha384": 5, "sha512": 6}[hash_name]
+    return Algorithm(
+        name,
+        Kind.INTEG,
+        number,
+        name.upper(),
+        short,
+        aliases,
+        (octets * 8,),
+        icv=icv,
+        hash=hash_name,
+        weak=hash_name == "md5",
+        refused=MD5 if hash_name == "md5" else "",
+        ikev1=v1,
+    )
+
+
+def _prf(name: str, number: int, hash_name: str, octets: int, short: str, *aliases: str) -> Algorithm:
+    return Algorithm(
+        name,
+        Kind.PRF,
+        number,
+        name.removeprefix("prf_").upper(),
+        short,
+        aliases,
+        (octets * 8,),
+        hash=hash_name,
+        output=octets,
+        weak=hash_name == "md5",
+        refused=MD5 if hash_name == "md5" else "",
+        esp=False,
+    )
+
+
+def _modp(number: int, bits: int, *, weak: bool = False, refused: str = "", aliases: tuple[str, ...] = ()) -> Algorithm:
+    return Algorithm(
+        f"modp{bits}" if not aliases else aliases[0],
+        Kind.DH,
+        number,
+        f"MODP{bits}" if not aliases else aliases[0].upper(),
+        f"modp{bits}",
+        (f"dh{number}", f"group{number}", *aliases[1:]),
+        output=bits // 8,
+        public=bits // 8,
+        weak=weak,
+        refused=refused,
+        ikev1=number,
+    )
+
+
+def _curve(name: str, number: int, bits: int, public: int, *aliases: str) -> Algorithm:
+    octets = (bits + 7) // 8
+    return Algorithm(
+        name,
+        Kind.DH,
+        number,
+        name.upper(),
+        name,
+        (f"dh{number}", f"group{number}", *aliases),
+        output=octets,
+        public=public,
+        ikev1=number,
+    )
+
+
+AES_BITS = (128, 256, 192)
+AEAD_BITS = (256, 128, 192)
+
+ALGORITHMS: tuple[Algorithm, ...] = (
+    # Encryption. The classic default key of plain "aes" is 128 bits.
+    _encr("aes_gcm_16", 20, "AES_GCM_16", "aes_gcm_16", "aes_gcm", "aesgcm", "aes_gcm_c", "aes_gcm16", "aesgcm16",
+          key_bits=AEAD_BITS, variable_key=True, salt=4, iv=8, icv=16, aead=True),
+    _encr("chacha20_poly1305", 28, "CHACHA20_POLY1305", "chacha20_poly1305", "chacha20poly1305",
+          key_bits=(256,), salt=4, iv=8, icv=16, aead=True),
+    _encr("aes_cbc", 12, "AES_CBC", "aes", "aes", key_bits=AES_BITS, variable_key=True, block=16, iv=16, ikev1=7),
+    _encr("3des_cbc", 3, "3DES_CBC", "3des", "3des", key_bits=(192,), block=8, iv=8, weak=True, esp=False, ikev1=5),
+    _encr("null", 11, "NULL", "null", key_bits=(0,), block=1, weak=True, ike=False),
+    _encr("des_cbc", 2, "DES_CBC", "des", "des", "1des", key_bits=(64,), block=8, iv=8, weak=True, ikev1=1,
+          refused="single DES keys can be found by trying them all; use aes_gcm_16 or aes_cbc"),
+    *(
+        _encr(name, number, name.upper(), name, *aliases, refused="nobody here has it; use aes_gcm_16 or aes_cbc")
+        for name, number, aliases in (
+            ("aes_ctr", 13, ("aesctr",)), ("aes_ccm_8", 14, ("aes_ccm_a",)), ("aes_ccm_12", 15, ("aes_ccm_b",)),
+            ("aes_ccm_16", 16, ("aes_ccm", "aes_ccm_c")), ("aes_gcm_8", 18, ("aes_gcm_a",)),
+            ("aes_gcm_12", 19, ("aes_gcm_b",)), ("null_auth_aes_gmac", 21, ()), ("camellia_cbc", 23, ("camellia",)),
+            ("blowfish", 7, ("blowfish_cbc",)), ("cast_cbc", 6, ("cast",)), ("idea", 5, ()), ("rc5", 4, ()),
+            ("serpent", 65004, ("serpent_cbc",)), ("twofish", 65005, ("twofish_cbc",)),
+        )
+    ),
+    # Integrity.
+    _hmac("hmac_sha2_256_128", 12, "sha256", 32, 16, "sha256", "sha2_256", "sha256", "sha2", "hmac_sha2_256",
+          "hmac_sha256", "sha2_256_128"),
+    _hmac("hmac_sha2_512_256", 14, "sha512", 64, 32, "sha512", "sha2_512", "sha512", "hmac_sha2_512", "hmac_sha512",
+          "sha2_512_256"),
+    _hmac("hmac_sha2_384_192", 13, "sha384", 48, 24, "sha384", "sha2_384", "sha384", "hmac_sha2_384", "hmac_sha384",
+          "sha2_384_192"),
+    _hmac("hmac_sha1_96", 2, "sha1", 20, 12, "sha1", "sha1", "sha", "hmac_sha1", "hmac_sha", "sha1_96"),
+    _hmac("hmac_md5_96", 1, "md5", 16, 12, "md5", "md5", "hmac_md5"),
+    *(
+        Algorithm(name, Kind.INTEG, number, name.upper(), name, aliases, refused=UNAVAILABLE_HASH)
+        for name, number, aliases in (("aes_xcbc_96", 5, ("aes_xcbc",)), ("aes_cmac_96", 8, ("aes_cmac",)))
+    ),
+    # Pseudo-random functions. An ike= string may name one by its integrity algorithm's name: find() takes the kind.
+    _prf("prf_hmac_sha2_256", 5, "sha256", 32, "sha256", "prfsha2_256", "prfsha256", "prf_sha2_256", "prf_sha256",
+         "sha2_256", "sha256", "sha2", "hmac_sha2_256"),
+    _prf("prf_hmac_sha2_512", 7, "sha512", 64, "sha512", "prfsha2_512", "prfsha512", "prf_sha2_512", "prf_sha512",
+         "sha2_512", "sha512", "hmac_sha2_512"),
+    _prf("prf_hmac_sha2_384", 6, "sha384", 48, "sha384", "prfsha2_384", "prfsha384", "prf_sha2_384", "prf_sha384",
+         "sha2_384", "sha384", "hmac_sha2_384"),
+    _prf("prf_hmac_sha1", 2, "sha1", 20, "sha1", "prfsha1", "prfsha", "prf_sha1", "sha1", "sha", "hmac_sha1"),
+    _prf("prf_hmac_md5", 1, "md5", 16, "md5", "prfmd5", "md5", "hmac_md5"),
+    *(
+        Algorithm(name, Kind.PRF, number, name.upper(), name, (alias,), refused=UNAVAILABLE_HASH)
+        for name, number, alias in (("prf_aes128_xcbc", 4, "prfaes128xcbc"), ("prf_aes128_cmac", 8, "prfaes128cmac"))
+    ),
+    # Groups.
+    _curve("x25519", 31, 255, 32, "curve25519", "ecp_25519"),
+    _curve("ecp256", 19, 256, 64, "ecp_256", "secp256r1"),
+    _curve("ecp384", 20, 384, 96, "ecp_384", "secp384r1"),
+    _curve("ecp521", 21, 521, 132, "ecp_521", "secp521r1", "ecp512"),
+    _modp(14, 2048),
+    _modp(15, 3072),
+    _modp(16, 4096),
+    _modp(17, 6144),
+    _modp(18, 8192),
+    _modp(5, 1536, weak=True, refused=SHORT_GROUP),
+    _modp(2, 1024, weak=True, refused=SHORT_GROUP),
+    _modp(1, 768, weak=True, refused=SHORT_GROUP),
+    _modp(22, 1024, weak=True, refused=SHORT_GROUP, aliases=("dh22", "modp1024_160", "modp1024s160")),
+    *(
+        Algorithm(name, Kind.DH, number, name.upper(), name, aliases, refused="nobody here has it; use x25519 or ecp256")
+        for name, number, aliases in (
+            ("dh23", 23, ("modp2048_224",)), ("dh24", 24, ("modp2048_256",)), ("x448", 32, ("curve448", "dh32")),
+            ("ml_kem_512", 35, ("dh35",)), ("ml_kem_768", 36, ("dh36",)), ("ml_kem_1024", 37, ("dh37",)),
+        )
+    ),
+)  # fmt: skip
+
+
+def normal(text: str) -> str:
+    """A name as it is compared: lower case, `-` as `_`."""
+    return text.strip().lower().replace("-", "_")
+
+
+_BY_NAME: dict[tuple[Kind, str], Algorithm] = {}
+for _row in ALGORITHMS:
+    for _name in (_row.name, *_row.aliases):
+        if _BY_NAME.setdefault((_row.kind, _name), _row) is not _row:
+            raise RuntimeError(f"two algorithms are called {_name}")
+_BY_NUMBER: dict[tuple[Kind, int], Algorithm] = {(row.kind, row.number): row for row in ALGORITHMS}
+
+
+def find(kind: Kind, text: str) -> Algorithm | None:
+    """The algorithm of that kind with this canonical name or alias, refused ones included; None when unknown."""
+    return _BY_NAME.get((kind, normal(text)))
+
+
+def get(kind: Kind, text: str) -> Algorithm:
+    """As find(), but CryptoError when nobody has it or it is refused."""
+    row = find(kind, text)
+    if row is None:
+        known = ", ".join(r.name for r in of_kind(kind))
+        raise CryptoError(f"unknown {KIND_WORDS[kind]} algorithm '{text}' (there are {known})")
+    if row.refused:
+        raise CryptoError(f"{KIND_WORDS[kind]} algorithm '{text}' is refused: {row.refused}")
+    return row
+
+
+def by_number(kind: Kind, number: int) -> Algorithm | None:
+    """The usable algorithm with that Transform ID, or None: unknown and refused numbers are the same to a peer."""
+    row = _BY_NUMBER.get((kind, number))
+    return None if row is None or row.refused else row
+
+
+def of_kind(kind: Kind) -> Iterator[Algorithm]:
+    """All usable algorithms of one kind, the preferred first."""
+    return (row for row in ALGORITHMS if row.kind == kind and not row.refused)
+
+
+def names(kind: Kind) -> Iterator[str]:
+    """Every spelling of that kind, refused ones included; for suggestions."""
+    return (name for row_kind, name in _BY_NAME if row_kind == kind)
+
+
+KIND_WORDS = {Kind.ENCR: "encryption", Kind.PRF: "prf", Kind.INTEG: "integrity", Kind.DH: "DH group"}
+INTEG_PRF = {
+    "hmac_sha1_96": "prf_hmac_sha1",
+    "hmac_sha2_256_128": "prf_hmac_sha2_256",
+    "hmac_sha2_384_192": "prf_hmac_sha2_384",
+    "hmac_sha2_512_256": "prf_hmac_sha2_512",
+}
+"""The PRF that goes with an integrity algorithm when an ike= string names none."""
