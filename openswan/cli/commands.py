@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""THE table of `ipsec` subcommands: name, module that carries it out, words put in front of its arguments, one line of help."""
+"""THE table of `ipsec` subcommands: name, module, words put in front of its arguments, one line of help."""
 
 from __future__ import annotations
 

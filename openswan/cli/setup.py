@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`ipsec setup`: start, stop, restart the whole subsystem, tell its state; in the classic words and exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from openswan import __version__
+from openswan.base import paths
+from openswan.base.errors import HostError
+from openswan.cli.talk import request
+from openswan.host import process
+from openswan.host.cleanup import remove_everything
+
+USAGE = (
+    "Usage: ipsec setup start | stop | restart | reload | force-reload | condrestart | try-restart | status | version"
+)
+NOT_ROOT = 4
+NO_CONF = 6
+STOPPED = 3
+STOP_PATIENCE = 15.0
+"""Seconds pluto has to say goodbye to its peers and go."""
+
+
+def say(text: str) -> None:
+    """One line for the operator, tagged as syslog readers know it."""
+    print(f"ipsec_setup: {text}", file=sys.stderr, flush=True)
+
+
+def start() -> int:
+    """Start pluto, which does the rest itself; returns once it answers."""
+    if not paths.conf_file().is_file():
+        say(f"no {paths.conf_file()}: nothing to start from (`man ipsec.conf' has an example)")
+        return NO_CONF
+    if process.pid_state(paths.pid_file()).alive:
+        say("Openswan IPsec apparently already active, start aborted")
+        return 0
+    _remove_orphans()
+    say(f"Starting Openswan IPsec {__version__}...")
+    status, out, err = process.start_daemon(process.ipsec_argv("pluto", "--autostart"))
+    for line in [*err.splitlines(), *(line for line in out.splitlines() if line != "Pluto initialized")]:
+        say(line)
+    if status == 10:
+        say("pluto apparently already running (?!?), giving up")
+        return 1
+    if status:
+        say(f"!pluto failure!:  exited with error status {status}")
+        return status if status in (STOPPED,) else 1
+    say("...Openswan IPsec started")
+    return 0
+
+
+def _remove_orphans() -> None:
+    for path in (paths.pid_file(), paths.control_socket()):
+        if path.exists():
+            say(f"Removing orphaned {path}:")
+            path.unlink(missing_ok=True)
+
+
+def _end(keep_guard: bool) -> bool:
+    """Make a running pluto end, by request or else by signal; False when it would not go."""
+    state = process.pid_state(paths.pid_file())
+    if not state.alive:
+        return True
+    try:
+        for _ in request("shutdown", timeout=STOP_PATIENCE, keep_guard=keep_guard):
+            pass
+        gone = process.await_end(state.pid, STOP_PATIENCE)
+    except HostError:
+        gone = process.await_end(state.pid, 0.0)
+    if not gone:
+        say("Attempt to shut Pluto down failed!  Trying kill:")
+        gone = process.end(state.pid, 5.0)
+    return gone
+
+
+def stop() -> int:
+    """End pluto and take guard, routes and virtual interfaces away."""
+    say("Stopping Openswan IPsec...")
+    if not process.pid_state(paths.pid_file()).alive:
+        say("stop ordered, but IPsec appears to be already stopped!")
+        say("doing cleanup anyway...")
+    gone = _end(keep_guard=False)
+    if not gone:
+        say("pluto does not end; guard and routes stay")
+        return 1
+    _remove_orphans()
+    complaints = remove_everything()
+    for line in complaints:
+        say(line)
+    say("...Openswan IPsec stopped")
+    return 1 if complaints else 0
+
+
+def restart() -> int:
+    """Stop and start with the guard in place throughout."""
+    if process.pid_state(paths.pid_file()).alive:
+        say("Stopping Openswan IPsec...")
+        if not _end(keep_guard=True):
+            return 1
+        say("...Openswan IPsec stopped")
+    return start()
+
+
+def restart_if_running() -> int:
+    """Restart only when pluto runs."""
+    return restart() if process.pid_state(paths.pid_file()).alive else 0
+
+
+def status() -> int:
+    """Running or stopped, how many tunnels, and what a dead pluto has left behind."""
+    state = process.pid_state(paths.pid_file())
+    if not state.alive:
+        print("IPsec stopped")
+        if state.exists:
+            print("but...")
+            print(f"has {paths.pid_file()} file!")
+            return 1
+        return STOPPED
+    print(f"IPsec running  - pluto pid: {state.pid}")
+    print(f"pluto pid {state.pid}")
+    try:
+        lines = [text for _, text in request("status", timeout=10.0)]
+        eroutes = [text for _, text in request("eroute", timeout=10.0)]
+    except HostError as why:
+        print(f"but...\n{why}")
+        return 1
+    tunnels = sum("IPsec SA established" in line and "eroute owner" in line for line in lines)
+    print(f"{tunnels or 'No'} tunnels up")
+    if eroutes:
+        print("some eroutes exist")
+    return 0
+
+
+def version() -> int:
+    """Print the version."""
+    print(f"Linux Openswan {__version__}")
+    return 0
+
+
+VERBS: dict[str, tuple[Callable[[], int], bool]] = {
+    "start": (start, True),
+    "stop": (stop, True),
+    "restart": (restart, True),
+    "reload": (restart, True),
+    "force-reload": (restart, True),
+    "condrestart": (restart_if_running, True),
+    "try-restart": (restart_if_running, True),
+    "status": (status, False),
+    "version": (version, False),
+}
+"""Verb -> (function, needs root)."""
+
+
+def main(argv: list[str]) -> int:
+    """Carry out one verb; 2 for a usage error, 4 when root is needed, otherwise the verb's own status."""
+    words = [word.removeprefix("--") for word in argv]
+    if "help" in words:
+        print(USAGE)
+        return 0
+    if len(words) != 1 or words[0] not in VERBS:
+        print(USAGE, file=sys.stderr)
+        return 2
+    verb, needs_root = VERBS[words[0]]
+    if needs_root and not process.is_root():
+        say("permission denied (must be superuser)")
+        return NOT_ROOT
+    return verb()

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`ipsec status [CONN]`: what `whack --status` prints, or just the lines that name one connection."""
+
+from __future__ import annotations
+
+import sys
+
+from openswan.base.errors import HostError
+from openswan.cli.talk import request, show
+
+USAGE = "Usage: ipsec status [--json] [CONN]"
+
+
+def main(argv: list[str]) -> int:
+    """Print the status; exit 1 without a daemon."""
+    if "--help" in argv:
+        print(USAGE)
+        return 0
+    names = [word for word in argv if word != "--json"]
+    if len(names) > 1 or any(name.startswith("-") for name in names):
+        print(USAGE, file=sys.stderr)
+        return 2
+    try:
+        replies = request("status", timeout=30.0, json="--json" in argv)
+        if "--json" in argv:
+            return show(replies, plain=True)
+        if names:
+            replies = ((code, text) for code, text in replies if _names(text, names[0]))
+        return show(replies)
+    except HostError as why:
+        print(why, file=sys.stderr)
+        return 1
+
+
+def _names(line: str, conn: str) -> bool:
+    """Does a status line speak of the conn, or of one of the pairs its subnets were expanded to?"""
+    return f'"{conn}"' in line or f'"{conn}/' in line

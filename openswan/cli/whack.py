@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`ipsec whack`: one request to pluto, in the classic options."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from openswan import __version__
+from openswan.base.errors import HostError
+from openswan.cli.talk import converse, request, show
+
+USAGE = """\
+Usage: ipsec whack [--ctlbase PATH] [--label TEXT] [--optionsfrom FILE] ACTION
+where ACTION is one of:
+       --initiate | --terminate | --route | --unroute | --delete   --name NAME [--asynchronous]
+       --listen | --unlisten | --status [--json] | --shutdown [--leave-state]
+       --rereadsecrets | --rereadcacerts | --rereadcrls | --rereadall | --listall
+       --eroutes | --spis | --counters [--json]
+Connections are described in ipsec.conf and loaded with `ipsec auto --add NAME'."""
+
+NEED_NAME = ("initiate", "terminate", "route", "unroute", "delete")
+ACTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    **{verb: (verb, {}) for verb in NEED_NAME},
+    **{verb: (verb, {}) for verb in ("listen", "unlisten", "status", "rereadsecrets", "rereadall", "listall")},
+    **{
+        name: ("rereadcerts", {})
+        for name in ("rereadcerts", "rereadcacerts", "rereadaacerts", "rereadocspcerts", "rereadacerts", "rereadcrls")
+    },
+    **{name: ("listall", {}) for name in ("listpubkeys", "listcerts", "listcacerts", "listcrls", "checkpubkeys")},
+    "shutdown": ("shutdown", {"keep_guard": False}),
+    "eroutes": ("eroute", {}),
+    "spis": ("spi", {}),
+    "counters": ("counters", {}),
+}
+"""Action -> (verb, arguments)."""
+WITH_VALUE = ("name", "ctlbase", "label", "optionsfrom")
+FLAGS = ("asynchronous", "json", "leave-state", "utc")
+MAX_OPTIONS_FILE = 1 << 20
+MAX_NESTING = 10
+
+
+class WhackError(Exception):
+    """An option that makes no sense; printed as `whack error: ...`."""
+
+
+@dataclass(slots=True)
+class Options:
+    """What the command line says."""
+
+    action: str = ""
+    values: dict[str, str] = field(default_factory=dict)
+    flags: set[str] = field(default_factory=set)
+
+
+def _options_from(name: str) -> list[str]:
+    try:
+        with Path(name).open("rb") as file:
+            return shlex.split(file.read(MAX_OPTIONS_FILE).decode(errors="replace"), comments=True)
+    except (OSError, ValueError) as why:
+        raise WhackError(f"--optionsfrom {name}: {why}") from None
+
+
+def parse(argv: list[str], into: Options | None = None, depth: int = 0) -> Options:
+    """Options of a command line; WhackError names the first one that makes no sense."""
+    options = into or Options()
+    words = iter(argv)
+    for word in words:
+        option, equals, value = word.removeprefix("--").partition("=")
+        if word == "+":
+            option = "optionsfrom"
+        elif not word.startswith("--"):
+            raise WhackError(f'unexpected argument "{word}"')
+        if option in WITH_VALUE:
+            value = value if equals else next(words, "")
+            if not value:
+                raise WhackError(f"--{option} needs a value")
+            if option == "optionsfrom":
+                if depth >= MAX_NESTING:
+                    raise WhackError("--optionsfrom nested too deeply")
+                parse(_options_from(value), options, depth + 1)
+            else:
+                options.values[option] = value
+        elif option in FLAGS:
+            options.flags.add(option)
+        elif option in ACTIONS:
+            if options.action:
+                raise WhackError(f"--{options.action} and --{option} together")
+            options.action = option
+        else:
+            raise WhackError(f"unrecognized option `--{option}'")
+    return options
+
+
+def check(options: Options) -> None:
+    """Do the options fit together? WhackError in whack's words when not."""
+    if not options.action:
+        raise WhackError(
+            "connections are loaded with `ipsec auto --add', not by whack"
+            if "name" in options.values
+            else "no action specified; try --help for hints"
+        )
+    if options.action in NEED_NAME and "name" not in options.values:
+        raise WhackError("missing --name <connection_name>")
+    if options.action not in NEED_NAME and "name" in options.values:
+        raise WhackError("no reason for --name")
+
+
+def main(argv: list[str]) -> int:
+    """Send one request; exit as the last significant line says, 1 for whack's own problems."""
+    if "--help" in argv:
+        print(USAGE)
+        return 0
+    if "--version" in argv:
+        print(f"ipsec whack {__version__}")
+        return 0
+    options = Options()
+    try:
+        parse(argv, options)
+        check(options)
+    except WhackError as why:
+        label = f"{options.values['label']} " if "label" in options.values else ""
+        name = f'"{options.values["name"]}" ' if "name" in options.values else ""
+        print(f"whack error: {label}{name}{why}", file=sys.stderr)
+        return 1
+    verb, arguments = ACTIONS[options.action]
+    ctlbase = options.values.get("ctlbase", "")
+    asynchronous = "asynchronous" in options.flags
+    if options.action in NEED_NAME:
+        arguments = {"name": options.values["name"], "asynchronous": asynchronous}
+    elif options.action == "shutdown" and "leave-state" in options.flags:
+        arguments = {"keep_guard": True}
+    if "json" in options.flags:
+        try:
+            return show(request(verb, ctlbase, timeout=30.0, json=True, **arguments), plain=True)
+        except HostError as why:
+            print(why, file=sys.stderr)
+            return 1
+    return converse(verb, ctlbase, asynchronous=asynchronous, **arguments)

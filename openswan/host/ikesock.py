@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The outer sockets: UDP 500 read here, UDP 4500 and raw protocol 50 opened here and read by the packet engine.
+
+All carry the mark that routing and the guard know as ours, so that they can never loop into ipsecN, and leave path MTU
+to the engine (IP_MTU_DISCOVER OMIT: never DF, a learned MTU is ignored). UDP_ENCAP is never set: kernels accept it and
+then swallow all ESP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import ip_address
+
+from openswan.base.address import Address, Endpoint
+from openswan.base.errors import HostError
+from openswan.base.numbers import FWMARK, IKE_PORT, NATT_PORT, NON_ESP_MARKER
+
+SO_MARK = 36
+SO_RCVBUFFORCE = 33
+SO_SNDBUFFORCE = 32
+IP_MTU_DISCOVER, IP_PMTUDISC_OMIT = 10, 5
+IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT = 23, 5
+IP_RECVERR, IPV6_RECVERR = 11, 25
+MSG_ERRQUEUE = 0x2000
+BUFFER = 8 << 20
+"""Octets of socket buffer: a second of a full gigabit is more, a scheduling gap of the engine's threads is less."""
+LARGEST_DATAGRAM = 65536
+BATCH = 64
+"""Datagrams read per readiness, so that one busy port cannot starve the timers."""
+
+
+class Kind(Enum):
+    """What a socket carries."""
+
+    IKE = "IKE"
+    NATT = "NAT traversal"
+    ESP = "raw ESP"
+
+
+@dataclass(frozen=True, slots=True)
+class Outer:
+    """One open socket; `local.port` is 0 for raw ESP."""
+
+    kind: Kind
+    local: Endpoint
+    interface: str
+    sock: socket.socket
+
+
+def _sockaddr(address: Address, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
+    return (str(address), port) if address.version == 4 else (str(address), port, 0, 0)
+
+
+def open_socket(kind: Kind, address: Address, port: int) -> socket.socket:
+    """A bound, marked, non-blocking socket; HostError says in one line what stands in the way."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    raw = kind is Kind.ESP
+    sock: socket.socket | None = None
+    try:
+        sock = socket.socket(
+            family,
+            (socket.SOCK_RAW if raw else socket.SOCK_DGRAM) | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK,
+            50 if raw else 0,
+        )
+        sock.setsockopt(socket.SOL_SOCKET, SO_MARK, FWMARK)
+        if family == socket.AF_INET:
+            sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT)
+        else:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT)
+            if raw:
+                # IPv6 raw sockets deliver no header: the engine needs the destination from a control message.
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        if kind is Kind.IKE:
+            sock.setsockopt(*((socket.IPPROTO_IP, IP_RECVERR) if family == socket.AF_INET else (41, IPV6_RECVERR)), 1)
+        for option in (SO_RCVBUFFORCE, SO_SNDBUFFORCE):
+            sock.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+        sock.bind(_sockaddr(address, port))
+    except OSError as why:
+        if sock is not None:
+            sock.close()
+        raise HostError(_explain(kind, address, port, why)) from None
+    return sock
+
+
+def _explain(kind: Kind, address: Address, port: int, why: OSError) -> str:
+    where = f"{Endpoint(address, port)}" if port else f"{address}"
+    if why.errno == errno.EADDRINUSE:
+        return f"cannot listen on UDP {where} for {kind.value}: another program has this port (ss -ulpn shows which)"
+    if why.errno in (errno.EPERM, errno.EACCES):
+        return f"cannot open the socket for {kind.value} on {where}: root (CAP_NET_ADMIN and CAP_NET_RAW) is needed"
+    if why.errno == errno.EADDRNOTAVAIL:
+        return f"cannot listen on {where} for {kind.value}: the address has just gone, or is not usable yet"
+    return f"cannot open the socket for {kind.value} on {where}: {why.strerror}"
+
+
+class OuterSockets:
+    """All outer sockets, kept in step with the addresses pluto listens on.
+
+    `attach(outer)` is called for each socket that opens, `detach(outer)` before one closes: sockets the packet engine
+    reads change hands there. `on_datagram(local, remote, data)` is what came in on UDP 500, `on_error(local, remote,
+    reason)` what the kernel said about something we sent.
+    """
+
+    def __init__(
+        self,
+        on_datagram: Callable[[Endpoint, Endpoint, bytes], None],
+        on_error: Callable[[Endpoint, Endpoint, str], None],
+        attach: Callable[[Outer], None],
+        detach: Callable[[Outer], None],
+        ike_port: int = IKE_PORT,
+        natt_port: int = NATT_PORT,
+    ) -> None:
+        self._on_datagram = on_datagram
+        self._on_error = on_error
+        self._attach = attach
+        self._detach = detach
+        self._ports = {Kind.IKE: ike_port, Kind.NATT: natt_port, Kind.ESP: 0}
+        self._open: dict[Endpoint, Outer] = {}
+
+    def __iter__(self) -> Iterator[Outer]:
+        return iter(tuple(self._open.values()))
+
+    def follow(self, addresses: Mapping[Address, str]) -> list[str]:
+        """Open what is missing, close what is no longer wanted; complaints for the log.
+
+        `addresses` maps a local address to its interface.
+        """
+        wanted = {
+            Endpoint(address, port): (kind, interface)
+            for address, interface in addresses.items()
+            for kind, port in self._ports.items()
+        }
+        for local in [each for each in self._open if each not in wanted]:
+            self._close(local)
+        complaints = []
+        for local, (kind, interface) in wanted.items():
+            if local in self._open:
+                continue
+            try:
+                sock = open_socket(kind, local.address, local.port)
+            except HostError as why:
+                complaints.append(str(why))
+                continue
+            outer = Outer(kind, local, interface, sock)
+            self._open[local] = outer
+            if kind is Kind.IKE:
+                asyncio.get_running_loop().add_reader(sock.fileno(), self._readable, outer)
+            self._attach(outer)
+        return complaints
+
+    def _close(self, local: Endpoint) -> None:
+        outer = self._open.pop(local)
+        self._detach(outer)
+        if outer.kind is Kind.IKE:
+            asyncio.get_running_loop().remove_reader(outer.sock.fileno())
+        outer.sock.close()
+
+    def close(self) -> None:
+        """Close all of them."""
+        for local in list(self._open):
+            self._close(local)
+
+    def _readable(self, outer: Outer) -> None:
+        for _ in range(BATCH):
+            try:
+                data, address = outer.sock.recvfrom(LARGEST_DATAGRAM)
+            except BlockingIOError:
+                return
+            except OSError:
+                self._read_errors(outer)
+                return
+            remote = Endpoint(ip_address(address[0].partition("%")[0]), address[1])
+            self._on_datagram(outer.local, remote, data)
+
+    def _read_errors(self, outer: Outer) -> None:
+        """Take ICMP errors about our own datagrams off the error queue; they are hints, no more."""
+        for _ in range(BATCH):
+            try:
+                _, control, _, address = outer.sock.recvmsg(512, 512, MSG_ERRQUEUE | socket.MSG_DONTWAIT)
+            except OSError:
+                return
+            for level, kind, data in control:
+                if (
+                    (level, kind) in ((socket.IPPROTO_IP, IP_RECVERR), (41, IPV6_RECVERR))
+                    and len(data) >= 16
+                    and address
+                ):
+                    number, origin, icmp_type, icmp_code = struct.unpack_from("=IBBB", data)
+                    icmp = f"origin {origin} ICMP type {icmp_type} code {icmp_code}"
+                    remote = Endpoint(ip_address(address[0].partition("%")[0]), address[1])
+                    self._on_error(outer.local, remote, f"{os.strerror(number)} [errno {number}, {icmp}]")
+
+    def send(self, local: Endpoint, remote: Endpoint, data: bytes) -> None:
+        """Send an IKE message from a local endpoint, the non-ESP marker in front where the port calls for it."""
+        marked = local.port != self._ports[Kind.IKE]
+        self.send_raw(local, remote, NON_ESP_MARKER + data if marked else data)
+
+    def send_raw(self, local: Endpoint, remote: Endpoint, data: bytes) -> None:
+        """Send octets as they are; a refusal becomes an `on_error` call."""
+        outer = self._open.get(local)
+        if outer is None:
+            self._on_error(local, remote, f"{local} is not an address we listen on")
+            return
+        try:
+            outer.sock.sendto(data, _sockaddr(remote.address, remote.port))
+        except BlockingIOError:
+            self._on_error(local, remote, "the socket's send buffer is full")
+        except OSError as why:
+            # A pending ICMP error makes one send fail that has nothing to do with it: clear it and try once more.
+            self._read_errors(outer)
+            try:
+                outer.sock.sendto(data, _sockaddr(remote.address, remote.port))
+            except OSError:
+                self._on_error(local, remote, why.strerror or str(why))

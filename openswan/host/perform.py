@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Carrying out pluto's effects: one table, Effect type -> function."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from openswan.base.address import Address, Subnet
+from openswan.base.errors import IpsecError, KlipsError
+from openswan.engine.effects import (
+    DelGuard,
+    Effect,
+    FlushConntrack,
+    GuardEntry,
+    KlipsCommand,
+    Listen,
+    Log,
+    ReadCertificates,
+    ReadSecrets,
+    Resolve,
+    RunUpdown,
+    SendDatagram,
+    SendKeepalive,
+    SetGuard,
+    Shutdown,
+    WhackDone,
+    WhackLine,
+)
+from openswan.engine.events import CertificatesRead, EffectFailed, EngineEvent, HostResolved, SecretsRead, UpdownDone
+from openswan.host.ikesock import Kind, Outer, OuterSockets
+from openswan.plane.commands import AttachSocket, Command, DetachSocket
+
+KEEPALIVE = b"\xff"
+
+
+class Engine(Protocol):
+    """The part of klips.Klips this needs."""
+
+    def execute(self, command: Command) -> None:
+        """Carry out one command; KlipsError when refused."""
+
+
+class Guard(Protocol):
+    """The leak guard."""
+
+    def set(self, connection: str, entries: tuple[GuardEntry, ...], block_families: tuple[int, ...]) -> None:
+        """Replace what is guarded for one connection; HostError when that fails (what was guarded stays so)."""
+
+    def delete(self, connection: str) -> None:
+        """Guard nothing for it any more."""
+
+
+class Control(Protocol):
+    """The control socket's server."""
+
+    def reply(self, client: int, code: int, text: str) -> None:
+        """Send one line."""
+
+    def finish(self, client: int) -> None:
+        """End the conversation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything effects act on."""
+
+    engine: Engine
+    guard: Guard
+    control: Control
+    run_updown: Callable[[str, dict[str, str]], Coroutine[Any, Any, tuple[int, tuple[str, ...]]]]
+    """(command, environment) -> (status, output lines)."""
+    resolve: Callable[[str, int], Coroutine[Any, Any, tuple[tuple[Address, ...], str]]]
+    """(name, version) -> (addresses, reason)."""
+    read_secrets: Callable[[int], SecretsRead]
+    read_certificates: Callable[[int], CertificatesRead]
+    flush_conntrack: Callable[[tuple[tuple[Subnet, Subnet], ...]], None]
+    log: Callable[[str, bool], None]
+    shutdown: Callable[[bool], None]
+    """Called with keep_guard once pluto has said its last word."""
+    interface_mtu: Callable[[str], int]
+    virtual_of: Callable[[str], str]
+    """ipsecN on top of a physical interface, for log lines."""
+    listen_only: Address | None = None
+
+
+class Performer:
+    """Carries effects out one after the other; what takes time goes on in tasks whose end is an event."""
+
+    def __init__(self, parts: Parts, post: Callable[[EngineEvent], None]) -> None:
+        self._parts = parts
+        self._post = post
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.sockets: OuterSockets | None = None
+        self._table: Mapping[type[Any], Callable[[Any], None]] = {
+            SendDatagram: self._send,
+            SendKeepalive: self._keepalive,
+            KlipsCommand: self._klips,
+            SetGuard: self._set_guard,
+            DelGuard: self._del_guard,
+            RunUpdown: self._updown,
+            Resolve: self._resolve,
+            ReadSecrets: lambda effect: post(parts.read_secrets(effect.client)),
+            ReadCertificates: lambda effect: post(parts.read_certificates(effect.client)),
+            Listen: self._listen,
+            FlushConntrack: self._flush,
+            WhackLine: self._whack_line,
+            WhackDone: lambda effect: parts.control.finish(effect.client),
+            Log: lambda effect: parts.log(effect.text, effect.serious),
+            Shutdown: lambda effect: parts.shutdown(effect.keep_guard),
+        }
+
+    def __call__(self, effect: Effect) -> None:
+        """Carry out one effect."""
+        self._table[type(effect)](effect)
+
+    def _send(self, effect: SendDatagram) -> None:
+        if self.sockets:
+            self.sockets.send(effect.local, effect.remote, effect.data)
+
+    def _keepalive(self, effect: SendKeepalive) -> None:
+        if self.sockets:
+            self.sockets.send_raw(effect.local, effect.remote, KEEPALIVE)
+
+    def _klips(self, effect: KlipsCommand) -> None:
+        try:
+            self._parts.engine.execute(effect.command)
+        except KlipsError as why:
+            if effect.token:
+                self._post(EffectFailed(effect.token, str(why)))
+            else:
+                self._parts.log(f"packet engine refused {type(effect.command).__name__}: {why}", True)
+
+    def _set_guard(self, effect: SetGuard) -> None:
+        try:
+            self._parts.guard.set(effect.connection, effect.entries, effect.block_families)
+        except IpsecError as why:
+            self._parts.log(f'"{effect.connection}": the leak guard could not be set: {why}', True)
+
+    def _del_guard(self, effect: DelGuard) -> None:
+        try:
+            self._parts.guard.delete(effect.connection)
+        except IpsecError as why:
+            self._parts.log(f'"{effect.connection}": the leak guard could not be taken back: {why}', True)
+
+    def _updown(self, effect: RunUpdown) -> None:
+        async def run() -> None:
+            try:
+                status, output = await self._parts.run_updown(effect.command, effect.environment)
+            except IpsecError as why:
+                status, output = 1, (str(why),)
+            self._post(UpdownDone(effect.token, status, output))
+
+        self._start(run())
+
+    def _resolve(self, effect: Resolve) -> None:
+        async def run() -> None:
+            addresses, reason = await self._parts.resolve(effect.name, effect.version)
+            self._post(HostResolved(effect.name, addresses, reason))
+
+        self._start(run())
+
+    def _flush(self, effect: FlushConntrack) -> None:
+        try:
+            self._parts.flush_conntrack(effect.flows)
+        except IpsecError as why:
+            self._parts.log(f"connection tracking entries could not be deleted: {why}", True)
+
+    def _whack_line(self, effect: WhackLine) -> None:
+        # Client 0 is the daemon itself, bringing up what ipsec.conf asks for.
+        if effect.client:
+            self._parts.control.reply(effect.client, effect.code, effect.text)
+
+    def _listen(self, effect: Listen) -> None:
+        if self.sockets is None:
+            return
+        only = self._parts.listen_only
+        addresses = {address: name for address, name in effect.addresses if only in (None, address)}
+        for line in self.sockets.follow(addresses):
+            self._parts.log(line, True)
+
+    def attach(self, outer: Outer) -> None:
+        """A socket has opened: the engine gets the ones that carry ESP."""
+        if outer.kind is not Kind.IKE:
+            mtu = self._parts.interface_mtu(outer.interface)
+            self._klips(KlipsCommand(AttachSocket(outer.local, outer.sock.fileno(), mtu)))
+        if outer.local.port:
+            virtual = self._parts.virtual_of(outer.interface)
+            self._parts.log(f"adding interface {virtual}/{outer.interface} {outer.local}", False)
+
+    def detach(self, outer: Outer) -> None:
+        """A socket is about to close."""
+        if outer.kind is not Kind.IKE:
+            self._klips(KlipsCommand(DetachSocket(outer.local)))
+        if outer.local.port:
+            virtual = self._parts.virtual_of(outer.interface)
+            self._parts.log(f"shutting down interface {virtual}/{outer.interface} {outer.local}", False)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (why := task.exception()) is not None:
+            self._parts.log(f"EXPECTATION FAILED in a background task: {why!r}", True)
+
+    async def finish(self, patience: float = 5.0) -> None:
+        """Wait for what still runs, then cancel it."""
+        if self._tasks:
+            _, pending = await asyncio.wait(self._tasks, timeout=patience)
+            for task in pending:
+                task.cancel()

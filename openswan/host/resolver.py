@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Host names to addresses: /etc/hosts first, then dnspython's asynchronous resolver; never blocks, ends in time."""
+
+from __future__ import annotations
+
+import asyncio
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from openswan.base.address import Address
+
+if TYPE_CHECKING:
+    import dns.asyncresolver
+
+HOSTS = Path("/etc/hosts")
+RESOLV_CONF = Path("/etc/resolv.conf")
+LIFETIME = 10.0
+"""Seconds one look-up may take, all servers and retries together."""
+CONCURRENT = 64
+HOSTS_LIMIT = 4 << 20
+
+
+def from_hosts(name: str, version: int, path: Path = HOSTS) -> tuple[Address, ...]:
+    """The addresses /etc/hosts gives `name`; `version` 0 takes both families."""
+    wanted = name.rstrip(".").lower()
+    found: list[Address] = []
+    try:
+        with path.open("rb") as file:
+            text = file.read(HOSTS_LIMIT).decode(errors="replace")
+    except OSError:
+        return ()
+    for line in text.splitlines():
+        words = line.partition("#")[0].split()
+        if len(words) > 1 and wanted in (word.lower() for word in words[1:]):
+            try:
+                address = ip_address(words[0])
+            except ValueError:
+                continue
+            if version in (0, address.version) and address not in found:
+                found.append(address)
+    return tuple(found)
+
+
+class Resolver:
+    """Looks names up; one instance for the daemon's life."""
+
+    def __init__(self, hosts: Path = HOSTS, resolv_conf: Path = RESOLV_CONF, lifetime: float = LIFETIME) -> None:
+        self._hosts = hosts
+        self._resolv_conf = resolv_conf
+        self._lifetime = lifetime
+        self._read_at = -1.0
+        self._resolver: dns.asyncresolver.Resolver | None = None
+        self._slots = asyncio.Semaphore(CONCURRENT)
+
+    async def look_up(self, name: str, version: int = 0) -> tuple[tuple[Address, ...], str]:
+        """(addresses, reason): no addresses come with a reason. Does not raise."""
+        if found := from_hosts(name, version, self._hosts):
+            return found, ""
+        async with self._slots:
+            families = [kind for kind, number in (("A", 4), ("AAAA", 6)) if version in (0, number)]
+            answers = await asyncio.gather(*(self._ask(name, kind) for kind in families))
+        addresses = tuple(address for found, _ in answers for address in found)
+        reason = "" if addresses else next((why for _, why in answers if why), f"{name} has no address")
+        return addresses, reason
+
+    async def _ask(self, name: str, kind: str) -> tuple[tuple[Address, ...], str]:
+        import dns.exception
+        import dns.resolver
+
+        try:
+            resolver = self._current()
+            # The library bounds a look-up itself; the outer limit holds should one of its sockets hang.
+            answer = await asyncio.wait_for(
+                resolver.resolve(name, kind, lifetime=self._lifetime, raise_on_no_answer=False), self._lifetime + 1
+            )
+        except dns.resolver.NXDOMAIN:
+            return (), f"{name} does not exist in the DNS"
+        except (TimeoutError, dns.exception.Timeout):
+            return (), f"no DNS server answered about {name} within {self._lifetime:g} s"
+        except (dns.exception.DNSException, OSError, ValueError) as why:
+            return (), f"DNS look-up of {name} failed: {' '.join(str(why).split()) or type(why).__name__}"
+        return tuple(ip_address(record.address) for record in answer.rrset or ()), ""
+
+    def _current(self) -> dns.asyncresolver.Resolver:
+        """The resolver, made afresh when resolv.conf has changed. Imported late: most daemons never ask the DNS."""
+        import dns.asyncresolver
+
+        try:
+            changed = self._resolv_conf.stat().st_mtime
+        except OSError:
+            changed = 0.0
+        if self._resolver is None or changed != self._read_at:
+            self._resolver = dns.asyncresolver.Resolver(filename=str(self._resolv_conf))
+            self._read_at = changed
+        return self._resolver
