@@ -37,4 +37,4 @@ def scaled_pi(bits: int) -> int:
 def prime(bits: int) -> int:
     """The prime of the group of that size; KeyError for a size RFC 3526 does not have."""
     offset = OFFSETS[bits]
-    return 2**bits - 2 ** (bits - 64) - 1 + 2**64 * (scaled_pi(bits - 130) + offset)
+    return (1 << bits) - (1 << bits - 64) - 1 + (1 << 64) * (scaled_pi(bits - 130) + offset)

@@ -88,6 +88,7 @@ class Algorithm:
 
 MD5 = "MD5 is broken; use sha2_256 or stronger"
 UNAVAILABLE_HASH = "nobody here has it; use sha2_256 or stronger"
+UNAVAILABLE_GROUP = "nobody here has it; use x25519 or ecp256"
 SHORT_GROUP = "its logarithms can be computed; use modp2048 or stronger"
 
 
@@ -226,7 +227,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     _modp(1, 768, weak=True, refused=SHORT_GROUP),
     _modp(22, 1024, weak=True, refused=SHORT_GROUP, aliases=("dh22", "modp1024_160", "modp1024s160")),
     *(
-        Algorithm(name, Kind.DH, number, name.upper(), name, aliases, refused="nobody here has it; use x25519 or ecp256")
+        Algorithm(name, Kind.DH, number, name.upper(), name, aliases, refused=UNAVAILABLE_GROUP)
         for name, number, aliases in (
             ("dh23", 23, ("modp2048_224",)), ("dh24", 24, ("modp2048_256",)), ("x448", 32, ("curve448", "dh32")),
             ("ml_kem_512", 35, ("dh35",)), ("ml_kem_768", 36, ("dh36",)), ("ml_kem_1024", 37, ("dh37",)),
