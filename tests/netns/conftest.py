@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Fixtures of the network tests, and what they need of the machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.netns.keys import Authority
+from tests.netns.lab import Lab
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test below this directory is a netns test."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.netns)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _machine() -> None:
+    """Say in one line what is missing, instead of failing in a hundred places."""
+    missing = [tool for tool in ("ip", "ping", "iptables", "nft", "tcpdump", "iperf3", "ss") if not shutil.which(tool)]
+    assert os.geteuid() == 0, "the network tests need root: sudo make test"
+    assert Path("/dev/net/tun").exists(), "the network tests need /dev/net/tun: modprobe tun"
+    assert not missing, f"the network tests need {', '.join(missing)}: sudo make build installs them"
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    """sunset - west = east - sunrise."""
+    with Lab() as made:
+        yield made
+
+
+@pytest.fixture
+def nat_lab() -> Iterator[Lab]:
+    """West and a road warrior behind a masquerading router."""
+    with Lab("nat") as made:
+        yield made
+
+
+@pytest.fixture
+def vm_lab() -> Iterator[Lab]:
+    """East is a virtual machine."""
+    with Lab("vm") as made:
+        yield made
+
+
+@pytest.fixture(scope="session", params=["rsa", "ecdsa"])
+def authority(request: pytest.FixtureRequest) -> Authority:
+    """A CA with RSA and one with ECDSA keys."""
+    return Authority(request.param)
+
+
+@pytest.fixture(scope="session")
+def rsa_authority() -> Authority:
+    """A CA with RSA keys."""
+    return Authority("rsa")

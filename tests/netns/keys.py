@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Certificates for the gateways of a lab: one CA and a leaf each, RSA or ECDSA, made fresh for a test run."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A certificate and its private key, both PEM."""
+
+    cert: bytes
+    key: bytes
+    subject: str
+
+
+def new_key(kind: str) -> Key:
+    """`rsa` or `ecdsa`."""
+    return rsa.generate_private_key(65537, 2048) if kind == "rsa" else ec.generate_private_key(ec.SECP256R1())
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.COUNTRY_NAME, "CH"),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Lab"),
+            x509.NameAttribute(NameOID.COMMON_NAME, common),
+        ]
+    )
+
+
+def _pem(key: Key) -> bytes:
+    style = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, style, serialization.NoEncryption())
+
+
+class Authority:
+    """A self-signed CA that issues leaf certificates with a DNS subjectAltName."""
+
+    def __init__(self, kind: str, common: str = "Lab CA") -> None:
+        self.kind = kind
+        self._key = new_key(kind)
+        self._name = _name(common)
+        ski = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
+        self._cert = (
+            self._start(self._name, self._key)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
+            .add_extension(_usage(ca=True), critical=True)
+            .add_extension(ski, critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        self.pem = self._cert.public_bytes(serialization.Encoding.PEM)
+
+    def _start(self, subject: x509.Name, key: Key, days: int = 30) -> x509.CertificateBuilder:
+        now = datetime.datetime.now(datetime.UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=60))
+            .not_valid_after(now + datetime.timedelta(days=days))
+        )
+
+    def issue(self, dns: str, days: int = 30) -> Credential:
+        """A leaf for `dns`; negative `days`: expired that long ago."""
+        key = new_key(self.kind)
+        cert = (
+            self._start(_name(dns), key, days)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(dns)]), critical=False)
+            .add_extension(_usage(ca=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        return Credential(cert.public_bytes(serialization.Encoding.PEM), _pem(key), f"C=CH, O=Lab, CN={dns}")
+
+
+def _usage(ca: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not ca,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=ca,
+        crl_sign=ca,
+        encipher_only=False,
+        decipher_only=False,
+    )
