@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""ike= and esp= strings to proposals: Openswan's and libreswan's spellings, and what is offered when nothing is said.
+
+PROPOSAL[,PROPOSAL...]; a proposal is `-` separated parts, each one name or several joined by `+`: ciphers with their
+key size (aes256, aes_gcm_16_256, aes-256), integrity, for IKE a PRF (prfsha2_256, or a second hash), and a group
+(also after `;`). A part left out means every default of that kind. A trailing `!` is accepted and says nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import lru_cache
+
+from openswan.base.errors import ConfigError
+from openswan.crypto.registry import INTEG_PRF, Algorithm, Kind, find, names, normal, of_kind
+from openswan.policy.proposal import ESP, IKE, Proposal, Transform
+
+LONGEST = 2000
+"""Characters of one string."""
+MOST_PROPOSALS = 32
+"""Proposals of one string; IKEv2 counts them in one octet, and a peer gives up earlier."""
+
+KEY_BITS = (256, 128)
+"""Sizes offered for a cipher whose string names none."""
+DEFAULT_AEAD = (
+    Transform("aes_gcm_16", 256),
+    Transform("aes_gcm_16", 128),
+    Transform("chacha20_poly1305"),
+)
+DEFAULT_CBC = (Transform("aes_cbc", 256), Transform("aes_cbc", 128))
+DEFAULT_INTEG = (Transform("hmac_sha2_512_256"), Transform("hmac_sha2_256_128"))
+DEFAULT_PRF = (Transform("prf_hmac_sha2_512"), Transform("prf_hmac_sha2_256"))
+DEFAULT_DH = tuple(map(Transform, ("x25519", "ecp256", "ecp384", "ecp521", "modp2048", "modp3072", "modp4096")))
+
+DEFAULT_IKE = (
+    Proposal(IKE, DEFAULT_AEAD, (), DEFAULT_PRF, DEFAULT_DH),
+    Proposal(IKE, DEFAULT_CBC, DEFAULT_INTEG, DEFAULT_PRF, DEFAULT_DH),
+)
+DEFAULT_ESP = (
+    Proposal(ESP, DEFAULT_AEAD),
+    Proposal(ESP, DEFAULT_CBC, DEFAULT_INTEG),
+)
+
+NO_INTEGRITY = ("null", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a string means, and what the operator should know about it."""
+
+    proposals: tuple[Proposal, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def parse_ike(text: str) -> Parsed:
+    """ike= to proposals; ConfigError names the part that will not do."""
+    return _parse("ike", IKE, text)
+
+
+def parse_esp(text: str, esn: tuple[bool, ...] = (False,)) -> Parsed:
+    """esp= or phase2alg= to proposals, each with these sequence number sizes; ConfigError names the bad part."""
+    parsed = _parse("esp", ESP, text)
+    return Parsed(with_esn(parsed.proposals, esn), parsed.warnings)
+
+
+@lru_cache(maxsize=256)
+def with_esn(proposals: tuple[Proposal, ...], esn: tuple[bool, ...]) -> tuple[Proposal, ...]:
+    """The same ESP proposals with these sequence number sizes."""
+    return tuple(Proposal(one.protocol, one.encr, one.integ, one.prf, one.dh, esn) for one in proposals)
+
+
+@lru_cache(maxsize=256)
+def _parse(keyword: str, protocol: int, text: str) -> Parsed:
+    if len(text) > LONGEST:
+        raise ConfigError(f"{keyword}= string longer than {LONGEST} characters")
+    pieces = text.strip().removesuffix("!").split(",")
+    if len(pieces) > MOST_PROPOSALS:
+        raise ConfigError(f"{keyword}= has {len(pieces)} proposals, at most {MOST_PROPOSALS} are allowed")
+    proposals: list[Proposal] = []
+    warnings: list[str] = []
+    for piece in pieces:
+        reader = _Reader(protocol, piece.strip())
+        try:
+            proposals += reader.proposals()
+        except ConfigError as why:
+            raise ConfigError(f'{keyword}="{text}": {why}') from None
+        warnings += [f'{keyword}="{text}": {warning}' for warning in reader.warnings]
+    return Parsed(tuple(dict.fromkeys(proposals)), tuple(dict.fromkeys(warnings)))
+
+
+@dataclass
+class _Reader:
+    """Reads one proposal part by part, left to right."""
+
+    protocol: int
+    text: str
+    encr: list[Transform] = field(default_factory=list)
+    integ: list[Transform] = field(default_factory=list)
+    prf: list[Transform] = field(default_factory=list)
+    dh: list[Transform] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    bare: list[Algorithm] = field(default_factory=list)
+    """Ciphers of the latest part that named no key size: a number may still follow."""
+    no_integrity: bool = False
+
+    def proposals(self) -> list[Proposal]:
+        """The proposals this text stands for: two when AEAD and others would mix by default."""
+        parts = [part.strip() for part in self.text.replace(";", "-").split("-")]
+        while parts and not parts[-1]:
+            parts.pop()  # 'aes128-sha1-' and 'aes128-sha1;' name no group
+        if not parts:
+            raise ConfigError("empty proposal")
+        while parts:
+            taken = self._take(parts)
+            del parts[:taken]
+        return self._filled()
+
+    def _take(self, parts: Sequence[str]) -> int:
+        """Read the next part and return how many pieces it was cut into: names such as hmac-sha1 hold a `-`."""
+        if not parts[0]:
+            raise ConfigError(f"two separators in a row in '{self.text}'")
+        if parts[0].isdigit() and self.bare:
+            self._key_size(int(parts[0]))
+            return 1
+        if parts[0].isdigit() and self.integ and int(parts[0]) == 96:
+            raise ConfigError("integrity cut to 96 bits is not available; use sha2_256 as it is")
+        alternatives = parts[0].split("+")
+        if len(alternatives) == 1:
+            for count in range(min(4, len(parts)), 1, -1):
+                if self._alternatives([normal("_".join(parts[:count]))], quiet=True):
+                    return count
+        self._alternatives(alternatives, quiet=False)
+        return 1
+
+    def _alternatives(self, words: Sequence[str], *, quiet: bool) -> bool:
+        """Take the names joined by `+`; `quiet` only asks whether they are names at all."""
+        for kind in self._expected():
+            found = [self._look_up(kind, word) for word in words]
+            if all(found):
+                self._accept(kind, [one for one in found if one is not None])
+                return True
+        if len(words) == 1 and words[0].lower() in NO_INTEGRITY and self.encr and not self.integ:
+            self.no_integrity = True
+            return True
+        if not quiet:
+            self._explain(words)
+        return False
+
+    def _expected(self) -> tuple[Kind, ...]:
+        """Which kinds the next part may be, in order of trial."""
+        kinds: list[Kind] = []
+        if not (self.encr or self.integ or self.prf or self.dh):
+            kinds.append(Kind.ENCR)
+        aead = any(_row(Kind.ENCR, one).aead for one in self.encr)
+        if not self.integ and not self.prf and not self.dh and not aead and not self.no_integrity:
+            kinds.append(Kind.INTEG)
+        if self.protocol == IKE and not self.prf and not self.dh:
+            kinds.append(Kind.PRF)
+        # libreswan also writes several groups as further parts.
+        kinds.append(Kind.DH)
+        return tuple(kinds)
+
+    def _look_up(self, kind: Kind, word: str) -> tuple[Algorithm, int] | None:
+        row = find(kind, word)
+        if row is not None:
+            return row, 0
+        sized = re.fullmatch(r"(.+?)_?([0-9]{1,4})", normal(word))
+        if kind is not Kind.ENCR or sized is None or (row := find(kind, sized[1])) is None:
+            return None
+        bits = int(sized[2])
+        # The old aes_gcm_c-160 counted the 32 bits of salt.
+        return row, bits - 32 if row.aead and bits not in row.key_bits and bits - 32 in row.key_bits else bits
+
+    def _accept(self, kind: Kind, found: Sequence[tuple[Algorithm, int]]) -> None:
+        self.bare = []
+        for row, bits in found:
+            self._check(kind, row, bits)
+            if kind is not Kind.ENCR:
+                {Kind.INTEG: self.integ, Kind.PRF: self.prf, Kind.DH: self.dh}[kind].append(Transform(row.name))
+            elif not row.variable_key:
+                self.encr.append(Transform(row.name))
+            elif bits:
+                self.encr.append(Transform(row.name, bits))
+            else:
+                self.bare.append(row)
+                self.encr += [Transform(row.name, size) for size in KEY_BITS]
+
+    def _check(self, kind: Kind, row: Algorithm, bits: int) -> None:
+        if row.refused:
+            raise ConfigError(f"'{row.name}' is refused: {row.refused}")
+        usable = row.ike if self.protocol == IKE else row.esp or kind is Kind.DH
+        if not usable:
+            where = "IKE" if self.protocol == IKE else "ESP"
+            raise ConfigError(f"'{row.name}' is not available for {where}; use aes_gcm_16 or aes_cbc")
+        if bits and bits not in row.key_bits:
+            sizes = ", ".join(map(str, sorted(row.key_bits)))
+            raise ConfigError(f"'{row.name}' has no {bits}-bit keys, only {sizes}")
+        if row.weak:
+            self.warnings.append(f"'{row.name}' is weak, RFC 8247 and RFC 8221 advise against it; use aes_gcm_16")
+
+    def _key_size(self, bits: int) -> None:
+        for row in self.bare:
+            size = bits - 32 if row.aead and bits - 32 in row.key_bits and bits not in row.key_bits else bits
+            self._check(Kind.ENCR, row, size)
+            for sized in KEY_BITS:
+                self.encr.remove(Transform(row.name, sized))
+            self.encr.append(Transform(row.name, size))
+        self.bare = []
+
+    def _explain(self, words: Sequence[str]) -> None:
+        """Say why no kind takes these names."""
+        every = (Kind.ENCR, Kind.INTEG, Kind.PRF, Kind.DH)
+        for word in words:
+            name = normal(word)
+            if not any(self._look_up(kind, word) for kind in every) and name not in NO_INTEGRITY:
+                known = sorted({known for kind in every for known in names(kind)})
+                near = get_close_matches(name, known, 1) or get_close_matches(name.rstrip("0123456789_"), known, 1)
+                hint = f" (did you mean '{near[0]}'?)" if near else ""
+                raise ConfigError(f"unknown algorithm '{word}'{hint}")
+        raise ConfigError(f"'{'+'.join(words)}' does not belong where it stands in '{self.text}'")
+
+    def _filled(self) -> list[Proposal]:
+        """Put the defaults where nothing was said and keep AEAD and other ciphers apart."""
+        aead: tuple[Transform, ...]
+        other: tuple[Transform, ...]
+        if not self.encr:
+            aead, other = (() if self.integ else DEFAULT_AEAD), DEFAULT_CBC
+        else:
+            self.encr = list(dict.fromkeys(self.encr))
+            aead = tuple(one for one in self.encr if _row(Kind.ENCR, one).aead)
+            other = tuple(one for one in self.encr if not _row(Kind.ENCR, one).aead)
+            if aead and other:
+                raise ConfigError(
+                    f"'{self.text}' mixes AEAD and other ciphers in one proposal; separate them by a comma"
+                )
+        if aead and self.integ:
+            raise ConfigError(f"'{self.text}' names an integrity algorithm, but {aead[0].name} brings its own")
+        if other and self.no_integrity:
+            raise ConfigError(f"'{self.text}' has no integrity protection; name sha2_256 or use aes_gcm_16")
+        made: list[Proposal] = []
+        dh = tuple(self.dh)
+        if self.protocol == IKE:
+            dh = dh or DEFAULT_DH
+        for encr in (aead, other):
+            if not encr:
+                continue
+            integ = () if encr is aead else tuple(self.integ) or DEFAULT_INTEG
+            made.append(Proposal(self.protocol, tuple(encr), integ, self._prf(integ), dh))
+        return made
+
+    def _prf(self, integ: tuple[Transform, ...]) -> tuple[Transform, ...]:
+        if self.protocol != IKE:
+            return ()
+        if self.prf:
+            return tuple(self.prf)
+        if self.integ:
+            return tuple(dict.fromkeys(Transform(INTEG_PRF[one.name]) for one in integ))
+        return DEFAULT_PRF
+
+
+def _row(kind: Kind, transform: Transform) -> Algorithm:
+    row = find(kind, transform.name)
+    assert row is not None
+    return row
+
+
+def usable(kind: Kind) -> list[str]:
+    """Canonical names for the manual page."""
+    return [row.name for row in of_kind(kind)]

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+import random
+
+import pytest
+
+from openswan.base.errors import ConfigError
+from openswan.crypto.registry import Kind
+from openswan.policy.algorithms import (
+    DEFAULT_DH,
+    DEFAULT_ESP,
+    DEFAULT_IKE,
+    parse_esp,
+    parse_ike,
+    usable,
+    with_esn,
+)
+from openswan.policy.proposal import proposal_text, proposals_text
+
+SHA1 = "HMAC_SHA1_96"
+SHA256 = "HMAC_SHA2_256_128"
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("aes128-sha1-modp2048", "AES_CBC_128-HMAC_SHA1_96-HMAC_SHA1-MODP2048"),
+        ("aes128-sha1;modp2048", "AES_CBC_128-HMAC_SHA1_96-HMAC_SHA1-MODP2048"),
+        ("AES128-SHA1;MODP4096!", "AES_CBC_128-HMAC_SHA1_96-HMAC_SHA1-MODP4096"),
+        ("aes256-sha256-prfsha512-modp2048", "AES_CBC_256-HMAC_SHA2_256_128-HMAC_SHA2_512-MODP2048"),
+        ("aes-256-sha256-modp2048", "AES_CBC_256-HMAC_SHA2_256_128-HMAC_SHA2_256-MODP2048"),
+        ("aes-sha2_256-ecp256", "AES_CBC_256+AES_CBC_128-HMAC_SHA2_256_128-HMAC_SHA2_256-ECP256"),
+        ("aes_cbc-hmac-sha1-dh14", "AES_CBC_256+AES_CBC_128-HMAC_SHA1_96-HMAC_SHA1-MODP2048"),
+        ("aes_gcm_16_256-sha2_512-x25519", "AES_GCM_16_256-HMAC_SHA2_512-X25519"),
+        ("aes_gcm256-null-sha2-dh31", "AES_GCM_16_256-HMAC_SHA2_256-X25519"),
+        ("aes_gcm_c-160-prfsha256-dh19", "AES_GCM_16_128-HMAC_SHA2_256-ECP256"),
+        ("aes_gcm256-sha512+sha256-dh19+dh31", "AES_GCM_16_256-HMAC_SHA2_512+HMAC_SHA2_256-ECP256+X25519"),
+        ("aes_gcm-sha512-dh19", "AES_GCM_16_256+AES_GCM_16_128-HMAC_SHA2_512-ECP256"),
+        ("chacha20_poly1305-prfsha2_256-curve25519", "CHACHA20_POLY1305-HMAC_SHA2_256-X25519"),
+        (
+            "aes256+aes128-sha512+sha256-modp3072",
+            "AES_CBC_256+AES_CBC_128-HMAC_SHA2_512_256+HMAC_SHA2_256_128-HMAC_SHA2_512+HMAC_SHA2_256-MODP3072",
+        ),
+        (
+            "aes_gcm256-sha2_256-dh14,aes128-sha1-dh14",
+            "AES_GCM_16_256-HMAC_SHA2_256-MODP2048, AES_CBC_128-HMAC_SHA1_96-HMAC_SHA1-MODP2048",
+        ),
+        ("3des-sha1-modp2048", "3DES_CBC-HMAC_SHA1_96-HMAC_SHA1-MODP2048"),
+        ("aes128-sha1-modp2048,aes128-sha1-modp2048", "AES_CBC_128-HMAC_SHA1_96-HMAC_SHA1-MODP2048"),
+    ],
+)  # fmt: skip
+def test_ike(text: str, want: str) -> None:
+    assert proposals_text(parse_ike(text).proposals) == want
+
+
+def test_parts_left_out_mean_the_defaults() -> None:
+    [only] = parse_ike("aes256").proposals
+    assert proposal_text(only).startswith(
+        "AES_CBC_256-HMAC_SHA2_512_256+HMAC_SHA2_256_128-HMAC_SHA2_512+HMAC_SHA2_256-X25519"
+    )
+    assert only.dh == DEFAULT_DH
+    both = parse_ike("modp2048").proposals
+    assert [one.encr for one in both] == [one.encr for one in DEFAULT_IKE]
+    assert all([one.name for one in both.dh] == ["modp2048"] for both in both)
+    assert parse_ike("aes128-sha1;").proposals == parse_ike("aes128-sha1").proposals
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("aes128-sha1", "AES_CBC_128-HMAC_SHA1_96"),
+        ("aes-sha1;modp2048", "AES_CBC_256+AES_CBC_128-HMAC_SHA1_96-MODP2048"),
+        ("aes_gcm_16_128", "AES_GCM_16_128"),
+        ("aes_gcm128-null", "AES_GCM_16_128"),
+        ("aes_gcm_c-160-null", "AES_GCM_16_128"),
+        ("chacha20_poly1305", "CHACHA20_POLY1305"),
+        ("sha1", "AES_CBC_256+AES_CBC_128-HMAC_SHA1_96"),
+        ("null-sha2_256", "NULL-HMAC_SHA2_256_128"),
+        ("aes256-sha2_512+sha2_256-dh31", "AES_CBC_256-HMAC_SHA2_512_256+HMAC_SHA2_256_128-X25519"),
+    ],
+)
+def test_esp(text: str, want: str) -> None:
+    assert proposals_text(parse_esp(text).proposals) == want
+
+
+def test_esp_carries_esn() -> None:
+    assert all(one.esn == (True, False) for one in parse_esp("aes128", (True, False)).proposals)
+    assert all(one.esn == (True,) for one in with_esn(DEFAULT_ESP, (True,)))
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("3des-sha1-modp2048", ["'3des_cbc' is weak"]),
+        ("aes128-sha1-modp2048", []),
+    ],
+)
+def test_warnings(text: str, want: list[str]) -> None:
+    got = parse_ike(text).warnings
+    assert len(got) == len(want) and all(part in line for part, line in zip(want, got, strict=True))
+
+
+def test_null_encryption_warns() -> None:
+    assert "'null' is weak" in parse_esp("null-sha1").warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "empty proposal"),
+        ("aes128,", "empty proposal"),
+        ("aes128--sha1", "two separators in a row"),
+        ("aes100-sha1", "'aes_cbc' has no 100-bit keys, only 128, 192, 256"),
+        ("aes-512-sha1", "'aes_cbc' has no 512-bit keys"),
+        ("aes128-sha1-modp1024", "'modp1024' is refused: its logarithms"),
+        ("aes128-sha1-modp1536", "'modp1536' is refused"),
+        ("aes128-sha1-dh22", "'dh22' is refused"),
+        ("modp768", "'modp768' is refused"),
+        ("des-sha1", "'des_cbc' is refused: single DES"),
+        ("aes128-md5", "'hmac_md5_96' is refused: MD5 is broken"),
+        ("aes_ccm_a-152-null", "'aes_ccm_8' is refused: nobody here has it"),
+        ("aes_ctr256", "'aes_ctr' is refused"),
+        ("camellia256-sha1", "'camellia_cbc' is refused"),
+        ("aes128-sha1-ml_kem_768", "'ml_kem_768' is refused"),
+        ("aes128-sha1-dh24", "'dh24' is refused"),
+        ("ase128-sha1", "unknown algorithm 'ase128' (did you mean 'aes"),
+        ("zzzzzzzz", "unknown algorithm 'zzzzzzzz'"),
+        ("sha1-aes128", "'aes128' does not belong where it stands"),
+        ("aes128-sha2_256-96", "cut to 96 bits"),
+        ("aes128-null-modp2048", "no integrity protection"),
+        ("aes_gcm+aes-sha1", "mixes AEAD and other ciphers"),
+        ("null-sha1", "'null' is not available for IKE"),
+        ("aes128-sha1-" + "x" * 3000, "longer than 2000 characters"),
+        (",".join(["aes"] * 40), "40 proposals, at most 32"),
+    ],
+)
+def test_ike_refuses(text: str, why: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_ike(text)
+    assert why in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("3des_cbc", "'3des_cbc' is not available for ESP"),
+        ("3des-md5", "'3des_cbc' is not available for ESP"),
+        ("aes128-prfsha1", "'prfsha1' does not belong"),
+        ("aes_gcm-sha1", "'sha1' does not belong where it stands"),
+    ],
+)
+def test_esp_refuses(text: str, why: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_esp(text)
+    assert why in str(caught.value)
+
+
+def test_aead_and_others_never_share_a_proposal() -> None:
+    aead = {"aes_gcm_16", "chacha20_poly1305"}
+    for one in (*DEFAULT_IKE, *DEFAULT_ESP, *parse_ike("modp2048").proposals):
+        kinds = {transform.name in aead for transform in one.encr}
+        assert len(kinds) == 1
+        assert bool(one.integ) != kinds.pop()
+
+
+def test_random_strings_only_ever_give_config_errors() -> None:
+    dice = random.Random(2)
+    words = [
+        "aes",
+        "128",
+        "sha1",
+        "-",
+        "+",
+        ";",
+        ",",
+        "!",
+        "modp2048",
+        "_",
+        "null",
+        "gcm",
+        "aes_gcm",
+        " ",
+        "é",
+        "999999",
+    ]
+    for _ in range(3000):
+        text = "".join(dice.choices(words, k=dice.randrange(1, 9)))
+        for parse in (parse_ike, parse_esp):
+            try:
+                assert parse(text).proposals
+            except ConfigError as why:
+                assert "\n" not in str(why)
+
+
+def test_usable_names() -> None:
+    assert "aes_gcm_16" in usable(Kind.ENCR)
+    assert "modp1024" not in usable(Kind.DH)
