@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The control socket pluto.ctl, both ends: whack's connection in the daemon, and `ask` for the commands.
 
-One request line per connection (openswan.wire.whack), reply lines until the daemon closes. Only the socket's owner, root,
+One request line per connection (openswan.wire.whack), reply lines until the daemon closes. Only its owner, root,
 may connect; clients, request length, time to send it, and unread replies are all bounded.
 """
 
@@ -25,7 +25,7 @@ MAX_UNREAD = 64 << 20
 
 
 class ControlServer:
-    """The daemon's end: calls `on_request(client, line)` with each request line, `on_gone(client)` when one hangs up."""
+    """The daemon's end: calls `on_request(client, line)` for each request, `on_gone(client)` when one hangs up."""
 
     def __init__(self, path: Path, on_request: Callable[[int, bytes], None], on_gone: Callable[[int], None]) -> None:
         self.path = path

@@ -73,11 +73,11 @@ def open_socket(kind: Kind, address: Address, port: int) -> socket.socket:
         if family == socket.AF_INET:
             sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT)
         else:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT)
-            if raw:
-                # IPv6 raw sockets deliver no header: the engine needs the destination from a control message.
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+            # IPv6 raw sockets deliver no header (the engine needs the destination from a control message), and
+            # refuse V6ONLY, which the protocol number makes superfluous.
+            option = socket.IPV6_RECVPKTINFO if raw else socket.IPV6_V6ONLY
+            sock.setsockopt(socket.IPPROTO_IPV6, option, 1)
         if kind is Kind.IKE:
             sock.setsockopt(*((socket.IPPROTO_IP, IP_RECVERR) if family == socket.AF_INET else (41, IPV6_RECVERR)), 1)
         for option in (SO_RCVBUFFORCE, SO_SNDBUFFORCE):

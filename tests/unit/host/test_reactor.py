@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The reactor with a brain of cardboard."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from openswan.base.interval import Instant
+from openswan.engine.effects import Effect, Log
+from openswan.engine.events import EngineEvent, TimerDue, WhackGone
+from openswan.host import clock
+from openswan.host.reactor import BURST, Reactor
+
+
+class Cardboard:
+    """Answers with what `script` returns, remembers what it was told."""
+
+    def __init__(self, script: Callable[[EngineEvent], list[Effect]]) -> None:
+        self.script = script
+        self.told: list[EngineEvent] = []
+        self.due: Instant | None = None
+
+    def handle(self, event: EngineEvent, now: Instant) -> list[Effect]:
+        self.told.append(event)
+        return self.script(event)
+
+    def next_timer(self) -> Instant | None:
+        return self.due
+
+
+def test_effects_are_carried_out_in_order_and_their_events_come_after() -> None:
+    done: list[str] = []
+    lines: list[str] = []
+
+    async def run() -> list[EngineEvent]:
+        brain = Cardboard(lambda event: [Log("a"), Log("b")] if event == WhackGone(1) else [])
+
+        def perform(effect: Effect) -> None:
+            assert isinstance(effect, Log)
+            done.append(effect.text)
+            if effect.text == "a":
+                reactor.post(WhackGone(3))
+
+        reactor = Reactor(brain, perform, lambda text, _: lines.append(text))
+        reactor.post_all([WhackGone(1), WhackGone(2)])
+        return brain.told
+
+    assert asyncio.run(run()) == [WhackGone(1), WhackGone(3), WhackGone(2)]
+    assert done == ["a", "b"] and not lines
+
+
+def test_a_bug_is_logged_and_the_daemon_goes_on() -> None:
+    lines: list[str] = []
+
+    async def run() -> list[EngineEvent]:
+        def script(event: EngineEvent) -> list[Effect]:
+            if event == WhackGone(1):
+                raise KeyError("oops")
+            return [Log("x"), Log("y")]
+
+        performed: list[Effect] = []
+
+        def perform(effect: Effect) -> None:
+            performed.append(effect)
+            if effect == Log("x"):
+                raise ValueError("no")
+
+        brain = Cardboard(script)
+        reactor = Reactor(brain, perform, lambda text, _: lines.append(text))
+        reactor.post_all([WhackGone(1), WhackGone(2)])
+        assert performed == [Log("x"), Log("y")]
+        return brain.told
+
+    assert asyncio.run(run()) == [WhackGone(1), WhackGone(2)]
+    assert lines[0] == "EXPECTATION FAILED while handling WhackGone:"
+    assert any("KeyError: 'oops'" in line for line in lines)
+    assert "EXPECTATION FAILED while carrying out Log:" in lines
+
+
+def test_the_timer_fires_and_is_moved() -> None:
+    async def run() -> None:
+        brain = Cardboard(lambda event: [])
+        reactor = Reactor(brain, lambda _: None, lambda *_: None)
+        brain.due = clock.now() + 30
+        reactor.post(WhackGone(1))
+        brain.due = clock.now() + 0.02
+
+        def script(event: EngineEvent) -> list[Effect]:
+            if isinstance(event, TimerDue):
+                brain.due = None
+                reactor.stop()
+            return []
+
+        brain.script = script
+        reactor.post(WhackGone(2))
+        await asyncio.wait_for(reactor.run(), 2)
+        assert brain.told == [WhackGone(1), WhackGone(2), TimerDue()]
+
+    asyncio.run(run())
+
+
+def test_a_storm_of_events_leaves_the_loop_its_turn() -> None:
+    async def run() -> None:
+        turns = 0
+
+        def script(event: EngineEvent) -> list[Effect]:
+            return [Log("again")] if len(brain.told) < BURST * 3 else []
+
+        brain = Cardboard(script)
+        reactor = Reactor(brain, lambda _: reactor.post(WhackGone(1)), lambda *_: None)
+        reactor.post(WhackGone(1))
+        while len(brain.told) < BURST * 3:
+            turns += 1
+            await asyncio.sleep(0)
+        assert turns >= 2
+
+    asyncio.run(run())
