@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""THE table of the guard's rules: chains, where the kernel calls them, and what each rule matches and does.
+
+They never change with connections: those are elements of the sets (openswan.host.guard.model). Back ends compile the
+table, `ipsec _updown --print` shows it.
+
+POSTROUTING, INPUT and FORWARD at mangle priority: after a re-route by mark, filter OUTPUT still sees the old device,
+and source NAT has not happened yet. Ordinary tunnel traffic matches its device in the first rule. Exemptions hold only
+for packets this host itself sends or receives; what it forwards has none, other people's IKE and ESP included.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from openswan.base.numbers import FWMARK, FWMARK_MASK, IpProtocol
+
+TABLE = "openswan"
+MANGLE, BEFORE_SRCNAT = -150, 99
+SOURCE, DESTINATION = "saddr", "daddr"
+
+
+@dataclass(frozen=True, slots=True)
+class Through:
+    """The packet's incoming (`iifname`) or outgoing (`oifname`) device is one of ours or loopback."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """The packet has no incoming device: a socket of this host sends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """It carries the mark of our own IKE and ESP sockets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """IP version."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """IP protocol (the last header of an IPv6 chain)."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class UdpPorts:
+    """UDP from one port to another."""
+
+    src: int
+    dst: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToIkePort:
+    """UDP to a port pluto listens on."""
+
+
+@dataclass(frozen=True, slots=True)
+class IcmpTypes:
+    """ICMP (of IP `version`) with a type in this range."""
+
+    version: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """The destination is an address of this host."""
+
+
+@dataclass(frozen=True, slots=True)
+class HasPorts:
+    """The transport header's first four octets are there: no later fragment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """The packet (or, with `quoted`, the one an ICMP error is about) is in a set.
+
+    `remote` says which of its addresses is the peer's side.
+    """
+
+    set: str
+    version: int
+    remote: str
+    quoted: bool = False
+
+
+Test: TypeAlias = (
+    Through | Ours | Marked | Family | Protocol | UdpPorts | ToIkePort | IcmpTypes | Local | HasPorts | Guarded
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """All tests hold: then `action` (accept, drop, jump, goto, mark, keep) with `target` (a counter or a chain)."""
+
+    tests: tuple[Test, ...]
+    action: str
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A list of rules; with a hook the kernel calls it."""
+
+    name: str
+    rules: tuple[Rule, ...]
+    kind: str = "filter"
+    hook: str = ""
+    priority: int = 0
+
+
+def field_order(set_name: str) -> tuple[str, ...]:
+    """The fields of a set's key."""
+    plane = set_name[:-1]
+    return {
+        "rl": ("remote", "local"),
+        "lr": ("local", "remote"),
+        "proto": ("remote", "local", "proto"),
+        "port": ("remote", "local", "proto", "rport", "lport"),
+        "frag": ("remote", "local", "proto"),
+    }[plane]
+
+
+def set_names(version: int) -> tuple[str, ...]:
+    """The sets of one IP version."""
+    return tuple(f"{plane}{version}" for plane in ("rl", "lr", "proto", "port", "frag"))
+
+
+COUNTERS = ("out4", "out6", "in4", "in6")
+ICMP = {4: IpProtocol.ICMP, 6: IpProtocol.ICMP6}
+ERRORS = {4: ((3, 5), (11, 12)), 6: ((1, 4),)}
+"""ICMP types that quote the packet they are about (RFC 792, RFC 4443)."""
+
+
+def _selector_chains(direction: str, version: int) -> tuple[Chain, ...]:
+    """`out4` and its kin: drop what is guarded; the quoting errors go through `out4-icmp` and `out4-quote`."""
+    name = f"{direction}{version}"
+    remote, quoted_remote = (DESTINATION, SOURCE) if direction == "out" else (SOURCE, DESTINATION)
+
+    def guarded(plane: str, quoted: bool = False) -> Rule:
+        where = quoted_remote if quoted else remote
+        return Rule((Guarded(f"{plane}{version}", version, where, quoted),), "drop", name)
+
+    return (
+        Chain(f"{name}-quote", tuple(guarded(plane, True) for plane in ("rl", "lr", "proto", "frag"))),
+        Chain(
+            f"{name}-icmp",
+            tuple(Rule((IcmpTypes(version, *span),), "jump", f"{name}-quote") for span in ERRORS[version]),
+        ),
+        Chain(
+            name,
+            (
+                guarded("rl"),
+                guarded("lr"),
+                guarded("proto"),
+                Rule((Protocol(ICMP[version]),), "jump", f"{name}-icmp"),
+                guarded("port"),
+                Rule((HasPorts(),), "accept"),
+                guarded("frag"),
+            ),
+        ),
+    )
+
+
+EXEMPT = Chain(
+    "exempt",
+    (
+        Rule((IcmpTypes(6, 130, 137),), "accept"),  # MLD, neighbour and router discovery, redirect
+        Rule((IcmpTypes(6, 143, 143),), "accept"),  # MLDv2
+        *(
+            Rule((Family(version), UdpPorts(src, dst)), "accept")
+            for version, client, server in ((4, 68, 67), (6, 546, 547))
+            for src, dst in ((client, server), (server, client))
+        ),
+    ),
+)
+
+
+def _by_family(direction: str) -> tuple[Rule, ...]:
+    return tuple(Rule((Family(version),), "goto", f"{direction}{version}") for version in (4, 6))
+
+
+CHAINS: tuple[Chain, ...] = (
+    EXEMPT,
+    *_selector_chains("out", 4),
+    *_selector_chains("out", 6),
+    *_selector_chains("in", 4),
+    *_selector_chains("in", 6),
+    Chain(
+        "out",
+        (
+            Rule((Through("oifname"),), "accept"),
+            Rule((Ours(), Marked()), "accept"),
+            Rule((Ours(),), "jump", "exempt"),
+            *_by_family("out"),
+        ),
+        hook="postrouting",
+        priority=MANGLE,
+    ),
+    Chain(
+        "in",
+        (
+            Rule((Through("iifname"),), "accept"),
+            Rule((), "jump", "exempt"),
+            Rule((Protocol(IpProtocol.ESP),), "accept"),
+            Rule((Protocol(IpProtocol.AH),), "accept"),
+            Rule((ToIkePort(),), "accept"),
+            *_by_family("in"),
+        ),
+        hook="input",
+        priority=MANGLE,
+    ),
+    Chain("through", (Rule((Through("iifname"),), "accept"), *_by_family("in")), hook="forward", priority=MANGLE),
+    # With src_valid_mark a strict rp_filter on the physical device looks the peer up as our own sockets would, past
+    # the routes into ipsecN.
+    Chain(
+        "mark",
+        (
+            Rule((Protocol(IpProtocol.ESP), Local()), "mark"),
+            Rule((Protocol(IpProtocol.AH), Local()), "mark"),
+            Rule((ToIkePort(), Local()), "mark"),
+        ),
+        hook="prerouting",
+        priority=MANGLE,
+    ),
+)
+"""The chains in an order in which each stands before those that jump to it."""
+
+
+def _nat_chain(version: int) -> Chain:
+    tests = (Guarded(f"{plane}{version}", version, DESTINATION) for plane in ("rl", "lr", "proto", "port"))
+    return Chain(f"nat{version}", tuple(Rule((test,), "keep", str(version)) for test in tests))
+
+
+NAT_CHAINS: tuple[Chain, ...] = (
+    _nat_chain(4),
+    _nat_chain(6),
+    Chain(
+        "nat",
+        tuple(Rule((Through("oifname"), Family(version)), "goto", f"nat{version}") for version in (4, 6)),
+        kind="nat",
+        hook="postrouting",
+        priority=BEFORE_SRCNAT,
+    ),
+)
+"""Only there while somebody else translates sources: a nat chain costs every packet connection tracking.
+
+`keep` translates a source to itself, which ends the matter for that connection: accepting alone would not, because the
+kernel goes on to the next table until a translation is settled.
+"""
+
+MARK, MASK = FWMARK, FWMARK_MASK

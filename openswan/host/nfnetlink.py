@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The nf_tables messages the guard needs: tables, chains, sets, counters, rules and set elements, in atomic batches.
+
+Numbers are those of linux/netfilter/nf_tables.h. Keys are in network byte order, every field of a concatenation padded
+to four octets.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from openswan.base.errors import HostError
+from openswan.host.nlmsg import (
+    NETLINK_NETFILTER,
+    NLM_F_APPEND,
+    NLM_F_CREATE,
+    NLM_F_DUMP,
+    Message,
+    NetlinkSocket,
+    attr,
+    be32,
+    nest,
+    parse_attrs,
+    zstr,
+)
+
+NFPROTO_INET, NFPROTO_IPV4, NFPROTO_IPV6 = 1, 2, 10
+NFNLGRP_NFTABLES = 7
+SUBSYS_NFTABLES = 10
+BATCH_BEGIN, BATCH_END = 0x10, 0x11
+NEWTABLE, GETTABLE, DELTABLE, NEWCHAIN, GETCHAIN, DELCHAIN = 0, 1, 2, 3, 4, 5
+NEWRULE, GETRULE, DELRULE, NEWSET, GETSET, DELSET = 6, 7, 8, 9, 10, 11
+NEWSETELEM, GETSETELEM, DELSETELEM, NEWOBJ, GETOBJ = 12, 13, 14, 18, 19
+TABLE_OWNER, TABLE_PERSIST = 0x2, 0x4
+SET_INTERVAL, SET_CONCAT = 0x4, 0x80
+NF_DROP, NF_ACCEPT, NFT_GOTO, NFT_JUMP, NFT_RETURN = 0, 1, -4, -3, -5
+HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
+OBJECT_COUNTER = 1
+ELEMENTS_A_MESSAGE = 400
+"""An attribute holds at most 65,535 octets."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetType:
+    """What a set's key is made of: (nft's own number of the datatype, octets) a field."""
+
+    fields: tuple[tuple[int, int], ...]
+    interval: bool = False
+
+    @property
+    def key_length(self) -> int:
+        """Octets; in a concatenation every field is padded to four."""
+        if len(self.fields) == 1:
+            return self.fields[0][1]
+        return sum((size + 3) & ~3 for _, size in self.fields)
+
+
+IFNAME, IPV4, IPV6, PROTO, SERVICE = (41, 16), (7, 4), (8, 16), (12, 1), (13, 2)
+
+
+def _message(kind: int, family: int, body: bytes, flags: int = 0) -> Message:
+    return Message((SUBSYS_NFTABLES << 8) | kind, flags, struct.pack(">BBH", family, 0, 0) + body)
+
+
+def _batch_edge(kind: int) -> Message:
+    return Message(kind, 0, struct.pack(">BBH", 0, 0, SUBSYS_NFTABLES))
+
+
+class Nftables:
+    """A netlink socket that speaks nf_tables of one table in family inet."""
+
+    def __init__(self, table: str, groups: Sequence[int] = ()) -> None:
+        self.socket = NetlinkSocket(NETLINK_NETFILTER, groups)
+        self.table = table
+        self._name = attr(1, zstr(table))
+
+    def close(self) -> None:
+        """Close the socket; a table this socket owns is on its own from now on."""
+        self.socket.close()
+
+    def commit(self, messages: Iterable[Message]) -> None:
+        """Carry out all messages or none; HostError says what the kernel minded first."""
+        inner = list(messages)
+        if not inner:
+            return
+        try:
+            refusals = self.socket.send([_batch_edge(BATCH_BEGIN), *inner, _batch_edge(BATCH_END)])
+        except OSError as why:
+            raise HostError(f"nftables refused a batch of {len(inner)} messages: {why.strerror}") from None
+        if refusals:
+            index = refusals[0].index - 1
+            kind = inner[index].kind & 0xFF if 0 <= index < len(inner) else -1
+            error = HostError(f"nftables refused message {index + 1} of {len(inner)} (type {kind}): {refusals[0]}")
+            error.__cause__ = OSError(refusals[0].error, str(refusals[0]))
+            raise error
+
+    def new_table(self, flags: int, comment: str = "") -> Message:
+        """Create (or adopt, or change the flags of) the table. The comment is shown by `nft list`."""
+        body = self._name + attr(2, be32(flags))
+        if comment:
+            text = zstr(comment)
+            body += attr(6, bytes((0, len(text))) + text)  # user data, a list of (type, length, value)
+        return _message(NEWTABLE, NFPROTO_INET, body, NLM_F_CREATE)
+
+    def delete_table(self) -> Message:
+        """Delete the table with all it holds."""
+        return _message(DELTABLE, NFPROTO_INET, self._name)
+
+    def base_chain(self, name: str, kind: str, hook: str, priority: int) -> Message:
+        """Create a chain that the kernel calls; policy accept."""
+        where = nest(4, attr(1, be32(HOOKS[hook])), attr(2, struct.pack(">i", priority)))
+        body = self._name + attr(3, zstr(name)) + where + attr(5, be32(NF_ACCEPT)) + attr(7, zstr(kind))
+        return _message(NEWCHAIN, NFPROTO_INET, body, NLM_F_CREATE)
+
+    def chain(self, name: str) -> Message:
+        """Create a chain that rules jump to."""
+        return _message(NEWCHAIN, NFPROTO_INET, self._name + attr(3, zstr(name)), NLM_F_CREATE)
+
+    def delete_chain(self, name: str) -> Message:
+        """Delete a chain and its rules."""
+        return _message(DELCHAIN, NFPROTO_INET, self._name + attr(3, zstr(name)))
+
+    def flush_chain(self, name: str) -> Message:
+        """Delete all rules of a chain."""
+        return _message(DELRULE, NFPROTO_INET, self._name + attr(2, zstr(name)))
+
+    def counter(self, name: str) -> Message:
+        """Create a named counter."""
+        body = self._name + attr(2, zstr(name)) + attr(3, be32(OBJECT_COUNTER)) + nest(4)
+        return _message(NEWOBJ, NFPROTO_INET, body, NLM_F_CREATE)
+
+    def new_set(self, name: str, number: int, kind: SetType) -> Message:
+        """Create a set; `number` is any number no other set of the same batch has."""
+        concat = len(kind.fields) > 1
+        key_type = 0
+        for number_of_type, _ in kind.fields:
+            key_type = (key_type << 6) | number_of_type
+        flags = (SET_INTERVAL if kind.interval else 0) | (SET_CONCAT if concat and kind.interval else 0)
+        body = self._name + attr(2, zstr(name)) + attr(3, be32(flags)) + attr(4, be32(key_type))
+        body += attr(5, be32(kind.key_length)) + attr(10, be32(number))
+        if concat:
+            body += nest(9, nest(2, *(nest(1, attr(1, be32(size))) for _, size in kind.fields)))
+        return _message(NEWSET, NFPROTO_INET, body, NLM_F_CREATE)
+
+    def elements(
+        self, name: str, keys: Iterable[tuple[bytes, bytes | None]], delete: bool = False
+    ) -> Iterator[Message]:
+        """Add (or delete) elements: (first key, last key) of intervals, (key, None) of plain sets."""
+        packed: list[bytes] = []
+        for first, last in keys:
+            end = nest(10, attr(1, last)) if last is not None else b""
+            packed.append(nest(1, nest(1, attr(1, first)) + end))
+            if len(packed) == ELEMENTS_A_MESSAGE:
+                yield self._element_message(name, packed, delete)
+                packed = []
+        if packed:
+            yield self._element_message(name, packed, delete)
+
+    def _element_message(self, name: str, packed: list[bytes], delete: bool) -> Message:
+        body = self._name + attr(2, zstr(name)) + nest(3, *packed)
+        return _message(DELSETELEM if delete else NEWSETELEM, NFPROTO_INET, body, 0 if delete else NLM_F_CREATE)
+
+    def rule(self, chain: str, expressions: Iterable[bytes]) -> Message:
+        """Append a rule."""
+        body = self._name + attr(2, zstr(chain)) + nest(4, *expressions)
+        return _message(NEWRULE, NFPROTO_INET, body, NLM_F_CREATE | NLM_F_APPEND)
+
+    def table_info(self) -> tuple[int, str] | None:
+        """(flags, comment) of the table, or None when there is none."""
+        try:
+            answers = self.socket.ask(_message(GETTABLE, NFPROTO_INET, self._name))
+        except OSError:
+            return None
+        attrs = dict(parse_attrs(answers[0][1][4:]))
+        user = bytes(attrs.get(6, b""))
+        comment = user[2 : 2 + user[1]].rstrip(b"\0").decode(errors="replace") if len(user) > 2 and user[0] == 0 else ""
+        return int.from_bytes(attrs.get(2, b""), "big"), comment
+
+    def dump_elements(self, name: str) -> set[tuple[bytes, bytes | None]]:
+        """What a set holds, in the form elements() takes; OSError when there is no such set."""
+        found: set[tuple[bytes, bytes | None]] = set()
+        for _, body in self.socket.ask(
+            _message(GETSETELEM, NFPROTO_INET, self._name + attr(2, zstr(name)), NLM_F_DUMP)
+        ):
+            for kind, value in parse_attrs(body[4:]):
+                if kind != 3:
+                    continue
+                for _, element in parse_attrs(value):
+                    parts = dict(parse_attrs(element))
+                    found.add((_key(parts[1]), _key(parts[10]) if 10 in parts else None))
+        return found
+
+    def dump_counters(self) -> dict[str, tuple[int, int]]:
+        """Packets and octets of every named counter of the table."""
+        found = {}
+        for _, body in self.socket.ask(_message(GETOBJ, NFPROTO_INET, self._name, NLM_F_DUMP)):
+            parts = dict(parse_attrs(body[4:]))
+            if bytes(parts.get(1, b"")).rstrip(b"\0").decode() != self.table or 4 not in parts:
+                continue
+            data = dict(parse_attrs(parts[4]))
+            octets, packets = (int.from_bytes(data.get(n, b""), "big") for n in (1, 2))
+            found[bytes(parts[2]).rstrip(b"\0").decode()] = (packets, octets)
+        return found
+
+    def rule_counts(self) -> dict[str, int]:
+        """How many rules each chain of the table holds."""
+        counts: dict[str, int] = {}
+        for _, body in self.socket.ask(_message(GETCHAIN, NFPROTO_INET, b"", NLM_F_DUMP)):
+            parts = dict(parse_attrs(body[4:]))
+            if bytes(parts[1]).rstrip(b"\0").decode() == self.table:
+                counts[bytes(parts[3]).rstrip(b"\0").decode()] = 0
+        for _, body in self.socket.ask(_message(GETRULE, NFPROTO_INET, self._name, NLM_F_DUMP)):
+            parts = dict(parse_attrs(body[4:]))
+            if bytes(parts[1]).rstrip(b"\0").decode() == self.table:
+                chain = bytes(parts[2]).rstrip(b"\0").decode()
+                counts[chain] = counts.get(chain, 0) + 1
+        return counts
+
+    def foreign_nat_chains(self) -> bool:
+        """Does another table hook source NAT into postrouting?"""
+        for _, body in self.socket.ask(_message(GETCHAIN, 0, b"", NLM_F_DUMP)):
+            parts = dict(parse_attrs(body[4:]))
+            if bytes(parts.get(1, b"")).rstrip(b"\0").decode() == self.table or 4 not in parts:
+                continue
+            hook = int.from_bytes(dict(parse_attrs(parts[4])).get(1, b""), "big")
+            if bytes(parts.get(7, b"")).rstrip(b"\0") == b"nat" and hook == HOOKS["postrouting"]:
+                return True
+        return False
+
+
+def _key(value: memoryview) -> bytes:
+    return bytes(dict(parse_attrs(value)).get(1, b""))
+
+
+def expression(name: str, *attrs: bytes) -> bytes:
+    """One expression of a rule."""
+    return nest(1, attr(1, zstr(name)), nest(2, *attrs))
+
+
+META = {"mark": 3, "iif": 4, "iifname": 6, "oifname": 7, "nfproto": 15, "l4proto": 16}
+
+
+def meta(key: str, register: int) -> bytes:
+    """Load packet metadata into a register."""
+    return expression("meta", attr(2, be32(META[key])), attr(1, be32(register)))
+
+
+def meta_set_mark(register: int) -> bytes:
+    """Store a register as the packet's mark."""
+    return expression("meta", attr(2, be32(META["mark"])), attr(3, be32(register)))
+
+
+def payload(base: str, offset: int, length: int, register: int) -> bytes:
+    """Load octets counted from the network or transport header."""
+    where = {"network": 1, "transport": 2}[base]
+    return expression(
+        "payload", attr(1, be32(register)), attr(2, be32(where)), attr(3, be32(offset)), attr(4, be32(length))
+    )
+
+
+def compare(register: int, value: bytes, operation: str = "==") -> bytes:
+    """Go on only when the register compares so with `value`."""
+    code = {"==": 0, "!=": 1, "<=": 3, ">=": 5}[operation]
+    return expression("cmp", attr(1, be32(register)), attr(2, be32(code)), nest(3, attr(1, value)))
+
+
+def bitwise(register: int, mask: bytes, xor: bytes) -> bytes:
+    """register = (register & mask) ^ xor."""
+    return expression(
+        "bitwise",
+        attr(1, be32(register)),
+        attr(2, be32(register)),
+        attr(3, be32(len(mask))),
+        nest(4, attr(1, mask)),
+        nest(5, attr(1, xor)),
+    )
+
+
+def lookup(set_name: str, register: int) -> bytes:
+    """Go on only when the key that starts in `register` is in the set."""
+    return expression("lookup", attr(1, zstr(set_name)), attr(2, be32(register)))
+
+
+def fib_type(register: int) -> bytes:
+    """Load the route type (RTN_LOCAL is 2) of the destination address."""
+    return expression("fib", attr(1, be32(register)), attr(2, be32(3)), attr(3, be32(2)))
+
+
+def count(name: str) -> bytes:
+    """Add the packet to a named counter."""
+    return expression("objref", attr(1, be32(OBJECT_COUNTER)), attr(2, zstr(name)))
+
+
+def verdict(code: int, chain: str = "") -> bytes:
+    """End the rule: NF_DROP, NF_ACCEPT, or NFT_JUMP and NFT_GOTO with a chain."""
+    target = [attr(1, struct.pack(">i", code))] + ([attr(2, zstr(chain))] if chain else [])
+    return expression("immediate", attr(1, be32(0)), nest(2, nest(2, *target)))
+
+
+def snat_to(family: int, register: int) -> bytes:
+    """Source NAT to the address a register holds."""
+    return expression("nat", attr(1, be32(0)), attr(2, be32(family)), attr(3, be32(register)))
