@@ -5,19 +5,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, TypeAlias
-
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from typing import Protocol
 
 from openswan.base.address import Endpoint
 from openswan.base.interval import Duration, Instant
+from openswan.crypto.rsakey import PrivateKey
 from openswan.policy.connection import Auth, SendCert
 from openswan.policy.identity import Identity
 from openswan.policy.proposal import Proposal, Transform
 from openswan.policy.selector import Selector
-
-PrivateKey: TypeAlias = RSAPrivateKey | EllipticCurvePrivateKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,7 @@ class IkePolicy:
     crls: tuple[bytes, ...] = ()
     """Revocation lists, DER."""
     encapsulation: str = "auto"
-    """UDP encapsulation of ESP: auto (NAT found, or both ends prefer it), yes (always) or no (never; no NAT detection)."""
+    """UDP encapsulation of ESP: auto (NAT found, or both ends prefer it), yes or no (never; no NAT detection)."""
     fragmentation: bool = True
     """Announce and use IKE fragmentation (RFC 7383)."""
     fragment_size: int = 1220

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which payloads a message may and must hold: a row per payload, a block per exchange and direction (RFC 7296, C).
+
+A payload that has no row in a message's block is ignored (RFC 7296 2.5 leaves that to us for known payloads in odd
+places); one that is missing or too frequent makes the message INVALID_SYNTAX. A response that holds an error
+notification need not hold anything else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from openswan.base.errors import WireError
+from openswan.wire.v2.body import Payload
+from openswan.wire.v2.notify import Notify
+from openswan.wire.v2.numbers import ExchangeType, NotifyType, PayloadType
+
+MANY = 64
+
+
+class Shape(Enum):
+    """Which kind of message, told by exchange, direction and (CREATE_CHILD_SA) what it is about."""
+
+    INIT_REQUEST = "IKE_SA_INIT request"
+    INIT_RESPONSE = "IKE_SA_INIT response"
+    AUTH_REQUEST = "IKE_AUTH request"
+    AUTH_RESPONSE = "IKE_AUTH response"
+    CHILD_REQUEST = "CREATE_CHILD_SA request for a Child SA"
+    CHILD_RESPONSE = "CREATE_CHILD_SA response for a Child SA"
+    IKE_REQUEST = "CREATE_CHILD_SA request to rekey the IKE SA"
+    IKE_RESPONSE = "CREATE_CHILD_SA response to rekey the IKE SA"
+    INFO_REQUEST = "INFORMATIONAL request"
+    INFO_RESPONSE = "INFORMATIONAL response"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How often one payload may stand in one message, and whether inside the Encrypted payload."""
+
+    shape: Shape
+    payload: PayloadType
+    least: int
+    most: int
+    encrypted: bool = True
+
+
+P, S = PayloadType, Shape
+RULES: tuple[Row, ...] = (
+    Row(S.INIT_REQUEST, P.SA, 1, 1, False),
+    Row(S.INIT_REQUEST, P.KE, 1, 1, False),
+    Row(S.INIT_REQUEST, P.NONCE, 1, 1, False),
+    Row(S.INIT_REQUEST, P.NOTIFY, 0, MANY, False),
+    Row(S.INIT_REQUEST, P.VENDOR, 0, MANY, False),
+    Row(S.INIT_RESPONSE, P.SA, 1, 1, False),
+    Row(S.INIT_RESPONSE, P.KE, 1, 1, False),
+    Row(S.INIT_RESPONSE, P.NONCE, 1, 1, False),
+    Row(S.INIT_RESPONSE, P.CERTREQ, 0, MANY, False),
+    Row(S.INIT_RESPONSE, P.NOTIFY, 0, MANY, False),
+    Row(S.INIT_RESPONSE, P.VENDOR, 0, MANY, False),
+    Row(S.AUTH_REQUEST, P.ID_I, 1, 1),
+    Row(S.AUTH_REQUEST, P.CERT, 0, 10),
+    Row(S.AUTH_REQUEST, P.CERTREQ, 0, MANY),
+    Row(S.AUTH_REQUEST, P.ID_R, 0, 1),
+    Row(S.AUTH_REQUEST, P.AUTH, 1, 1),
+    Row(S.AUTH_REQUEST, P.SA, 1, 1),
+    Row(S.AUTH_REQUEST, P.TS_I, 1, 1),
+    Row(S.AUTH_REQUEST, P.TS_R, 1, 1),
+    Row(S.AUTH_REQUEST, P.NOTIFY, 0, MANY),
+    Row(S.AUTH_REQUEST, P.VENDOR, 0, MANY),
+    Row(S.AUTH_RESPONSE, P.ID_R, 1, 1),
+    Row(S.AUTH_RESPONSE, P.CERT, 0, 10),
+    Row(S.AUTH_RESPONSE, P.AUTH, 1, 1),
+    Row(S.AUTH_RESPONSE, P.SA, 0, 1),
+    Row(S.AUTH_RESPONSE, P.TS_I, 0, 1),
+    Row(S.AUTH_RESPONSE, P.TS_R, 0, 1),
+    Row(S.AUTH_RESPONSE, P.NOTIFY, 0, MANY),
+    Row(S.AUTH_RESPONSE, P.VENDOR, 0, MANY),
+    Row(S.CHILD_REQUEST, P.SA, 1, 1),
+    Row(S.CHILD_REQUEST, P.NONCE, 1, 1),
+    Row(S.CHILD_REQUEST, P.KE, 0, 1),
+    Row(S.CHILD_REQUEST, P.TS_I, 1, 1),
+    Row(S.CHILD_REQUEST, P.TS_R, 1, 1),
+    Row(S.CHILD_REQUEST, P.NOTIFY, 0, MANY),
+    Row(S.CHILD_RESPONSE, P.SA, 1, 1),
+    Row(S.CHILD_RESPONSE, P.NONCE, 1, 1),
+    Row(S.CHILD_RESPONSE, P.KE, 0, 1),
+    Row(S.CHILD_RESPONSE, P.TS_I, 1, 1),
+    Row(S.CHILD_RESPONSE, P.TS_R, 1, 1),
+    Row(S.CHILD_RESPONSE, P.NOTIFY, 0, MANY),
+    Row(S.IKE_REQUEST, P.SA, 1, 1),
+    Row(S.IKE_REQUEST, P.NONCE, 1, 1),
+    Row(S.IKE_REQUEST, P.KE, 1, 1),
+    Row(S.IKE_REQUEST, P.NOTIFY, 0, MANY),
+    Row(S.IKE_RESPONSE, P.SA, 1, 1),
+    Row(S.IKE_RESPONSE, P.NONCE, 1, 1),
+    Row(S.IKE_RESPONSE, P.KE, 1, 1),
+    Row(S.IKE_RESPONSE, P.NOTIFY, 0, MANY),
+    Row(S.INFO_REQUEST, P.NOTIFY, 0, MANY),
+    Row(S.INFO_REQUEST, P.DELETE, 0, MANY),
+    Row(S.INFO_RESPONSE, P.NOTIFY, 0, MANY),
+    Row(S.INFO_RESPONSE, P.DELETE, 0, MANY),
+)
+BY_SHAPE = {shape: tuple(row for row in RULES if row.shape is shape) for shape in Shape}
+
+EXCHANGES = {
+    (ExchangeType.IKE_AUTH, False): S.AUTH_REQUEST,
+    (ExchangeType.IKE_AUTH, True): S.AUTH_RESPONSE,
+    (ExchangeType.INFORMATIONAL, False): S.INFO_REQUEST,
+    (ExchangeType.INFORMATIONAL, True): S.INFO_RESPONSE,
+}
+
+
+def check(shape: Shape, payloads: Sequence[Payload], encrypted: bool) -> None:
+    """WireError (INVALID_SYNTAX) when a payload of the message is missing or stands there too often."""
+    if shape in RESPONSES and any(isinstance(p, Notify) and p.is_error for p in payloads):
+        return
+    counts = Counter(payload.type for payload in payloads)
+    for row in BY_SHAPE[shape]:
+        if row.encrypted is not encrypted:
+            raise WireError(f"{shape.value} must {'' if row.encrypted else 'not '}be encrypted", None)
+        found = counts.get(row.payload, 0)
+        if found < row.least:
+            raise WireError(f"{shape.value} without {row.payload.name} payload", NotifyType.INVALID_SYNTAX)
+        if found > row.most:
+            raise WireError(f"{shape.value} with {found} {row.payload.name} payloads", NotifyType.INVALID_SYNTAX)
+
+
+RESPONSES = frozenset({S.INIT_RESPONSE, S.AUTH_RESPONSE, S.CHILD_RESPONSE, S.IKE_RESPONSE, S.INFO_RESPONSE})

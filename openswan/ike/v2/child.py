@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A pair of ESP SAs as its IKE SA remembers it; keys are handed over and not kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from openswan.base.interval import Instant
+from openswan.ike.policy import ChildPolicy, ChosenEsp
+from openswan.policy.selector import Selector
+
+
+@dataclass(slots=True)
+class Child:
+    """One child SA."""
+
+    policy: ChildPolicy
+    spi_in: int
+    spi_out: int
+    chosen: ChosenEsp
+    mine: tuple[Selector, ...]
+    theirs: tuple[Selector, ...]
+    initiator: bool
+    """Did we ask for it?"""
+    established: Instant
+    deleting: bool = False
+    """A Delete of ours is waiting or on its way."""
+    replaced_by: int = 0
+    """Inbound SPI of the child that took over; 0: none."""
+    redundant: bool = False
+    """Lost a simultaneous rekeying."""
+
+
+def by_spi_out(children: Iterable[Child], spi: int) -> Child | None:
+    """The child whose outbound SPI this is: how the peer names it in REKEY_SA and Delete."""
+    return next((child for child in children if child.spi_out == spi), None)

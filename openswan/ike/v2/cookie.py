@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The responder's stateless cookie (RFC 7296 2.6), for whoever meets IKE_SA_INIT requests before any SA exists.
+
+Cookie = version of secret (1 octet) | HMAC-SHA-256(secret, SPIi | address | port | Ni). The last secret stays good for
+one more period, so that a cookie never fails just because the secret changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from openswan.base.address import Endpoint
+from openswan.base.entropy import Rng
+from openswan.base.interval import Duration, Instant
+from openswan.wire.header import NO_SPI, Flags, Header
+from openswan.wire.message import Message
+from openswan.wire.v2.nonce import Nonce
+from openswan.wire.v2.notify import Notify
+from openswan.wire.v2.numbers import ExchangeType, NotifyType
+
+SECRET_OCTETS = 32
+PERIOD: Duration = 60.0
+"""How long a secret makes new cookies."""
+
+
+class CookieJar:
+    """The secrets; costs nothing per peer."""
+
+    __slots__ = ("_fresh", "_old", "_rng", "_since", "_version")
+
+    def __init__(self, rng: Rng, now: Instant) -> None:
+        self._rng = rng
+        self._fresh = rng.octets(SECRET_OCTETS)
+        self._old = b""
+        self._version = 0
+        self._since = now
+
+    def cookie(self, spi_i: bytes, nonce: bytes, remote: Endpoint, now: Instant) -> bytes:
+        """What to ask this initiator for: 33 octets."""
+        self._turn(now)
+        return _cookie(self._version, self._fresh, spi_i, nonce, remote)
+
+    def good(self, cookie: bytes, spi_i: bytes, nonce: bytes, remote: Endpoint, now: Instant) -> bool:
+        """Did this initiator get that cookie from us within the last one to two periods?"""
+        self._turn(now)
+        fresh = hmac.compare_digest(cookie, _cookie(self._version, self._fresh, spi_i, nonce, remote))
+        if not self._old:
+            return fresh
+        last = (self._version - 1) & 0xFF
+        return fresh or hmac.compare_digest(cookie, _cookie(last, self._old, spi_i, nonce, remote))
+
+    def proves(self, request: Message, remote: Endpoint, now: Instant) -> bool:
+        """Does this IKE_SA_INIT request begin with a good cookie?"""
+        nonce = request.first(Nonce)
+        first = request.payloads[0] if request.payloads else None
+        if nonce is None or not isinstance(first, Notify) or first.kind != NotifyType.COOKIE:
+            return False
+        return self.good(first.data, request.header.spi_i, nonce.data, remote, now)
+
+    def challenge(self, request: Message, remote: Endpoint, now: Instant) -> bytes:
+        """The whole answer to an IKE_SA_INIT request without a good cookie; empty when the request has no nonce."""
+        nonce = request.first(Nonce)
+        if nonce is None:
+            return b""
+        cookie = self.cookie(request.header.spi_i, nonce.data, remote, now)
+        return refusal(request.header, Notify(NotifyType.COOKIE, cookie))
+
+    def _turn(self, now: Instant) -> None:
+        if now - self._since >= PERIOD:
+            self._old = self._fresh if now - self._since < 2 * PERIOD else b""
+            self._fresh = self._rng.octets(SECRET_OCTETS)
+            self._version = (self._version + 1) & 0xFF
+            self._since = now
+
+
+def _cookie(version: int, secret: bytes, spi_i: bytes, nonce: bytes, remote: Endpoint) -> bytes:
+    parts = spi_i + remote.address.packed + remote.port.to_bytes(2, "big") + nonce
+    return bytes([version]) + hmac.digest(secret, parts, hashlib.sha256)
+
+
+def refusal(request: Header, notify: Notify) -> bytes:
+    """An unprotected answer that leaves no state: same SPIs and message ID, one notification.
+
+    For IKE_SA_INIT (COOKIE, NO_PROPOSAL_CHOSEN, INVALID_KE_PAYLOAD ...: responder's SPI zero, RFC 7296 2.6), and for
+    requests outside any SA (INVALID_IKE_SPI, INVALID_MAJOR_VERSION; RFC 7296 1.5, 2.21.4).
+    """
+    spi_r = NO_SPI if request.exchange == ExchangeType.IKE_SA_INIT else request.spi_r
+    flags = Flags.RESPONSE | (Flags.NONE if request.from_initiator else Flags.INITIATOR)
+    header = Header(request.spi_i, spi_r, request.exchange, flags, request.message_id)
+    return Message(header, (notify,)).emit()

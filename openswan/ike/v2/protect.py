@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Sealing and opening messages, whole or in fragments (RFC 7296 3.14, RFC 7383)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from openswan.base.entropy import Rng
+from openswan.base.errors import WireError
+from openswan.crypto.keymat import IkeKeys
+from openswan.crypto.sealing import Sealer
+from openswan.ike.policy import ChosenIke
+from openswan.wire.header import MAX_MESSAGE, Header
+from openswan.wire.message import Message, sk_prefix, skf_prefix
+from openswan.wire.payload import emit_chain
+from openswan.wire.v2.body import Payload
+from openswan.wire.v2.fragment import MAX_FRAGMENTS, Skf
+from openswan.wire.v2.numbers import PayloadType
+from openswan.wire.v2.sk import pad, unpad
+
+SMALLEST_FRAGMENT = 256
+"""Octets of content a fragment carries at least, whatever size was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The content of a message whose integrity was verified; still to be parsed."""
+
+    first: PayloadType
+    content: bytes
+    request: bytes
+    """The datagram that a repetition is told by: the only one, or the first fragment."""
+
+
+class Channel:
+    """Both directions of an IKE SA's protection."""
+
+    __slots__ = ("_in", "_out", "assembler")
+
+    def __init__(self, keys: IkeKeys, chosen: ChosenIke, is_initiator: bool) -> None:
+        integ = chosen.integ.name if chosen.integ else ""
+        from_i = Sealer(chosen.encr.name, keys.ei.data, integ, bytes(keys.ai.data))
+        from_r = Sealer(chosen.encr.name, keys.er.data, integ, bytes(keys.ar.data))
+        self._out, self._in = (from_i, from_r) if is_initiator else (from_r, from_i)
+        self.assembler = Assembler()
+
+    def seal(self, header: Header, payloads: Sequence[Payload], rng: Rng, most: int = 0) -> tuple[bytes, ...]:
+        """The datagrams of a message: one, or fragments of at most `most` octets when it would be longer (0: never)."""
+        first, chain = emit_chain(payloads)
+        out = self._out
+        plain = pad(chain, out.block)
+        size = out.body_octets(len(plain))
+        prefix = sk_prefix(header, first, size)
+        if not most or len(prefix) + size <= most:
+            return (prefix + out.seal(prefix, plain, rng),)
+        overhead = len(prefix) + 4 + out.body_octets(out.block)
+        room = max(most - overhead, SMALLEST_FRAGMENT)
+        parts = [chain[at : at + room] for at in range(0, len(chain), room)]
+        if len(parts) > MAX_FRAGMENTS:
+            raise WireError(f"message of {len(chain)} octets does not fit {MAX_FRAGMENTS} fragments", None)
+        datagrams = []
+        for number, part in enumerate(parts, 1):
+            plain = pad(part, out.block)
+            kind = first if number == 1 else PayloadType.NONE
+            prefix = skf_prefix(header, kind, number, len(parts), out.body_octets(len(plain)))
+            datagrams.append(prefix + out.seal(prefix, plain, rng))
+        return tuple(datagrams)
+
+    def open(self, message: Message, data: bytes) -> Opened | None:
+        """The content of a received message; None while fragments are missing.
+
+        WireError when it is not encrypted, CryptoError when its integrity is not right; nothing has changed then.
+        """
+        sealed = message.encrypted
+        if sealed is None:
+            raise WireError("message in clear where only an encrypted one counts", None)
+        content = unpad(self._in.open(message.associated(data), sealed.body))
+        if isinstance(sealed, Skf):
+            return self.assembler.add(message.header, sealed, content, data)
+        return Opened(sealed.first_inner, content, data)
+
+    def wipe(self) -> None:
+        """Overwrite the keys."""
+        self._out.wipe()
+        self._in.wipe()
+
+
+class Assembler:
+    """Fragments of one message at a time, authenticated before they come here (RFC 7383 2.6)."""
+
+    __slots__ = ("_first", "_key", "_octets", "_parts", "_request", "_total")
+
+    def __init__(self) -> None:
+        self._start((-1, False), 0)
+
+    def _start(self, key: tuple[int, bool], total: int) -> None:
+        self._key, self._total = key, total
+        self._parts: dict[int, bytes] = {}
+        self._octets = 0
+        self._first = PayloadType.NONE
+        self._request = b""
+
+    def add(self, header: Header, fragment: Skf, content: bytes, data: bytes) -> Opened | None:
+        """Take one fragment's content; the whole message once all are here."""
+        key = (header.message_id, header.is_response)
+        if key != self._key or fragment.total > self._total:
+            # A larger total means that the peer cut the message again, into smaller pieces.
+            self._start(key, fragment.total)
+        if fragment.total < self._total or fragment.number in self._parts:
+            return None
+        if self._octets + len(content) > MAX_MESSAGE:
+            self._start((-1, False), 0)
+            raise WireError(f"fragments of more than {MAX_MESSAGE} octets in all")
+        self._parts[fragment.number] = content
+        self._octets += len(content)
+        if fragment.number == 1:
+            self._first, self._request = fragment.first_inner, data
+        if len(self._parts) < self._total:
+            return None
+        whole = b"".join(self._parts[number] for number in range(1, self._total + 1))
+        opened = Opened(self._first, whole, self._request)
+        self._start((-1, False), 0)
+        return opened
