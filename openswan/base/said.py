@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import IPv4Address
 
-from openswan.base.address import Address
+from openswan.base.address import Address, parse_address
+from openswan.base.errors import ConfigError
 from openswan.base.numbers import IpProtocol
 
 
@@ -53,3 +55,33 @@ class Said:
 
 
 NOWHERE = IPv4Address(0)
+
+PROTOCOLS = {text: protocol for protocol, text in PREFIX.items()}
+TEXT = re.compile(
+    r"(ah|esp|tun|comp|int)"
+    r"(?:([.:])([0-9a-fA-F]{1,8})|0[xX]([0-9a-fA-F]{1,8})|:0x([0-9a-fA-F]{1,8})|([0-9]{1,10}))@(.+)"
+)
+
+
+def parse_said(text: str) -> Said | Shunt:
+    """Read an SA identifier in any of its forms, or a shunt; ConfigError for anything else.
+
+    `esp.1f@192.0.2.1` and `esp:1f@2001:db8::1` (hexadecimal), `esp0x1f@...`, `esp31@...` (decimal), `%trap`, and the
+    `int256@0.0.0.0` that a shunt was called in tables.
+    """
+    if text.startswith("%"):
+        for shunt in Shunt:
+            if text == str(shunt):
+                return shunt
+        raise ConfigError(f"'{text}' is not a shunt: there are {' '.join(map(str, Shunt))}")
+    found = TEXT.fullmatch(text)
+    if found is None:
+        raise ConfigError(f"'{text}' is not an SA: write it as esp.1234@192.0.2.1")
+    protocol, separator, listed, hexadecimal, table, decimal, host = found.groups()
+    spi = int(decimal) if decimal else int(listed or hexadecimal or table, 16)
+    address = parse_address(host)
+    if spi > 0xFFFFFFFF or (separator == "." and address.version == 6):
+        raise ConfigError(f"'{text}' is not an SA: write it as esp.1234@192.0.2.1")
+    if protocol == "int" and int(address) == 0 and spi in Shunt._value2member_map_:
+        return Shunt(spi)
+    return Said(PROTOCOLS[protocol], spi, address)
