@@ -17,7 +17,7 @@ from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 from openswan.base.errors import CryptoError
-from openswan.crypto.x509 import BROKEN, describe, is_issuer, key_hash, load, load_crl
+from openswan.crypto.x509 import BROKEN, describe, is_issuer, key_hash, load, load_crl, show_name
 
 MAX_DEPTH = 8
 """Intermediate authorities in one chain."""
@@ -120,8 +120,6 @@ class TrustStore:
             chain = verifier.verify(leaf, list(intermediates)).chain
         except (verification.VerificationError, *BROKEN) as why:
             raise CryptoError(self._explain(leaf, intermediates, at, str(why))) from None
-        for cert in chain:
-            _refuse_unknown_critical(cert)
         for cert, issuer in pairwise(chain):
             self._check_revocation(cert, issuer, at, strict_crl)
         return chain
@@ -138,7 +136,7 @@ class TrustStore:
         if strict and not current:
             raise CryptoError(
                 f"certificate {describe(cert)}: no current revocation list of "
-                f"'{cert.issuer.rfc4514_string()}' and strictcrlpolicy=yes"
+                f"'{show_name(cert.issuer)}' and strictcrlpolicy=yes"
             )
 
     def _explain(self, leaf: x509.Certificate, others: Sequence[x509.Certificate], at: datetime, reason: str) -> str:
@@ -155,7 +153,7 @@ class TrustStore:
             issuers = [c for c in named if is_issuer(c, cert)]
             if not issuers:
                 trouble = "its signature was not made by the key of that authority" if named else "which is not trusted"
-                return f"certificate {describe(cert)} is issued by '{cert.issuer.rfc4514_string()}', {trouble}"
+                return f"certificate {describe(cert)} is issued by '{show_name(cert.issuer)}', {trouble}"
             cert = issuers[0]
             if not _says_authority(cert):
                 return f"certificate {describe(cert)} is used as an authority: basicConstraints does not allow it"
@@ -163,8 +161,8 @@ class TrustStore:
 
 
 def _short(reason: str) -> str:
-    """The library's reason without its preamble and the object it prints."""
-    return reason.splitlines()[0].removeprefix("validation failed: ").split(" (encountered")[0][:300] if reason else ""
+    """The library's reason without its preambles and the object it prints."""
+    return reason.split(" (encountered")[0].rsplit("ValueError: ")[-1].removeprefix("validation failed: ")[:300]
 
 
 def _says_authority(cert: x509.Certificate) -> bool:
@@ -172,14 +170,6 @@ def _says_authority(cert: x509.Certificate) -> bool:
         return cert.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:
         return False
-
-
-def _refuse_unknown_critical(cert: x509.Certificate) -> None:
-    for extension in cert.extensions:
-        if extension.critical and isinstance(extension.value, x509.UnrecognizedExtension):
-            raise CryptoError(
-                f"certificate {describe(cert)} has an unknown critical extension {extension.oid.dotted_string}"
-            )
 
 
 def _signed_list(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:

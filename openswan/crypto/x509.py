@@ -92,9 +92,14 @@ def key_hash(cert: x509.Certificate) -> bytes:
 def describe(cert: x509.Certificate) -> str:
     """Subject, serial number and validity on one line, for messages."""
     return (
-        f"'{cert.subject.rfc4514_string() or '(no subject)'}' (serial {cert.serial_number:x}, valid from "
+        f"'{show_name(cert.subject)}' (serial {cert.serial_number:x}, valid from "
         f"{cert.not_valid_before_utc:%Y-%m-%d %H:%M:%S} until {cert.not_valid_after_utc:%Y-%m-%d %H:%M:%S} UTC)"
     )
+
+
+def show_name(name: x509.Name) -> str:
+    """A distinguished name in the order of its DER: `C=CA, O=Example, CN=east`."""
+    return ", ".join(rdn.rfc4514_string() for rdn in name.rdns) or "(empty name)"
 
 
 def identities(cert: x509.Certificate) -> tuple[tuple[int, bytes], ...]:
