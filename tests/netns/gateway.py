@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -132,6 +133,10 @@ class Gateway:
         for path in sorted(self.run_dir.glob("*.log")):
             text += f"--- {self.host.name} {path.name}\n" + "\n".join(path.read_text().splitlines()[-lines:]) + "\n"
         return text
+
+    def remove(self) -> None:
+        """Delete the files, so that another gateway can be set up in this namespace."""
+        shutil.rmtree(self.dir)
 
     def close(self) -> None:
         """Stop the daemon, politely when it listens."""

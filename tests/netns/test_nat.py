@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Through a masquerading router, and road warriors known only by who they are.
+
+sunset - west ==== [nat] ==== east - sunrise
+         road ======'
+"""
+
+from __future__ import annotations
+
+from tests.netns.capture import Capture, assert_quiet
+from tests.netns.conns import INNER, SECRETS, conn
+from tests.netns.gateway import Gateway
+from tests.netns.lab import Lab, wait_for
+from tests.netns.traffic import Flow, Receiver, assert_ping, transfer
+
+WEST = conn(
+    "net", left="192.168.7.2", leftid="@west", leftsubnet="10.1.0.0/24",
+    right="192.0.2.2", rightid="@east", rightsubnet="10.2.0.0/24", authby="secret", auto="add",
+)  # fmt: skip
+ROAD = conn(
+    "road", left="%defaultroute", leftid="@road", right="192.0.2.2", rightid="@east", rightsubnet="10.2.0.0/24",
+    authby="secret", auto="add",
+)  # fmt: skip
+EAST = conn(
+    "net", left="%any", leftid="@west", leftsubnet="10.1.0.0/24",
+    right="192.0.2.2", rightid="@east", rightsubnet="10.2.0.0/24", authby="secret", auto="add",
+)  # fmt: skip
+
+
+def test_a_gateway_behind_a_masquerading_router(nat_lab: Lab) -> None:
+    lab = nat_lab
+    west, east = Gateway(lab.west, WEST, SECRETS), Gateway(lab.east, EAST, SECRETS)
+    east.start()
+    west.start()
+    with Capture(lab.east) as wire:
+        west.up("net")
+        east.wait_tunnels()
+        assert_ping(lab.sunset, "10.2.0.2")
+        assert_ping(lab.sunset, "10.2.0.2", size=4000)
+        assert_ping(lab.sunrise, "10.1.0.2")
+        assert transfer(lab.sunset, lab.sunrise, "10.2.0.2").intact
+        assert transfer(lab.sunrise, lab.sunset, "10.1.0.2").intact
+        assert_quiet(wire, INNER)
+        assert wire.count()["esp"] == 0 and wire.count()["esp-udp"] > 100
+
+
+def test_the_mapping_changes_and_the_tunnel_follows(nat_lab: Lab) -> None:
+    lab = nat_lab
+    west, east = Gateway(lab.west, WEST, SECRETS), Gateway(lab.east, EAST, SECRETS)
+    east.start()
+    west.start()
+    west.up("net")
+    east.wait_tunnels()
+    assert_ping(lab.sunset, "10.2.0.2")
+    lab["nat"].run("iptables", "-t", "nat", "-F", "POSTROUTING")
+    lab["nat"].run(
+        "iptables", "-t", "nat", "-A", "POSTROUTING", "-p", "udp", "-o", "out",
+        "-j", "MASQUERADE", "--to-ports", "31000-32000",
+    )  # fmt: skip
+    lab["nat"].run("conntrack", "-F")
+    assert_ping(lab.sunset, "10.2.0.2")
+    assert_ping(lab.sunrise, "10.1.0.2")
+    assert "31" in east.ipsec("spi").stdout
+
+
+def test_two_road_warriors_behind_one_router(nat_lab: Lab) -> None:
+    lab = nat_lab
+    east = Gateway(
+        lab.east,
+        conn("any", left="%any", right="192.0.2.2", rightid="@east", rightsubnet="10.2.0.0/24",
+             authby="secret", auto="add"),
+        SECRETS,
+    )  # fmt: skip
+    road = Gateway(lab["road"], ROAD, SECRETS)
+    west = Gateway(lab.west, ROAD.replace("@road", "@west"), SECRETS)
+    for gateway in (east, road, west):
+        gateway.start()
+    road.up("road")
+    west.up("road")
+    wait_for("both warriors", lambda: east.tunnels() >= 2, 10)
+    with Capture(lab.east) as wire:
+        for host in (lab["road"], lab.west):
+            assert_ping(host, "10.2.0.2")
+            assert transfer(host, lab.sunrise, "10.2.0.2", 1 << 20).intact
+        heard = Receiver(lab["road"], "192.168.8.2", 7001)
+        flow = Flow(lab.sunrise, "10.2.0.2", "192.168.8.2", 7001, b"<<back>>").start()
+        wait_for("answers at the warrior", lambda: len(heard.got) > 5)
+        flow.stop()
+        assert_quiet(wire, INNER, [b"<<back>>"])
+    status = east.status()
+    assert '"any"[1]' in status and '"any"[2]' in status, status
+    road.ipsec("auto", "--down", "road")
+    wait_for("one warrior left", lambda: east.tunnels() == 1, 10)
+    assert_ping(lab.west, "10.2.0.2")

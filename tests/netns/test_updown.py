@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""leftupdown= runs a script with the whole PLUTO_* environment, in the classic order.
+
+sunset ----lan---- west =======wan======= east ----lan---- sunrise
+"""
+
+from __future__ import annotations
+
+from tests.netns.conns import NET4, NET6, conn
+from tests.netns.lab import Lab, wait_for
+from tests.netns.pair import Pair, pair
+from tests.netns.traffic import assert_ping
+
+EXPECTED = {
+    "PLUTO_VERSION": "2.0",
+    "PLUTO_CONNECTION": "net",
+    "PLUTO_INTERFACE": "ipsec0",
+    "PLUTO_ME": "192.0.2.1",
+    "PLUTO_MY_ID": "@west",
+    "PLUTO_MY_CLIENT": "10.1.0.0/24",
+    "PLUTO_MY_CLIENT_NET": "10.1.0.0",
+    "PLUTO_MY_CLIENT_MASK": "255.255.255.0",
+    "PLUTO_MY_PORT": "0",
+    "PLUTO_MY_PROTOCOL": "0",
+    "PLUTO_PEER": "192.0.2.2",
+    "PLUTO_PEER_ID": "@east",
+    "PLUTO_PEER_CLIENT": "10.2.0.0/24",
+    "PLUTO_PEER_CLIENT_NET": "10.2.0.0",
+    "PLUTO_PEER_CLIENT_MASK": "255.255.255.0",
+    "PLUTO_PEER_PORT": "0",
+    "PLUTO_PEER_PROTOCOL": "0",
+    "PLUTO_STACK": "klips",
+    "PLUTO_CONN_ADDRFAMILY": "ipv4",
+}
+
+
+def scripted(lab: Lab, base: dict[str, str], status: int = 0, **more: str) -> tuple[Pair, str]:
+    """West with a script that notes its environment; the notes' path."""
+    notes = lab.dir / "notes"
+    script = lab.dir / "updown"
+    script.write_text(f"#!/bin/sh\n(echo @@@; env) >>{notes}\necho said $PLUTO_VERB $*\nexit {status}\n")
+    script.chmod(0o755)
+    ids = {"leftid": "@west", "rightid": "@east", "auto": "add"}
+    both = pair(lab, conn("net", base, leftupdown=f'"{script} custom"', **ids, **more), conn("net", base, **ids))
+    return both, str(notes)
+
+
+def calls(notes: str) -> list[dict[str, str]]:
+    """The environment of each call so far."""
+    try:
+        with open(notes) as f:
+            text = f.read()
+    except FileNotFoundError:
+        return []
+    return [dict(line.split("=", 1) for line in part.splitlines() if "=" in line) for part in text.split("@@@\n")[1:]]
+
+
+def test_the_script_sees_a_tunnels_life(lab: Lab) -> None:
+    both, notes = scripted(lab, NET4, leftsourceip="10.1.0.1")
+    both.west.ipsec("auto", "--route", "net")
+    wait_for("two calls", lambda: len(calls(notes)) >= 2, 5)
+    assert [c["PLUTO_VERB"] for c in calls(notes)] == ["prepare-client", "route-client"]
+    both.up("net")
+    wait_for("up", lambda: len(calls(notes)) >= 3, 5)
+    both.west.ipsec("auto", "--down", "net")
+    wait_for("down", lambda: len(calls(notes)) >= 4, 5)
+    both.west.ipsec("auto", "--unroute", "net")
+    wait_for("unroute", lambda: len(calls(notes)) >= 5, 5)
+    seen = calls(notes)
+    assert [c["PLUTO_VERB"] for c in seen][2:] == ["up-client", "down-client", "unroute-client"]
+    for call in seen:
+        for name, value in EXPECTED.items():
+            assert call.get(name) == value, (call["PLUTO_VERB"], name, call.get(name))
+        assert call["PLUTO_MY_SOURCEIP"] == "10.1.0.1"
+        assert "TUNNEL" in call["PLUTO_CONN_POLICY"] and call["PATH"]
+
+
+def test_ipv6_verbs_have_their_suffix(lab: Lab) -> None:
+    both, notes = scripted(lab, NET6)
+    both.west.ipsec("auto", "--route", "net")
+    wait_for("two calls", lambda: len(calls(notes)) >= 2, 5)
+    assert [c["PLUTO_VERB"] for c in calls(notes)] == ["prepare-client-v6", "route-client-v6"]
+    assert calls(notes)[0]["PLUTO_MY_CLIENT"] == "2001:db8:1::/64"
+
+
+def test_host_verbs(lab: Lab) -> None:
+    both, notes = scripted(lab, {"left": "192.0.2.1", "right": "192.0.2.2", "authby": "secret"})
+    both.up("net")
+    wait_for("three calls", lambda: len(calls(notes)) >= 3, 5)
+    assert {c["PLUTO_VERB"] for c in calls(notes)} == {"up-host", "prepare-host", "route-host"}
+
+
+def test_a_script_that_fails_keeps_the_conn_from_being_routed(lab: Lab) -> None:
+    both, _ = scripted(lab, NET4, status=7)
+    done = both.west.ipsec("auto", "--route", "net", check=False)
+    assert done.returncode == 25, done.stdout
+    assert "route-client command exited with status 7" in done.stdout, done.stdout
+    assert both.west.ipsec("eroute").stdout == ""
+
+
+def test_the_guard_stands_whatever_the_script_does(lab: Lab) -> None:
+    """A script that does nothing makes no route, but nothing leaves in clear either."""
+    both, _ = scripted(lab, NET4)
+    assert_ping(lab.sunset, "10.2.0.2")
+    both.west.ipsec("auto", "--route", "net")
+    done = lab.sunset.run("ping", "-c", "2", "-i", "0.1", "-W", "0.5", "10.2.0.2", check=False)
+    assert " 0 received" in done.stdout, done.stdout
