@@ -66,19 +66,15 @@ def _load(operation: str, name: str, options: Options) -> int:
     for plain in found.connections:
         # One request, so that what is guarded stays guarded while the new description replaces the old.
         status = (
-            converse("add", hide_log=not options.verbose, connection=plain, replace=operation == "replace") or status
+            converse("add", {"connection": plain, "replace": operation == "replace"}, hide_log=not options.verbose)
+            or status
         )
     return status
 
 
 def _named(operation: str, name: str, options: Options) -> int:
-    return converse(
-        NAMED[operation],
-        hide_log=not options.verbose,
-        asynchronous=options.asynchronous,
-        name=name,
-        **({"asynchronous": options.asynchronous} if operation in ("up", "route") else {}),
-    )
+    arguments = {"name": name, "asynchronous": options.asynchronous}
+    return converse(NAMED[operation], arguments, hide_log=not options.verbose, asynchronous=options.asynchronous)
 
 
 def _unnamed(operation: str, options: Options) -> int:

@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
         for line in eroute_lines(_ask("eroute")):
             print(line)
         attached = [line for line in _ask("tncfg") if "-> NULL" not in line]
-        print(" ".join(line.replace(" ", "") for line in attached))
+        print("  ".join(line.replace(" -> ", "->") for line in attached))
         for line in sorted(_ask("spi")):
             print(line)
     except HostError as why:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +53,17 @@ def show(
 
 
 def converse(
-    verb: str, /, ctlbase: str = "", hide_log: bool = False, asynchronous: bool = False, **arguments: Any
+    verb: str,
+    arguments: Mapping[str, Any] | None = None,
+    *,
+    ctlbase: str = "",
+    hide_log: bool = False,
+    asynchronous: bool = False,
 ) -> int:
     """Ask, print, return the exit status; whack's own problems go to stderr with status 1."""
     try:
-        return show(request(verb, ctlbase, **arguments), hide_log=hide_log, asynchronous=asynchronous)
+        replies = ask(encode_request(verb, **(arguments or {})), socket_path(ctlbase))
+        return show(replies, hide_log=hide_log, asynchronous=asynchronous)
     except HostError as why:
         print(why, file=sys.stderr)
         return 1

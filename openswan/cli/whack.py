@@ -139,4 +139,4 @@ def main(argv: list[str]) -> int:
         except HostError as why:
             print(why, file=sys.stderr)
             return 1
-    return converse(verb, ctlbase, asynchronous=asynchronous, **arguments)
+    return converse(verb, arguments, ctlbase=ctlbase, asynchronous=asynchronous)

@@ -81,8 +81,6 @@ class Parts:
     shutdown: Callable[[bool], None]
     """Called with keep_guard once pluto has said its last word."""
     interface_mtu: Callable[[str], int]
-    virtual_of: Callable[[str], str]
-    """ipsecN on top of a physical interface, for log lines."""
     listen_only: Address | None = None
 
 
@@ -186,17 +184,11 @@ class Performer:
         if outer.kind is not Kind.IKE:
             mtu = self._parts.interface_mtu(outer.interface)
             self._klips(KlipsCommand(AttachSocket(outer.local, outer.sock.fileno(), mtu)))
-        if outer.local.port:
-            virtual = self._parts.virtual_of(outer.interface)
-            self._parts.log(f"adding interface {virtual}/{outer.interface} {outer.local}", False)
 
     def detach(self, outer: Outer) -> None:
         """A socket is about to close."""
         if outer.kind is not Kind.IKE:
             self._klips(KlipsCommand(DetachSocket(outer.local)))
-        if outer.local.port:
-            virtual = self._parts.virtual_of(outer.interface)
-            self._parts.log(f"shutting down interface {virtual}/{outer.interface} {outer.local}", False)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every effect reaches the part that carries it out, and its end comes back as an event."""
+
+from __future__ import annotations
+
+import asyncio
+import typing
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from openswan.base.address import Address, Endpoint
+from openswan.base.errors import HostError, KlipsError
+from openswan.base.said import Shunt
+from openswan.config.secrets import SecretStore
+from openswan.engine import effects
+from openswan.engine.events import CertificatesRead, EffectFailed, EngineEvent, HostResolved, SecretsRead, UpdownDone
+from openswan.host.ikesock import OuterSockets
+from openswan.host.perform import Parts, Performer
+from openswan.plane.commands import AttachSocket, Command, DelEroute, DetachSocket, Flush, SetEroute
+from openswan.policy.selector import FlowKey
+
+V4 = ip_address("127.0.0.1")
+HERE, THERE = Endpoint(V4, 500), Endpoint(V4, 501)
+KEY = FlowKey(ip_network("10.1.0.0/24"), ip_network("10.2.0.0/24"))
+
+
+class Doubles:
+    """Stands in for everything effects act on."""
+
+    def __init__(self, listen_only: Address | None = None) -> None:
+        self.done: list[Any] = []
+        self.events: list[EngineEvent] = []
+        self.lines: list[tuple[str, bool]] = []
+        self.refuse = ""
+        self.performer = Performer(self.parts(listen_only), self.events.append)
+
+    def parts(self, listen_only: Address | None) -> Parts:
+        return Parts(
+            engine=self,
+            guard=self,  # type: ignore[arg-type]
+            control=self,
+            run_updown=self.run_updown,
+            resolve=self.resolve,
+            read_secrets=lambda client: SecretsRead(SecretStore(), (), client),
+            read_certificates=lambda client: CertificatesRead((), (), (), client),
+            flush_conntrack=lambda flows: self.note("flush", flows),
+            log=lambda text, serious: self.lines.append((text, serious)),
+            shutdown=lambda keep: self.note("shutdown", keep),
+            interface_mtu=lambda name: {"lo": 1400}[name],
+            listen_only=listen_only,
+        )
+
+    def note(self, *what: Any) -> None:
+        if self.refuse:
+            raise HostError(self.refuse)
+        self.done.append(what)
+
+    def execute(self, command: Command) -> None:
+        if self.refuse:
+            raise KlipsError(self.refuse)
+        self.done.append(command)
+
+    def set(self, *args: Any) -> None:
+        self.note("set", *args)
+
+    def delete(self, *args: Any) -> None:
+        self.note("delete", *args)
+
+    def reply(self, *args: Any) -> None:
+        self.note("reply", *args)
+
+    def finish(self, *args: Any) -> None:
+        self.note("finish", *args)
+
+    async def run_updown(self, command: str, environment: dict[str, str]) -> tuple[int, tuple[str, ...]]:
+        await asyncio.sleep(0)
+        if command == "broken":
+            raise HostError("no such script")
+        return 7, (f"{command} {environment['PLUTO_VERB']}",)
+
+    async def resolve(self, name: str, version: int) -> tuple[tuple[Address, ...], str]:
+        return ((V4,), "") if version == 4 else ((), "none")
+
+
+def test_the_table_knows_every_effect() -> None:
+    assert set(typing.get_args(effects.Effect)) == set(Doubles().performer._table)
+
+
+def test_plain_effects_arrive_where_they_belong() -> None:
+    doubles = Doubles()
+    entry = effects.GuardEntry(KEY, "ipsec0")
+    for effect in (
+        effects.SetGuard("x", (entry,), (6,)),
+        effects.DelGuard("x"),
+        effects.FlushConntrack(((KEY.src, KEY.dst),)),
+        effects.WhackLine(3, 4, "up"),
+        effects.WhackLine(0, 4, "for the daemon itself"),
+        effects.WhackDone(3),
+        effects.KlipsCommand(Flush()),
+        effects.Log("line", True),
+        effects.Shutdown(True),
+    ):
+        doubles.performer(effect)
+    assert doubles.done == [
+        ("set", "x", (entry,), (6,)),
+        ("delete", "x"),
+        ("flush", ((KEY.src, KEY.dst),)),
+        ("reply", 3, 4, "up"),
+        ("finish", 3),
+        Flush(),
+        ("shutdown", True),
+    ]
+    assert doubles.lines == [("line", True)]
+
+
+def test_files_are_read_at_once() -> None:
+    doubles = Doubles()
+    doubles.performer(effects.ReadSecrets(5))
+    doubles.performer(effects.ReadCertificates(6))
+    assert doubles.events == [SecretsRead(SecretStore(), (), 5), CertificatesRead((), (), (), 6)]
+
+
+def test_refusals_come_back_or_are_logged() -> None:
+    doubles = Doubles()
+    doubles.refuse = "no room"
+    doubles.performer(effects.KlipsCommand(SetEroute(KEY, Shunt.TRAP), token=9))
+    assert doubles.events == [EffectFailed(9, "no room")]
+    doubles.performer(effects.KlipsCommand(DelEroute(KEY)))
+    doubles.performer(effects.SetGuard("x", ()))
+    doubles.performer(effects.DelGuard("x"))
+    doubles.performer(effects.FlushConntrack(()))
+    assert [line for line, serious in doubles.lines if serious] == [
+        "packet engine refused DelEroute: no room",
+        '"x": the leak guard could not be set: no room',
+        '"x": the leak guard could not be taken back: no room',
+        "connection tracking entries could not be deleted: no room",
+    ]
+
+
+def run(work: Callable[[], Awaitable[None]]) -> None:
+    async def go() -> None:
+        await work()
+
+    asyncio.run(go())
+
+
+def test_what_takes_time_ends_with_an_event() -> None:
+    doubles = Doubles()
+
+    async def work() -> None:
+        doubles.performer(effects.RunUpdown(1, "ipsec _updown", {"PLUTO_VERB": "up-client"}))
+        doubles.performer(effects.RunUpdown(2, "broken", {}))
+        doubles.performer(effects.Resolve("a", 4))
+        doubles.performer(effects.Resolve("b", 6))
+        assert doubles.events == []
+        await doubles.performer.finish()
+
+    run(work)
+    assert set(doubles.events) == {
+        UpdownDone(1, 7, ("ipsec _updown up-client",)),
+        UpdownDone(2, 1, ("no such script",)),
+        HostResolved("a", (V4,), ""),
+        HostResolved("b", (), "none"),
+    }
+
+
+def test_a_bug_in_a_task_is_logged() -> None:
+    doubles = Doubles()
+
+    async def work() -> None:
+        doubles.performer(effects.RunUpdown(1, "x", {}))
+        await doubles.performer.finish()
+        await asyncio.sleep(0)
+
+    run(work)
+    assert doubles.lines == [("EXPECTATION FAILED in a background task: KeyError('PLUTO_VERB')", True)]
+
+
+def test_listening_gives_the_engine_its_sockets(namespace: Callable[[Callable[[], Any]], Any]) -> None:
+    doubles = Doubles(listen_only=V4)
+    heard: list[bytes] = []
+
+    async def work() -> None:
+        performer = doubles.performer
+        performer(effects.Listen(((V4, "lo"),)))
+        assert doubles.done == []
+        performer.sockets = OuterSockets(
+            lambda _local, _remote, data: heard.append(data), lambda *_: None, performer.attach, performer.detach
+        )
+        performer(effects.Listen(((V4, "lo"), (ip_address("::1"), "lo"))))
+        attached = [each for each in doubles.done if isinstance(each, AttachSocket)]
+        assert [(each.local, each.mtu) for each in attached] == [(Endpoint(V4, 4500), 1400), (Endpoint(V4, 0), 1400)]
+        performer(effects.SendDatagram(HERE, HERE, b"to ourselves"))
+        performer(effects.SendKeepalive(HERE, HERE))
+        for _ in range(100):
+            if len(heard) == 2:
+                break
+            await asyncio.sleep(0.01)
+        assert heard == [b"to ourselves", b"\xff"]
+        performer(effects.Listen(()))
+        detached = [each.local for each in doubles.done if isinstance(each, DetachSocket)]
+        assert detached == [Endpoint(V4, 4500), Endpoint(V4, 0)]
+
+    namespace(lambda: asyncio.run(work()))  # type: ignore[arg-type]
