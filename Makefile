@@ -43,7 +43,7 @@ $(VENV)/.installed: pyproject.toml | build/packages-build
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "python 3.11 or newer is needed" >&2; exit 1; }
 	@echo "installing Python packages into $(VENV)"
-	@$(PY) -m pip --disable-pip-version-check install -q 'setuptools>=68' wheel 'Cython>=3.0'
+	@$(PY) -m pip --disable-pip-version-check install -q 'setuptools>=77' wheel 'Cython>=3.0'
 	@$(PY) -m pip --disable-pip-version-check install -q $$($(PY) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *p["optional-dependencies"]["test"])')
 	@touch $@
 
