@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Answers to what IKE SAs ask: policies an address allows, whose identity that is, which connection a flow wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from openswan.base.address import Endpoint, host_subnet
+from openswan.base.errors import IkeError
+from openswan.base.interval import Instant
+from openswan.engine.conn import Conn
+from openswan.engine.core import Core
+from openswan.engine.policies import Keyring, child_policy
+from openswan.ike.policy import AuthQuestion, ChildPolicy, ChildQuestion, IkePolicy
+from openswan.policy.identity import Identity, IdKind, matches
+from openswan.policy.selector import FlowKey, Selector
+
+NO_PROPOSAL_CHOSEN = 14
+AUTHENTICATION_FAILED = 24
+TS_UNACCEPTABLE = 38
+LEAST_SPI = 0x1000
+"""Below this lie the IETF's reserved SPIs and those of manual keying."""
+MOST_CANDIDATES = 32
+"""Different ways to open an IKE SA that one pair of addresses can have; more is no sensible configuration."""
+
+
+@dataclass(eq=False)
+class Answers:
+    """openswan.ike.policy.Responder over the connection database and the secrets."""
+
+    core: Core
+    keyring: Keyring
+    clock: Callable[[Instant], datetime]
+
+    def ike_candidates(self, local: Endpoint, remote: Endpoint) -> tuple[IkePolicy, ...]:
+        """One policy for every way these addresses may open an IKE SA."""
+        found: list[IkePolicy] = []
+        seen: set[object] = set()
+        for group in self.core.conns.groups(local.address, remote.address):
+            conn = next(iter(group.values()))
+            way = (conn.policy.ike_proposals, conn.policy.encapsulation)
+            if way not in seen and len(found) < MOST_CANDIDATES:
+                seen.add(way)
+                found.append(self.keyring.ike(conn, conn.signature))
+        if not found:
+            raise IkeError(
+                f"initial message received on {local} but no connection has been authorized", NO_PROPOSAL_CHOSEN
+            )
+        return tuple(found)
+
+    def authenticate(self, question: AuthQuestion) -> IkePolicy:
+        """The policy whose identities fit best: exact ones before wildcards, certificates as the peer brings them."""
+        best: Conn | None = None
+        best_score = -1
+        for group in self.core.conns.groups(question.local.address, question.remote.address):
+            conn = next(iter(group.values()))
+            rank = self._fit(conn, question)
+            if rank > best_score:
+                best, best_score = conn, rank
+        if best is None:
+            raise IkeError(f"no suitable connection for peer '{question.peer_id}'", AUTHENTICATION_FAILED)
+        return self.keyring.ike(best, best.signature, question.peer_id)
+
+    def _fit(self, conn: Conn, question: AuthQuestion) -> int:
+        """How well a connection fits what a peer claims; -1: not at all."""
+        policy = self.keyring.ike(conn, conn.signature)
+        if question.chosen.encr not in {t for p in policy.proposals for t in p.encr}:
+            return -1
+        if question.my_id is not None and not matches(policy.my_id, question.my_id):
+            return -1
+        if not question.method & policy.peer_auth or not self._may_be(conn, policy, question.peer_id):
+            return -1
+        theirs = conn.oriented.theirs if conn.oriented else None
+        exact = 4 if policy.peer_id is not None and policy.peer_id == question.peer_id else 0
+        kept = 2 if theirs is not None and theirs.use_cert_key == question.has_certificate else 0
+        return exact + kept + (1 if conn.peer is not None else 0)
+
+    @staticmethod
+    def _may_be(conn: Conn, policy: IkePolicy, claimed: Identity) -> bool:
+        """May the peer be who it claims? A peer known by its address alone may be behind NAT and call itself so."""
+        if policy.peer_id is not None:
+            return matches(policy.peer_id, claimed)
+        return claimed.kind is not IdKind.NULL
+
+    def child(self, question: ChildQuestion) -> ChildPolicy:
+        """The connection of this peer whose selectors fit best what it proposes."""
+        exact = self._exact(question)
+        if exact is not None:
+            return self._child_policy(exact, question)
+        best: Conn | None = None
+        best_score = 0
+        for conn in self.core.conns.candidates(question.local.address, question.remote.address):
+            rank = self._covers(conn, question)
+            if rank > best_score:
+                best, best_score = conn, rank
+        if best is None:
+            mine = " ".join(map(str, question.mine))
+            theirs = " ".join(map(str, question.theirs))
+            raise IkeError(
+                "cannot respond to IPsec SA request because no connection is known for "
+                f"{mine}==={question.local.address}[{question.ike.my_id}]..."
+                f"{question.remote.address}[{question.peer_id}]==={theirs}",
+                TS_UNACCEPTABLE,
+            )
+        return self._child_policy(best, question)
+
+    def _exact(self, question: ChildQuestion) -> Conn | None:
+        """By hash: a connection with just these selectors, among thousands with the same peer."""
+        for key in _keys(question):
+            for conn in self.core.conns.with_flow(key):
+                if self._same_peer(conn, question):
+                    return conn
+        return None
+
+    def _same_peer(self, conn: Conn, question: ChildQuestion) -> bool:
+        """May the peer of this IKE SA use the connection? Same addresses, same identities, same means of proof."""
+        if conn.oriented is None or conn.never or conn.oriented.me != question.local.address:
+            return False
+        if conn.peer not in (None, question.remote.address):
+            return False
+        asked = self.core.conns.unique.get(question.ike.name)
+        if asked is conn or (conn.template is not None and conn.template is asked):
+            return conn.peer_id is None or conn.peer_id == question.peer_id
+        policy = self.keyring.ike(conn, conn.signature)
+        if policy.my_id != question.ike.my_id or policy.peer_auth != question.ike.peer_auth:
+            return False
+        if policy.peer_keys != question.ike.peer_keys or policy.peer_certificate != question.ike.peer_certificate:
+            return False
+        if policy.peer_by_certificate != question.ike.peer_by_certificate or policy.anchors != question.ike.anchors:
+            return False
+        return self._may_be(conn, policy, question.peer_id)
+
+    def _covers(self, conn: Conn, question: ChildQuestion) -> int:
+        if not self._same_peer(conn, question) or conn.local is None:
+            return 0
+        mine, theirs = conn.local, conn.remote or Selector.of(host_subnet(question.remote.address))
+        if mine in question.mine and theirs in question.theirs:
+            return 4
+        if any(one.contains(mine) for one in question.mine) and any(one.contains(theirs) for one in question.theirs):
+            return 3
+        if conn.policy.narrowing and any(
+            one.intersect(mine) and other.intersect(theirs) for one in question.mine for other in question.theirs
+        ):
+            return 2
+        return 0
+
+    @staticmethod
+    def _child_policy(conn: Conn, question: ChildQuestion) -> ChildPolicy:
+        if conn.remote is not None:
+            return child_policy(conn)
+        theirs = Selector.of(host_subnet(question.remote.address))
+        assert conn.local is not None
+        return replace(child_policy_without_peer(conn, conn.local), theirs=(theirs,))
+
+    def spi_in_use(self, spi: int) -> bool:
+        """Is this inbound ESP SPI taken?"""
+        states = self.core.states
+        return spi < LEAST_SPI or spi in states.by_esp or spi in states.lingering
+
+    def wall_clock(self, now: Instant) -> datetime:
+        """The calendar time of an instant."""
+        return self.clock(now)
+
+
+def child_policy_without_peer(conn: Conn, local: Selector) -> ChildPolicy:
+    """Like child_policy for a template whose peer, and so its client, is not known yet."""
+    policy = conn.policy
+    return ChildPolicy(conn.unique, policy.esp_proposals, (local,), (), policy.pfs, policy.narrowing)
+
+
+def _keys(question: ChildQuestion) -> list[FlowKey]:
+    """Eroute keys of what is proposed, when it is plain subnets; the first selector may be that of one packet."""
+    keys = []
+    for mine in question.mine[:4]:
+        for theirs in question.theirs[:4]:
+            ours, its = mine.subnets(), theirs.subnets()
+            if len(ours) == len(its) == 1:
+                keys.append(FlowKey(ours[0], its[0], mine.protocol or theirs.protocol, mine.port, theirs.port))
+    return keys

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The parts of pluto's brain, wired together: each part knows the others through this one object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from openswan.base.entropy import Rng
+from openswan.base.interval import Instant
+from openswan.engine.acquire import Acquires
+from openswan.engine.answers import Answers
+from openswan.engine.children import Children
+from openswan.engine.core import Core
+from openswan.engine.demux import Demux
+from openswan.engine.dpd import Liveness
+from openswan.engine.ikesas import IkeSas
+from openswan.engine.negotiate import Negotiator
+from openswan.engine.network import Network
+from openswan.engine.policies import Keyring
+from openswan.engine.rekey import Lifetimes
+from openswan.engine.router import Router
+from openswan.engine.settings import Settings
+
+
+class Brain:
+    """Everything pluto thinks with; no part holds state of another."""
+
+    def __init__(self, rng: Rng, settings: Settings, clock: Callable[[Instant], datetime]) -> None:
+        self.core = Core(rng, settings)
+        self.keyring = Keyring()
+        self.router = Router(self.core)
+        self.answers = Answers(self.core, self.keyring, clock)
+        self.lifetimes = Lifetimes(self)
+        self.liveness = Liveness(self)
+        self.children = Children(self)
+        self.ikes = IkeSas(self)
+        self.negotiator = Negotiator(self)
+        self.acquires = Acquires(self)
+        self.network = Network(self)
+        self.demux = Demux(self)

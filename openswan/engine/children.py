@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Child SAs: from a negotiated pair to guard, SAs, eroute and updown, and back; always make before break."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from openswan.base.address import Endpoint
+from openswan.base.log import Rc
+from openswan.base.numbers import IpProtocol
+from openswan.base.said import Said
+from openswan.engine.conn import Conn, Kind
+from openswan.engine.effects import KlipsCommand
+from openswan.engine.routing import RouteEvent
+from openswan.engine.settings import CONFIRM, LINGER
+from openswan.engine.statedb import ChildState, IkeState
+from openswan.engine.timers import Timer
+from openswan.ike.effects import ChildEstablished, ChildGone, Gone
+from openswan.ike.events import DeleteChild
+from openswan.plane.commands import AddSa, DelSa, Direction, Encap, MoveSa
+from openswan.policy.selector import flow_keys
+
+if TYPE_CHECKING:
+    from openswan.engine.brain import Brain
+
+KEEP_INBOUND = (Gone.REPLACED, Gone.REDUNDANT)
+"""Ends of a child after which packets for it may still be under way."""
+
+
+class Children:
+    """Installs, switches and removes child SAs."""
+
+    def __init__(self, brain: Brain) -> None:
+        self.brain = brain
+        self.core = brain.core
+
+    # -- up -----------------------------------------------------------------------------------------------------------
+
+    def established(self, ike: IkeState, effect: ChildEstablished) -> None:
+        """A pair of SAs has been negotiated: guard, inbound SA, outbound SA, eroute, updown; in that order."""
+        core = self.core
+        old = core.states.by_esp.get(effect.replaces) if effect.replaces else None
+        asked = core.states.end(effect.token) if effect.token else None
+        conn = asked or (old.conn if old is not None else self._connection(ike, effect))
+        if conn is None or conn.kind is Kind.GOING_AWAY:
+            self._refuse(ike, effect)
+            return
+        if asked is not None and conn.negotiating == effect.token:
+            conn.negotiating = 0
+        elif asked is not None:
+            self._refuse(ike, effect)  # --down came first
+            return
+        child = self._child(ike, conn, effect)
+        obstacle = self.brain.router.obstacle(conn)
+        if obstacle is not None and not child.redundant:
+            core.say(conn, obstacle[1], obstacle[0], child.serial, event="eroute-conflict")
+            self._refuse(ike, effect)
+            if asked is not None:
+                self.brain.negotiator.failed(conn, child.serial, obstacle[1], 0)
+            return
+        self.brain.router.guard(conn)
+        self._install(child, effect)
+        core.states.add_child(child)
+        self.brain.lifetimes.start_child(child)
+        if child.redundant:
+            return
+        conn.newest_child = child.serial
+        if old is not None and not effect.initiator and conn.owner:
+            # The peer may get our next packet before our answer: the older SA carries traffic until it has been heard
+            # on the new one (RFC 7296 2.8).
+            child.waiting = True
+            core.after(Timer.CONFIRM, child.serial, CONFIRM, partial(self.confirm, child))
+            self._report(child)
+        else:
+            self._use(child)
+
+    def _connection(self, ike: IkeState, effect: ChildEstablished) -> Conn | None:
+        """The connection an unasked-for child belongs to; a template's gets an instance of its own selectors."""
+        conn = self.core.conns.unique.get(effect.policy.name)
+        if conn is None or conn.kind is not Kind.TEMPLATE:
+            return conn
+        return self.brain.negotiator.instance_for(ike, conn, effect.mine, effect.theirs)
+
+    def _child(self, ike: IkeState, conn: Conn, effect: ChildEstablished) -> ChildState:
+        keys = tuple(
+            dict.fromkeys(key for mine in effect.mine for theirs in effect.theirs for key in flow_keys(mine, theirs))
+        )
+        return ChildState(
+            serial=effect.token or self.core.states.serial(),
+            ike=ike,
+            conn=conn,
+            spi_in=effect.spi_in,
+            spi_out=effect.spi_out,
+            said_in=Said(IpProtocol.ESP, effect.spi_in, effect.local.address),
+            said_out=Said(IpProtocol.ESP, effect.spi_out, effect.remote.address),
+            chosen=effect.chosen,
+            mine=effect.mine,
+            theirs=effect.theirs,
+            keys=keys,
+            local=effect.local,
+            remote=effect.remote,
+            encap=effect.encap,
+            initiator=effect.initiator,
+            established=self.core.now,
+            redundant=effect.redundant,
+        )
+
+    def _install(self, child: ChildState, effect: ChildEstablished) -> None:
+        conn, encap = child.conn, effect.encap
+        pairs = tuple((mine, theirs) for mine in effect.mine for theirs in effect.theirs)
+        integ = effect.chosen.integ.name if effect.chosen.integ else ""
+        inward = AddSa(
+            said=child.said_in,
+            src=effect.remote.address,
+            direction=Direction.IN,
+            cipher=effect.chosen.encr.name,
+            enc_key=effect.enc_in,
+            integ=integ,
+            auth_key=effect.auth_in,
+            esn=effect.chosen.esn,
+            replay_window=conn.policy.replay_window,
+            encap=Encap(encap.dst_port, encap.src_port) if encap else None,
+            device=conn.device,
+            selectors=tuple((theirs, mine) for mine, theirs in pairs) if conn.policy.arrival_check else (),
+            owner=conn.unique,
+            serial=child.serial,
+            peer_said=child.said_out,
+        )
+        outward = AddSa(
+            said=child.said_out,
+            src=effect.local.address,
+            direction=Direction.OUT,
+            cipher=effect.chosen.encr.name,
+            enc_key=effect.enc_out,
+            integ=integ,
+            auth_key=effect.auth_out,
+            esn=effect.chosen.esn,
+            replay_window=conn.policy.replay_window,
+            encap=encap,
+            device=conn.device,
+            selectors=pairs,
+            owner=conn.unique,
+            serial=child.serial,
+            peer_said=child.said_in,
+        )
+        for command in (inward, outward):
+            self.core.emit(KlipsCommand(command, child.serial))
+
+    def _refuse(self, ike: IkeState, effect: ChildEstablished) -> None:
+        """Nobody wants this child: it is not installed, and the peer is told."""
+        self.brain.ikes.request(ike, DeleteChild(effect.spi_in))
+
+    def _use(self, child: ChildState) -> None:
+        """Let the eroute point at this child from now on."""
+        conn = child.conn
+        conn.owner, conn.tunnel_keys = child.serial, child.keys
+        self.brain.router.happen(conn, RouteEvent.SA_UP, child.said_out, partial(self._routed, child))
+
+    def _routed(self, child: ChildState, ok: bool) -> None:
+        conn = child.conn
+        if child.closing or child.serial not in self.core.states.children:
+            return
+        if ok:
+            self._report(child)
+            return
+        self.core.say(conn, "could not route", Rc.ROUTE, child.serial, event="route-failed")
+        self.close(child)
+        self.brain.negotiator.failed(conn, 0, "could not route", 0)
+
+    def _report(self, child: ChildState) -> None:
+        """Say once that a child is up, and let go of whoever waited for it."""
+        if child.reported:
+            return
+        child.reported = True
+        self.core.say(child.conn, established_line(child), Rc.SUCCESS, child.serial, event="child-established")
+        self.brain.negotiator.succeeded(child.conn)
+
+    def confirm(self, child: ChildState) -> None:
+        """The peer uses the new SA, or has had time enough: traffic goes out on it."""
+        self.core.timers.cancel((Timer.CONFIRM, child.serial))
+        if child.waiting and not child.closing:
+            child.waiting = False
+            if child.serial > child.conn.owner:
+                self._use(child)
+
+    def first_use(self, said: Said) -> None:
+        """The packet engine saw the first good packet of an inbound SA."""
+        child = self.core.states.by_esp.get(said.spi)
+        if child is not None:
+            self.confirm(child)
+
+    # -- down ---------------------------------------------------------------------------------------------------------
+
+    def gone(self, ike: IkeState, effect: ChildGone) -> None:
+        """A machine says that a child has ended."""
+        child = self.core.states.by_esp.get(effect.spi_in)
+        if child is None:
+            return
+        if child.closing:
+            self.core.states.remove_child(child)
+            return
+        successor = self.core.states.by_esp.get(effect.replaced_by) if effect.replaced_by else None
+        if successor is not None:
+            self.confirm(successor)
+        self._remove(child, effect.reason)
+        self.core.states.remove_child(child)
+
+    def close(self, child: ChildState) -> None:
+        """Tear a child down here and now, and tell the peer."""
+        if child.closing:
+            return
+        child.closing = True
+        self._remove(child, Gone.LOCAL)
+        ike = child.ike
+        if ike.closing or child.serial not in ike.children:
+            return
+        if any(not other.closing for other in ike.children.values()) or ike.attempts:
+            self.brain.ikes.request(ike, DeleteChild(child.spi_in))
+        else:
+            self.brain.ikes.close(ike)
+
+    def _remove(self, child: ChildState, reason: Gone) -> None:
+        """Move the eroute away from a child, then take its SAs out."""
+        core, conn = self.core, child.conn
+        for timer in (Timer.REKEY_CHILD, Timer.EXPIRE_CHILD, Timer.CONFIRM):
+            core.timers.cancel((timer, child.serial))
+        conn.children.discard(child.serial)
+        heir = self._youngest(conn)
+        if conn.owner == child.serial:
+            if heir is not None:
+                heir.waiting = False
+                self._use(heir)
+            else:
+                self.brain.router.happen(conn, RouteEvent.SA_DOWN)
+        core.klips(DelSa(child.said_out))
+        if reason in KEEP_INBOUND or (heir is not None and reason is not Gone.LOCAL):
+            core.states.lingering.add(child.spi_in)
+            core.after(Timer.LINGER, child.spi_in, LINGER, partial(self._linger_over, child))
+        else:
+            core.klips(DelSa(child.said_in))
+        if conn.newest_child == child.serial:
+            conn.newest_child = heir.serial if heir is not None else 0
+        if heir is None and not child.redundant and reason not in KEEP_INBOUND:
+            if reason in (Gone.LOCAL, Gone.PEER):
+                self.brain.negotiator.aftermath(conn, reason)
+            else:
+                child.ike.orphans.append(conn)
+
+    def _linger_over(self, child: ChildState) -> None:
+        self.core.states.lingering.discard(child.spi_in)
+        self.core.klips(DelSa(child.said_in))
+
+    def _youngest(self, conn: Conn) -> ChildState | None:
+        children = (self.core.states.children.get(serial) for serial in conn.children)
+        usable = [child for child in children if child is not None and not child.closing]
+        return max(usable, key=lambda child: child.serial, default=None)
+
+    def refused(self, serial: int, reason: str) -> None:
+        """The packet engine would not take an SA of this child."""
+        child = self.core.states.children.get(serial)
+        if child is None or child.closing:
+            return
+        self.core.say(child.conn, f"packet engine: {reason}", Rc.LOG_SERIOUS, serial, event="klips-refused")
+        self.close(child)
+        self.brain.negotiator.failed(child.conn, 0, reason, 0)
+
+    # -- moved --------------------------------------------------------------------------------------------------------
+
+    def moved(self, ike: IkeState, local: Endpoint, remote: Endpoint) -> None:
+        """The peer's NAT has given it a new address or port: outer addresses follow, keys and counters stay."""
+        for child in ike.children.values():
+            if child.closing or (child.local, child.remote) == (local, remote):
+                continue
+            child.local, child.remote = local, remote
+            self.core.klips(MoveSa(child.said_in, remote, local))
+            self.core.klips(MoveSa(child.said_out, local, remote))
+
+    def new_mapping(self, said: Said, remote: Endpoint) -> None:
+        """An authenticated ESP packet came from somewhere new (RFC 7296 2.23): only a peer behind NAT may do that."""
+        child = self.core.states.by_esp.get(said.spi)
+        if child is None or child.encap is None or not child.ike.machine.nat_there:
+            return
+        if child.remote == remote:
+            return
+        self.core.say(child.conn, f"new NAT mapping for #{child.serial}, was {child.remote}, now {remote}")
+        self.moved(child.ike, child.local, remote)
+
+
+def established_line(child: ChildState) -> str:
+    """`STATE_PARENT_I3: PARENT SA established tunnel mode {ESP=>0x... <0x... xfrm=... NATD=...}`."""
+    role = "STATE_PARENT_I3" if child.initiator else "STATE_PARENT_R2"
+    proto = "ESP/NAT" if child.encap else "ESP"
+    natd = f"{child.remote.address}:{child.remote.port}" if child.encap else "none"
+    dpd = "enabled" if child.conn.policy.dpd_delay else "none"
+    return (
+        f"{role}: PARENT SA established tunnel mode {{{proto}=>0x{child.spi_out:08x} <0x{child.spi_in:08x} "
+        f"xfrm={xfrm(child)} NATOA=none NATD={natd} DPD={dpd}}}"
+    )
+
+
+def xfrm(child: ChildState) -> str:
+    """`AES_GCM_16_256-NONE`, as the established line and status show a child's algorithms."""
+    return str(child.chosen).upper()

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A connection at run time: what its policy says, which end we are, and what has become of it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from openswan.base.address import Address, Subnet, host_subnet
+from openswan.base.said import Shunt
+from openswan.engine.routing import NEGOTIATION_SHUNTS, PROSPECTIVE_SHUNTS, Routing
+from openswan.policy.connection import Auth, Connection, End, HostKind, ShuntPolicy
+from openswan.policy.identity import Identity
+from openswan.policy.selector import FlowKey, Selector, flow_keys
+
+
+class Kind(Enum):
+    """What sort of connection this is."""
+
+    GROUP = "CK_GROUP"
+    TEMPLATE = "CK_TEMPLATE"
+    PERMANENT = "CK_PERMANENT"
+    INSTANCE = "CK_INSTANCE"
+    GOING_AWAY = "CK_GOING_AWAY"
+
+
+@dataclass(frozen=True, slots=True)
+class Oriented:
+    """Which end is ours and where it is plugged in."""
+
+    ours: End
+    theirs: End
+    left_is_ours: bool
+    me: Address
+    interface: str
+    """Physical interface."""
+    device: str
+    """Virtual interface on top of it."""
+    peer: Address | None
+    """None: %any, or a name without an address so far."""
+    nexthop: Address | None
+
+
+@dataclass(eq=False)
+class Conn:
+    """One connection or instance of a template, with everything that changes."""
+
+    policy: Connection
+    kind: Kind = Kind.PERMANENT
+    oriented: Oriented | None = None
+    instance: int = 0
+    template: Conn | None = None
+    peer_id: Identity | None = None
+    """What the peer of an instance has proved to be."""
+    local: Selector | None = None
+    remote: Selector | None = None
+    keys: tuple[FlowKey, ...] = ()
+    """Eroute keys, seen outbound; empty while the connection is not oriented or its client unknown."""
+    routing: Routing = Routing.UNROUTED
+    owner: int = 0
+    """Serial of the child SA that owns the eroute."""
+    shunt: Shunt | None = None
+    """What the eroute does when no SA owns it; None when there is no eroute."""
+    on_demand: bool = False
+    """Routed by --route or auto=route: traffic starts the tunnel."""
+    wanted: bool = False
+    """Started by --up or auto=start: kept up."""
+    guarded: bool = False
+    newest_ike: int = 0
+    newest_child: int = 0
+    children: set[int] = field(default_factory=set)
+    """Serials of the live child SAs."""
+    ikes: set[int] = field(default_factory=set)
+    """Serials of the IKE SAs that follow this connection's policy."""
+    tunnel_keys: tuple[FlowKey, ...] = ()
+    """Eroute keys of the child that owns the eroute; narrower than `keys` when the peer wanted less."""
+    held_keys: tuple[FlowKey, ...] = ()
+    """Eroute keys that point at a child now."""
+    attempt: int = 0
+    """Keying attempts that failed in a row."""
+    clients: list[int] = field(default_factory=list)
+    """whack clients waiting for this connection to come up."""
+    negotiating: int = 0
+    """Serial of the IKE SA or child on which a negotiation for this connection runs; 0: none."""
+    signature: Hashable = None
+    """What it must share with another connection to use one IKE SA with it; ConnDb keeps it right."""
+    instances: dict[int, Conn] = field(default_factory=dict)
+    """Of a template."""
+    counter: int = 0
+    """Instances made so far."""
+
+    @property
+    def name(self) -> str:
+        """The name in ipsec.conf; instances share it."""
+        return self.policy.name
+
+    @property
+    def unique(self) -> str:
+        """A name no other connection or instance has: `x` or `x[3]`."""
+        return f"{self.name}[{self.instance}]" if self.instance else self.name
+
+    @property
+    def label(self) -> str:
+        """As log lines and listings say it: `"x"` or `"x"[3] 203.0.113.9`."""
+        if not self.instance:
+            return f'"{self.name}"'
+        return f'"{self.name}"[{self.instance}] {self.peer}'
+
+    def prefix(self, serial: int = 0) -> str:
+        """What stands in front of a log line: `"x" #12: `."""
+        return f"{self.label} #{serial}: " if serial else f"{self.label}: "
+
+    @property
+    def me(self) -> Address | None:
+        """Our outer address."""
+        return self.oriented.me if self.oriented else None
+
+    @property
+    def peer(self) -> Address | None:
+        """The peer's outer address, if known."""
+        return self.oriented.peer if self.oriented else None
+
+    @property
+    def device(self) -> str:
+        """The virtual interface this connection's packets take."""
+        return self.oriented.device if self.oriented else "ipsec0"
+
+    @property
+    def never(self) -> bool:
+        """Is this a shunt (type=passthrough, drop or reject): nothing to negotiate?"""
+        return bool(self.policy.auth & Auth.NEVER) or self.policy.prospective in NO_NEGOTIATION
+
+    @property
+    def host_to_host(self) -> bool:
+        """Is our client just our own address? Selects -host or -client updown verbs."""
+        return self.local is not None and self.local.first == self.local.last == self.me
+
+    def prospective_shunt(self) -> Shunt:
+        """The eroute without an SA: the policy's shunt, %trap if traffic may start the tunnel, else %drop."""
+        shunt = PROSPECTIVE_SHUNTS[self.policy.prospective]
+        return Shunt.DROP if shunt is Shunt.TRAP and not (self.on_demand or self.wanted) else shunt
+
+    def hold_shunt(self) -> Shunt:
+        """The eroute while IKE runs."""
+        return NEGOTIATION_SHUNTS[self.policy.negotiation_shunt]
+
+    def failure_shunt(self) -> Shunt | None:
+        """The eroute after IKE has failed; None: failureshunt=none, the trap is set again."""
+        if self.policy.failure_shunt in (ShuntPolicy.NONE, ShuntPolicy.TRAP):
+            return None
+        return PROSPECTIVE_SHUNTS[self.policy.failure_shunt]
+
+    @property
+    def may_rekey(self) -> bool:
+        """rekey=yes."""
+        return self.policy.rekey
+
+    def orient(self, oriented: Oriented | None) -> None:
+        """Take note of which end we are; clients default to the hosts themselves."""
+        self.oriented = oriented
+        self.local = self.remote = None
+        self.keys = ()
+        if oriented is None:
+            return
+        self.local = client(oriented.ours, oriented.me)
+        self.remote = client(oriented.theirs, oriented.peer)
+        if self.local is not None and self.remote is not None:
+            self.keys = flow_keys(self.local, self.remote)
+
+    def narrow(self, local: Selector, remote: Selector) -> None:
+        """Make these the selectors (an instance whose peer has said what it wants)."""
+        self.local, self.remote = local, remote
+        self.keys = flow_keys(local, remote)
+
+
+NO_NEGOTIATION = (ShuntPolicy.PASS, ShuntPolicy.DROP, ShuntPolicy.REJECT)
+
+
+def client(end: End, host: Address | None) -> Selector | None:
+    """The selector of an end: its subnet, or the host itself; None while the host is not known."""
+    net: Subnet | None = end.subnet
+    if net is None and host is not None:
+        net = host_subnet(host)
+    return Selector.of(net, end.protocol, end.port) if net is not None else None
+
+
+def kind_of(policy: Connection) -> Kind:
+    """Template when one side is %any, group when it is a policy group, permanent otherwise."""
+    kinds = {policy.left.host.kind, policy.right.host.kind}
+    if kinds & {HostKind.GROUP, HostKind.OPPORTUNISTIC_GROUP}:
+        return Kind.GROUP
+    return Kind.TEMPLATE if kinds & {HostKind.ANY, HostKind.OPPORTUNISTIC} else Kind.PERMANENT
+
+
+def joined(names: Iterable[str]) -> str:
+    """Names for a log line, quoted and separated by commas."""
+    return ", ".join(f'"{name}"' for name in names)

@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""IKE SAs as pluto sees them: opening them, asking them for things, and acting on what their machines tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from openswan.base.address import Endpoint
+from openswan.base.log import Rc
+from openswan.engine.conn import Conn, Kind
+from openswan.engine.effects import SendDatagram, SendKeepalive
+from openswan.engine.statedb import IkeState
+from openswan.engine.timers import Timer
+from openswan.ike.effects import (
+    ChildEstablished,
+    ChildGone,
+    Effect,
+    Forget,
+    Gone,
+    IkeEstablished,
+    IkeFailed,
+    IkeGone,
+    IkeRekeyed,
+    Log,
+    NewSuccessor,
+    PeerMoved,
+    ProbeAnswered,
+    RequestFailed,
+    Send,
+)
+from openswan.ike.events import CreateChild, DeleteIke, Request
+from openswan.ike.policy import ChildPolicy, IkePolicy
+from openswan.ike.v2.sa import IkeSaV2
+
+if TYPE_CHECKING:
+    from openswan.engine.brain import Brain
+
+
+class IkeSas:
+    """Every IKE SA and the traffic between its machine and the rest of the engine."""
+
+    def __init__(self, brain: Brain) -> None:
+        self.brain = brain
+        self.core = brain.core
+        self.handlers: dict[type[Any], Callable[[IkeState, Any], None]] = {
+            Send: self._send,
+            Log: self._log,
+            IkeEstablished: self._established,
+            ChildEstablished: self._child_established,
+            ChildGone: self._child_gone,
+            RequestFailed: self._request_failed,
+            ProbeAnswered: self._probe_answered,
+            NewSuccessor: self._new_successor,
+            IkeRekeyed: self._rekeyed,
+            PeerMoved: self._moved,
+            IkeFailed: self._failed,
+            IkeGone: self._gone,
+            Forget: self._forget,
+        }
+
+    # -- into the machines --------------------------------------------------------------------------------------------
+
+    def open(self, conn: Conn, policy: IkePolicy, child: ChildPolicy) -> tuple[IkeState, int]:
+        """Begin an IKE SA whose first child is for `conn`; the child's token comes back."""
+        core, oriented = self.core, conn.oriented
+        if oriented is None or oriented.peer is None:
+            raise ValueError(f"{conn.label} has no peer address")
+        port = core.settings.ike_port
+        local, remote = Endpoint(oriented.me, port), Endpoint(oriented.peer, port)
+        machine = IkeSaV2.initiator(policy, local, remote, self.brain.answers, core.rng, core.now)
+        ike = IkeState(core.states.serial(), machine, True, core.now, conn)
+        token = core.states.serial()
+        core.states.add_ike(ike)
+        core.states.share(ike, oriented.me, oriented.peer, conn.signature)
+        core.states.begin(ike, token, conn)
+        core.say(conn, "initiating v2 parent SA", Rc.LOG, ike.serial)
+        self.run(ike, machine.initiate((CreateChild(child, token),), core.now))
+        return ike, token
+
+    def answer(self, local: Endpoint, remote: Endpoint) -> IkeState:
+        """A machine for a stranger's first message, which is to be given to `receive` next."""
+        core = self.core
+        machine = IkeSaV2.responder(local, remote, self.brain.answers, core.rng, core.now)
+        ike = IkeState(core.states.serial(), machine, False, core.now)
+        return ike
+
+    def receive(self, ike: IkeState, data: bytes, local: Endpoint, remote: Endpoint) -> None:
+        """Give a machine a datagram that bears its SPI."""
+        self.run(ike, ike.machine.receive(data, local, remote, self.core.now))
+
+    def request(self, ike: IkeState, request: Request) -> None:
+        """Ask a machine for something."""
+        self.run(ike, ike.machine.request(request, self.core.now))
+
+    def abandon(self, ike: IkeState) -> None:
+        """End an IKE SA without a word to the peer."""
+        self.run(ike, ike.machine.abandon(self.core.now))
+
+    def close(self, ike: IkeState) -> None:
+        """End an IKE SA and tell the peer; one that is not established is dropped silently."""
+        if ike.closing:
+            return
+        ike.closing = True
+        self.core.states.unshare(ike)
+        if ike.established is None:
+            self.abandon(ike)
+        else:
+            self.request(ike, DeleteIke())
+
+    def run(self, ike: IkeState, effects: Iterable[Effect]) -> None:
+        """Carry out what a machine wants, then note when it wants to be called next."""
+        for effect in effects:
+            self.handlers[type(effect)](ike, effect)
+        key = (Timer.IKE, ike.serial)
+        when = ike.machine.next_timer() if ike.serial in self.core.states.ikes else None
+        if when is None:
+            self.core.timers.cancel(key)
+        elif self.core.timers.when(key) != when:
+            self.core.timers.set(key, when, partial(self._due, ike))
+
+    def _due(self, ike: IkeState) -> None:
+        self.run(ike, ike.machine.timer(self.core.now))
+
+    # -- out of the machines ------------------------------------------------------------------------------------------
+
+    def _send(self, ike: IkeState, effect: Send) -> None:
+        self.core.emit(SendDatagram(effect.local, effect.remote, effect.data))
+
+    def _log(self, ike: IkeState, effect: Log) -> None:
+        """A machine's line goes to everybody who waits for a connection on it."""
+        conn = ike.conn
+        if conn is None:
+            remote = ike.machine.remote
+            text = f"packet from {remote.address}:{remote.port}: {effect.text}"
+            self.core.log(text, effect.code == Rc.LOG_SERIOUS, "ike")
+            return
+        clients = dict.fromkeys(c for user in (conn, *ike.attempts.values()) for c in user.clients)
+        self.core.say(conn, effect.text, effect.code, ike.serial, clients, "ike")
+
+    def _established(self, ike: IkeState, effect: IkeEstablished) -> None:
+        core = self.core
+        core.states.closed(ike)
+        ike.established = core.now
+        if ike.conn is None:
+            ike.conn = self.resolve(effect.policy.name, ike, effect)
+        conn = ike.conn
+        if conn is None:
+            # The connection was deleted while its peer was proving itself.
+            core.log(f"no connection {effect.policy.name!r} any more for {ike.machine.remote}", True, "conn-gone")
+            self.close(ike)
+            return
+        conn.newest_ike = ike.serial
+        conn.ikes.add(ike.serial)
+        if not ike.initiator:
+            core.states.share(ike, ike.machine.local.address, ike.machine.remote.address, conn.signature)
+        self.brain.lifetimes.start_ike(ike)
+        self.brain.liveness.start(ike)
+        self.start_keepalive(ike)
+        core.states.enter_peer(ike, effect.policy.my_id, effect.peer_id)
+        if effect.initial_contact and core.settings.uniqueids:
+            self._initial_contact(ike)
+
+    def resolve(self, name: str, ike: IkeState, effect: IkeEstablished) -> Conn | None:
+        """The connection behind a policy's name; a template becomes an instance for this peer."""
+        conn = self.core.conns.unique.get(name)
+        if conn is None or conn.kind is not Kind.TEMPLATE:
+            return conn
+        return self.brain.negotiator.instantiate(conn, ike.machine.remote.address, effect.peer_id)
+
+    def _initial_contact(self, ike: IkeState) -> None:
+        """The peer remembers nothing older (RFC 7296 2.4): SAs that were up before it asked are dead on its side.
+
+        Those that came up while it was asking are spared: when both ends begin at once both say INITIAL_CONTACT.
+        """
+        for other in self.core.states.with_same_peer(ike):
+            if other is ike or other.closing or other.established is None or other.established >= ike.started:
+                continue
+            if other.conn is not None:
+                self.core.say(
+                    other.conn, "peer says INITIAL_CONTACT on a newer SA, deleting this one", Rc.LOG, other.serial
+                )
+            self.close(other)
+
+    def start_keepalive(self, ike: IkeState) -> None:
+        """Keep a NAT's mapping open when we are behind one (RFC 3948 4)."""
+        period = self.core.settings.keep_alive
+        if not period or not ike.machine.nat_here or ike.closing:
+            return
+        self.core.after(Timer.KEEPALIVE, ike.serial, period, partial(self._keepalive, ike))
+
+    def _keepalive(self, ike: IkeState) -> None:
+        self.core.emit(SendKeepalive(ike.machine.local, ike.machine.remote))
+        self.start_keepalive(ike)
+
+    def _child_established(self, ike: IkeState, effect: ChildEstablished) -> None:
+        self.brain.children.established(ike, effect)
+
+    def _child_gone(self, ike: IkeState, effect: ChildGone) -> None:
+        self.brain.children.gone(ike, effect)
+
+    def _request_failed(self, ike: IkeState, effect: RequestFailed) -> None:
+        request = effect.request
+        if isinstance(request, CreateChild):
+            conn = self.core.states.end(request.token)
+            if conn is not None:
+                self.brain.negotiator.failed(conn, request.token, effect.reason, effect.notify)
+        else:
+            self.brain.lifetimes.failed(ike, request, effect.reason)
+
+    def _probe_answered(self, ike: IkeState, effect: ProbeAnswered) -> None:
+        self.brain.liveness.alive(ike)
+
+    def _new_successor(self, ike: IkeState, effect: NewSuccessor) -> None:
+        core = self.core
+        machine = effect.successor
+        successor = IkeState(core.states.serial(), machine, ike.initiator, core.now, ike.conn, established=core.now)
+        core.states.add_ike(successor)
+        self.run(successor, ())
+
+    def _rekeyed(self, ike: IkeState, effect: IkeRekeyed) -> None:
+        core = self.core
+        successor = core.states.by_machine.get(id(effect.successor))
+        if successor is None:
+            return
+        successor.initiator = effect.initiator
+        for child in list(ike.children.values()):
+            core.states.move_child(child, successor)
+        for token, conn in list(ike.attempts.items()):
+            core.states.end(token)
+            core.states.begin(successor, token, conn)
+        core.states.inherit(ike, successor)
+        ike.closing = True
+        for timer in (Timer.REKEY_IKE, Timer.EXPIRE_IKE, Timer.LIVENESS, Timer.KEEPALIVE):
+            core.timers.cancel((timer, ike.serial))
+        if successor.conn is not None:
+            successor.conn.newest_ike = successor.serial
+            core.say(successor.conn, f"IKE SA #{ike.serial} rekeyed", Rc.LOG, successor.serial, event="ike-rekeyed")
+        self.brain.lifetimes.start_ike(successor)
+        self.brain.liveness.start(successor)
+        self.start_keepalive(successor)
+
+    def _moved(self, ike: IkeState, effect: PeerMoved) -> None:
+        if ike.conn is not None:
+            self.core.say(ike.conn, f"new NAT mapping for #{ike.serial}, now {effect.remote}", Rc.LOG, ike.serial)
+        self.brain.children.moved(ike, effect.local, effect.remote)
+
+    def _failed(self, ike: IkeState, effect: IkeFailed) -> None:
+        ike.failed = True
+        self.core.states.unshare(ike)
+        if ike.conn is None:
+            remote = ike.machine.remote
+            self.core.log(
+                f"packet from {remote.address}:{remote.port}: negotiation failed: {effect.reason}", True, "ike-failed"
+            )
+        elif not ike.initiator:
+            self.core.say(
+                ike.conn, f"negotiation failed: {effect.reason}", Rc.LOG_SERIOUS, ike.serial, (), "ike-failed"
+            )
+        self._fail_attempts(ike, effect.reason, effect.notify, effect.timeout)
+
+    def _fail_attempts(self, ike: IkeState, reason: str, notify: int, timeout: bool) -> None:
+        for token, conn in list(ike.attempts.items()):
+            self.core.states.end(token)
+            self.brain.negotiator.failed(conn, token, reason, notify, timeout, ike)
+
+    def _gone(self, ike: IkeState, effect: IkeGone) -> None:
+        self.core.states.unshare(ike)
+        ike.closing = True
+        self._fail_attempts(ike, effect.reason.value, 0, effect.reason is Gone.TIMEOUT)
+        orphans, ike.orphans = ike.orphans, []
+        for conn in dict.fromkeys(orphans):
+            self.brain.negotiator.aftermath(conn, effect.reason)
+
+    def _forget(self, ike: IkeState, effect: Forget) -> None:
+        core = self.core
+        self._fail_attempts(ike, "the IKE SA ended", 0, False)
+        core.states.remove_ike(ike)
+        for timer in (
+            Timer.IKE,
+            Timer.REKEY_IKE,
+            Timer.EXPIRE_IKE,
+            Timer.LIVENESS,
+            Timer.KEEPALIVE,
+        ):
+            core.timers.cancel((timer, ike.serial))
+        if ike.conn is not None:
+            if ike.conn.newest_ike == ike.serial:
+                ike.conn.newest_ike = 0
+            self.brain.negotiator.dissolve(ike.conn)

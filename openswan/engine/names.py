@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Words of the classic listings: policy names and IKEv2 states."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from openswan.engine.conn import Conn
+from openswan.policy.connection import Auth, HostKind, ShuntPolicy
+
+AUTH_NAMES = {
+    Auth.PSK: "PSK",
+    Auth.RSASIG: "RSASIG",
+    Auth.ECDSA: "ECDSA",
+    Auth.NULL: "AUTH_NULL",
+}
+SHUNT_NAMES = {
+    ShuntPolicy.PASS: "PASS",
+    ShuntPolicy.DROP: "DROP",
+    ShuntPolicy.REJECT: "REJECT",
+}
+
+
+def connection_policy(conn: Conn) -> str:
+    """The policy bits joined by `+`, as `auto --status` and PLUTO_CONN_POLICY show them."""
+    policy = conn.policy
+    kinds = {policy.left.host.kind, policy.right.host.kind}
+    words = [name for bit, name in AUTH_NAMES.items() if policy.auth & bit]
+    negotiates = not conn.never
+    words += ["ENCRYPT"] if negotiates else []
+    words += ["TUNNEL"] if policy.tunnel else []
+    words += ["PFS"] if policy.pfs and negotiates else []
+    words += [] if policy.arrival_check else ["DISABLEARRIVALCHECK"]
+    words += [] if policy.rekey else ["DONTREKEY"]
+    words += ["OPPORTUNISTIC"] if kinds & {HostKind.OPPORTUNISTIC, HostKind.OPPORTUNISTIC_GROUP} else []
+    words += ["GROUP"] if kinds & {HostKind.GROUP, HostKind.OPPORTUNISTIC_GROUP} else []
+    words += ["UP"] if conn.wanted else []
+    words += ["OVERLAPIP"] if policy.overlap_ip else []
+    words += ["!IKEv1", "IKEv2ALLOW", "IKEv2Init"] if negotiates and policy.ike_version == 2 else []
+    words += ["IKEv2ALLOW_NARROWING"] if policy.narrowing else []
+    if policy.prospective in SHUNT_NAMES:
+        words.append(SHUNT_NAMES[policy.prospective])
+    if policy.failure_shunt in SHUNT_NAMES:
+        words.append("failure" + SHUNT_NAMES[policy.failure_shunt])
+    if policy.auth & Auth.NEVER:
+        words.append("NEVER_NEGOTIATE")
+    return "+".join(words)
+
+
+class V2State(IntEnum):
+    """IKEv2 states with the numbers operators know (133 and 134 are these plus 100)."""
+
+    PARENT_I1 = 33
+    PARENT_I2 = 34
+    PARENT_I3 = 35
+    PARENT_R1 = 36
+    PARENT_R2 = 37
+    CHILD_C0_KEYING = 38
+    CHILD_C1_KEYED = 39
+    CHILD_C1_REKEY = 40
+    IKESA_DEL = 41
+    CHILDSA_DEL = 42
+
+    def __str__(self) -> str:
+        return f"STATE_{self.name}"
+
+    @property
+    def story(self) -> str:
+        """What the state is, in a few words."""
+        return STATE_STORIES[self]
+
+
+STATE_STORIES = {
+    V2State.PARENT_I1: "sent v2I1, expected v2R1",
+    V2State.PARENT_I2: "sent v2I2, expected v2R2",
+    V2State.PARENT_I3: "PARENT SA established",
+    V2State.PARENT_R1: "received v2I1, sent v2R1",
+    V2State.PARENT_R2: "received v2I2, PARENT SA established",
+    V2State.CHILD_C0_KEYING: "CHILD SA keying",
+    V2State.CHILD_C1_KEYED: "IPsec SA established",
+    V2State.CHILD_C1_REKEY: "IPsec SA established, being rekeyed",
+    V2State.IKESA_DEL: "PARENT SA being deleted",
+    V2State.CHILDSA_DEL: "CHILD SA being deleted",
+}

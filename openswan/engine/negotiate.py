@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Bringing connections up and down: initiation, shared IKE SAs, further tries, instances, what follows a loss."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from openswan.base.address import Address
+from openswan.base.entropy import uniform
+from openswan.base.log import Rc
+from openswan.engine.conn import Conn, Kind
+from openswan.engine.policies import child_policy
+from openswan.engine.routing import RouteEvent, Routing
+from openswan.engine.settings import RETRY_FIRST, RETRY_MOST
+from openswan.engine.statedb import IkeState
+from openswan.engine.timers import Timer
+from openswan.ike.effects import Gone
+from openswan.ike.events import CreateChild
+from openswan.policy.connection import DpdAction, HostKind
+from openswan.policy.identity import Identity
+from openswan.policy.selector import Selector
+
+if TYPE_CHECKING:
+    from openswan.engine.brain import Brain
+
+REBORN = (Gone.TIMEOUT, Gone.UNKNOWN_TO_PEER, Gone.IKE_GONE)
+"""Ends that the peer did not ask for: dpdaction= decides."""
+
+
+class Negotiator:
+    """Owner of the wish to have connections up."""
+
+    def __init__(self, brain: Brain) -> None:
+        self.brain = brain
+        self.core = brain.core
+
+    # -- up -----------------------------------------------------------------------------------------------------------
+
+    def impossible(self, conn: Conn) -> tuple[int, str] | None:
+        """Why `conn` cannot be initiated: reply code and text."""
+        if conn.never:
+            return Rc.INITSHUNT, "cannot initiate an authby=never connection"
+        if not self.core.listening:
+            return Rc.DEAF, "need --listen before --initiate"
+        if conn.oriented is None:
+            return Rc.ORIENT, "We cannot identify ourselves with either end of this connection."
+        if conn.peer is None:
+            host = conn.oriented.theirs.host
+            if host.kind is HostKind.NAME:
+                return Rc.NOPEERIP, f"dns resolution for {host.name} not yet complete, still trying"
+            kind = conn.kind.value
+            return Rc.NOPEERIP, f"cannot initiate connection without knowing peer IP address (kind={kind})"
+        if not conn.keys:
+            return Rc.NOPEERIP, "cannot initiate connection without knowing the peer's client"
+        return None
+
+    def initiate(self, conn: Conn, client: int = 0) -> None:
+        """The operator (or auto=start) wants `conn` up, and kept up."""
+        problem = self.impossible(conn)
+        if conn.kind is not Kind.TEMPLATE and not conn.never:
+            # Protected from now on, whether or not a tunnel can be had yet.
+            conn.wanted = True
+            self.brain.router.guard(conn)
+        self.core.attach(client, conn)
+        if problem is not None:
+            self.core.say(conn, problem[1], problem[0], event="cannot-initiate")
+            self.core.release(conn)
+            return
+        self._resettle(conn)
+        if conn.children:
+            self.core.say(conn, "already established", Rc.SUCCESS, conn.newest_child)
+            self.core.release(conn)
+            return
+        conn.attempt = 0
+        self.start(conn)
+
+    def _resettle(self, conn: Conn) -> None:
+        """A conn that was down and dropped its packets holds them again now that it is wanted."""
+        if conn.routing in (Routing.ROUTED_PROSPECTIVE, Routing.ROUTED_FAILURE):
+            self.brain.router.happen(conn, RouteEvent.ROUTE)
+            self.brain.router.happen(conn, RouteEvent.ACQUIRE)
+
+    def start(self, conn: Conn) -> None:
+        """Negotiate now, on an IKE SA that is there or on a new one; joins what is already under way."""
+        core = self.core
+        core.timers.cancel((Timer.RETRY, conn.unique))
+        if conn.negotiating or conn.oriented is None or conn.peer is None or core.stopping:
+            return
+        ike = core.states.sharable(conn.oriented.me, conn.peer, conn.signature)
+        if ike is None:
+            first = (conn.oriented.me, conn.peer) not in core.states.pairs
+            policy = self.brain.keyring.ike(conn, conn.signature, None, first)
+            if why := self.brain.keyring.lacks(conn, policy):
+                core.say(conn, why, Rc.LOG_SERIOUS, event="no-secret")
+                self.failed(conn, 0, why, 0)
+                return
+            self.brain.ikes.open(conn, policy, child_policy(conn))
+            return
+        token = core.states.serial()
+        core.states.begin(ike, token, conn)
+        core.say(conn, f"initiating child SA using IKE SA #{ike.serial}", Rc.LOG, token)
+        self.brain.ikes.request(ike, CreateChild(child_policy(conn), token))
+
+    def succeeded(self, conn: Conn) -> None:
+        """A child of `conn` is up and routed."""
+        conn.attempt = 0
+        self.core.timers.cancel((Timer.RETRY, conn.unique))
+        self.core.timers.cancel((Timer.FAILURE, conn.unique))
+        self.core.release(conn)
+
+    def failed(
+        self,
+        conn: Conn,
+        token: int,
+        reason: str,
+        notify: int,
+        timeout: bool = False,
+        ike: IkeState | None = None,
+    ) -> None:
+        """A negotiation came to nothing: tell, try again later if that is wanted, else apply the failure shunt."""
+        core, tries = self.core, conn.policy.keying_tries
+        if token and conn.negotiating != token and conn.negotiating:
+            return
+        conn.negotiating = 0
+        if conn.kind is Kind.GOING_AWAY:
+            core.release(conn)
+            return
+        serial = ike.serial if ike is not None else token
+        if timeout:
+            state = "STATE_PARENT_I2" if ike is not None and ike.established is not None else "STATE_PARENT_I1"
+            core.say(conn, f"{state}: {reason}", Rc.NORETRANSMISSION, serial, event="timeout")
+        elif notify:
+            core.say(conn, f"negotiation failed: {reason}", Rc.NOTIFICATION + notify % 100, serial, event="refused")
+        else:
+            core.say(conn, f"negotiation failed: {reason}", Rc.LOG_SERIOUS, serial, event="failed")
+        conn.attempt += 1
+        keep = not core.stopping and (conn.wanted or conn.on_demand) and conn.kind is Kind.PERMANENT
+        again = keep and not conn.children and (tries == 0 or conn.attempt < tries)
+        if again:
+            most = "an unlimited number" if tries == 0 else f"at most {tries}"
+            tail = ", but releasing whack" if conn.clients else ""
+            core.say(conn, f"starting keying attempt {conn.attempt + 1} of {most}{tail}", Rc.COMMENT, serial)
+            core.after(Timer.RETRY, conn.unique, self._pause(conn), partial(self.retry, conn))
+        core.release(conn)
+        if conn.children:
+            return
+        shunted = self.brain.router.happen(conn, RouteEvent.NEGOTIATION_FAILED)
+        if again:
+            core.timers.cancel((Timer.FAILURE, conn.unique))
+        elif not shunted:
+            self.brain.router.happen(conn, RouteEvent.GIVEN_UP)
+        self.dissolve(conn)
+
+    def _pause(self, conn: Conn) -> float:
+        """Seconds before the next try: doubling, with some jitter so that peers do not march in step."""
+        pause = min(RETRY_FIRST * 2 ** min(conn.attempt - 1, 10), RETRY_MOST)
+        return uniform(self.core.rng, 0.8 * pause, 1.2 * pause)
+
+    def retry(self, conn: Conn) -> None:
+        """The pause is over."""
+        if conn.children or conn.negotiating or conn.kind is Kind.GOING_AWAY:
+            return
+        if self.impossible(conn) is not None:
+            return  # an address change or a resolved name starts it again
+        self.start(conn)
+
+    # -- down ---------------------------------------------------------------------------------------------------------
+
+    def terminate(self, conn: Conn) -> None:
+        """The operator wants `conn` down; its route and guard stay."""
+        conn.wanted = False
+        self.stop(conn)
+        for instance in list(conn.instances.values()):
+            self.stop(instance)
+
+    def stop(self, conn: Conn) -> None:
+        """End what is up or under way; the eroute falls back to its shunt."""
+        core = self.core
+        for timer in (Timer.RETRY, Timer.FAILURE):
+            core.timers.cancel((timer, conn.unique))
+        conn.attempt = 0
+        if conn.negotiating:
+            self._cancel(conn)
+        for serial in sorted(conn.children):
+            child = core.states.children.get(serial)
+            if child is not None:
+                core.say(conn, f"deleting state ({child_state_name(child.initiator)})", Rc.LOG, serial)
+                self.brain.children.close(child)
+        self.brain.router.happen(conn, RouteEvent.GIVEN_UP)
+        if conn.routing in (Routing.ROUTED_PROSPECTIVE, Routing.ROUTED_FAILURE):
+            self.brain.router.happen(conn, RouteEvent.ROUTE)
+        core.release(conn)
+        self.dissolve(conn)
+
+    def _cancel(self, conn: Conn) -> None:
+        """Stop a negotiation; an IKE SA that nobody else waits for goes too."""
+        token, conn.negotiating = conn.negotiating, 0
+        ike = self.core.states.tokens.get(token)
+        if ike is not None and ike.established is None and set(ike.attempts) == {token}:
+            self.core.states.end(token)
+            self.brain.ikes.close(ike)
+        # On an established IKE SA the answer is awaited, and the child refused when it comes.
+
+    def aftermath(self, conn: Conn, reason: Gone) -> None:
+        """The last child of `conn` is gone and its eroute has fallen back: what now?"""
+        if conn.kind is Kind.GOING_AWAY or self.core.stopping or conn.children:
+            return
+        if conn.kind is Kind.INSTANCE:
+            self.dissolve(conn)
+            return
+        if reason in REBORN:
+            self._dead_peer(conn)
+        elif reason is Gone.PEER and conn.wanted:
+            conn.attempt += 1
+            self.core.after(Timer.RETRY, conn.unique, self._pause(conn), partial(self.retry, conn))
+
+    def _dead_peer(self, conn: Conn) -> None:
+        """dpdaction= after the peer fell silent or forgot us; a connection that is wanted up comes up again anyway."""
+        action = conn.policy.dpd_action
+        if conn.wanted or action in (DpdAction.RESTART, DpdAction.RESTART_BY_PEER):
+            self.core.say(conn, "DPD: Restarting Connection", event="dpd-restart")
+            if conn.routing is Routing.ROUTED_PROSPECTIVE:
+                self.brain.router.happen(conn, RouteEvent.ACQUIRE)
+            conn.attempt = 0
+            if self.impossible(conn) is None:
+                self.start(conn)
+        elif action is DpdAction.HOLD:
+            self.core.say(conn, "DPD: Putting connection into %trap", event="dpd-hold")
+            conn.on_demand = True
+            self.brain.router.happen(conn, RouteEvent.ROUTE)
+        else:
+            self.core.say(conn, "DPD: Clearing Connection", event="dpd-clear")
+
+    # -- instances ----------------------------------------------------------------------------------------------------
+
+    def instantiate(self, template: Conn, peer: Address, peer_id: Identity | None) -> Conn:
+        """The instance of a template for one peer; the one it has is used again."""
+        for known in template.instances.values():
+            if known.peer == peer and known.peer_id == peer_id and known.kind is Kind.INSTANCE:
+                return known
+        return self._new_instance(template, peer, peer_id)
+
+    def _new_instance(self, template: Conn, peer: Address, peer_id: Identity | None) -> Conn:
+        if template.oriented is None:
+            raise ValueError(f"{template.label} is not oriented")
+        template.counter += 1
+        conn = Conn(template.policy, Kind.INSTANCE, None, template.counter, template, peer_id)
+        conn.orient(replace(template.oriented, peer=peer))
+        template.instances[conn.instance] = conn
+        self.core.conns.index(conn)
+        return conn
+
+    def instance_for(
+        self, ike: IkeState, template: Conn, mine: tuple[Selector, ...], theirs: tuple[Selector, ...]
+    ) -> Conn | None:
+        """The instance that takes a child with these selectors: one per set, so that each has its own eroute."""
+        peer = ike.machine.remote.address
+        first = ike.conn if ike.conn is not None and ike.conn.template is template else None
+        peer_id = ike.machine.peer_id
+        for conn in (first, *template.instances.values()):
+            if conn is None or conn.kind is not Kind.INSTANCE or (conn.peer, conn.peer_id) != (peer, peer_id):
+                continue
+            if (conn.local, conn.remote) == (mine[0], theirs[0]):
+                return conn
+            if not conn.children and conn.routing is Routing.UNROUTED:
+                self._narrow(conn, mine[0], theirs[0])
+                return conn
+        conn = self._new_instance(template, peer, peer_id)
+        self._narrow(conn, mine[0], theirs[0])
+        return conn
+
+    def _narrow(self, conn: Conn, mine: Selector, theirs: Selector) -> None:
+        self.core.conns.unindex(conn)
+        conn.narrow(mine, theirs)
+        self.core.conns.index(conn)
+
+    def dissolve(self, conn: Conn) -> None:
+        """Remove an instance nothing hangs on any more."""
+        if conn.kind is not Kind.INSTANCE or conn.children or conn.negotiating or conn.template is None:
+            return
+        if conn.ikes:
+            return
+        self.core.say(conn, f"deleting connection instance with peer {conn.peer}", Rc.LOG)
+        self.remove(conn)
+
+    def remove(self, conn: Conn) -> None:
+        """Take a connection or instance out for good: SAs, eroute, route, guard, then itself."""
+        for instance in list(conn.instances.values()):
+            self.remove(instance)
+        conn.kind = Kind.GOING_AWAY
+        conn.wanted = conn.on_demand = False
+        self.stop(conn)
+        if not self.brain.router.happen(conn, RouteEvent.UNROUTE):
+            self.brain.router.unguard(conn)
+        self.core.conns.remove(conn)
+        if conn.template is not None:
+            conn.template.instances.pop(conn.instance, None)
+
+
+def child_state_name(initiator: bool) -> str:
+    """The state's name in log lines."""
+    return "STATE_PARENT_I3" if initiator else "STATE_PARENT_R2"

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Addresses and names: orientation of connections now and whenever the machine's addresses or host names change."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from openswan.base.address import Address
+from openswan.base.log import Rc
+from openswan.engine.conn import Conn, Kind, Oriented
+from openswan.engine.effects import Listen, Resolve
+from openswan.engine.events import HostResolved, NetworkState
+from openswan.engine.orient import Plugs, orient
+from openswan.engine.routing import RouteEvent, Routing
+from openswan.engine.settings import RESOLVE_AGAIN, RESOLVE_MOST
+from openswan.engine.timers import Timer
+from openswan.policy.connection import HostKind
+
+if TYPE_CHECKING:
+    from openswan.engine.brain import Brain
+
+
+class Network:
+    """What this machine's plugs mean for its connections."""
+
+    def __init__(self, brain: Brain) -> None:
+        self.brain = brain
+        self.core = brain.core
+        self.listened: tuple[tuple[Address, str], ...] = ()
+        self.asked: dict[str, int] = {}
+        """Host names asked for and how often in vain."""
+
+    # -- addresses ----------------------------------------------------------------------------------------------------
+
+    def changed(self, state: NetworkState) -> None:
+        """The machine's interfaces, addresses or default routes are these now."""
+        core = self.core
+        before = core.plugs.addresses.keys()
+        core.network, core.plugs = state, Plugs.of(state)
+        if core.listening:
+            self.listen()
+        moved = before != core.plugs.addresses.keys()
+        for conn in list(core.conns.named.values()):
+            self.reorient(conn)
+        if moved:
+            for name in list(core.conns.hosts):
+                self.resolve(name, again=True)
+
+    def listen(self) -> None:
+        """Open sockets on every address of ours, close those on addresses that are gone."""
+        wanted = tuple(
+            (address, interface.name)
+            for interface in self.core.network.interfaces
+            if interface.up
+            for address, _ in interface.addresses
+            if not address.is_loopback and not address.is_link_local
+        )
+        for address, name in wanted:
+            if (address, name) not in self.listened:
+                self.core.log(f"adding interface {self._device(name)}/{name} {address}:{self.core.settings.ike_port}")
+        for address, name in self.listened:
+            if (address, name) not in wanted:
+                device = self._device(name)
+                self.core.log(f"shutting down interface {device}/{name} {address}:{self.core.settings.ike_port}")
+        if wanted != self.listened or not self.core.listening:
+            self.core.emit(Listen(wanted))
+        self.listened = wanted
+
+    def _device(self, name: str) -> str:
+        interface = self.core.plugs.interfaces.get(name)
+        return interface.virtual if interface and interface.virtual else "ipsec0"
+
+    def unlisten(self) -> None:
+        """Close all sockets."""
+        self.listened = ()
+        self.core.emit(Listen(()))
+
+    # -- orientation --------------------------------------------------------------------------------------------------
+
+    def orientation(self, conn: Conn) -> tuple[Oriented | None, str]:
+        """Where a connection is plugged in as things are."""
+        return orient(conn.policy, self.core.plugs, self.core.names)
+
+    def reorient(self, conn: Conn) -> None:
+        """Follow a change: what hung on the old addresses ends, what was wanted begins again. The guard stays in."""
+        oriented, why = self.orientation(conn)
+        old = conn.oriented
+        if oriented == old:
+            return
+        if old is not None and oriented is not None and same_place(old, oriented):
+            self.core.conns.reorient(conn, oriented)
+            return
+        if old is not None:
+            self._unplug(conn)
+        self.core.conns.reorient(conn, oriented)
+        self.brain.keyring.forget()
+        if oriented is None:
+            if old is not None:
+                self.core.say(conn, why, Rc.ORIENT, event="disoriented")
+            return
+        self.core.say(conn, f"oriented: we are {oriented.me} on {oriented.interface or 'no interface'}", Rc.COMMENT)
+        self.resume(conn)
+
+    def _unplug(self, conn: Conn) -> None:
+        for instance in list(conn.instances.values()):
+            self.brain.negotiator.remove(instance)
+        wanted, on_demand, attached = conn.wanted, conn.on_demand, conn.clients
+        conn.clients = []
+        self.brain.negotiator.stop(conn)
+        conn.clients = attached
+        conn.wanted = True  # keeps the guard where it is while the route goes
+        self.brain.router.happen(conn, RouteEvent.UNROUTE)
+        conn.wanted, conn.on_demand = wanted, on_demand
+
+    def resume(self, conn: Conn) -> None:
+        """Route and start again what was routed and started."""
+        if conn.oriented is None or conn.kind is Kind.TEMPLATE or not conn.keys:
+            return
+        if conn.guarded or conn.wanted or conn.on_demand:
+            self.brain.router.guard(conn)
+        if conn.on_demand and conn.routing is Routing.UNROUTED and self.brain.router.obstacle(conn) is None:
+            self.brain.router.happen(conn, RouteEvent.ROUTE)
+        if conn.wanted and not conn.children and self.brain.negotiator.impossible(conn) is None:
+            self.brain.negotiator.start(conn)
+
+    # -- names --------------------------------------------------------------------------------------------------------
+
+    def names_of(self, conn: Conn) -> list[str]:
+        """Host names a connection depends on."""
+        ends = (conn.policy.left, conn.policy.right)
+        return [end.host.name for end in ends if end.host.kind is HostKind.NAME]
+
+    def resolve(self, name: str, again: bool = False) -> None:
+        """Ask for a name's addresses unless that is under way."""
+        if again or name not in self.asked:
+            self.asked.setdefault(name, 0)
+            self.core.emit(Resolve(name))
+
+    def resolved(self, event: HostResolved) -> None:
+        """A name has these addresses now; without any it is asked for again later."""
+        core = self.core
+        tries = self.asked.get(event.name, 0)
+        if not event.addresses:
+            if event.name in core.conns.hosts:
+                self.asked[event.name] = tries + 1
+                pause = min(RESOLVE_AGAIN * 2 ** min(tries, 6), RESOLVE_MOST)
+                if not tries:
+                    core.log(f"cannot resolve {event.name}: {event.reason or 'no address'}", True, "unresolved")
+                core.after(Timer.RESOLVE, event.name, pause, partial(self.resolve, event.name, True))
+            return
+        self.asked[event.name] = 0
+        if core.names.get(event.name) == event.addresses:
+            return
+        core.names[event.name] = event.addresses
+        for conn in list(core.conns.hosts.get(event.name, {}).values()):
+            self.reorient(conn)
+
+    def forget(self, conn: Conn) -> None:
+        """A connection is gone; names nobody needs any more are dropped."""
+        for name in self.names_of(conn):
+            if name not in self.core.conns.hosts:
+                self.core.names.pop(name, None)
+                self.asked.pop(name, None)
+                self.core.timers.cancel((Timer.RESOLVE, name))
+
+
+def same_place(old: Oriented, new: Oriented) -> bool:
+    """Do SAs and routes survive this change? Only the next hop may differ."""
+    return (old.me, old.peer, old.interface, old.device) == (new.me, new.peer, new.interface, new.device)

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""pluto's brain behind one door: an event and the time in, effects out; it never blocks and looks at no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from openswan.base.entropy import Rng
+from openswan.base.interval import Instant
+from openswan.engine import events as ev
+from openswan.engine.brain import Brain
+from openswan.engine.effects import Effect
+from openswan.engine.settings import Settings
+from openswan.engine.whack import Whack
+from openswan.plane import events as plane
+
+
+def epoch(now: Instant) -> datetime:
+    """A calendar for simulations: instant 0 is the start of 2026."""
+    return datetime.fromtimestamp(1767225600.0 + now, UTC)
+
+
+class Pluto:
+    """Everything pluto decides.
+
+    `clock` tells the calendar time (aware, UTC) of an instant, for the validity of certificates.
+    """
+
+    def __init__(
+        self, rng: Rng, settings: Settings | None = None, clock: Callable[[Instant], datetime] = epoch
+    ) -> None:
+        self.brain = Brain(rng, settings or Settings(), clock)
+        self.core = self.brain.core
+        self.whack = Whack(self.brain)
+        brain = self.brain
+        self._handlers: dict[type[Any], Callable[[Any], None]] = {
+            ev.TimerDue: lambda _: None,
+            ev.Datagram: lambda e: brain.demux.datagram(e.local, e.remote, e.data),
+            plane.IkeDatagram: lambda e: brain.demux.datagram(e.local, e.remote, e.data),
+            ev.SendFailed: self._send_failed,
+            ev.WhackRequest: self.whack.request,
+            ev.WhackGone: lambda e: self.core.gone(e.client),
+            ev.NetworkState: brain.network.changed,
+            ev.SecretsRead: self.whack.secrets_read,
+            ev.CertificatesRead: self.whack.certificates_read,
+            ev.HostResolved: brain.network.resolved,
+            ev.UpdownDone: self._updown_done,
+            ev.EffectFailed: lambda e: brain.children.refused(e.token, e.reason),
+            plane.Acquire: brain.acquires.acquire,
+            plane.SaExpired: lambda e: brain.lifetimes.spent(e.said, e.hard),
+            plane.SaFirstUse: lambda e: brain.children.first_use(e.said),
+            plane.NewMapping: lambda e: brain.children.new_mapping(e.said, e.remote),
+            plane.UnknownSpi: brain.acquires.unknown_spi,
+        }
+
+    def handle(self, event: ev.EngineEvent, now: Instant) -> list[Effect]:
+        """Take one event at an instant and return what is to be done, first to last.
+
+        Deadlines that have passed by `now` are dealt with before the event.
+        """
+        core = self.core
+        core.now = max(core.now, now)
+        core.timers.run(core.now)
+        self._handlers[type(event)](event)
+        effects, core.effects = core.effects, []
+        return effects
+
+    def next_timer(self) -> Instant | None:
+        """When TimerDue is wanted; None: never as things stand."""
+        return self.core.timers.next()
+
+    def _send_failed(self, event: ev.SendFailed) -> None:
+        """Errors the network reports are a hint only: anybody can forge them."""
+        if self.brain.demux.lines.take(self.core.now):
+            self.core.log(
+                f"ERROR: asynchronous network error report for message to {event.remote.address} "
+                f"port {event.remote.port}: {event.reason} (not authenticated)",
+                False,
+                "network-error",
+            )
+
+    def _updown_done(self, event: ev.UpdownDone) -> None:
+        self.brain.router.updowns.done(event)
+        self.whack.stopped_yet()

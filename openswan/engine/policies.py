@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""From connections and secrets to what an IKE SA needs to know; built once and kept until secrets change."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509 import load_der_x509_certificate
+
+from openswan.base.address import Address
+from openswan.config.secrets import SecretStore
+from openswan.engine.conn import Conn
+from openswan.ike.policy import ChildPolicy, IkePolicy
+from openswan.policy.connection import Auth, End
+from openswan.policy.identity import FROM_CERT, Identity, IdKind, address_identity
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+MAX_CHILDREN = 8192
+"""Children on one IKE SA; as many as conns between two gateways are plausible."""
+
+
+@lru_cache(maxsize=4096)
+def subject(certificate: bytes) -> Identity | None:
+    """The subject of a DER certificate as an identity; None when it cannot be read."""
+    try:
+        return Identity(IdKind.DER_ASN1_DN, load_der_x509_certificate(certificate).subject.public_bytes())
+    except ValueError:
+        return None
+
+
+def identity_of(end: End, address: Address | None) -> Identity | None:
+    """Who an end is: leftid=, else its certificate's subject, else its address; None: nobody in particular."""
+    if end.id is not None and end.id != FROM_CERT:
+        return end.id
+    if end.cert and (name := subject(end.cert)) is not None:
+        return name
+    if end.id == FROM_CERT:
+        return FROM_CERT
+    return address_identity(address) if address is not None else None
+
+
+def signature(conn: Conn) -> Hashable:
+    """What two connections must have in common to share an IKE SA: who talks to whom, and how."""
+    policy, oriented = conn.policy, conn.oriented
+    if oriented is None:
+        return None
+    ours, theirs = oriented.ours, oriented.theirs
+    return (
+        identity_of(ours, oriented.me),
+        conn.peer_id or identity_of(theirs, oriented.peer),
+        policy.auth,
+        policy.ike_proposals,
+        ours.cert,
+        ours.rsa_keys,
+        ours.use_cert_key,
+        theirs.cert,
+        theirs.rsa_keys,
+        theirs.use_cert_key,
+        theirs.ca,
+        policy.encapsulation,
+        policy.ike_lifetime,
+        policy.retransmit_timeout,
+        policy.retransmit_interval,
+    )
+
+
+@dataclass(eq=False)
+class Keyring:
+    """Secrets and trust anchors, and the policies built from them."""
+
+    secrets: SecretStore = field(default_factory=SecretStore)
+    anchors: tuple[bytes, ...] = ()
+    crls: tuple[bytes, ...] = ()
+    cache: dict[tuple[str, Hashable, Identity | None, bool], IkePolicy] = field(default_factory=dict)
+
+    def forget(self) -> None:
+        """Secrets, certificates or connections have changed."""
+        self.cache.clear()
+
+    def ike(self, conn: Conn, sign: Hashable, peer_id: Identity | None = None, first: bool = False) -> IkePolicy:
+        """The IKE policy of an oriented connection.
+
+        `peer_id` is what the peer claims to be when it is the one who asked; `first`: we know no other SA with it.
+        """
+        key = (conn.unique, sign, peer_id, first)
+        known = self.cache.get(key)
+        if known is None:
+            if len(self.cache) > 20000:  # claimed identities are a stranger's choice
+                self.cache.clear()
+            known = self.cache[key] = self._ike(conn, peer_id, first)
+        return known
+
+    def _ike(self, conn: Conn, claimed: Identity | None, first: bool) -> IkePolicy:
+        policy, oriented = conn.policy, conn.oriented
+        if oriented is None:
+            raise ValueError(f"{conn.label} is not oriented")
+        ours, theirs = oriented.ours, oriented.theirs
+        mine = identity_of(ours, oriented.me) or address_identity(oriented.me)
+        wanted = conn.peer_id or identity_of(theirs, oriented.peer)
+        known = claimed if claimed is not None else wanted
+        psk = b""
+        if policy.auth & Auth.PSK:
+            psk = self.secrets.psk(mine, known, oriented.me, oriented.peer) or b""
+        return IkePolicy(
+            name=conn.unique,
+            proposals=policy.ike_proposals,
+            my_id=mine,
+            peer_id=wanted,
+            my_auth=policy.auth,
+            peer_auth=policy.auth,
+            psk=psk,
+            private_key=self._private(conn, mine, known),
+            certificates=(ours.cert,) if ours.cert else (),
+            send_cert=ours.send_cert,
+            peer_keys=theirs.rsa_keys,
+            peer_certificate=theirs.cert,
+            peer_by_certificate=theirs.use_cert_key and not theirs.cert,
+            anchors=self.anchors,
+            crls=self.crls,
+            encapsulation=policy.encapsulation,
+            retransmit_interval=policy.retransmit_interval,
+            retransmit_timeout=policy.retransmit_timeout,
+            initial_contact=first,
+            max_children=MAX_CHILDREN,
+        )
+
+    def _private(self, conn: Conn, mine: Identity, known: Identity | None) -> PrivateKey | None:
+        if conn.oriented is None or not conn.policy.auth & (Auth.RSASIG | Auth.ECDSA):
+            return None
+        ours = conn.oriented.ours
+        for public in ((ours.cert,) if ours.cert else ours.rsa_keys) or (None,):
+            key = self.secrets.private_key(mine, public, known)
+            if isinstance(key, PrivateKey):
+                return key
+        return None
+
+    def lacks(self, conn: Conn, policy: IkePolicy) -> str:
+        """Why we could not prove ourselves under `policy`; empty when we can."""
+        if policy.my_auth & Auth.PSK and policy.psk:
+            return ""
+        if policy.my_auth & (Auth.RSASIG | Auth.ECDSA) and policy.private_key is not None:
+            return ""
+        if policy.my_auth & Auth.NULL:
+            return ""
+        if policy.my_auth & Auth.PSK:
+            peer = policy.peer_id if policy.peer_id is not None else "%any"
+            return f"Can't authenticate: no preshared key found for `{policy.my_id}' and `{peer}'"
+        return f"unable to locate my private key for signature (identity {policy.my_id}); add it to ipsec.secrets"
+
+
+def child_policy(conn: Conn) -> ChildPolicy:
+    """The child policy of a connection whose selectors are known."""
+    if conn.local is None or conn.remote is None:
+        raise ValueError(f"{conn.label} has no selectors")
+    policy = conn.policy
+    return ChildPolicy(conn.unique, policy.esp_proposals, (conn.local,), (conn.remote,), policy.pfs, policy.narrowing)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Lifetimes: when an SA is replaced and when it ends (rekeymargin, rekeyfuzz, ikelifetime, salifetime, rekey=no)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from openswan.base.entropy import Rng, uniform
+from openswan.base.interval import Duration
+from openswan.base.log import Rc
+from openswan.base.said import Said
+from openswan.engine.statedb import ChildState, IkeState
+from openswan.engine.timers import Timer
+from openswan.ike.events import RekeyChild, RekeyIke, Request
+from openswan.policy.connection import Connection
+
+if TYPE_CHECKING:
+    from openswan.engine.brain import Brain
+
+AGAIN = 10.0
+"""Seconds after which a rekeying that was refused is tried again, as long as the SA lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Seconds from now: when to replace (None: never) and when to end an SA."""
+
+    replace: Duration | None
+    expire: Duration
+
+
+def schedule(policy: Connection, lifetime: Duration, initiator: bool, rng: Rng) -> Schedule:
+    """Replace at lifetime minus margin, the margin enlarged by a random part of the fuzz.
+
+    A responder waits until half its margin is left, so that normally the initiator comes first and rekeyings seldom
+    collide. A margin that does not fit into the lifetime is cut down to half of it.
+    """
+    if not policy.rekey:
+        return Schedule(None, lifetime)
+    margin = policy.rekey_margin * (1.0 + uniform(rng, 0.0, policy.rekey_fuzz))
+    if not initiator:
+        margin /= 2
+    return Schedule(lifetime - min(margin, lifetime / 2), lifetime)
+
+
+class Lifetimes:
+    """The rekey and expiry deadlines of all SAs."""
+
+    def __init__(self, brain: Brain) -> None:
+        self.brain = brain
+        self.core = brain.core
+
+    def start_ike(self, ike: IkeState) -> None:
+        """An IKE SA is established."""
+        if ike.conn is None:
+            return
+        policy = ike.conn.policy
+        plan = schedule(policy, policy.ike_lifetime, ike.initiator, self.core.rng)
+        if plan.replace is not None:
+            self.core.after(Timer.REKEY_IKE, ike.serial, plan.replace, partial(self._rekey_ike, ike))
+        self.core.after(Timer.EXPIRE_IKE, ike.serial, plan.expire, partial(self._expire_ike, ike))
+
+    def start_child(self, child: ChildState) -> None:
+        """A child SA is installed."""
+        policy = child.conn.policy
+        plan = schedule(policy, policy.ipsec_lifetime, child.initiator, self.core.rng)
+        if plan.replace is not None and not child.redundant:
+            self.core.after(Timer.REKEY_CHILD, child.serial, plan.replace, partial(self.rekey_child, child))
+        self.core.after(Timer.EXPIRE_CHILD, child.serial, plan.expire, partial(self._expire_child, child))
+
+    def _rekey_ike(self, ike: IkeState) -> None:
+        if not ike.closing and ike.conn is not None:
+            self.core.say(ike.conn, "rekeying IKE SA", Rc.LOG, ike.serial, event="ike-rekey")
+            self.brain.ikes.request(ike, RekeyIke())
+
+    def rekey_child(self, child: ChildState) -> None:
+        """Replace a child now."""
+        if not child.closing and not child.ike.closing:
+            self.core.say(child.conn, "rekeying child SA", Rc.LOG, child.serial, event="child-rekey")
+            self.brain.ikes.request(child.ike, RekeyChild(child.spi_in))
+
+    def _expire_ike(self, ike: IkeState) -> None:
+        if ike.conn is not None:
+            self.core.say(ike.conn, "IKE SA expired", Rc.LOG, ike.serial, event="ike-expired")
+        # What is wanted comes up again on a new IKE SA.
+        conns = {child.conn for child in ike.children.values() if not child.closing}
+        self.brain.ikes.close(ike)
+        for conn in conns:
+            for serial in list(conn.children):
+                child = self.core.states.children.get(serial)
+                if child is not None and child.ike is ike:
+                    self.brain.children.close(child)
+            if conn.wanted and not conn.children:
+                self.brain.negotiator.start(conn)
+
+    def _expire_child(self, child: ChildState) -> None:
+        if child.closing:
+            return
+        self.core.say(child.conn, "child SA expired", Rc.LOG, child.serial, event="child-expired")
+        conn = child.conn
+        self.brain.children.close(child)
+        if conn.wanted and not conn.children:
+            self.brain.negotiator.start(conn)
+
+    def failed(self, ike: IkeState, request: Request, reason: str) -> None:
+        """A rekeying came to nothing; it is tried again until the SA's time is over."""
+        if isinstance(request, RekeyIke) and not ike.closing:
+            self._tell(ike, f"rekeying of the IKE SA failed: {reason}")
+            self.core.after(Timer.REKEY_IKE, ike.serial, AGAIN, partial(self._rekey_ike, ike))
+        elif isinstance(request, RekeyChild):
+            child = self.core.states.by_esp.get(request.spi_in)
+            if child is not None and not child.closing:
+                self._tell(ike, f"rekeying of child #{child.serial} failed: {reason}")
+                self.core.after(Timer.REKEY_CHILD, child.serial, AGAIN, partial(self.rekey_child, child))
+
+    def _tell(self, ike: IkeState, text: str) -> None:
+        if ike.conn is not None:
+            self.core.say(ike.conn, text, Rc.LOG_SERIOUS, ike.serial, (), "rekey-failed")
+
+    def spent(self, said: Said, hard: bool) -> None:
+        """The packet engine says an SA has used up its sequence numbers, or nearly so."""
+        for child in list(self.core.states.children.values()):
+            if said in (child.said_in, child.said_out) and not child.closing:
+                if hard:
+                    self._expire_child(child)
+                else:
+                    self.rekey_child(child)

@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Carries out the moves of routing.MOVES: guard, eroutes, and the updown commands around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from openswan.base.address import Subnet
+from openswan.base.log import Rc
+from openswan.base.said import Said, Shunt
+from openswan.engine.conn import Conn, Kind
+from openswan.engine.core import Core
+from openswan.engine.effects import DelGuard, FlushConntrack, GuardEntry, SetGuard
+from openswan.engine.events import UpdownDone
+from openswan.engine.routing import Act, RouteEvent, Routing, next_move
+from openswan.engine.settings import FAILURE_SHUNT_LIFETIME
+from openswan.engine.timers import Timer
+from openswan.engine.updown import UpdownQueue, Verb, outcome, verb_name
+from openswan.plane.commands import DelEroute, SetEroute
+from openswan.policy.connection import ShuntPolicy
+from openswan.policy.selector import FlowKey
+
+Then = Callable[[bool], None]
+RouteKey = tuple[Subnet, str]
+
+
+def _ignore(_: bool) -> None:
+    return None
+
+
+class Router:
+    """Owner of all eroutes, routes and guard entries; connections change them only through `happen`."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.updowns = UpdownQueue(core.emit)
+        self.eroutes: dict[FlowKey, Conn] = {}
+        self.eclipsed: dict[FlowKey, list[Conn]] = {}
+        self.routes: dict[RouteKey, dict[str, Conn]] = {}
+        self.guards: dict[str, tuple[Conn, SetGuard]] = {}
+        self.keep_guards = False
+        """Going down for a restart: nothing is unprotected any more."""
+
+    def obstacle(self, conn: Conn) -> tuple[int, str] | None:
+        """Why `conn` cannot own its eroute and route: reply code and text; None when it can."""
+        if conn.oriented is None:
+            return Rc.ORIENT, "we cannot identify ourselves with either end of this connection."
+        if not conn.keys:
+            return Rc.ROUTE, f"cannot route template policy of {conn.label}"
+        for key in conn.keys:
+            holder = self.eroutes.get(key)
+            if holder is not None and not self._yields(holder, conn):
+                serial = f" #{holder.owner}" if holder.owner else ""
+                return Rc.LOG_SERIOUS, f"cannot install eroute -- it is in use for {holder.label}{serial}"
+        for user in self.routes.get(self._route_key(conn), {}).values():
+            ours, its = conn.oriented, user.oriented
+            if its is not None and (ours.interface, ours.nexthop) != (its.interface, its.nexthop):
+                return Rc.LOG_SERIOUS, f"cannot route -- route already in use for {user.label}"
+        return None
+
+    @staticmethod
+    def _yields(holder: Conn, taker: Conn) -> bool:
+        """May `taker` have the eroute that `holder` has?"""
+        if holder is taker or holder is taker.template or (holder.template and holder.template is taker.template):
+            return True
+        return holder.policy.overlap_ip and taker.policy.overlap_ip
+
+    def happen(self, conn: Conn, event: RouteEvent, target: Said | None = None, then: Then = _ignore) -> bool:
+        """Let the table decide; False when it has no move. `then` hears whether route or tunnel could be had.
+
+        `target` is the outbound SA for SA_UP; the caller has put its serial into conn.owner.
+        """
+        move = next_move(conn.routing, event)
+        if move is None:
+            return False
+        if event is RouteEvent.NEGOTIATION_FAILED and conn.failure_shunt() is None:
+            return False
+        fresh = not self.has_route(conn)
+        conn.routing = move.to
+        self._carry_out(conn, list(move.acts), target, fresh, then)
+        return True
+
+    def has_route(self, conn: Conn) -> bool:
+        """Is `conn` among the users of its route?"""
+        return conn.unique in self.routes.get(self._route_key(conn), {})
+
+    @staticmethod
+    def _route_key(conn: Conn) -> RouteKey:
+        return (conn.keys[0].dst, conn.device)
+
+    # -- acts ---------------------------------------------------------------------------------------------------------
+
+    def _carry_out(self, conn: Conn, acts: list[Act], target: Said | None, fresh: bool, then: Then) -> None:
+        """Do `acts` in order; after an updown command whose outcome matters the rest waits for it."""
+        while acts:
+            act = acts.pop(0)
+            if act is Act.UP and not conn.never:
+                self.updowns.run(conn, Verb.UP, partial(self._up_done, conn, acts, target, fresh, then))
+                return
+            if act is Act.ROUTE and self._join_route(conn) and not self._silent(conn):
+                self.updowns.run(conn, Verb.PREPARE, partial(self._noted, conn, Verb.PREPARE))
+                self.updowns.run(conn, Verb.ROUTE, partial(self._route_done, conn, then))
+                return
+            if act is Act.UNROUTE and self._leave_route(conn) and not self._silent(conn):
+                self.updowns.run(conn, Verb.UNROUTE, partial(self._unroute_done, conn, acts, target, fresh, then))
+                return
+            self._act(conn, act, target)
+        then(True)
+
+    @staticmethod
+    def _silent(conn: Conn) -> bool:
+        """Shunts that let traffic pass need no route into the virtual interface, so no command is run for them."""
+        return conn.policy.prospective is ShuntPolicy.PASS
+
+    def _act(self, conn: Conn, act: Act, target: Said | None) -> None:
+        if act is Act.GUARD:
+            self.guard(conn)
+        elif act is Act.UNGUARD:
+            self.unguard(conn)
+        elif act is Act.POLICY:
+            shunt = conn.prospective_shunt()
+            if conn.shunt is Shunt.HOLD and shunt is Shunt.TRAP:
+                # What was held for a negotiation that failed is given up; sent to the trap it would start the next one.
+                self._eroute(conn, Shunt.DROP)
+            self._eroute(conn, shunt)
+        elif act is Act.HOLD:
+            self._eroute(conn, conn.hold_shunt())
+        elif act is Act.FAILURE:
+            self._eroute(conn, conn.failure_shunt() or conn.prospective_shunt())
+            self.core.after(
+                Timer.FAILURE,
+                conn.unique,
+                FAILURE_SHUNT_LIFETIME,
+                lambda: void(self.happen(conn, RouteEvent.FAILURE_EXPIRED)),
+            )
+        elif act is Act.TUNNEL and target is not None:
+            self._eroute(conn, target)
+        elif act is Act.CLEAR:
+            self._clear(conn)
+        elif act is Act.DOWN and not conn.never:
+            self.updowns.run(conn, Verb.DOWN, partial(self._noted, conn, Verb.DOWN))
+
+    def _eroute(self, conn: Conn, target: Said | Shunt) -> None:
+        if isinstance(target, Shunt):
+            self._claim(conn, conn.keys, target)
+            self._withdraw(conn, conn.keys)
+            conn.shunt, conn.owner = target, 0
+            return
+        keys = conn.tunnel_keys or conn.keys
+        self._claim(conn, keys, target)
+        # What the peer would not take into the tunnel must not go anywhere else.
+        self._claim(conn, tuple(key for key in conn.keys if key not in keys), Shunt.DROP)
+        self._withdraw(conn, (*keys, *conn.keys))
+        conn.held_keys = keys
+        conn.shunt = None
+
+    def _claim(self, conn: Conn, keys: tuple[FlowKey, ...], target: Said | Shunt) -> None:
+        """Set eroutes; whoever had one of these keys is eclipsed."""
+        serial = 0 if isinstance(target, Shunt) else conn.owner
+        for key in keys:
+            holder = self.eroutes.get(key)
+            if holder is not None and holder is not conn:
+                self.eclipsed.setdefault(key, []).append(holder)
+                self.happen(holder, RouteEvent.ECLIPSE)
+            self.eroutes[key] = conn
+            self.core.klips(SetEroute(key, target, conn.device, conn.unique, serial))
+
+    def _withdraw(self, conn: Conn, keep: tuple[FlowKey, ...]) -> None:
+        """Take away the eroutes of an earlier, narrower child that are not among `keep`."""
+        for key in conn.held_keys:
+            if key not in keep and self.eroutes.get(key) is conn:
+                del self.eroutes[key]
+                self.core.klips(DelEroute(key))
+        conn.held_keys = ()
+
+    def _clear(self, conn: Conn) -> None:
+        """Take the eroutes away, or give them back to the connection they were taken from."""
+        self._withdraw(conn, conn.keys)
+        for key in conn.keys:
+            if self.eroutes.get(key) is not conn:
+                others = self.eclipsed.get(key, [])
+                if conn in others:
+                    others.remove(conn)
+                continue
+            del self.eroutes[key]
+            waiting = self.eclipsed.pop(key, [])
+            heir = waiting.pop() if waiting else None
+            if waiting:
+                self.eclipsed[key] = waiting
+            if heir is None or not self.happen(heir, RouteEvent.RESTORE):
+                self.core.klips(DelEroute(key))
+        conn.shunt, conn.owner = None, 0
+
+    # -- routes -------------------------------------------------------------------------------------------------------
+
+    def _join_route(self, conn: Conn) -> bool:
+        """Become a user of the route; True when nobody else was."""
+        users = self.routes.setdefault(self._route_key(conn), {})
+        first = not users
+        users[conn.unique] = conn
+        return first
+
+    def _leave_route(self, conn: Conn) -> bool:
+        """Stop being a user of the route; True when that was the last."""
+        key = self._route_key(conn)
+        users = self.routes.get(key, {})
+        was = users.pop(conn.unique, None) is not None
+        if not users:
+            self.routes.pop(key, None)
+        return was and not users
+
+    def _noted(self, conn: Conn, verb: Verb, event: UpdownDone) -> None:
+        """Log what a command said and how it ended."""
+        name = verb_name(conn, verb) if conn.oriented else verb.value
+        for line in event.output:
+            self.core.say(conn, f"{name} output: {line}")
+        if complaint := outcome(name, event.status):
+            self.core.say(conn, complaint, Rc.LOG_SERIOUS, event="updown-failed")
+
+    def _up_done(
+        self, conn: Conn, acts: list[Act], target: Said | None, fresh: bool, then: Then, event: UpdownDone
+    ) -> None:
+        self._noted(conn, Verb.UP, event)
+        if event.status:
+            self.happen(conn, RouteEvent.UP_FAILED_UNROUTED if fresh else RouteEvent.UP_FAILED)
+            then(False)
+        elif conn.routing is Routing.ROUTED_TUNNEL:
+            self._carry_out(conn, acts, target, fresh, then)
+        else:
+            then(False)
+
+    def _route_done(self, conn: Conn, then: Then, event: UpdownDone) -> None:
+        self._noted(conn, Verb.ROUTE, event)
+        if event.status:
+            self._leave_route(conn)
+            self.happen(conn, RouteEvent.ROUTE_FAILED)
+        then(event.status == 0)
+
+    def _unroute_done(
+        self, conn: Conn, acts: list[Act], target: Said | None, fresh: bool, then: Then, event: UpdownDone
+    ) -> None:
+        self._noted(conn, Verb.UNROUTE, event)
+        self._carry_out(conn, acts, target, fresh, then)
+
+    # -- guard --------------------------------------------------------------------------------------------------------
+
+    def guard(self, conn: Conn) -> None:
+        """Protect what `conn` covers; at once, and before anything else is done for it."""
+        entry = guard_of(conn)
+        if entry is None:
+            return
+        known = self.guards.get(conn.unique)
+        self.guards[conn.unique] = (conn, entry)
+        conn.guarded = True
+        if known is not None and known[1] == entry:
+            return
+        self.core.emit(entry)
+        flows = tuple((e.key.src, e.key.dst) for e in entry.entries)
+        self.core.emit(FlushConntrack(flows + tuple((dst, src) for src, dst in flows)))
+
+    def unguard(self, conn: Conn) -> None:
+        """Stop protecting, unless the connection is wanted again or another one has taken over its name."""
+        known = self.guards.get(conn.unique)
+        if known is None or known[0] is not conn or self.keep_guards or conn.routing is not Routing.UNROUTED:
+            return
+        if conn.wanted and conn.kind is not Kind.GOING_AWAY:
+            return
+        del self.guards[conn.unique]
+        conn.guarded = False
+        self.core.emit(DelGuard(conn.unique))
+
+    def inherit_guard(self, old: Conn, new: Conn) -> None:
+        """`new` replaces `old` under the same name: the guard changes hands without a gap."""
+        known = self.guards.get(old.unique)
+        if known is None:
+            return
+        entry = guard_of(new)
+        old.guarded, new.guarded = False, True
+        self.guards[new.unique] = (new, known[1])
+        if entry is not None:
+            self.guard(new)
+
+
+def guard_of(conn: Conn) -> SetGuard | None:
+    """The guard a connection needs: none with leakguard=no, for what passes in clear, or before it is oriented."""
+    if not conn.policy.leak_guard or conn.policy.prospective is ShuntPolicy.PASS or not conn.keys:
+        return None
+    block: tuple[int, ...] = ()
+    if not conn.policy.other_family_clear:
+        block = tuple(sorted({10 - key.dst.version for key in conn.keys if key.dst.prefixlen == 0}))
+    return SetGuard(conn.unique, tuple(GuardEntry(key, conn.device) for key in conn.keys), block)
+
+
+def void(_: object) -> None:
+    """Turn something that answers into something that does not."""

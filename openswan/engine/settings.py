@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What `config setup` tells pluto, and the engine's own constants with their units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Daemon-wide choices; times in seconds."""
+
+    uniqueids: bool = True
+    """A new IKE SA of a peer that says INITIAL_CONTACT replaces its older ones."""
+    keep_alive: float = 20.0
+    """Between NAT keepalives (RFC 3948 4); 0: none."""
+    force_busy: bool = False
+    """Always ask initiators for a cookie (RFC 7296 2.6)."""
+    cookie_threshold: int = 128
+    """Half-open IKE SAs from which on initiators are asked for a cookie."""
+    half_open_limit: int = 4096
+    """Half-open IKE SAs we answer at most; further strangers are ignored."""
+    half_open_per_peer: int = 600
+    """The same per source address; a gateway that brings up hundreds of tunnels at once stays under it."""
+    ike_port: int = 500
+    natt_port: int = 4500
+
+
+RETRY_FIRST = 5.0
+"""Pause before the second keying attempt; doubles for each further one."""
+RETRY_MOST = 300.0
+RESOLVE_AGAIN = 60.0
+"""A host name without addresses is asked for again after this; doubles up to RESOLVE_MOST."""
+RESOLVE_MOST = 600.0
+LINGER = 5.0
+"""An inbound SA that was replaced still accepts what is under way for this long."""
+CONFIRM = 3.0
+"""As responder of a rekey, the new outbound SA is used once the peer has used it, or after this."""
+SHUTDOWN_PATIENCE = 5.0
+"""Updown commands may take this long at shutdown before pluto goes anyway."""
+FAILURE_SHUNT_LIFETIME = 60.0
+"""A failure shunt falls back to %trap after this, so that traffic tries again."""

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""SAs by serial number: IKE SAs with their machines, child SAs, and the look-ups that messages and events need."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from openswan.base.address import Address, Endpoint
+from openswan.base.interval import Instant
+from openswan.base.said import Said
+from openswan.engine.conn import Conn
+from openswan.ike.policy import ChosenEsp
+from openswan.ike.v2.sa import IkeSaV2
+from openswan.plane.commands import Encap
+from openswan.policy.identity import Identity
+from openswan.policy.selector import FlowKey, Selector
+
+
+@dataclass(eq=False, slots=True)
+class IkeState:
+    """One IKE SA."""
+
+    serial: int
+    machine: IkeSaV2
+    initiator: bool
+    """We began it; a successor of a rekeying counts by who began the rekeying."""
+    started: Instant
+    conn: Conn | None = None
+    """The connection whose policy it follows; None while a peer has not said who it is."""
+    shared_as: tuple[Address, Address, Hashable] | None = None
+    """Under what it is offered to further connections: both addresses and policies.signature."""
+    established: Instant | None = None
+    children: dict[int, ChildState] = field(default_factory=dict)
+    """By serial."""
+    attempts: dict[int, Conn] = field(default_factory=dict)
+    """Negotiations for a child that run or wait on this IKE SA: token -> connection."""
+    orphans: list[Conn] = field(default_factory=list)
+    """Connections that lost their last child because this IKE SA ended; what to do depends on why."""
+    half_open_from: Address | None = None
+    """Set while it counts as half open for that peer."""
+    identities: object = None
+    """Both ends' identities once established."""
+    pair: tuple[Address, Address] | None = None
+    init: tuple[Endpoint, bytes] | None = None
+    """Where and under which SPI the peer's first message came in."""
+    closing: bool = False
+    failed: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class ChildState:
+    """One pair of ESP SAs."""
+
+    serial: int
+    ike: IkeState
+    conn: Conn
+    spi_in: int
+    spi_out: int
+    said_in: Said
+    said_out: Said
+    chosen: ChosenEsp
+    mine: tuple[Selector, ...]
+    theirs: tuple[Selector, ...]
+    keys: tuple[FlowKey, ...]
+    local: Endpoint
+    remote: Endpoint
+    encap: Encap | None
+    initiator: bool
+    established: Instant
+    waiting: bool = False
+    """As responder of a rekeying: outbound traffic stays on the older SA until the peer uses this one."""
+    redundant: bool = False
+    closing: bool = False
+    """Torn down here; only the peer's answer is missing."""
+    reported: bool = False
+
+
+class StateDb:
+    """All SAs. Serials count up from 1 and are never used twice."""
+
+    def __init__(self) -> None:
+        self.counter = 0
+        self.ikes: dict[int, IkeState] = {}
+        self.children: dict[int, ChildState] = {}
+        self.by_spi: dict[bytes, IkeState] = {}
+        """By our own IKE SPI, 8 octets."""
+        self.by_init: dict[tuple[Endpoint, bytes], IkeState] = {}
+        """Half-open responders by the initiator's address and SPI, so that a repeated first message finds them."""
+        self.by_machine: dict[int, IkeState] = {}
+        self.by_esp: dict[int, ChildState] = {}
+        """By inbound ESP SPI."""
+        self.shared: dict[tuple[Address, Address, Hashable], dict[int, IkeState]] = {}
+        """IKE SAs usable for further children, by both addresses and signature."""
+        self.tokens: dict[int, IkeState] = {}
+        """The IKE SA on which a negotiation for a child runs."""
+        self.pairs: dict[tuple[Address, Address], int] = {}
+        """How many IKE SAs of any kind there are between two addresses."""
+        self.peers: dict[object, dict[int, IkeState]] = {}
+        """Established IKE SAs by both identities."""
+        self.lingering: set[int] = set()
+        """Inbound ESP SPIs of replaced SAs that still accept what is under way."""
+        self.half_open: dict[Address, int] = {}
+        self.half_open_total = 0
+
+    def serial(self) -> int:
+        """The next state number."""
+        self.counter += 1
+        return self.counter
+
+    def add_ike(self, ike: IkeState) -> None:
+        """Enter an IKE SA; it is found by its SPI from now on."""
+        self.ikes[ike.serial] = ike
+        self.by_spi[ike.machine.my_spi] = ike
+        self.by_machine[id(ike.machine)] = ike
+        ike.pair = (ike.machine.local.address, ike.machine.remote.address)
+        self.pairs[ike.pair] = self.pairs.get(ike.pair, 0) + 1
+        if ike.conn is not None:
+            ike.conn.ikes.add(ike.serial)
+
+    def begin(self, ike: IkeState, token: int, conn: Conn) -> None:
+        """A negotiation for a child of `conn` runs on `ike` from now on."""
+        ike.attempts[token] = conn
+        self.tokens[token] = ike
+        conn.negotiating = token
+
+    def end(self, token: int) -> Conn | None:
+        """That negotiation is over; whose it was, or None when it was called off before."""
+        ike = self.tokens.pop(token, None)
+        return ike.attempts.pop(token, None) if ike is not None else None
+
+    def share(self, ike: IkeState, me: Address, peer: Address, signature: Hashable) -> None:
+        """Let other connections with the same signature put children on it."""
+        self.unshare(ike)
+        ike.shared_as = (me, peer, signature)
+        self.shared.setdefault(ike.shared_as, {})[ike.serial] = ike
+
+    def unshare(self, ike: IkeState) -> None:
+        """No further children on it."""
+        if ike.shared_as is None:
+            return
+        users = self.shared.get(ike.shared_as, {})
+        users.pop(ike.serial, None)
+        if not users:
+            self.shared.pop(ike.shared_as, None)
+        ike.shared_as = None
+
+    def sharable(self, me: Address, peer: Address, signature: Hashable) -> IkeState | None:
+        """The youngest IKE SA a connection can put a child on: an established one rather than one under way."""
+        users = self.shared.get((me, peer, signature), {})
+        best = None
+        for ike in users.values():
+            if not ike.closing and (best is None or (ike.established is not None) >= (best.established is not None)):
+                best = ike
+        return best
+
+    def enter_peer(self, ike: IkeState, mine: Identity, theirs: Identity) -> None:
+        """Note who stands at both ends of an established IKE SA."""
+        ike.identities = (mine, theirs)
+        self.peers.setdefault(ike.identities, {})[ike.serial] = ike
+
+    def with_same_peer(self, ike: IkeState) -> list[IkeState]:
+        """Established IKE SAs between the same two identities, this one among them."""
+        return list(self.peers.get(ike.identities, {}).values())
+
+    def inherit(self, old: IkeState, new: IkeState) -> None:
+        """A successor takes over the place of a rekeyed IKE SA."""
+        if old.shared_as is not None:
+            me, peer, signature = old.shared_as
+            self.unshare(old)
+            self.share(new, me, peer, signature)
+        if old.identities is not None:
+            new.identities = old.identities
+            self.peers.setdefault(new.identities, {})[new.serial] = new
+            self._leave_peer(old)
+
+    def _leave_peer(self, ike: IkeState) -> None:
+        users = self.peers.get(ike.identities)
+        if users is not None:
+            users.pop(ike.serial, None)
+            if not users:
+                del self.peers[ike.identities]
+
+    def remove_ike(self, ike: IkeState) -> None:
+        """Forget an IKE SA and every way to find it; it must be there."""
+        if ike.pair is not None:
+            self.pairs[ike.pair] -= 1
+            if not self.pairs[ike.pair]:
+                del self.pairs[ike.pair]
+            ike.pair = None
+        if ike.conn is not None:
+            ike.conn.ikes.discard(ike.serial)
+        self.unshare(ike)
+        self.closed(ike)
+        self._leave_peer(ike)
+        if ike.init is not None:
+            self.by_init.pop(ike.init, None)
+        self.ikes.pop(ike.serial, None)
+        if self.by_spi.get(ike.machine.my_spi) is ike:
+            del self.by_spi[ike.machine.my_spi]
+        self.by_machine.pop(id(ike.machine), None)
+
+    def opened(self, ike: IkeState, remote: Endpoint, spi: bytes) -> None:
+        """Count a half-open responder."""
+        ike.half_open_from = remote.address
+        ike.init = (remote, spi)
+        self.by_init[ike.init] = ike
+        self.half_open[remote.address] = self.half_open.get(remote.address, 0) + 1
+        self.half_open_total += 1
+
+    def closed(self, ike: IkeState) -> None:
+        """It is not half open any more."""
+        address = ike.half_open_from
+        if address is None:
+            return
+        ike.half_open_from = None
+        self.half_open_total -= 1
+        left = self.half_open[address] - 1
+        if left:
+            self.half_open[address] = left
+        else:
+            del self.half_open[address]
+
+    def add_child(self, child: ChildState) -> None:
+        """Enter a child SA."""
+        self.children[child.serial] = child
+        self.by_esp[child.spi_in] = child
+        child.ike.children[child.serial] = child
+        if not child.redundant:
+            child.conn.children.add(child.serial)
+
+    def remove_child(self, child: ChildState) -> None:
+        """Forget a child SA."""
+        self.children.pop(child.serial, None)
+        if self.by_esp.get(child.spi_in) is child:
+            del self.by_esp[child.spi_in]
+        child.ike.children.pop(child.serial, None)
+        child.conn.children.discard(child.serial)
+
+    def move_child(self, child: ChildState, ike: IkeState) -> None:
+        """A rekeyed IKE SA inherits the child."""
+        child.ike.children.pop(child.serial, None)
+        child.ike = ike
+        ike.children[child.serial] = child

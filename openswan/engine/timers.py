@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Deadlines by name: set, cancel, and run what is due, in order."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from openswan.base.interval import Duration, Instant
+
+
+class Timer(Enum):
+    """Every kind of deadline the engine keeps; with a serial or a name it is a key of Timers."""
+
+    IKE = "EVENT_v2_RETRANSMIT"  # the IKE SA's own: retransmission
+    REKEY_IKE = "EVENT_SA_REPLACE"
+    EXPIRE_IKE = "EVENT_SA_EXPIRE"
+    REKEY_CHILD = "EVENT_SA_REPLACE "
+    EXPIRE_CHILD = "EVENT_SA_EXPIRE "
+    CONFIRM = "EVENT_NULL"  # the new outbound SA is used although the peer has not used it yet
+    LINGER = "EVENT_SA_DELETE"  # a replaced inbound SA goes
+    LIVENESS = "EVENT_DPD"
+    KEEPALIVE = "EVENT_NAT_T_KEEPALIVE"
+    RETRY = "EVENT_PENDING_PHASE2"
+    RESOLVE = "EVENT_PENDING_DDNS"
+    FAILURE = "EVENT_SHUNT_SCAN"
+    SHUTDOWN = "EVENT_SHUTDOWN"
+
+
+Key = tuple[Timer, Hashable]
+
+
+@dataclass(slots=True)
+class Timers:
+    """A heap of deadlines; setting a key again moves it, cancelled entries are skipped when they surface."""
+
+    heap: list[tuple[Instant, int, Key]] = field(default_factory=list)
+    current: dict[Key, tuple[int, Instant, Callable[[], None]]] = field(default_factory=dict)
+    counter: int = 0
+
+    def set(self, key: Key, when: Instant, action: Callable[[], None]) -> None:
+        """Run `action` at `when`; replaces an earlier deadline of the same key."""
+        self.counter += 1
+        self.current[key] = (self.counter, when, action)
+        heapq.heappush(self.heap, (when, self.counter, key))
+        if len(self.heap) > 64 + 4 * len(self.current):
+            self._compact()
+
+    def cancel(self, key: Key) -> None:
+        """Forget a deadline; it need not exist."""
+        self.current.pop(key, None)
+
+    def when(self, key: Key) -> Instant | None:
+        """The instant of a deadline, or None."""
+        entry = self.current.get(key)
+        return entry[1] if entry else None
+
+    def left(self, key: Key, now: Instant) -> Duration | None:
+        """Seconds until a deadline, or None."""
+        when = self.when(key)
+        return None if when is None else max(0.0, when - now)
+
+    def next(self) -> Instant | None:
+        """The earliest deadline, or None."""
+        while self.heap:
+            when, count, key = self.heap[0]
+            entry = self.current.get(key)
+            if entry is not None and entry[0] == count:
+                return when
+            heapq.heappop(self.heap)
+        return None
+
+    def run(self, now: Instant) -> int:
+        """Run every action that is due, also those that running one makes due; returns how many ran."""
+        ran = 0
+        while (when := self.next()) is not None and when <= now:
+            _, _, key = heapq.heappop(self.heap)
+            _, _, action = self.current.pop(key)
+            action()
+            ran += 1
+        return ran
+
+    def _compact(self) -> None:
+        self.heap = [(when, count, key) for key, (count, when, _) in self.current.items()]
+        heapq.heapify(self.heap)

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The updown contract: verbs, the PLUTO_* environment (interface version 2.0), and one command at a time per route."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import ip_network
+
+from openswan.base.address import Subnet
+from openswan.engine.conn import Conn
+from openswan.engine.effects import RunUpdown
+from openswan.engine.events import UpdownDone
+from openswan.engine.names import connection_policy
+from openswan.policy.identity import Identity, show
+from openswan.policy.selector import Selector
+
+UNSAFE = {ord(c): f"\\{ord(c):03o}" for c in "'\\\"`$"}
+"""Characters a shell would act on; scripts undo the octal form with `echo -e`."""
+
+
+class Verb(Enum):
+    """What an updown command is asked to do."""
+
+    PREPARE = "prepare"
+    ROUTE = "route"
+    UNROUTE = "unroute"
+    UP = "up"
+    DOWN = "down"
+
+
+def quoted(text: str) -> str:
+    """`text` without a character that a shell script could trip over: unsafe ones and controls become octal escapes."""
+    return "".join(c if c.isprintable() else "".join(f"\\{b:03o}" for b in c.encode()) for c in text.translate(UNSAFE))
+
+
+def verb_name(conn: Conn, verb: Verb) -> str:
+    """`up-client`, `route-host-v6` ...: -host when our client is our address, -v6 when our outer address is IPv6."""
+    kind = "host" if conn.host_to_host else "client"
+    return f"{verb.value}-{kind}" + ("-v6" if conn.me is not None and conn.me.version == 6 else "")
+
+
+def _net(selector: Selector) -> Subnet:
+    """The subnet an updown script is told: the first of those that make up the selector."""
+    return ip_network(selector.subnets()[0])
+
+
+def _id(identity: Identity | None, fallback: object) -> str:
+    return quoted(show(identity)) if identity is not None else str(fallback)
+
+
+def environment(conn: Conn, verb: Verb, stack: str = "klips") -> dict[str, str]:
+    """The PLUTO_* variables for `verb`; the connection must be oriented and its clients known."""
+    oriented, local, remote = conn.oriented, conn.local, conn.remote
+    if oriented is None or local is None or remote is None:
+        raise ValueError(f"{conn.label} is not oriented")
+    mine, theirs = _net(local), _net(remote)
+    peer = str(oriented.peer) if oriented.peer is not None else "0.0.0.0" if oriented.me.version == 4 else "::"
+    family = {4: "ipv4", 6: "ipv6"}
+    env = {
+        "PLUTO_VERSION": "2.0",
+        "PLUTO_VERB": verb_name(conn, verb),
+        "PLUTO_CONNECTION": quoted(conn.name),
+        "PLUTO_CONNECTION_TYPE": "tunnel" if conn.policy.tunnel else "transport",
+        "PLUTO_NEXT_HOP": str(oriented.nexthop) if oriented.nexthop is not None else peer,
+        "PLUTO_INTERFACE": oriented.device,
+        "PLUTO_ME": str(oriented.me),
+        "PLUTO_MY_ID": _id(oriented.ours.id, oriented.me),
+        "PLUTO_MY_CLIENT": str(mine),
+        "PLUTO_MY_CLIENT_NET": str(mine.network_address),
+        "PLUTO_MY_CLIENT_MASK": str(mine.netmask),
+        "PLUTO_MY_PORT": str(local.port),
+        "PLUTO_MY_PROTOCOL": str(local.protocol),
+        "PLUTO_PEER": peer,
+        "PLUTO_PEER_ID": _id(conn.peer_id or oriented.theirs.id, peer),
+        "PLUTO_PEER_CLIENT": str(theirs),
+        "PLUTO_PEER_CLIENT_NET": str(theirs.network_address),
+        "PLUTO_PEER_CLIENT_MASK": str(theirs.netmask),
+        "PLUTO_PEER_PORT": str(remote.port),
+        "PLUTO_PEER_PROTOCOL": str(remote.protocol),
+        "PLUTO_PEER_CA": quoted(oriented.theirs.ca),
+        "PLUTO_STACK": stack,
+        "PLUTO_CONN_POLICY": connection_policy(conn),
+        "PLUTO_CONN_ADDRFAMILY": family[oriented.me.version],
+        "PLUTO_CONN_ENDFAMILY": family[oriented.me.version],
+        "PLUTO_CONN_CLIENTFAMILY": family[mine.version],
+        "PLUTO_XAUTH_USERNAME": "",
+        "PLUTO_IS_PEER_CISCO": "0",
+        "PLUTO_CISCO_DNS_INFO": "",
+        "PLUTO_CISCO_DOMAIN_INFO": "",
+        "PLUTO_PEER_BANNER": "",
+        "PLUTO_NM_CONFIGURED": "0",
+    }
+    source = next((a for a in oriented.ours.source_ips if a.version == mine.version), None)
+    if source is not None:
+        env["PLUTO_MY_SOURCEIP"] = str(source)
+    if conn.policy.metric:
+        env["PLUTO_METRIC"] = str(conn.policy.metric)
+    if conn.policy.mtu:
+        env["PLUTO_MTU"] = str(conn.policy.mtu)
+    return env
+
+
+Then = Callable[[UpdownDone], None]
+
+
+@dataclass(slots=True)
+class _Job:
+    key: tuple[str, str]
+    command: str
+    environment: dict[str, str]
+    then: Then
+
+
+@dataclass(slots=True)
+class UpdownQueue:
+    """Runs the commands of one route one after the other and those of different routes side by side."""
+
+    emit: Callable[[RunUpdown], None]
+    waiting: dict[tuple[str, str], deque[_Job]] = field(default_factory=dict)
+    running: dict[int, _Job] = field(default_factory=dict)
+    token: int = 0
+
+    def run(self, conn: Conn, verb: Verb, then: Then) -> None:
+        """Have `verb` carried out when its turn has come; `then` is called with the outcome.
+
+        leftupdown="" means there is no command: that counts as done at once.
+        """
+        env = environment(conn, verb)
+        command = conn.oriented.ours.updown if conn.oriented else ""
+        job = _Job((env["PLUTO_PEER_CLIENT"], env["PLUTO_INTERFACE"]), command, env, then)
+        queue = self.waiting.setdefault(job.key, deque())
+        queue.append(job)
+        if len(queue) == 1:
+            self._start(job)
+
+    def done(self, event: UpdownDone) -> bool:
+        """Hand an outcome to whoever waits for it; False when nobody does."""
+        job = self.running.pop(event.token, None)
+        if job is None:
+            return False
+        self._finish(job, event)
+        return True
+
+    def _start(self, job: _Job) -> None:
+        self.token += 1
+        if not job.command:
+            self._finish(job, UpdownDone(self.token, 0, ()))
+            return
+        self.running[self.token] = job
+        self.emit(RunUpdown(self.token, job.command, job.environment))
+
+    def _finish(self, job: _Job, event: UpdownDone) -> None:
+        queue = self.waiting[job.key]
+        queue.popleft()
+        following = queue[0] if queue else None
+        if following is None:
+            del self.waiting[job.key]
+        job.then(event)
+        if following is not None:
+            self._start(following)
+
+    @property
+    def idle(self) -> bool:
+        """Is no command running or waiting?"""
+        return not self.waiting
+
+
+def outcome(verb: str, status: int) -> str:
+    """What a failed command is reported as; empty for success."""
+    if status == 0:
+        return ""
+    if status < 0:
+        return f"{verb} command exited with signal {-status}"
+    return f"{verb} command exited with status {status}"

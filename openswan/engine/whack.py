@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Requests from the control socket: a table from verb to handler, and the classic answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from openswan.base.errors import ConfigError
+from openswan.base.log import Rc
+from openswan.config.plain import connection_from_plain
+from openswan.engine.conn import Conn, Kind, kind_of
+from openswan.engine.effects import ReadCertificates, ReadSecrets, Shutdown, WhackDone
+from openswan.engine.events import CertificatesRead, SecretsRead, WhackRequest
+from openswan.engine.routing import RouteEvent
+from openswan.engine.settings import SHUTDOWN_PATIENCE
+from openswan.engine.status import listing, status_json, status_lines
+from openswan.engine.timers import Timer
+from openswan.policy.connection import Connection, Startup
+
+if TYPE_CHECKING:
+    from openswan.engine.brain import Brain
+
+Arguments = dict[str, Any]
+
+
+class Whack:
+    """The operator's side of pluto."""
+
+    def __init__(self, brain: Brain) -> None:
+        self.brain = brain
+        self.core = brain.core
+        self.leaving: tuple[bool, int] | None = None
+        """Shutting down: whether the guard stays, and who asked."""
+        self.verbs: dict[str, Callable[[int, Arguments], bool]] = {
+            "add": self._add,
+            "replace": self._replace,
+            "delete": partial(self._each, self._delete),
+            "route": partial(self._each, self._route),
+            "unroute": partial(self._each, self._unroute),
+            "initiate": self._initiate,
+            "terminate": partial(self._each, self._terminate),
+            "listen": self._listen,
+            "unlisten": self._unlisten,
+            "status": self._status,
+            "rereadsecrets": self._reread_secrets,
+            "rereadcerts": self._reread_certificates,
+            "rereadall": self._reread_all,
+            "listall": self._list_all,
+            "shutdown": self._shutdown,
+        }
+        """Verb -> handler; True when the answer is complete."""
+        self.rereading: dict[int, int] = {}
+        """Clients and how many rereads they still wait for."""
+
+    def request(self, event: WhackRequest) -> None:
+        """Answer one request."""
+        handler = self.verbs.get(event.verb)
+        if handler is None:
+            self.core.reply(event.client, Rc.WHACK_PROBLEM, f"whack error: unknown request {event.verb!r}")
+            self.core.emit(WhackDone(event.client))
+        elif self.core.stopping:
+            self.core.reply(event.client, Rc.WHACK_PROBLEM, "pluto is shutting down")
+            self.core.emit(WhackDone(event.client))
+        elif handler(event.client, event.args):
+            self.core.emit(WhackDone(event.client))
+
+    # -- loading ------------------------------------------------------------------------------------------------------
+
+    def _add(self, client: int, args: Arguments) -> bool:
+        if args.get("replace") is True:
+            return self._replace(client, args)
+        policy = self._policy(client, args)
+        if policy is None:
+            return True
+        if policy.name in self.core.conns.named:
+            self.core.reply(client, Rc.DUPNAME, f'attempt to redefine connection "{policy.name}"')
+            return True
+        self._load(client, policy)
+        return True
+
+    def _policy(self, client: int, args: Arguments) -> Connection | None:
+        try:
+            policy = connection_from_plain(args.get("connection"))
+        except ConfigError as why:
+            self.core.reply(client, Rc.FATAL, f"attempt to load incomplete connection: {why}")
+            return None
+        if not policy.name.isprintable():
+            self.core.reply(client, Rc.FATAL, "attempt to load incomplete connection: name is not printable")
+            return None
+        if policy.ike_version != 2:
+            text = f'"{policy.name}": asks for IKEv1, which is not supported: say ikev2=yes'
+            self.core.reply(client, Rc.NOALGO, text)
+            return None
+        return policy
+
+    def _load(self, client: int, policy: Connection) -> Conn:
+        conn = Conn(policy, kind_of(policy))
+        self.core.conns.add(conn)
+        for name in self.brain.network.names_of(conn):
+            self.brain.network.resolve(name)
+        oriented, why = self.brain.network.orientation(conn)
+        self.core.conns.reorient(conn, oriented)
+        self.core.log(f'added connection description "{policy.name}"', event="conn-added")
+        self.core.reply(client, Rc.LOG, f'added connection description "{policy.name}"')
+        if oriented is None and self.core.listening and not self.brain.network.names_of(conn):
+            self.core.say(conn, why, Rc.COMMENT, clients=(client,) if client else ())
+        return conn
+
+    def _replace(self, client: int, args: Arguments) -> bool:
+        """Swap a description for another of the same name, all or nothing; the guard never has a gap."""
+        policy = self._policy(client, args)
+        if policy is None:
+            return True
+        old = self.core.conns.named.get(policy.name)
+        if old is None:
+            self._load(client, policy)
+            return True
+        guards = [old, *old.instances.values()]
+        heir = Conn(policy, kind_of(policy))
+        oriented, _ = self.brain.network.orientation(heir)
+        heir.orient(oriented)
+        if heir.kind is not Kind.TEMPLATE and any(one.guarded for one in guards):
+            self.brain.router.inherit_guard(old, heir)
+        self._drop(old)
+        conn = self._load(client, policy)
+        if conn.unique in self.brain.router.guards:
+            self.brain.router.inherit_guard(heir, conn)
+        if policy.startup in (Startup.ROUTE, Startup.START) and self.core.listening:
+            conn.on_demand = policy.startup is Startup.ROUTE
+            conn.wanted = policy.startup is Startup.START
+            self.brain.network.resume(conn)
+        return True
+
+    # -- one or several by name ---------------------------------------------------------------------------------------
+
+    def _named(self, client: int, args: Arguments) -> list[Conn]:
+        name = args.get("name")
+        found = self.core.conns.find(name) if isinstance(name, str) else []
+        if not found:
+            shown = name if isinstance(name, str) and name.isprintable() else "?"
+            self.core.reply(client, Rc.UNKNOWN_NAME, f'no connection named "{shown}"')
+        return found
+
+    def _each(self, action: Callable[[Conn, int], None], client: int, args: Arguments) -> bool:
+        """Do something with every connection a name or alias stands for; the answer ends when the last has ended."""
+        conns = self._named(client, args)
+        for conn in conns:
+            self.core.attach(client, conn)
+        for conn in conns:
+            action(conn, client)
+        # Whoever waited for something is released by it, which ends the answer.
+        return not conns
+
+    def _drop(self, conn: Conn) -> None:
+        self.core.log(f'deleting connection "{conn.name}"', event="conn-deleted")
+        self.brain.negotiator.remove(conn)
+        self.brain.network.forget(conn)
+        self.brain.keyring.forget()
+
+    def _delete(self, conn: Conn, client: int) -> None:
+        self.core.say(conn, "deleting connection", Rc.LOG)
+        clients, conn.clients = conn.clients, []
+        self._drop(conn)
+        conn.clients = clients
+        self.core.release(conn)
+
+    def _route(self, conn: Conn, client: int) -> None:
+        core, router = self.core, self.brain.router
+        if not core.listening:
+            core.say(conn, "need --listen before --route", Rc.DEAF)
+            core.release(conn)
+            return
+        conn.on_demand = not conn.never
+        router.guard(conn)
+        if (problem := router.obstacle(conn)) is not None:
+            core.say(conn, problem[1], problem[0])
+            if problem[0] == Rc.LOG_SERIOUS:
+                core.say(conn, "could not route", Rc.ROUTE)
+            if conn.oriented is not None and not conn.keys:
+                conn.on_demand = False
+            core.release(conn)
+            return
+        if not router.happen(conn, RouteEvent.ROUTE, then=partial(self._routed, conn)):
+            core.release(conn)
+
+    def _routed(self, conn: Conn, ok: bool) -> None:
+        if not ok:
+            conn.on_demand = False
+            self.core.say(conn, "could not route", Rc.ROUTE)
+        self.core.release(conn)
+
+    def _unroute(self, conn: Conn, client: int) -> None:
+        core, router = self.core, self.brain.router
+        users = [conn, *conn.instances.values()]
+        if any(one.children for one in users):
+            core.say(conn, "cannot unroute: route busy", Rc.RTBUSY)
+            core.release(conn)
+            return
+        conn.on_demand = conn.wanted = False
+        clients, conn.clients = conn.clients, []
+        self.brain.negotiator.stop(conn)
+        conn.clients = clients
+        if not router.happen(conn, RouteEvent.UNROUTE, then=lambda _: core.release(conn)):
+            router.unguard(conn)
+            core.release(conn)
+
+    def _initiate(self, client: int, args: Arguments) -> bool:
+        conns = self._named(client, args)
+        if len(conns) > 1 or (conns and args.get("name") != conns[0].name):
+            self.core.reply(client, Rc.COMMENT, f"initiating all conns with alias='{args.get('name')}'")
+        patient = args.get("asynchronous") is not True
+        if patient:
+            for conn in conns:
+                self.core.attach(client, conn)
+        for conn in conns:
+            self.brain.negotiator.initiate(conn, client if patient else 0)
+        return not (conns and patient)
+
+    def _terminate(self, conn: Conn, client: int) -> None:
+        self.core.say(conn, "terminating SAs using this connection", Rc.LOG)
+        self.brain.negotiator.terminate(conn)
+        self.core.release(conn)
+
+    # -- daemon-wide --------------------------------------------------------------------------------------------------
+
+    def _listen(self, client: int, args: Arguments) -> bool:
+        core, network = self.core, self.brain.network
+        core.log("listening for IKE messages", event="listen")
+        core.reply(client, Rc.LOG, "listening for IKE messages")
+        core.listening = True
+        core.emit(ReadSecrets())
+        core.emit(ReadCertificates())
+        network.listen()
+        if not network.listened:
+            core.log("no public interfaces found", True, "no-interfaces")
+            core.reply(client, Rc.LOG_SERIOUS, "no public interfaces found")
+        for conn in list(core.conns.named.values()):
+            network.reorient(conn)
+        return True
+
+    def _unlisten(self, client: int, args: Arguments) -> bool:
+        self.core.log("no longer listening for IKE messages", event="unlisten")
+        self.core.reply(client, Rc.LOG, "no longer listening for IKE messages")
+        self.core.listening = False
+        self.brain.network.unlisten()
+        return True
+
+    def _status(self, client: int, args: Arguments) -> bool:
+        if args.get("json") is True:
+            self.core.reply(client, Rc.COMMENT, status_json(self.brain))
+            return True
+        for line in status_lines(self.brain):
+            self.core.reply(client, Rc.COMMENT, line)
+        return True
+
+    def _list_all(self, client: int, args: Arguments) -> bool:
+        for line in listing(self.brain):
+            self.core.reply(client, Rc.COMMENT, line)
+        return True
+
+    def _reread_secrets(self, client: int, args: Arguments) -> bool:
+        self.rereading[client] = 1
+        self.core.emit(ReadSecrets(client))
+        return False
+
+    def _reread_certificates(self, client: int, args: Arguments) -> bool:
+        self.rereading[client] = 1
+        self.core.emit(ReadCertificates(client))
+        return False
+
+    def _reread_all(self, client: int, args: Arguments) -> bool:
+        self.rereading[client] = 2
+        self.core.emit(ReadSecrets(client))
+        self.core.emit(ReadCertificates(client))
+        return False
+
+    def secrets_read(self, event: SecretsRead) -> None:
+        """New secrets; what is established stays so."""
+        self.brain.keyring.secrets = event.store
+        self._reread(event.client, event.complaints)
+
+    def certificates_read(self, event: CertificatesRead) -> None:
+        """New trust anchors and CRLs."""
+        self.brain.keyring.anchors, self.brain.keyring.crls = event.anchors, event.crls
+        self._reread(event.client, event.complaints)
+
+    def _reread(self, client: int, complaints: tuple[str, ...]) -> None:
+        self.brain.keyring.forget()
+        for line in complaints:
+            self.core.log(line, True, "reread")
+            self.core.reply(client, Rc.LOG_SERIOUS, line)
+        if client in self.rereading:
+            self.rereading[client] -= 1
+            if not self.rereading[client]:
+                del self.rereading[client]
+                self.core.emit(WhackDone(client))
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def _shutdown(self, client: int, args: Arguments) -> bool:
+        core = self.core
+        core.log("shutting down", event="shutdown")
+        core.reply(client, Rc.LOG, "shutting down")
+        self.leaving = (args.get("keep_guard") is True, client)
+        if self.leaving[0]:
+            self.brain.router.keep_guards = True
+        for conn in list(core.conns):
+            if conn.clients:
+                core.say(conn, "pluto is shutting down", Rc.LOG_SERIOUS)
+                core.release(conn)
+        for conn in list(core.conns.named.values()):
+            self.brain.negotiator.remove(conn)
+        core.stopping = True
+        for ike in list(core.states.ikes.values()):
+            self.brain.ikes.close(ike)
+        core.after(Timer.SHUTDOWN, "", SHUTDOWN_PATIENCE, self._leave)
+        self.stopped_yet()
+        return False
+
+    def stopped_yet(self) -> None:
+        """Go once no updown command runs any more."""
+        if self.leaving is not None and self.brain.router.updowns.idle:
+            self._leave()
+
+    def _leave(self) -> None:
+        if self.leaving is None:
+            return
+        keep, client = self.leaving
+        self.leaving = None
+        self.core.timers.cancel((Timer.SHUTDOWN, ""))
+        if client:
+            self.core.emit(WhackDone(client))
+        self.core.emit(Shutdown(keep))
