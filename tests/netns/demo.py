@@ -171,9 +171,8 @@ def tell(lab: Lab) -> None:
     time.sleep(1.5)
     after = sum(f.sent for f in flows) - sent
     ipv6 = ping(lab.sunset, "2001:db8:2::2", 2, wait=0.5)
-    print(
-        f"  while no daemon ran: {after} datagrams sent, {len(heard.got) - before} arrived; ping6: {ipv6.received} of 2 answered"
-    )
+    arrived = len(heard.got) - before
+    print(f"  while no daemon ran: {after} datagrams sent, {arrived} arrived; ping6: {ipv6.received} of 2 answered")
     print(f"  packets counted on wan: {dict(wire.count())}")
     claim(after > 100 and len(heard.got) == before and not ipv6.received, "nothing got through")
     claim(not wire.leaks(INNER, [marker]), "and nothing went out in clear")

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`make bench`: everything that is measured, one after the other."""
+
+from __future__ import annotations
+
+from tests.bench import scale, throughput
+
+throughput.main()
+scale.main()
