@@ -39,6 +39,7 @@ perl /cfg/shell.pl &
 for i in 1 2 3 4 5 6 7 8 9 10; do ipsec whack --status > /dev/null 2>&1 && break; sleep 0.5; done
 ipsec whack --listen
 ipsec auto --add kernel
+ipsec auto --add kernel6
 """
 
 
@@ -50,7 +51,7 @@ def build() -> None:
 
 
 class Libreswan:
-    """The guest, booted with its conn `kernel` loaded."""
+    """The guest, booted with its conns `kernel` and `kernel6` loaded."""
 
     def __init__(self, host: Host, conf: str, secrets: str) -> None:
         build()

@@ -38,6 +38,12 @@ def peer() -> Iterator[Libreswan]:
         )
 
 
+def with_esp(line: str) -> str:
+    """The order that gives libreswan's conn `kernel` that esp= line, or none; its SAs go."""
+    edit = rf"/esp=/d; s/^conn kernel$/conn kernel\\n    {line}/" if line else "/esp=/d"
+    return f"sed -i '{edit}' /etc/ipsec.conf; ipsec auto --replace kernel"
+
+
 @pytest.fixture
 def west(peer: Libreswan) -> Iterator[Gateway]:
     """A fresh gateway of ours; libreswan forgets its SAs afterwards."""
@@ -45,7 +51,7 @@ def west(peer: Libreswan) -> Iterator[Gateway]:
     gateway = Gateway(lab.west, conn("net", NET4, encapsulation="no", auto="add"), SECRETS)
     gateway.start()
     yield gateway
-    peer.sh("ipsec auto --down kernel; ipsec auto --down kernel6", check=False)
+    peer.sh(f"{with_esp('')}; ipsec auto --down kernel6", check=False)
     gateway.close()
     gateway.remove()
 
@@ -110,9 +116,7 @@ def test_esp_algorithms_against_the_kernel(peer: Libreswan, west: Gateway, esp: 
     west.configure(conn("alg", NET4, encapsulation="no", auto="add", esp=esp))
     west.ipsec("auto", "--delete", "net")
     west.ipsec("auto", "--add", "alg")
-    peer.sh(
-        f"sed -i '/esp=/d; s/^conn kernel$/conn kernel\\n    esp={esp}/' /etc/ipsec.conf; ipsec auto --replace kernel"
-    )
+    peer.sh(with_esp(f"esp={esp}"))
     west.up("alg")
     assert_ping(peer.host.lab.sunset, "10.2.0.1", size=1300, wait=4)
 
