@@ -40,7 +40,7 @@ def peer() -> Iterator[Libreswan]:
 
 def with_esp(line: str) -> str:
     """The order that gives libreswan's conn `kernel` that esp= line, or none; its SAs go."""
-    edit = rf"/esp=/d; s/^conn kernel$/conn kernel\\n    {line}/" if line else "/esp=/d"
+    edit = rf"/esp=/d; s/^conn kernel$/conn kernel\n    {line}/" if line else "/esp=/d"
     return f"sed -i '{edit}' /etc/ipsec.conf; ipsec auto --replace kernel"
 
 
