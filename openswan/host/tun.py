@@ -9,8 +9,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import socket
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 
 from openswan.base.errors import HostError
 
@@ -23,6 +25,19 @@ IFF_NO_PI = 0x1000
 IFF_VNET_HDR = 0x4000
 FLAGS = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE
 MAX_NAME = 15
+SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCSIFMTU, SIOCSIFTXQLEN = 0x8913, 0x8914, 0x8922, 0x8943
+IFF_UP = 0x1
+QUEUE_LENGTH = 1000
+"""Packets; a TUN's default of 500 overflows when TCP sends super-packets in bursts."""
+SYSCTLS = {
+    "ipv6/conf/{}/addr_gen_mode": 1,  # none: else the kernel's own solicitations and MLD reports enter the tunnel
+    "ipv6/conf/{}/accept_ra": 0,
+    "ipv6/conf/{}/accept_redirects": 0,
+    "ipv4/conf/{}/accept_redirects": 0,
+    "ipv4/conf/{}/send_redirects": 0,  # sender and gateway share this interface whenever a tunnel leads on into another
+    "ipv4/conf/{}/rp_filter": 0,  # the guard does the anti-spoofing, and knows about selectors
+}
+"""Settings below /proc/sys/net."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +64,45 @@ def open_tun(name: str, path: str = TUN_PATH) -> int:
         os.close(fd)
         raise HostError(_explain_attach(name, why)) from None
     return fd
+
+
+def configure(name: str, mtu: int) -> list[str]:
+    """Bring the device up with this MTU (octets) and our settings; complaints about settings that could not be made."""
+    complaints = []
+    for template, value in SYSCTLS.items():
+        path = Path("/proc/sys/net", template.format(name))
+        try:
+            if path.read_text().strip() != str(value):
+                path.write_text(str(value))
+        except FileNotFoundError:
+            pass  # a kernel without IPv6 has no IPv6 settings
+        except OSError as why:
+            complaints.append(f"{path} could not be set to {value}: {why.strerror}")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as control:
+        ifname = name.encode()
+        try:
+            fcntl.ioctl(control, SIOCSIFMTU, struct.pack("16si20x", ifname, mtu))
+            fcntl.ioctl(control, SIOCSIFTXQLEN, struct.pack("16si20x", ifname, QUEUE_LENGTH))
+            (flags,) = struct.unpack_from("H", fcntl.ioctl(control, SIOCGIFFLAGS, struct.pack("16s24x", ifname)), 16)
+            fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sH22x", ifname, flags | IFF_UP))
+        except OSError as why:
+            raise HostError(f"cannot bring interface {name} up with MTU {mtu}: {why.strerror}") from None
+    return complaints
+
+
+def ours(name: str, path: str = TUN_PATH) -> bool:
+    """Can this device be taken over: is it there, one of ours, and nobody else's?"""
+    try:
+        socket.if_nametoindex(name)
+        os.close(open_tun(name, path))
+    except (OSError, HostError):
+        return False
+    return True
+
+
+def virtual_devices() -> list[str]:
+    """The names of all ipsecN devices here."""
+    return sorted(name for _, name in socket.if_nameindex() if name.startswith("ipsec") and name[5:].isdecimal())
 
 
 def remove_tun(name: str, path: str = TUN_PATH) -> None:
