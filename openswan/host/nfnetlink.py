@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from openswan.base.errors import HostError
 from openswan.host.nlmsg import (
@@ -142,6 +143,9 @@ class Nftables:
         body += attr(5, be32(kind.key_length)) + attr(10, be32(number))
         if concat:
             body += nest(9, nest(2, *(nest(1, attr(1, be32(size))) for _, size in kind.fields)))
+        if kind.fields[0] == IFNAME:
+            # User data for `nft list`: names are in host byte order.
+            body += attr(13, bytes((0, 4)) + struct.pack("=I", 1))
         return _message(NEWSET, NFPROTO_INET, body, NLM_F_CREATE)
 
     def elements(
@@ -227,6 +231,14 @@ class Nftables:
             hook = int.from_bytes(dict(parse_attrs(parts[4])).get(1, b""), "big")
             if bytes(parts.get(7, b"")).rstrip(b"\0") == b"nat" and hook == HOOKS["postrouting"]:
                 return True
+        return any(_legacy_nat(name) for name in ("ip_tables_names", "ip6_tables_names"))
+
+
+def _legacy_nat(name: str) -> bool:
+    """Does the older iptables have a nat table loaded? It is not seen through nf_tables."""
+    try:
+        return "nat" in Path("/proc/self/net", name).read_text().split()
+    except OSError:
         return False
 
 

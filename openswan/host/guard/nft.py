@@ -137,8 +137,9 @@ def _has_ports(_test: HasPorts) -> list[bytes]:
 
 
 def _guarded(test: Guarded) -> list[bytes]:
-    # All chains with this test are reached for one IP version only.
-    version, expressions, register = test.version, [], FIRST
+    version, register = test.version, FIRST
+    # The version is known here already; saying it again makes `nft list` show `ip saddr` and not an offset.
+    expressions = [] if test.quoted else _family(version)
     base, start = ("transport", ICMP_HEADER) if test.quoted else ("network", 0)
     remote_is_source = test.remote == SOURCE
     addresses = {"remote": test.remote, "local": "daddr" if remote_is_source else "saddr"}

@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The guard as the daemon uses it: connections in, a back end kept in step, and restored when somebody meddles."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Callable, Iterable, Iterator, MutableSet
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from openswan.base.address import Address
+from openswan.base.errors import HostError
+from openswan.base.numbers import IKE_PORT, NATT_PORT
+from openswan.engine.effects import GuardEntry
+from openswan.host import nfnetlink as nf
+from openswan.host.guard import journal
+from openswan.host.guard.iptables import IptablesBackend
+from openswan.host.guard.model import Change, GuardModel, Held, Match
+from openswan.host.guard.nft import NftBackend
+from openswan.host.guard.rules import TABLE
+from openswan.host.nlmsg import NETLINK_NETFILTER, NetlinkSocket, parse_attrs, split_from
+
+T = TypeVar("T")
+STATE_FILE = "guard.journal"
+SETTLE = 0.05
+"""Seconds between a foreign change and the look at what it did; a flush is many events."""
+POLL = 0.9
+"""Seconds between looks at what sends no events."""
+
+
+class Backend(Protocol):
+    """What keeps the model's elements in the kernel."""
+
+    name: str
+
+    def load(self, model: GuardModel) -> None:
+        """Make the kernel hold exactly the model without a moment of holding less than before and after."""
+
+    def apply(self, change: Change) -> None:
+        """Carry a change out whole or not at all; HostError."""
+
+    def check(self, model: GuardModel) -> bool:
+        """Does the kernel hold what the model says?"""
+
+    def clear(self) -> None:
+        """Take everything away."""
+
+    def follow_nat(self) -> None:
+        """Have the NAT exemption exactly while somebody else translates sources."""
+
+    def counters(self) -> dict[str, int]:
+        """Packets dropped, by counter name."""
+
+    def close(self) -> None:
+        """Let go, leaving everything as it is."""
+
+    @property
+    def portid(self) -> int:
+        """The netlink address its changes come from, 0 when it has none."""
+
+
+def choose(backend: str, ports: Iterable[int]) -> Backend:
+    """nft where the kernel has it, else iptables; HostError names what is missing."""
+    if backend not in ("auto", "nft", "iptables"):
+        raise HostError(f"no such guard back end: {backend}")
+    if backend != "iptables":
+        try:
+            return NftBackend(ports)
+        except HostError as why:
+            if backend == "nft":
+                raise
+            reason = str(why)
+        try:
+            return IptablesBackend(ports)
+        except HostError as why:
+            raise HostError(f"no leak guard is possible here: {reason}; {why}") from None
+    return IptablesBackend(ports)
+
+
+class Guard:
+    """What is protected, and the kernel kept in step with it. Calls are synchronous and short."""
+
+    def __init__(self, backend: Backend, path: Path | None, log: Callable[[str, bool], None]) -> None:
+        self.backend = backend
+        self.model = GuardModel()
+        self._log = log
+        self._pending: list[tuple[str, Held | None]] | None = None
+        self._journal = journal.Journal(path)
+        self._watch: asyncio.Task[None] | None = None
+
+    @classmethod
+    def open(
+        cls,
+        backend: str = "auto",
+        rundir: Path | None = None,
+        ports: Iterable[int] = (IKE_PORT, NATT_PORT),
+        log: Callable[[str, bool], None] = lambda line, serious: None,
+    ) -> Guard:
+        """Take over what a predecessor left (its journal in `rundir`), or begin with nothing.
+
+        What was protected before stays so throughout; prune() drops what is no connection any more. HostError when
+        neither nftables nor iptables can be used.
+        """
+        path = rundir / STATE_FILE if rundir is not None else None
+        recovered = journal.read(path) if path is not None else journal.Recovered({}, ())
+        guard = cls(choose(backend, ports), path, log)
+        for line in recovered.complaints:
+            log(line, True)
+        try:
+            for name, held in recovered.held.items():
+                guard.model.replace(name, held)
+            guard.backend.load(guard.model)
+            guard._journal.rewrite(guard.model.held)
+        except HostError:
+            guard.backend.close()
+            raise
+        return guard
+
+    def set(self, connection: str, entries: tuple[GuardEntry, ...], block_families: tuple[int, ...] = ()) -> None:
+        """Replace what is guarded for one connection; HostError when that fails (what was guarded stays so)."""
+        self._replace(connection, Held(tuple(entries), tuple(block_families)))
+
+    def delete(self, connection: str) -> None:
+        """Guard nothing for it any more; unknown names are fine."""
+        if connection in self.model.held:
+            self._replace(connection, None)
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """All changes inside go to the kernel at once, at the end; thousands cost little more than one."""
+        if self._pending is not None:
+            yield
+            return
+        self._pending = []
+        try:
+            yield
+        finally:
+            pending, self._pending = self._pending, None
+            self._carry_out(pending)
+
+    def prune(self, valid: Iterable[str]) -> tuple[str, ...]:
+        """Drop what a predecessor guarded for connections that are no more; returns their names."""
+        gone = tuple(sorted(self.model.held.keys() - set(valid)))
+        with self.batch():
+            for name in gone:
+                self.delete(name)
+        return gone
+
+    def entries(self) -> dict[str, Held]:
+        """What is guarded for whom."""
+        return dict(self.model.held)
+
+    def lookup(
+        self, src: Address, dst: Address, protocol: int = 0, src_port: int = 0, dst_port: int = 0
+    ) -> tuple[Match, ...]:
+        """Whose guard a packet meets, the most specific first; empty: none."""
+        return tuple(self.model.find(src, dst, protocol, src_port, dst_port))
+
+    def counters(self) -> dict[str, int]:
+        """Packets the guard has dropped: out4, out6, in4, in6."""
+        return self.backend.counters()
+
+    def check(self) -> bool:
+        """Is everything in force that should be?"""
+        return self.backend.check(self.model)
+
+    def restore(self) -> bool:
+        """Put back what is missing; was anything?"""
+        if self.check():
+            return False
+        self.backend.load(self.model)
+        return True
+
+    def start(self) -> None:
+        """Watch for foreign changes from now on (inside a running event loop)."""
+        if self._watch is None:
+            self.backend.follow_nat()
+            self._watch = asyncio.get_running_loop().create_task(self._follow())
+
+    def close(self, keep: bool) -> None:
+        """End; with `keep` protection stays in force (a restart), else it is taken away."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        if keep:
+            self._journal.close()
+        else:
+            self.backend.clear()
+            self._journal.forget()
+        self.backend.close()
+
+    def _replace(self, connection: str, held: Held | None) -> None:
+        if self._pending is not None:
+            self._pending.append((connection, held))
+            return
+        self._carry_out([(connection, held)])
+
+    def _carry_out(self, wanted: list[tuple[str, Held | None]]) -> None:
+        net = Change()
+        undo: list[tuple[str, Held | None]] = []
+        for name, held in wanted:
+            if held is None and name not in self.model.held:
+                continue
+            undo.append((name, self.model.held.get(name)))
+            merge(net, self.model.replace(name, held))
+        try:
+            if net:
+                self._apply(net)
+            if len(undo) > 1:
+                self._journal.rewrite(self.model.held)
+            elif undo:
+                self._journal.note(undo[0][0], self.model.held.get(undo[0][0]), self.model.held)
+        except HostError:
+            for name, before in reversed(undo):
+                if before is not None or name in self.model.held:
+                    self.model.replace(name, before)
+            raise
+
+    def _apply(self, change: Change) -> None:
+        try:
+            self.backend.apply(change)
+        except HostError as why:
+            # The kernel does not hold what we think it does: somebody flushed. Load the whole, or fail for good.
+            if self.backend.check(self.model):
+                raise
+            self._log(f"leak guard: {why}; loading it afresh", True)
+            self.backend.load(self.model)
+
+    async def _follow(self) -> None:
+        loop = asyncio.get_running_loop()
+        events = _Events(self.backend.portid)
+        woken = asyncio.Event()
+        loop.add_reader(events.fileno(), woken.set)
+        try:
+            while True:
+                try:
+                    await asyncio.wait_for(woken.wait(), POLL)
+                    await asyncio.sleep(SETTLE)
+                except TimeoutError:
+                    pass
+                woken.clear()
+                ours, nat = events.read()
+                self._look(ours or self.backend.portid == 0, nat or self.backend.portid != 0)
+        finally:
+            loop.remove_reader(events.fileno())
+            events.close()
+
+    def _look(self, ours: bool, nat: bool) -> None:
+        try:
+            if ours and self.restore():
+                self._log("leak guard: somebody changed it; restored", True)
+            if nat:
+                self.backend.follow_nat()
+        except (HostError, OSError) as why:
+            self._log(f"leak guard: {why}", True)
+
+
+class _Events:
+    """nf_tables events of others: which concern our table, which somebody's chains."""
+
+    def __init__(self, own: int) -> None:
+        self._own = own
+        self._socket = NetlinkSocket(NETLINK_NETFILTER, (nf.NFNLGRP_NFTABLES,))
+        self._socket.sock.setblocking(False)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def read(self) -> tuple[bool, bool]:
+        """(our table was touched, chains came or went) since the last call."""
+        ours = nat = False
+        while True:
+            try:
+                data = self._socket.sock.recv(1 << 20)
+            except BlockingIOError:
+                return ours, nat
+            except OSError:
+                ours = nat = True  # events were lost
+                continue
+            for kind, _seq, portid, body in split_from(data):
+                if portid == self._own or kind >> 8 != nf.SUBSYS_NFTABLES:
+                    continue
+                what = kind & 0xFF
+                if what in (nf.NEWCHAIN, nf.DELCHAIN, nf.NEWTABLE, nf.DELTABLE):
+                    nat = True
+                table = dict(parse_attrs(body[struct.calcsize("BBH") :])).get(1, memoryview(b""))
+                name = bytes(table).rstrip(b"\0").decode(errors="replace")
+                if name == TABLE or (not self._own and name in ("mangle", "nat")):
+                    ours = True
+
+
+def merge(net: Change, step: Change) -> None:
+    """Let `net` be itself followed by `step`."""
+    _merge(net.add, net.remove, step.add, step.remove)
+    _merge(net.devices_add, net.devices_remove, step.devices_add, step.devices_remove)
+
+
+def _merge(add: MutableSet[T], remove: MutableSet[T], new: Iterable[T], gone: Iterable[T]) -> None:
+    for one in gone:
+        if one in add:
+            add.discard(one)
+        else:
+            remove.add(one)
+    for one in new:
+        if one in remove:
+            remove.discard(one)
+        else:
+            add.add(one)

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The rule table keeps its promises of order and scope."""
+
+from __future__ import annotations
+
+from openswan.host.guard.rules import CHAINS, MANGLE, NAT_CHAINS, Guarded, Marked, Ours, Through, ToIkePort, set_names
+
+BY_NAME = {chain.name: chain for chain in (*CHAINS, *NAT_CHAINS)}
+
+
+def reached(name: str) -> set[str]:
+    found = {name}
+    for rule in BY_NAME[name].rules:
+        if rule.action in ("jump", "goto"):
+            found |= reached(rule.target)
+    return found
+
+
+def test_chains_stand_before_those_that_jump_to_them() -> None:
+    for table in (CHAINS, NAT_CHAINS):
+        seen: set[str] = set()
+        for chain in table:
+            assert {rule.target for rule in chain.rules if rule.action in ("jump", "goto")} <= seen
+            seen.add(chain.name)
+
+
+def test_hooks_are_those_where_nothing_can_slip_past() -> None:
+    hooks = {(chain.hook, chain.priority) for chain in CHAINS if chain.hook}
+    assert hooks == {(hook, MANGLE) for hook in ("postrouting", "input", "forward", "prerouting")}
+
+
+def test_forwarded_packets_have_no_exemption_but_the_device() -> None:
+    through = BY_NAME["through"]
+    assert [rule.tests for rule in through.rules if rule.action == "accept"] == [(Through("iifname"),)]
+    assert "exempt" not in reached("through")
+    for rule in BY_NAME["out"].rules[1:]:
+        assert rule.action == "goto" or isinstance(rule.tests[0], Ours)
+
+
+def test_never_by_port_alone() -> None:
+    for chain in CHAINS:
+        for rule in chain.rules:
+            if any(isinstance(test, ToIkePort) for test in rule.tests):
+                assert chain.hook in ("input", "prerouting")
+            if any(isinstance(test, Marked) for test in rule.tests):
+                assert any(isinstance(test, Ours) for test in rule.tests)
+
+
+def test_both_directions_look_into_every_set() -> None:
+    for version in (4, 6):
+        for direction in ("out", "in"):
+            sets = {
+                test.set
+                for name in reached(f"{direction}{version}")
+                for rule in BY_NAME[name].rules
+                for test in rule.tests
+                if isinstance(test, Guarded)
+            }
+            assert sets == set(set_names(version))
