@@ -13,7 +13,7 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -60,6 +60,16 @@ def classify(frame: bytes) -> tuple[str, str, str, int]:
     if ethertype == 0x86DD:
         return _ipv6(frame[14:])
     return f"ether-{ethertype:04x}", "", "", 0
+
+
+def datagram(frame: bytes) -> bytes | None:
+    """What all fragments of one datagram have in common: addresses, protocol, identification; None: no fragment."""
+    ethertype = frame[12:14]
+    if ethertype == b"\x08\x00" and len(frame) >= 34 and int.from_bytes(frame[20:22], "big") & 0x3FFF:
+        return frame[26:34] + frame[23:24] + frame[18:20]
+    if ethertype == b"\x86\xdd" and len(frame) >= 62 and frame[20] == 44:
+        return frame[22:54] + frame[54:55] + frame[58:62]
+    return None
 
 
 def _ipv4(p: bytes) -> tuple[str, str, str, int]:
@@ -182,12 +192,23 @@ class Capture:
 
     def packets(self, keep: Callable[[Seen], bool] = lambda s: True) -> list[Seen]:
         """What was seen so far and passes `keep`."""
-        found = (Seen(when, *classify(frame), frame) for when, frame in list(self.frames))
-        return [s for s in found if keep(s)]
+        return [s for s in self._told_apart() if keep(s)]
+
+    def _told_apart(self) -> Iterator[Seen]:
+        """Later fragments are of the kind their first one was; without a first one they stay what they are."""
+        kinds: dict[bytes, str] = {}
+        for when, frame in list(self.frames):
+            kind, *rest = classify(frame)
+            if key := datagram(frame):
+                if kind.startswith("fragment-"):
+                    kind = kinds.get(key, kind)
+                else:
+                    kinds[key] = kind
+            yield Seen(when, kind, *rest, frame)
 
     def count(self) -> Counter[str]:
         """How many packets of each kind."""
-        return Counter(classify(frame)[0] for _, frame in list(self.frames))
+        return Counter(seen.kind for seen in self._told_apart())
 
     def leaks(self, inner: Iterable[str] = (), markers: Iterable[bytes] = ()) -> list[Seen]:
         """Packets that should not be on a protected wire.

@@ -62,6 +62,19 @@ def test_families_mix_and_the_wire_shows_only_esp_and_ike(
     assert clear["icmp"] >= 16 and clear["tcp"] > 20 and not clear["esp"] and not clear["esp-udp"], clear
 
 
+@pytest.mark.parametrize("encapsulation", ["yes", "no"])
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_narrow_wire(family: int, encapsulation: str) -> None:
+    """A path MTU of 1300: everything still fits through, in fragments or in smaller segments."""
+    with Lab(mtu=1300) as narrow:
+        both = pair(narrow, mix(family, family, encapsulation=encapsulation))
+        both.up("net")
+        with Capture(narrow.west) as wire:
+            prove(narrow, family)
+            assert_quiet(wire, INNER)
+            assert max(len(seen.data) for seen in wire.packets()) <= 1314
+
+
 @pytest.mark.parametrize(
     "esp",
     [
