@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The demonstration holds what it claims, in time, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.netns.lab import run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def remains() -> tuple[str, str]:
+    """What a demonstration could leave outside its namespaces: devices and rules."""
+    return run("ip", "-o", "link").stdout, run("nft", "list", "ruleset", check=False).stdout
+
+
+def test_the_demonstration() -> None:
+    before = remains()
+    begin = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.netns.demo"], cwd=ROOT, capture_output=True, text=True, timeout=90, check=False
+    )
+    took = time.monotonic() - begin
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert took < 30, f"{took:.1f} s"
+    assert done.stdout.count("[ok]") >= 12 and "namespaces left: 0" in done.stdout
+    assert remains() == before
