@@ -95,7 +95,7 @@ def test_noise_of_every_kind(lab: Lab) -> None:
             raw.sendto(message[:1400], ("192.0.2.1", 0))
     for s in (*stranger.values(), raw):
         s.close()
-    wait_for("the noise to be over", lambda: west.status(), 20)
+    wait_for("the noise to be over", west.status, 20)
     assert_all_arrived(running)
     assert west.tunnels() == 1
     assert memory(west) - before < 20_000, f"{memory(west) - before} KB more than before"
