@@ -31,7 +31,7 @@ from openswan.wire.cursor import Reader, Writer
 
 HEADER_OCTETS = 8
 RESERVED_SPIS = 256
-"""SPIs below this are not for SAs (RFC 4303 2.1)."""
+"""SPIs below this are not for SAs (RFC 4303 2.1): never allocate one."""
 DUMMY = 59
 """Next header of a packet that is to be thrown away (RFC 4303 2.6)."""
 ALIGNMENT = 4
@@ -53,16 +53,14 @@ class EspPacket:
     def parse(cls, packet: bytes, iv_octets: int, icv_octets: int, block: int = 1) -> EspPacket:
         """Cut a packet that starts with its SPI.
 
-        WireError without notification when it is too short for header, IV, trailer and ICV, its SPI is reserved, or
-        the ciphertext is not a whole number of `block` octets and of 4.
+        WireError without notification when it is too short for header, IV, trailer and ICV, or the ciphertext is
+        not a whole number of `block` octets and of 4. Whether the SPI is anyone's is for the SA look-up to say.
         """
         inside = len(packet) - HEADER_OCTETS - iv_octets - icv_octets
         if inside < ALIGNMENT or inside % block or (iv_octets + inside) % ALIGNMENT:
             raise WireError(f"ESP packet of {len(packet)} octets does not fit its cipher", None)
         reader = Reader(packet)
         spi, sequence = reader.u32(), reader.u32()
-        if spi < RESERVED_SPIS:
-            raise WireError(f"ESP with reserved SPI {spi}", None)
         return cls(spi, sequence, reader.octets(iv_octets), reader.octets(inside), reader.octets(icv_octets))
 
     def emit(self) -> bytes:
