@@ -109,8 +109,7 @@ class Network:
         conn.clients = []
         self.brain.negotiator.stop(conn)
         conn.clients = attached
-        conn.wanted = True  # keeps the guard where it is while the route goes
-        self.brain.router.happen(conn, RouteEvent.UNROUTE)
+        self.brain.router.happen(conn, RouteEvent.UNPLUG)
         conn.wanted, conn.on_demand = wanted, on_demand
 
     def resume(self, conn: Conn) -> None:

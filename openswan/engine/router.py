@@ -53,7 +53,7 @@ class Router:
             if holder is not None and not self._yields(holder, conn):
                 serial = f" #{holder.owner}" if holder.owner else ""
                 return Rc.LOG_SERIOUS, f"cannot install eroute -- it is in use for {holder.label}{serial}"
-        for user in self.routes.get(self._route_key(conn), {}).values():
+        for user in self.routes.get((conn.keys[0].dst, conn.device), {}).values():
             ours, its = conn.oriented, user.oriented
             if its is not None and (ours.interface, ours.nexthop) != (its.interface, its.nexthop):
                 return Rc.LOG_SERIOUS, f"cannot route -- route already in use for {user.label}"
@@ -83,11 +83,12 @@ class Router:
 
     def has_route(self, conn: Conn) -> bool:
         """Is `conn` among the users of its route?"""
-        return conn.unique in self.routes.get(self._route_key(conn), {})
+        key = self._route_key(conn)
+        return key is not None and conn.unique in self.routes.get(key, {})
 
     @staticmethod
-    def _route_key(conn: Conn) -> RouteKey:
-        return (conn.keys[0].dst, conn.device)
+    def _route_key(conn: Conn) -> RouteKey | None:
+        return (conn.keys[0].dst, conn.device) if conn.keys else None
 
     # -- acts ---------------------------------------------------------------------------------------------------------
 
@@ -196,7 +197,10 @@ class Router:
 
     def _join_route(self, conn: Conn) -> bool:
         """Become a user of the route; True when nobody else was."""
-        users = self.routes.setdefault(self._route_key(conn), {})
+        key = self._route_key(conn)
+        if key is None:
+            return False
+        users = self.routes.setdefault(key, {})
         first = not users
         users[conn.unique] = conn
         return first
@@ -204,6 +208,8 @@ class Router:
     def _leave_route(self, conn: Conn) -> bool:
         """Stop being a user of the route; True when that was the last."""
         key = self._route_key(conn)
+        if key is None:
+            return False
         users = self.routes.get(key, {})
         was = users.pop(conn.unique, None) is not None
         if not users:

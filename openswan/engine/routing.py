@@ -70,6 +70,7 @@ class RouteEvent(Enum):
     ECLIPSE = "another connection takes the same eroute"
     RESTORE = "that other connection has left"
     UNROUTE = "the operator wants no route any more"
+    UNPLUG = "our address or the peer's is gone: like UNROUTE, but what is protected stays so"
 
 
 class Act(Enum):
@@ -141,7 +142,15 @@ MOVES: dict[tuple[Routing, RouteEvent], Move] = {
     (_R.ROUTED_ECLIPSED, _E.UNROUTE): Move(_R.UNROUTED, (_A.UNROUTE, _A.UNGUARD)),
     (_R.UNROUTED_KEYED, _E.UNROUTE): Move(_R.UNROUTED, (_A.UNGUARD,)),
 }
-"""ipsec eroute-ownership machine: (state, event) -> move."""
+"""The eroute-ownership machine: (state, event) -> move."""
+
+MOVES.update(
+    {
+        (state, _E.UNPLUG): Move(move.to, tuple(act for act in move.acts if act is not _A.UNGUARD))
+        for (state, event), move in list(MOVES.items())
+        if event is _E.UNROUTE
+    }
+)
 
 PROSPECTIVE_SHUNTS = {
     ShuntPolicy.TRAP: Shunt.TRAP,

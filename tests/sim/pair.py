@@ -1,0 +1,510 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Plutos on the simulated network: each with a packet engine that only keeps books, and an updown that always works."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from openswan.base.address import Address, Endpoint
+from openswan.base.entropy import SeededRng
+from openswan.base.said import Said, Shunt
+from openswan.config.plain import connection_to_plain
+from openswan.config.secrets import Index, Secret, SecretKind, SecretStore
+from openswan.engine.effects import (
+    DelGuard,
+    Effect,
+    FlushConntrack,
+    KlipsCommand,
+    Listen,
+    Log,
+    ReadCertificates,
+    ReadSecrets,
+    Resolve,
+    RunUpdown,
+    SendDatagram,
+    SendKeepalive,
+    SetGuard,
+    Shutdown,
+    WhackDone,
+    WhackLine,
+)
+from openswan.engine.events import (
+    CertificatesRead,
+    Datagram,
+    DefaultRoute,
+    EngineEvent,
+    HostResolved,
+    Interface,
+    NetworkState,
+    SecretsRead,
+    TimerDue,
+    UpdownDone,
+    WhackRequest,
+)
+from openswan.engine.pluto import Pluto
+from openswan.engine.settings import Settings
+from openswan.plane.commands import AddSa, DelEroute, DelSa, Direction, MoveSa, SetEroute
+from openswan.plane.events import Acquire, IkeDatagram, NewMapping, SaFirstUse, UnknownSpi
+from openswan.policy.connection import Auth, Connection, End, Host, HostKind
+from openswan.policy.identity import Identity, parse_identity
+from openswan.policy.proposal import Proposal, Transform
+from openswan.policy.selector import FlowKey
+from tests.sim.net import Faults, Nat, Net, Packet, PERFECT
+
+IKE = (
+    Proposal(
+        1,
+        (Transform("aes_gcm_16", 128),),
+        (),
+        (Transform("prf_hmac_sha2_256"),),
+        (Transform("x25519"),),
+    ),
+)
+ESP = (Proposal(3, (Transform("aes_gcm_16", 128),), (), (), (), (False,)),)
+KEEPALIVE = object()
+
+
+@dataclass(frozen=True)
+class Inner:
+    """A packet of an application."""
+
+    src: Address
+    dst: Address
+    number: int
+
+
+@dataclass(frozen=True)
+class Esp:
+    """An inner packet under way in an SA; whoever has the same key can read it."""
+
+    spi: int
+    key: bytes
+    sequence: int
+    inner: Inner
+
+
+class FakeKlips:
+    """Keeps SAs and eroutes, matches, holds and delivers packets as the real engine promises to."""
+
+    def __init__(self, host: SimHost) -> None:
+        self.host = host
+        self.sas: dict[Said, AddSa] = {}
+        self.encaps: dict[Said, tuple[Endpoint, Endpoint]] = {}
+        self.sequences: dict[Said, int] = {}
+        self.used: set[Said] = set()
+        self.by_spi: dict[int, Said] = {}
+        self.eroutes: dict[FlowKey, SetEroute] = {}
+        self.held: dict[FlowKey, list[Inner]] = {}
+        self.trapped: dict[FlowKey, set[tuple[Address, Address]]] = {}
+        self.delivered: list[Inner] = []
+        self.dropped: list[tuple[str, Inner]] = []
+        self.refusals: list[str] = []
+        self.history: list[str] = []
+
+    def do(self, command: Any) -> None:
+        """Carry out a command; what the real engine would refuse is noted as a mistake."""
+        self.history.append(type(command).__name__)
+        if isinstance(command, AddSa):
+            if command.said in self.sas:
+                self.refusals.append(f"{command.said} exists")
+            self.sas[command.said] = command
+            self.by_spi[command.said.spi] = command.said
+            ports = (command.encap.src_port, command.encap.dst_port) if command.encap else (0, 0)
+            self.encaps[command.said] = (
+                Endpoint(command.src, ports[0]),
+                Endpoint(command.said.dst, ports[1]),
+            )
+        elif isinstance(command, DelSa):
+            if self.sas.pop(command.said, None) is None:
+                self.refusals.append(f"{command.said} does not exist")
+            self.by_spi.pop(command.said.spi, None)
+        elif isinstance(command, MoveSa):
+            if command.said not in self.sas:
+                self.refusals.append(f"{command.said} does not exist")
+            self.encaps[command.said] = (command.src, command.dst)
+        elif isinstance(command, SetEroute):
+            if isinstance(command.target, Said) and command.target not in self.sas:
+                self.refusals.append(f"eroute to {command.target}, which does not exist")
+            self.eroutes[command.key] = command
+            waiting = self.held.pop(command.key, [])
+            self.trapped.pop(command.key, None)
+            for inner in waiting:
+                self.send(inner)
+        elif isinstance(command, DelEroute):
+            if self.eroutes.pop(command.key, None) is None:
+                self.refusals.append(f"no eroute {command.key}")
+            for inner in self.held.pop(command.key, []):
+                self.dropped.append(("held", inner))
+
+    def match(self, src: Address, dst: Address) -> SetEroute | None:
+        """The most specific eroute: source first, then destination."""
+        found = [e for k, e in self.eroutes.items() if src in k.src and dst in k.dst]
+        return max(found, key=lambda e: (e.key.src.prefixlen, e.key.dst.prefixlen), default=None)
+
+    def send(self, inner: Inner) -> None:
+        """An application's packet comes out of the virtual interface."""
+        eroute = self.match(inner.src, inner.dst)
+        if eroute is None:
+            self.dropped.append(("no eroute", inner))
+        elif isinstance(eroute.target, Said):
+            self._encrypt(eroute.target, inner)
+        elif eroute.target in (Shunt.HOLD, Shunt.TRAP):
+            self.held.setdefault(eroute.key, []).append(inner)
+            pairs = self.trapped.setdefault(eroute.key, set())
+            if eroute.target is Shunt.TRAP and (inner.src, inner.dst) not in pairs:
+                pairs.add((inner.src, inner.dst))
+                flow = FlowKey(ip_network(inner.src), ip_network(inner.dst))
+                self.host.post(Acquire(flow, eroute.key, eroute.device, eroute.owner))
+        elif eroute.target is Shunt.PASS:
+            self.host.clear.append(inner)
+        else:
+            self.dropped.append((str(eroute.target), inner))
+
+    def _encrypt(self, said: Said, inner: Inner) -> None:
+        sa = self.sas.get(said)
+        if sa is None:
+            self.dropped.append(("no SA", inner))
+            return
+        self.sequences[said] = self.sequences.get(said, 0) + 1
+        src, dst = self.encaps[said]
+        self.host.net.send(src, dst, Esp(said.spi, sa.enc_key, self.sequences[said], inner), 100)
+
+    def receive(self, packet: Packet) -> None:
+        """An ESP packet from the wire."""
+        esp: Esp = packet.body
+        said = self.by_spi.get(esp.spi)
+        sa = self.sas.get(said) if said is not None else None
+        if said is None or sa is None:
+            self.dropped.append(("unknown SPI", esp.inner))
+            self.host.post(UnknownSpi(packet.dst, packet.src, esp.spi))
+            return
+        if sa.enc_key != esp.key:
+            self.dropped.append(("auth failed", esp.inner))
+            return
+        if sa.selectors and not any(
+            s.first <= esp.inner.src <= s.last and d.first <= esp.inner.dst <= d.last  # type: ignore[operator]
+            for s, d in sa.selectors
+        ):
+            self.dropped.append(("selector mismatch", esp.inner))
+            return
+        self.delivered.append(esp.inner)
+        if said not in self.used:
+            self.used.add(said)
+            self.host.post(SaFirstUse(said))
+        if self.encaps[said][0] != packet.src and sa.encap is not None:
+            self.host.post(NewMapping(said, packet.src))
+
+    def keys(self, direction: Direction) -> set[tuple[int, bytes]]:
+        """SPI and key of all SAs of one direction."""
+        return {(said.spi, sa.enc_key) for said, sa in self.sas.items() if sa.direction is direction}
+
+
+class SimHost:
+    """One machine: a Pluto and everything that carries out its effects."""
+
+    def __init__(
+        self,
+        net: Net,
+        name: str,
+        address: str,
+        seed: int | str = 0,
+        secrets: SecretStore | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        self.net, self.name, self.seed = net, name, seed
+        self.address = ip_address(address)
+        self.secrets = secrets or SecretStore()
+        self.settings = settings
+        self.updown_status: Callable[[dict[str, str]], int] = lambda env: 0
+        self.births = 0
+        self.extra: tuple[Address, ...] = ()
+        self.names: dict[str, tuple[Address, ...]] = {}
+        self.alarm: float | None = None
+        self.boot()
+
+    def boot(self) -> None:
+        """Start with a fresh Pluto and empty tables, as after a power cut."""
+        self.births += 1
+        self.pluto = Pluto(SeededRng(f"{self.name} {self.seed} {self.births}"), self.settings)
+        self.klips = FakeKlips(self)
+        self.guards: dict[str, SetGuard] = {}
+        self.gaps: list[str] = []
+        self.clear: list[Inner] = []
+        self.updowns: list[str] = []
+        self.lines: list[str] = []
+        self.events: list[str] = []
+        self.whack: dict[int, list[tuple[int, str]]] = {}
+        self.finished: set[int] = set()
+        self.client = 0
+        self.listening: tuple[tuple[Address, str], ...] = ()
+        self.keepalives = 0
+        self.ended: Shutdown | None = None
+        self.pending: list[EngineEvent] = []
+        self.busy = False
+        self.net.attach(self.address, self.receive)
+        self.post(self.network())
+
+    def network(self) -> NetworkState:
+        addresses = tuple((a, 24) for a in (self.address, *self.extra))
+        nexthop = ip_address("192.0.2.254") if self.address.version == 4 else ip_address("2001:db8::ffff")
+        return NetworkState(
+            (Interface("eth0", "ipsec0", addresses),), (DefaultRoute("eth0", self.address, nexthop),)
+        )
+
+    # -- events -------------------------------------------------------------------------------------------------------
+
+    def receive(self, packet: Packet) -> None:
+        """A datagram has arrived."""
+        if packet.body is KEEPALIVE:
+            return
+        if isinstance(packet.body, Esp):
+            self.klips.receive(packet)
+        elif packet.dst.port == 4500:
+            self.post(IkeDatagram(packet.dst, packet.src, packet.body))
+        else:
+            self.post(Datagram(packet.dst, packet.src, packet.body))
+
+    def post(self, event: EngineEvent) -> None:
+        """Let pluto handle an event; what its effects cause is handled afterwards."""
+        self.pending.append(event)
+        if self.busy:
+            return
+        self.busy = True
+        while self.pending:
+            following = self.pending.pop(0)
+            for effect in self.pluto.handle(following, self.net.now):
+                self.perform(effect)
+        self.busy = False
+        self._arm()
+
+    def _arm(self) -> None:
+        when = self.pluto.next_timer()
+        if when is not None and when != self.alarm:
+            self.alarm = when
+            born = self.births
+            self.net.at(when, lambda: self._ring(when, born))
+
+    def _ring(self, when: float, born: int) -> None:
+        if self.alarm == when and self.births == born:
+            self.alarm = None
+            self.post(TimerDue())
+
+    def request(self, verb: str, **args: Any) -> int:
+        """A whack request; the client's number."""
+        self.client += 1
+        self.whack[self.client] = []
+        self.post(WhackRequest(self.client, verb, args))
+        return self.client
+
+    def say(self, verb: str, **args: Any) -> list[tuple[int, str]]:
+        """A whack request that is answered at once."""
+        client = self.request(verb, **args)
+        assert client in self.finished, (verb, args, self.whack[client])
+        return self.whack[client]
+
+    def load(self, *connections: Connection) -> None:
+        """Load connections and listen."""
+        for connection in connections:
+            answer = self.say("add", connection=connection_to_plain(connection))
+            assert all(code in (0, 2) for code, _ in answer), answer
+        self.say("listen")
+
+    # -- effects ------------------------------------------------------------------------------------------------------
+
+    def perform(self, effect: Effect) -> None:
+        """Carry out one effect."""
+        if isinstance(effect, SendDatagram):
+            self.net.send(effect.local, effect.remote, effect.data, len(effect.data) + 32)
+        elif isinstance(effect, SendKeepalive):
+            self.keepalives += 1
+            self.net.send(effect.local, effect.remote, KEEPALIVE, 29)
+        elif isinstance(effect, KlipsCommand):
+            self._check_guard(effect.command)
+            self.klips.do(effect.command)
+        elif isinstance(effect, SetGuard):
+            self.guards[effect.connection] = effect
+        elif isinstance(effect, DelGuard):
+            if self.guards.pop(effect.connection, None) is None:
+                self.gaps.append(f"DelGuard of unknown {effect.connection}")
+        elif isinstance(effect, RunUpdown):
+            verb = effect.environment["PLUTO_VERB"]
+            self.updowns.append(f"{verb} {effect.environment['PLUTO_CONNECTION']}")
+            self.pending.append(UpdownDone(effect.token, self.updown_status(effect.environment), ()))
+        elif isinstance(effect, Resolve):
+            self.pending.append(HostResolved(effect.name, self.names.get(effect.name, ())))
+        elif isinstance(effect, ReadSecrets):
+            self.pending.append(SecretsRead(self.secrets, (), effect.client))
+        elif isinstance(effect, ReadCertificates):
+            self.pending.append(CertificatesRead((), (), (), effect.client))
+        elif isinstance(effect, Listen):
+            self.listening = effect.addresses
+        elif isinstance(effect, WhackLine):
+            assert effect.client not in self.finished, effect
+            self.whack[effect.client].append((effect.code, effect.text))
+        elif isinstance(effect, WhackDone):
+            assert effect.client not in self.finished, effect
+            self.finished.add(effect.client)
+        elif isinstance(effect, Log):
+            self.lines.append(effect.text)
+            self.events.append(effect.event)
+        elif isinstance(effect, Shutdown):
+            self.ended = effect
+        else:
+            assert isinstance(effect, FlushConntrack), effect
+
+    def _check_guard(self, command: Any) -> None:
+        """Nothing is keyed or routed before it is guarded."""
+        if isinstance(command, AddSa) and command.owner not in self.guards:
+            self.gaps.append(f"{command.said} of {command.owner} without a guard")
+        if isinstance(command, SetEroute) and command.owner not in self.guards and command.target is not Shunt.PASS:
+            self.gaps.append(f"eroute {command.key} of {command.owner} without a guard")
+
+    # -- views --------------------------------------------------------------------------------------------------------
+
+    def up(self) -> bool:
+        """Does an eroute point at an SA?"""
+        return any(isinstance(e.target, Said) for e in self.klips.eroutes.values())
+
+    def empty(self) -> bool:
+        """No SA of any kind is left, nor anything half open."""
+        states = self.pluto.core.states
+        return not (self.klips.sas or states.ikes or states.children or states.half_open_total or states.tokens)
+
+    def sane(self) -> None:
+        """What must hold at any time."""
+        assert not self.klips.refusals, self.klips.refusals
+        assert not self.gaps, self.gaps
+        states = self.pluto.core.states
+        assert states.half_open_total == sum(states.half_open.values())
+        for child in states.children.values():
+            assert child.ike.serial in states.ikes, child
+        for token, ike in states.tokens.items():
+            assert token in ike.attempts and ike.serial in states.ikes
+
+
+def psk(me: str, him: str, shared: bytes = b"a phrase nobody guesses") -> SecretStore:
+    """A store with one preshared key; identities as ipsec.secrets writes them, `%any` for anybody."""
+    indices = tuple(Index(version=4) if text == "%any" else Index(parse_identity(text)) for text in (me, him))
+    return SecretStore((Secret(SecretKind.PSK, indices, "test:1", shared),))
+
+
+@lru_cache
+def rsa_key(number: int) -> rsa.RSAPrivateKey:
+    """A 2048-bit key, made once per process."""
+    return rsa.generate_private_key(65537, 2048)
+
+
+def rfc3110(key: rsa.RSAPrivateKey) -> bytes:
+    """The public half as leftrsasigkey= has it."""
+    numbers = key.public_key().public_numbers()
+    modulus = numbers.n.to_bytes((numbers.n.bit_length() + 7) // 8, "big")
+    return b"\x03\x01\x00\x01" + modulus
+
+
+def rsa_secrets(number: int) -> SecretStore:
+    """A store with one private key."""
+    return SecretStore((Secret(SecretKind.PRIVATE_KEY, (), "test:1", b"", rsa_key(number)),))
+
+
+def end(address: str = "", net: str = "", identity: str = "", **more: Any) -> End:
+    """An end of a connection; address `%any`, `%defaultroute` or a host name also."""
+    if address == "%any":
+        host = Host(HostKind.ANY)
+    elif address == "%defaultroute":
+        host = Host(HostKind.DEFAULTROUTE)
+    elif address[:1].isdigit() or ":" in address:
+        host = Host(HostKind.ADDRESS, ip_address(address))
+    else:
+        host = Host(HostKind.NAME, name=address)
+    name: Identity | None = parse_identity(identity) if identity else None
+    return End(host, name, ip_network(net) if net else None, **more)
+
+
+def conn(name: str, left: End, right: End, **more: Any) -> Connection:
+    """A connection with cheap algorithms."""
+    made = Connection(name, left, right, auth=Auth.PSK, ike_proposals=IKE, esp_proposals=ESP)
+    return replace(made, **more)
+
+
+@dataclass
+class Pair:
+    """Two gateways, east and west, and a network between them."""
+
+    net: Net
+    west: SimHost
+    east: SimHost
+    number: int = 0
+    sent: list[tuple[SimHost, Inner]] = field(default_factory=list)
+
+    def up(self) -> bool:
+        """Do both ends have a tunnel?"""
+        return self.west.up() and self.east.up()
+
+    def run(self, seconds: float, done: Callable[[], bool] = lambda: False) -> bool:
+        """Let time pass."""
+        return self.net.run(self.net.now + seconds, done)
+
+    def send(self, host: SimHost, src: str, dst: str) -> Inner:
+        """An application on a host's side sends a packet."""
+        self.number += 1
+        inner = Inner(ip_address(src), ip_address(dst), self.number)
+        other = self.east if host is self.west else self.west
+        self.sent.append((other, inner))
+        host.klips.send(inner)
+        return inner
+
+    def missing(self) -> list[Inner]:
+        """What was sent and has not arrived."""
+        return [inner for host, inner in self.sent if inner not in host.klips.delivered]
+
+    def agreed(self) -> bool:
+        """Can each end read everything the other sends?"""
+        return self.west.klips.keys(Direction.OUT) <= self.east.klips.keys(Direction.IN) and (
+            self.east.klips.keys(Direction.OUT) <= self.west.klips.keys(Direction.IN)
+        )
+
+    def sane(self) -> None:
+        """Nothing impossible was asked of anybody."""
+        for host in (self.west, self.east):
+            host.sane()
+
+    def digest(self) -> str:
+        """A fingerprint of all that happened on the wire."""
+        return hashlib.sha256(repr(self.net.transcript).encode()).hexdigest()
+
+
+WEST, EAST, OUTSIDE = "192.0.2.1", "198.51.100.7", "203.0.113.5"
+WEST_NET, EAST_NET = "10.1.0.0/16", "10.2.0.0/16"
+
+
+def make_pair(
+    seed: int | str = 0,
+    faults: Faults = PERFECT,
+    esp: Faults = PERFECT,
+    nat: bool = False,
+    settings: Settings | None = None,
+    west_secrets: SecretStore | None = None,
+    east_secrets: SecretStore | None = None,
+) -> Pair:
+    """West at 192.0.2.1 (or behind a NAT box at 203.0.113.5), east at 198.51.100.7; they share a key."""
+    net = Net(seed, faults, esp)
+    west = SimHost(net, "west", WEST, seed, west_secrets or psk("@west", "@east"), settings)
+    east = SimHost(net, "east", EAST, seed, east_secrets or psk("@east", "@west"), settings)
+    if nat:
+        Nat(ip_address(OUTSIDE), net).serve(west.address)
+    return Pair(net, west, east)
+
+
+def tunnel(name: str = "net-net", nat: bool = False, **more: Any) -> tuple[Connection, Connection]:
+    """The same connection as each end writes it; behind NAT the west end is %any for the east."""
+    left, right = end(WEST, WEST_NET, "@west"), end(EAST, EAST_NET, "@east")
+    seen = end("%any", WEST_NET, "@west") if nat else left
+    return conn(name, left, right, **more), conn(name, seen, right, **more)
+

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from dataclasses import replace
+from ipaddress import ip_address
+
+from openswan.engine.conn import Conn, Oriented
+from openswan.engine.effects import RunUpdown
+from openswan.engine.events import UpdownDone
+from openswan.engine.updown import UpdownQueue, Verb, environment, outcome, quoted, verb_name
+from openswan.policy.identity import Identity, IdKind
+from tests.sim.pair import EAST, EAST_NET, WEST, WEST_NET, conn, end
+
+
+def placed(policy, me: str = WEST, peer: str = EAST, nexthop: str = "192.0.2.254") -> Conn:  # type: ignore[no-untyped-def]
+    it = Conn(policy)
+    it.orient(
+        Oriented(
+            policy.left, policy.right, True, ip_address(me), "eth0", "ipsec0", ip_address(peer), ip_address(nexthop)
+        )
+    )
+    return it
+
+
+def test_the_whole_environment() -> None:
+    left = end(WEST, WEST_NET, "@west", source_ips=(ip_address("10.1.0.1"), ip_address("2001:db8:1::1")))
+    policy = conn("net-net", left, end(EAST, EAST_NET, "@east"), metric=7, mtu=1400)
+    env = environment(placed(policy), Verb.UP)
+    assert env["PLUTO_VERSION"] == "2.0"
+    assert env["PLUTO_VERB"] == "up-client"
+    assert env["PLUTO_CONNECTION"] == "net-net"
+    assert env["PLUTO_NEXT_HOP"] == "192.0.2.254"
+    assert env["PLUTO_INTERFACE"] == "ipsec0"
+    assert env["PLUTO_ME"] == WEST
+    assert env["PLUTO_MY_ID"] == "@west"
+    assert env["PLUTO_MY_CLIENT"] == "10.1.0.0/16"
+    assert env["PLUTO_MY_CLIENT_NET"] == "10.1.0.0"
+    assert env["PLUTO_MY_CLIENT_MASK"] == "255.255.0.0"
+    assert env["PLUTO_MY_PORT"] == env["PLUTO_MY_PROTOCOL"] == "0"
+    assert env["PLUTO_PEER"] == EAST
+    assert env["PLUTO_PEER_ID"] == "@east"
+    assert env["PLUTO_PEER_CLIENT"] == "10.2.0.0/16"
+    assert env["PLUTO_STACK"] == "klips"
+    assert env["PLUTO_MY_SOURCEIP"] == "10.1.0.1"
+    assert (env["PLUTO_METRIC"], env["PLUTO_MTU"]) == ("7", "1400")
+    assert env["PLUTO_CONN_ADDRFAMILY"] == env["PLUTO_CONN_CLIENTFAMILY"] == "ipv4"
+    assert env["PLUTO_CONN_POLICY"].startswith("PSK+ENCRYPT+TUNNEL+PFS")
+
+
+def test_optional_variables_are_absent_when_not_set() -> None:
+    env = environment(placed(conn("n", end(WEST, WEST_NET), end(EAST, EAST_NET))), Verb.ROUTE)
+    assert not {"PLUTO_MY_SOURCEIP", "PLUTO_METRIC", "PLUTO_MTU"} & env.keys()
+
+
+def test_verbs_say_host_and_v6() -> None:
+    assert verb_name(placed(conn("n", end(WEST), end(EAST))), Verb.ROUTE) == "route-host"
+    six = placed(conn("n", end("2001:db8::1", WEST_NET), end("2001:db8::2", EAST_NET)), "2001:db8::1", "2001:db8::2")
+    assert verb_name(six, Verb.DOWN) == "down-client-v6"
+    assert environment(six, Verb.DOWN)["PLUTO_CONN_CLIENTFAMILY"] == "ipv4"
+
+
+def test_ports_and_protocol_are_told() -> None:
+    left, right = end(WEST, WEST_NET, protocol=6), end(EAST, EAST_NET, protocol=6, port=443)
+    env = environment(placed(conn("n", left, right)), Verb.UP)
+    assert (env["PLUTO_MY_PROTOCOL"], env["PLUTO_PEER_PROTOCOL"], env["PLUTO_PEER_PORT"]) == ("6", "6", "443")
+
+
+def test_nothing_a_peer_is_called_can_act_in_a_shell() -> None:
+    assert quoted("a'b\"c`d$e\\f") == "a\\047b\\042c\\140d\\044e\\134f"
+    assert quoted("x\ny\x1b") == "x\\012y\\033"
+    evil = Identity(IdKind.FQDN, b"$(reboot)`id`")
+    policy = conn("n", end(WEST, WEST_NET), end(EAST, EAST_NET))
+    policy = replace(policy, right=replace(policy.right, id=evil))
+    assert environment(placed(policy), Verb.UP)["PLUTO_PEER_ID"] == "@\\044(reboot)\\140id\\140"
+
+
+def test_one_command_at_a_time_per_route_and_others_beside_it() -> None:
+    started: list[RunUpdown] = []
+    done: list[tuple[str, int]] = []
+    queue = UpdownQueue(started.append)
+    a = placed(conn("a", end(WEST, WEST_NET), end(EAST, EAST_NET)))
+    b = placed(conn("b", end(WEST, WEST_NET), end(EAST, "10.3.0.0/16")))
+    queue.run(a, Verb.PREPARE, lambda e: done.append(("prepare", e.status)))
+    queue.run(a, Verb.ROUTE, lambda e: done.append(("route", e.status)))
+    queue.run(b, Verb.UP, lambda e: done.append(("b", e.status)))
+    assert [run.environment["PLUTO_VERB"] for run in started] == ["prepare-client", "up-client"]
+    assert queue.done(UpdownDone(started[0].token, 7, ()))
+    assert [run.environment["PLUTO_VERB"] for run in started][2:] == ["route-client"]
+    assert queue.done(UpdownDone(started[2].token, 0, ()))
+    assert not queue.idle
+    assert queue.done(UpdownDone(started[1].token, 0, ()))
+    assert done == [("prepare", 7), ("route", 0), ("b", 0)]
+    assert queue.idle
+    assert not queue.done(UpdownDone(started[1].token, 0, ()))
+
+
+def test_an_empty_command_counts_as_done() -> None:
+    done: list[int] = []
+    queue = UpdownQueue(lambda _: done.append(99))
+    queue.run(
+        placed(conn("a", end(WEST, WEST_NET, updown=""), end(EAST, EAST_NET))),
+        Verb.UP,
+        lambda e: done.append(e.status),
+    )
+    assert done == [0]
+    assert queue.idle
+
+
+def test_outcomes_in_classic_words() -> None:
+    assert outcome("route-client", 0) == ""
+    assert outcome("route-client", 7) == "route-client command exited with status 7"
+    assert outcome("up-host", -9) == "up-host command exited with signal 9"
