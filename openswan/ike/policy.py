@@ -60,6 +60,10 @@ class IkePolicy:
     """As initiator: tell the peer that we remember no other SA with it."""
     max_children: int = 64
     """Children one IKE SA may hold; the peer gets NO_ADDITIONAL_SAS beyond."""
+    local_natt_port: int = 4500
+    """Where we move when ESP will travel in UDP."""
+    remote_natt_port: int = 4500
+    """Where the peer listens then."""
     own_vendor: bool = True
     """Announce that we are built from this project: two such ends prefer UDP encapsulation."""
 

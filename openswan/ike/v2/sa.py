@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One IKEv2 SA, initiator or responder: bytes, requests and the clock in, effects out (RFC 7296).
 
-Interface first; the machinery behind it follows.
+Here is its face: what may be asked of it, and time. What it hears is in `receiver`, what all parts share in `core`, the
+exchanges themselves in `tasks`, one file each.
 """
 
 from __future__ import annotations
@@ -10,19 +11,32 @@ from collections.abc import Sequence
 
 from openswan.base.address import Endpoint
 from openswan.base.entropy import Rng
+from openswan.base.errors import IpsecError
 from openswan.base.interval import Instant
-from openswan.ike.effects import Effect
-from openswan.ike.events import CreateChild, Request
+from openswan.base.log import Rc
+from openswan.ike.effects import Effect, Gone, RequestFailed
+from openswan.ike.events import CreateChild, DeleteChild, DeleteIke, Probe, RekeyChild, RekeyIke, Request
 from openswan.ike.policy import IkePolicy, Responder
+from openswan.ike.retransmit import Due
+from openswan.ike.v2.receiver import Receiver
+from openswan.ike.v2.states import ENDED, State
+from openswan.ike.v2.tasks import ike_delete
+from openswan.ike.v2.tasks.child_create import ChildCreate
+from openswan.ike.v2.tasks.child_delete import ChildDelete
+from openswan.ike.v2.tasks.child_rekey import ChildRekey
+from openswan.ike.v2.tasks.ike_rekey import IkeRekey, inherit
+from openswan.ike.v2.tasks.init import InitTask
+from openswan.ike.v2.tasks.liveness import Liveness
 
 
-class IkeSaV2:
+class IkeSaV2(Receiver):
     """An IKE SA. Every method that takes `now` returns the effects to carry out, in order; none raises on bad input.
 
     Read-only views: `spi_i`, `spi_r` (8 octets each; what find it), `is_initiator` (original role), `my_spi`,
-    `peer_spi`, `state` (states.State), `policy`, `peer_id`, `chosen` (ChosenIke), `local`, `remote` (Endpoint),
-    `children` (dict: inbound SPI -> Child), `nat_here`, `nat_there`, `encapsulate`, `last_heard` (Instant of the last
-    authenticated message), `established`, `counters` (Drop reasons), `busy` (a request is unanswered or waiting).
+    `peer_spi`, `state` (states.State), `is_established`, `policy`, `peer_id`, `my_id`, `chosen` (ChosenIke), `local`,
+    `remote` (Endpoint), `children` (dict: inbound SPI -> Child), `nat_here`, `nat_there`, `encapsulate`, `own_peer`,
+    `created`, `established` (Instant), `last_heard` (Instant of the last authenticated message), `counters`
+    (Ignored -> datagrams), `busy` (a request is unanswered or waiting).
     """
 
     @classmethod
@@ -30,33 +44,170 @@ class IkeSaV2:
         cls, policy: IkePolicy, local: Endpoint, remote: Endpoint, responder: Responder, rng: Rng, now: Instant
     ) -> IkeSaV2:
         """A machine that will open an IKE SA; `initiate` makes it begin."""
-        raise NotImplementedError
+        sa = cls(True, local, remote, responder, rng, now)
+        sa.policy = policy
+        return sa
 
     @classmethod
     def responder(cls, local: Endpoint, remote: Endpoint, responder: Responder, rng: Rng, now: Instant) -> IkeSaV2:
         """A machine for a fresh IKE_SA_INIT request, which is to be given to `receive` next."""
-        raise NotImplementedError
+        return cls(False, local, remote, responder, rng, now)
+
+    # --- what goes in
 
     def initiate(self, children: Sequence[CreateChild], now: Instant) -> list[Effect]:
-        """Send IKE_SA_INIT; the first child goes into IKE_AUTH, the others follow in CREATE_CHILD_SA exchanges."""
-        raise NotImplementedError
+        """Send IKE_SA_INIT; the first child goes into IKE_AUTH, the others follow in CREATE_CHILD_SA exchanges.
 
-    def receive(self, data: bytes, local: Endpoint, remote: Endpoint, now: Instant) -> list[Effect]:
-        """Take a datagram whose SPIs are this SA's (no non-ESP marker). Never raises; what is bad is counted."""
-        raise NotImplementedError
+        IpsecError when there is no child or the machine has already begun: mistakes of the caller.
+        """
+        if self.state is not State.I0 or not children:
+            raise IpsecError("an IKE SA is initiated once, with at least one child SA")
+        policy = self.need_policy()
+        self.initial = tuple(children)
+        task = InitTask(policy)
+        self.move(State.I1)
+        self.log(f"{self.state.label}: initiate", self.state.code)
+        self.submit(task, now)
+        return self.drain()
 
     def timer(self, now: Instant) -> list[Effect]:
         """Do what is due: retransmissions, retries, giving up."""
-        raise NotImplementedError
+        if self.deadline is not None and now >= self.deadline:
+            self._expire(now)
+        self._retry(now)
+        if self.outstanding is not None:
+            due = self.outstanding.due(now)
+            if due is Due.REPEAT:
+                self.log(
+                    f"{self.state.label}: retransmission; will wait {self.outstanding.wait:g}s for response",
+                    Rc.RETRANSMISSION,
+                )
+                self.dispatch(self.outstanding.datagrams)
+            elif due is Due.GIVE_UP:
+                self._give_up(now)
+        return self.drain()
 
     def next_timer(self) -> Instant | None:
         """When `timer` wants to be called; None: never as things stand."""
-        raise NotImplementedError
+        instants = [when for when, _ in self.deferred]
+        if self.outstanding is not None:
+            instants.append(self.outstanding.next)
+        if self.deadline is not None:
+            instants.append(self.deadline)
+        return min(instants, default=None)
 
     def request(self, request: Request, now: Instant) -> list[Effect]:
         """Queue a request (openswan.ike.events); it is sent when the window has room."""
-        raise NotImplementedError
+        if isinstance(request, DeleteIke):
+            self.close(now)
+        elif not self.is_established:
+            self.emit(RequestFailed(request, f"the IKE SA is in {self.state.label}"))
+        else:
+            self._submit(request, now)
+        return self.drain()
 
     def abandon(self, now: Instant) -> list[Effect]:
         """End without a word to the peer: children gone, IkeGone, Forget; keys are wiped."""
-        raise NotImplementedError
+        if self.state in ENDED:
+            self.vanish()
+        else:
+            self.end(Gone.LOCAL, now)
+        return self.drain()
+
+    def discard(self, now: Instant) -> list[Effect]:
+        """Close a successor that lost a simultaneous rekeying."""
+        self.close(now)
+        return self.drain()
+
+    # --- requests
+
+    def _submit(self, request: Request, now: Instant) -> None:
+        if isinstance(request, CreateChild):
+            self.submit(ChildCreate(request, request.policy), now)
+        elif isinstance(request, RekeyIke):
+            self.submit(IkeRekey(request), now)
+        elif isinstance(request, Probe):
+            self.submit(Liveness(request), now)
+        elif isinstance(request, RekeyChild | DeleteChild):
+            child = self.children.get(request.spi_in)
+            if child is None or child.deleting:
+                self.emit(RequestFailed(request, "there is no such child SA"))
+            elif isinstance(request, RekeyChild):
+                self.submit(ChildRekey(request, child), now)
+            else:
+                child.deleting = True
+                self.submit(ChildDelete(request), now)
+
+    def create_others(self, now: Instant) -> None:
+        """Ask for the initial children that had no place in IKE_AUTH."""
+        for request in self.initial[1:]:
+            self._submit(request, now)
+
+    def close(self, now: Instant) -> None:
+        """Close this SA from our side, telling the peer."""
+        ike_delete.close(self, now)
+
+    def make_successor(self, is_initiator: bool, now: Instant) -> IkeSaV2:
+        """An IKE SA that inherits policy, peer and addresses, with windows and SPIs of its own."""
+        new = type(self)(is_initiator, self.local, self.remote, self.ask, self.rng, now)
+        for name in INHERITED:
+            setattr(new, name, getattr(self, name))
+        new.provisional = True
+        new.established = now
+        return new
+
+    # --- time
+
+    def _retry(self, now: Instant) -> None:
+        ready = [task for when, task in self.deferred if now >= when]
+        if ready:
+            self.deferred = [(when, task) for when, task in self.deferred if now < when]
+            self.queue.extend(ready)
+            self.pump(now)
+
+    def _expire(self, now: Instant) -> None:
+        self.deadline = None
+        if self.state is State.R1:
+            self.fail("no IKE_AUTH request came", timeout=True, gone=Gone.TIMEOUT)
+        self.vanish()
+
+    def _give_up(self, now: Instant) -> None:
+        """No answer: the peer is dead, or does not want us."""
+        task, outstanding = self.task, self.outstanding
+        repeats = outstanding.repeats if outstanding else 0
+        text = f"max number of retransmissions ({repeats}) reached {self.state.label}."
+        self.task, self.outstanding = None, None
+        if self.state is State.I1 and isinstance(task, InitTask):
+            if task.refusal is not None:
+                self.fail(*task.refusal)
+            else:
+                reason = f"{text}  No response (or no acceptable response) to our first IKE message"
+                self.fail(reason, timeout=True, gone=Gone.TIMEOUT)
+            self.vanish()
+        elif self.state is State.I2:
+            reason = f"{text}  Possible authentication failure: no acceptable response to our first encrypted message"
+            self.fail(reason, timeout=True, gone=Gone.TIMEOUT)
+            self.vanish()
+        elif self.heir is not None:
+            inherit(self, self.heir, False, now, task.token if task else 0)
+        else:
+            self.log(f"{text}  The peer does not answer", Rc.NORETRANSMISSION)
+            if task is not None:
+                task.failed(self, "no answer from the peer")
+            self.end(Gone.TIMEOUT, now)
+
+
+INHERITED = (
+    "policy",
+    "peer_id",
+    "my_id",
+    "children",
+    "nat_here",
+    "nat_there",
+    "encapsulate",
+    "own_peer",
+    "peer_fragments",
+    "peer_hashes",
+    "peer_authorities",
+)
+"""What a successor shares with the IKE SA it replaces; the dict of children is the same object until one inherits."""

@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What arrives, sorted out: which messages count, which repeat the last one, who takes them (RFC 7296 2.1, 2.21).
+
+Nothing that is not authentic, fresh and in its place changes anything but a counter; IKE_SA_INIT alone comes in clear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from openswan.base.address import Endpoint
+from openswan.base.errors import CryptoError, IkeError, IpsecError, WireError
+from openswan.base.interval import Instant
+from openswan.base.log import Rc
+from openswan.ike import rules
+from openswan.ike.effects import Effect, Gone, PeerMoved
+from openswan.ike.rules import Shape
+from openswan.ike.v2.core import Core, Ignored, Task, error
+from openswan.ike.v2.msgid import Order
+from openswan.ike.v2.protect import Opened
+from openswan.ike.v2.states import State
+from openswan.ike.v2.tasks import child_create, child_delete, child_rekey, ike_auth, ike_delete, ike_rekey, init
+from openswan.ike.v2.tasks.ike_auth import AuthTask
+from openswan.ike.v2.tasks.ike_rekey import IkeRekey, inherit
+from openswan.ike.v2.tasks.init import InitTask
+from openswan.wire.header import NO_SPI, Header
+from openswan.wire.message import Message
+from openswan.wire.payload import parse_chain
+from openswan.wire.v2.body import Payload
+from openswan.wire.v2.delete import Delete
+from openswan.wire.v2.notify import Notify
+from openswan.wire.v2.numbers import ExchangeType, NotifyType, ProtocolId
+from openswan.wire.v2.sa import Sa
+
+FATAL = frozenset({NotifyType.AUTHENTICATION_FAILED, NotifyType.INVALID_SYNTAX})
+"""Protected notifications that end an IKE SA without a Delete (RFC 7296 2.21)."""
+
+
+class Receiver(Core):
+    """An IKE SA's ears."""
+
+    def receive(self, data: bytes, local: Endpoint, remote: Endpoint, now: Instant) -> list[Effect]:
+        """Take a datagram whose SPIs are this SA's (no non-ESP marker). Never raises; what is bad is counted."""
+        try:
+            header = Header.parse(data)
+            header.require_v2()
+        except WireError:
+            self.counters[Ignored.MALFORMED] += 1
+            return self.drain()
+        if self.state is State.GONE:
+            self.counters[Ignored.OUT_OF_PLACE] += 1
+        elif header.exchange == ExchangeType.IKE_SA_INIT:
+            self._receive_init(header, data, local, remote, now)
+        else:
+            self._receive_protected(header, data, local, remote, now)
+        return self.drain()
+
+    # --- IKE_SA_INIT
+
+    def _receive_init(self, header: Header, data: bytes, local: Endpoint, remote: Endpoint, now: Instant) -> None:
+        if not self.is_initiator and not header.is_response:
+            self._init_request(header, data, local, remote, now)
+        elif self.is_initiator and header.is_response and self.state is State.I1:
+            self._init_response(header, data, now)
+        else:
+            self.counters[Ignored.OUT_OF_PLACE] += 1
+
+    def _init_request(self, header: Header, data: bytes, local: Endpoint, remote: Endpoint, now: Instant) -> None:
+        if self.state is not State.R0:
+            self._repeat(0, data, local, remote)
+            return
+        if not header.from_initiator or header.message_id or header.spi_r != NO_SPI or header.spi_i == NO_SPI:
+            self.counters[Ignored.FOREIGN] += 1
+            self.vanish()
+            return
+        try:
+            message = Message.parse(data)
+        except WireError as why:
+            init.refuse(self, header, why, local, remote)
+            return
+        init.respond(self, message, data, local, remote, now)
+
+    def _init_response(self, header: Header, data: bytes, now: Instant) -> None:
+        task = self.task
+        if header.spi_i != self.spi_i or header.from_initiator or header.message_id or not isinstance(task, InitTask):
+            self.counters[Ignored.FOREIGN] += 1
+            return
+        try:
+            message = Message.parse(data)
+        except WireError:
+            self.counters[Ignored.MALFORMED] += 1
+            return
+        if not task.consider(self, message, data, now):
+            return
+        self.task, self.outstanding = None, None
+        self.send_window.answered(0)
+        self.last_heard = now
+        auth = AuthTask(task.policy, self.initial[0])
+        try:
+            payloads = auth.build(self, now)
+        except IpsecError as why:
+            self.fail(str(why), NotifyType.AUTHENTICATION_FAILED)
+            self.vanish()
+            return
+        self.move(State.I2)
+        self.log(f"transition from state {State.I1.label} to state {State.I2.label}")
+        self.log(f"{self.state.label}: {self.state.story} {{auth=IKEv2 {self.chosen}}}", self.state.code)
+        self.transmit(auth, payloads, now)
+
+    # --- everything else
+
+    def _receive_protected(self, header: Header, data: bytes, local: Endpoint, remote: Endpoint, now: Instant) -> None:
+        """Sort out a message that must be encrypted; only one that is authentic changes anything."""
+        if header.spi_i != self.spi_i or header.spi_r != self.spi_r or header.from_initiator is self.is_initiator:
+            self.counters[Ignored.FOREIGN] += 1
+            return
+        if not self.is_keyed():
+            self.counters[Ignored.NO_KEYS] += 1
+            return
+        if header.is_response:
+            self._receive_response(header, data, local, remote, now)
+            return
+        order = self.receive_window.order(header.message_id)
+        if order is Order.REPEATED:
+            self._repeat(header.message_id, data, local, remote)
+        elif order is Order.OUTSIDE:
+            self.counters[Ignored.OUTSIDE_WINDOW] += 1
+        elif not self._takes(header.exchange):
+            self.counters[Ignored.OUT_OF_PLACE] += 1
+        else:
+            self._receive_request(header, data, local, remote, now)
+
+    def _takes(self, exchange: ExchangeType) -> bool:
+        """Is a request of this exchange to be answered in this state at all?"""
+        if self.state is State.R1:
+            return exchange == ExchangeType.IKE_AUTH
+        if self.state in (State.I3, State.R2, State.REPLACED, State.CLOSING):
+            return exchange in (ExchangeType.CREATE_CHILD_SA, ExchangeType.INFORMATIONAL)
+        return False
+
+    def _repeat(self, message_id: int, data: bytes, local: Endpoint, remote: Endpoint) -> None:
+        """The peer did not get our last answer: once more, to where it asks from."""
+        datagrams = self.replies.answer(message_id, data)
+        if not datagrams:
+            self.counters[Ignored.REPEATED] += 1
+        self.dispatch(datagrams, local, remote)
+
+    def _open(self, header: Header, data: bytes) -> Opened | None:
+        try:
+            message = Message.parse(data)
+            if self.channel is None or message.encrypted is None:
+                self.counters[Ignored.IN_CLEAR] += 1
+                return None
+            opened = self.channel.open(message, data)
+        except WireError:
+            self.counters[Ignored.MALFORMED] += 1
+            return None
+        except CryptoError:
+            self.counters[Ignored.INTEGRITY] += 1
+            return None
+        if opened is None:
+            self.counters[Ignored.FRAGMENT] += 1
+        return opened
+
+    def _heard(self, local: Endpoint, remote: Endpoint, now: Instant) -> None:
+        """An authentic, fresh message: the peer lives, and may have another address now (RFC 7296 2.23)."""
+        self.last_heard = now
+        if (local, remote) == (self.local, self.remote):
+            return
+        if self.state is State.R1:
+            # The initiator has moved to the NAT traversal ports, or its mapping changed before anything depended on it.
+            self.local, self.remote = local, remote
+        elif self.nat_there:
+            self.log(f"new NAT mapping, was {self.remote}, now {remote}")
+            self.local, self.remote = local, remote
+            self.emit(PeerMoved(local, remote))
+
+    def _receive_response(self, header: Header, data: bytes, local: Endpoint, remote: Endpoint, now: Instant) -> None:
+        task = self.task
+        if task is None or header.message_id != self.send_window.outstanding or header.exchange != task.exchange:
+            self.counters[Ignored.OUTSIDE_WINDOW] += 1
+            return
+        opened = self._open(header, data)
+        if opened is None:
+            return
+        self._heard(local, remote, now)
+        self.send_window.answered(header.message_id)
+        self.task, self.outstanding = None, None
+        try:
+            answer = Message(header, tuple(parse_chain(opened.first, opened.content)))
+            self._window_size(answer)
+            if self.state is State.CLOSING and not isinstance(task, ike_delete.IkeDelete):
+                task.failed(self, "the IKE SA is being closed")
+            else:
+                task.answered(self, answer, now)
+        except (IkeError, CryptoError, WireError) as why:
+            self._bad_answer(task, why, now)
+        self.pump(now)
+
+    def _bad_answer(self, task: Task, why: IkeError | CryptoError | WireError, now: Instant) -> None:
+        """An authentic answer that cannot be used: the request fails; a malformed one ends the SA."""
+        notify = 0 if isinstance(why, CryptoError) else why.notify or 0
+        if self.state is State.I2:
+            self.fail(f"unusable answer to IKE_AUTH: {why}", notify)
+            self.vanish()
+            return
+        task.failed(self, str(why), notify)
+        if isinstance(why, WireError) and self.is_established:
+            self.log(f"malformed answer from the peer: {why}; closing the IKE SA", Rc.LOG_SERIOUS)
+            self.close(now)
+
+    def _receive_request(self, header: Header, data: bytes, local: Endpoint, remote: Endpoint, now: Instant) -> None:
+        opened = self._open(header, data)
+        if opened is None:
+            return
+        self._heard(local, remote, now)
+        self.receive_window.accept()
+        try:
+            request = Message(header, tuple(parse_chain(opened.first, opened.content)))
+        except WireError as why:
+            self._malformed(Message(header), opened, why, local, remote, now)
+            return
+        if header.exchange == ExchangeType.IKE_AUTH:
+            ike_auth.respond(self, request, opened, local, remote, now)
+            self._window_size(request)
+            self.pump(now)
+            return
+        self._window_size(request)
+        answer: Callable[[Message, Endpoint, Endpoint, Instant], tuple[Payload, ...]]
+        answer = self._informational if header.exchange == ExchangeType.INFORMATIONAL else self._create_child
+        try:
+            payloads = answer(request, local, remote, now)
+        except WireError as why:
+            self._malformed(request, opened, why, local, remote, now)
+            return
+        except (IkeError, CryptoError) as why:
+            kind = NotifyType((0 if isinstance(why, CryptoError) else why.notify) or NotifyType.NO_PROPOSAL_CHOSEN)
+            self.log(f"refusing {header.exchange} request: {why}; sending {kind}", Rc.NOTIFICATION + int(kind))
+            payloads = (error(kind, b"" if isinstance(why, CryptoError) else why.data),)
+        self.reply(header, opened, payloads, local, remote)
+        self._after_request(request, now)
+        self.pump(now)
+
+    def _malformed(
+        self, request: Message, opened: Opened, why: WireError, local: Endpoint, remote: Endpoint, now: Instant
+    ) -> None:
+        """An authentic request that is not one: INVALID_SYNTAX ends the SA on both sides (RFC 7296 2.21.3)."""
+        kind = NotifyType(why.notify or NotifyType.INVALID_SYNTAX)
+        self.log(f"malformed {request.header.exchange} request: {why}; sending {kind}", Rc.LOG_SERIOUS)
+        if self.state is State.R1:
+            ike_auth.refuse(self, request, opened, why, local, remote, now)
+            return
+        self.reply(request.header, opened, (error(kind, why.data),), local, remote)
+        if kind in FATAL:
+            self.end(Gone.PEER, now, linger=True)
+
+    def _window_size(self, message: Message) -> None:
+        size = message.notify(NotifyType.SET_WINDOW_SIZE)
+        if size is not None:
+            self.send_window.set_peer_size(size.data)
+
+    def _create_child(self, request: Message, local: Endpoint, remote: Endpoint, now: Instant) -> tuple[Payload, ...]:
+        body = request.first(Sa)
+        if body is not None and any(p.protocol == ProtocolId.IKE for p in body.proposals):
+            return ike_rekey.respond(self, request, now)
+        rules.check(Shape.CHILD_REQUEST, request.payloads, encrypted=True)
+        if not self.is_established or isinstance(self.task, IkeRekey):
+            return (error(NotifyType.TEMPORARY_FAILURE),)
+        rekey = request.notify(NotifyType.REKEY_SA)
+        if rekey is not None:
+            return child_rekey.respond(self, rekey, request, local, remote, now)
+        return child_create.respond(self, request, local, remote, now)
+
+    def _informational(self, request: Message, local: Endpoint, remote: Endpoint, now: Instant) -> tuple[Payload, ...]:
+        rules.check(Shape.INFO_REQUEST, request.payloads, encrypted=True)
+        deletes = request.all(Delete)
+        if any(d.protocol == ProtocolId.IKE for d in deletes):
+            return ()
+        return child_delete.respond(self, deletes)
+
+    def _after_request(self, request: Message, now: Instant) -> None:
+        """What an INFORMATIONAL request ends, once its answer is on its way."""
+        if request.header.exchange != ExchangeType.INFORMATIONAL:
+            return
+        if any(d.protocol == ProtocolId.IKE for d in request.all(Delete)):
+            if self.heir is not None:
+                # The peer finished its rekeying without noticing ours: forget ours (RFC 7296 2.8.2).
+                inherit(self, self.heir, False, now, self.task.token if self.task else 0)
+            else:
+                self.log("received Delete SA payload: deleting IKE SA")
+            self.end(Gone.PEER, now, linger=True)
+            return
+        fatal = next((n for n in request.all(Notify) if n.kind in FATAL), None)
+        if fatal is not None:
+            self.log(f"the peer ends the IKE SA: {fatal.kind}", Rc.NOTIFICATION + int(fatal.kind))
+            self.end(Gone.PEER, now, linger=True)

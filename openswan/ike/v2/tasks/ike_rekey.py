@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Rekeying the IKE SA, both sides and at once (RFC 7296 1.3.2, 2.8.2, 2.18, 2.25.2).
+
+The successor has its own SPIs, keys and message IDs; its initiator is whoever asked for the rekeying. While both ends
+ask, both successors answer for the same children (one dict, shared), until the nonces decide who inherits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from openswan.base.errors import CryptoError, IkeError, WireError
+from openswan.base.interval import Instant
+from openswan.crypto import dh, keymat
+from openswan.crypto.prf import Prf
+from openswan.crypto.registry import Kind
+from openswan.ike import rules
+from openswan.ike.effects import IkeRekeyed, NewSuccessor
+from openswan.ike.policy import ChosenIke
+from openswan.ike.rules import Shape
+from openswan.ike.v2.core import Core, Task, error, first_error
+from openswan.ike.v2.negotiate import Dh, accept, choose, group_transform, number, offer
+from openswan.ike.v2.states import State
+from openswan.ike.v2.tasks.child_create import NONCE_OCTETS, ChildCreate
+from openswan.ike.v2.tasks.child_delete import ChildDelete
+from openswan.ike.v2.tasks.init import install_keys
+from openswan.policy.proposal import Transform
+from openswan.wire.header import NO_SPI, SPI_OCTETS
+from openswan.wire.message import Message
+from openswan.wire.v2.body import Payload
+from openswan.wire.v2.ke import Ke
+from openswan.wire.v2.nonce import Nonce
+from openswan.wire.v2.numbers import DhId, ExchangeType, NotifyType, ProtocolId
+from openswan.wire.v2.sa import Sa
+
+if TYPE_CHECKING:
+    from openswan.ike.events import RekeyIke
+    from openswan.ike.v2.sa import IkeSaV2
+
+
+class IkeRekey(Task):
+    """Our request for a successor."""
+
+    exchange = ExchangeType.CREATE_CHILD_SA
+
+    def __init__(self, request: RekeyIke) -> None:
+        super().__init__(request)
+        self.group: Transform | None = None
+        self.tried: set[Transform] = set()
+        self.pair: dh.DhPair | None = None
+        self.spi = b""
+        self.nonce = b""
+
+    def build(self, sa: Core, now: Instant) -> Sequence[Payload] | None:
+        """The request, with a new SPI, nonce and key."""
+        if not sa.is_established or sa.heir is not None:
+            self.failed(sa, "the IKE SA is already being replaced")
+            return None
+        policy = sa.need_policy()
+        if self.group is None:
+            _, _, chosen = sa.need_keys()
+            groups = [g for proposal in policy.proposals for g in proposal.dh]
+            self.group = chosen.dh if chosen.dh in groups else groups[0]
+        self.tried.add(self.group)
+        self.pair = dh.generate(self.group.name, sa.rng)
+        self.spi, self.nonce = sa.new_spi(), sa.rng.octets(NONCE_OCTETS)
+        return (
+            offer(policy.proposals, ProtocolId.IKE, self.spi),
+            Nonce(self.nonce),
+            Ke(DhId(number(Kind.DH, self.group)), self.pair.public),
+        )
+
+    def answered(self, sa: Core, answer: Message, now: Instant) -> None:
+        """A successor, a reason to try again, or a refusal; after a collision the nonces decide."""
+        refused = first_error(answer)
+        if refused is not None:
+            self._refused(sa, refused.kind, refused.data, now)
+            return
+        rules.check(Shape.IKE_RESPONSE, answer.payloads, encrypted=True)
+        successor, nonces = self._successor(sa, answer, now)
+        sa.emit(NewSuccessor(successor))
+        if sa.heir is not None and min(nonces) < sa.heir_nonce:
+            # Ours holds the lowest nonce: we close it, the peer's inherits and the peer deletes the old SA.
+            successor.children = {}
+            for effect in successor.discard(now):
+                sa.emit(effect)
+            inherit(sa, sa.heir, False, now, self.token)
+            return
+        if sa.heir is not None:
+            # The peer will close its own; until then it answers for nothing.
+            sa.heir.children = {}
+            sa.heir.deadline = now + 2 * sa.need_policy().retransmit_timeout
+        inherit(sa, successor, True, now, self.token)
+        sa.close(now)
+
+    def _refused(self, sa: Core, kind: NotifyType, data: bytes, now: Instant) -> None:
+        if sa.heir is not None:
+            inherit(sa, sa.heir, False, now, self.token)
+            return
+        if kind == NotifyType.TEMPORARY_FAILURE:
+            sa.defer(self, now)
+            return
+        if kind == NotifyType.INVALID_KE_PAYLOAD and len(data) == 2:
+            group = group_transform(int.from_bytes(data, "big"))
+            offered = {g for proposal in sa.need_policy().proposals for g in proposal.dh}
+            if group is not None and group in offered and group not in self.tried:
+                self.group = group
+                sa.submit(self, now, front=True)
+                return
+        self.failed(sa, f"the peer refuses to rekey the IKE SA: {kind}", int(kind))
+
+    def _successor(self, sa: Core, answer: Message, now: Instant) -> tuple[IkeSaV2, tuple[bytes, bytes]]:
+        body, nonce, ke = answer.first(Sa), answer.first(Nonce), answer.first(Ke)
+        if body is None or nonce is None or ke is None or self.pair is None:
+            raise WireError("CREATE_CHILD_SA response without SA, nonce or KE")
+        match = accept(body, sa.need_policy().proposals, ProtocolId.IKE, Dh.REQUIRED)
+        chosen = match.ike()
+        if chosen.dh != self.group or ke.group != number(Kind.DH, chosen.dh):
+            raise IkeError("the peer answers with another group", NotifyType.INVALID_KE_PAYLOAD)
+        successor = sa.make_successor(True, now)
+        successor.spi_i, successor.spi_r = self.spi, _ike_spi(match.wire.spi)
+        _derive(sa, successor, chosen, self.nonce, nonce.data, self.pair.shared(ke.data))
+        return successor, (self.nonce, nonce.data)
+
+
+def respond(sa: Core, request: Message, now: Instant) -> tuple[Payload, ...]:
+    """The answer to a request to rekey the IKE SA."""
+    rules.check(Shape.IKE_REQUEST, request.payloads, encrypted=True)
+    if not sa.is_established or sa.heir is not None or isinstance(sa.task, ChildCreate | ChildDelete):
+        return (error(NotifyType.TEMPORARY_FAILURE),)
+    body, nonce, ke = request.first(Sa), request.first(Nonce), request.first(Ke)
+    if body is None or nonce is None or ke is None:
+        raise WireError("CREATE_CHILD_SA request without SA, nonce or KE")
+    match = choose(body, sa.need_policy().proposals, ProtocolId.IKE, Dh.REQUIRED, int(ke.group))
+    if match is None:
+        raise IkeError("no acceptable IKE proposal", NotifyType.NO_PROPOSAL_CHOSEN)
+    chosen, spi_i = match.ike(), _ike_spi(match.wire.spi)
+    group = number(Kind.DH, chosen.dh)
+    if ke.group != group:
+        raise IkeError(f"wanting group {group}", NotifyType.INVALID_KE_PAYLOAD, group.to_bytes(2, "big"))
+    pair = dh.generate(chosen.dh.name, sa.rng)
+    try:
+        shared = pair.shared(ke.data)
+    except CryptoError as why:
+        raise IkeError(str(why), NotifyType.INVALID_SYNTAX) from None
+    nr = sa.rng.octets(NONCE_OCTETS)
+    successor = sa.make_successor(False, now)
+    successor.spi_i, successor.spi_r = spi_i, successor.new_spi()
+    _derive(sa, successor, chosen, nonce.data, nr, shared)
+    sa.emit(NewSuccessor(successor))
+    if isinstance(sa.task, IkeRekey):
+        sa.heir, sa.heir_nonce = successor, min(nonce.data, nr)
+    else:
+        inherit(sa, successor, False, now)
+    wire = replace(match.wire, spi=successor.spi_r)
+    return Sa((wire,)), Nonce(nr), Ke(DhId(group), pair.public)
+
+
+def inherit(old: Core, new: IkeSaV2, initiator: bool, now: Instant, token: int = 0) -> None:
+    """Children and waiting requests pass to the successor; the old SA only waits for its Delete."""
+    new.children, old.children = old.children, {}
+    new.provisional = False
+    new.deadline = None
+    new.queue.extend(old.queue)
+    new.deferred.extend(old.deferred)
+    old.queue.clear()
+    old.deferred.clear()
+    if isinstance(old.task, IkeRekey):
+        old.task, old.outstanding = None, None
+    old.heir = None
+    old.move(State.REPLACED)
+    old.deadline = now + 2 * old.need_policy().retransmit_timeout
+    old.emit(IkeRekeyed(new, initiator, token))
+    new.pump(now)
+    for effect in new.drain():
+        old.emit(effect)
+
+
+def _ike_spi(spi: bytes) -> bytes:
+    if len(spi) != SPI_OCTETS or spi == NO_SPI:
+        raise IkeError("rekeyed IKE SA without an SPI of 8 octets", NotifyType.NO_PROPOSAL_CHOSEN)
+    return spi
+
+
+def _derive(old: Core, new: Core, chosen: ChosenIke, ni: bytes, nr: bytes, shared: bytes) -> None:
+    """Keys from SK_d of the old SA; SKEYSEED with the old PRF, the rest with the new one (RFC 7296 2.18)."""
+    prf_old, keys, _ = old.need_keys()
+    new.nonce_i, new.nonce_r = ni, nr
+    install_keys(new, chosen, Prf(chosen.prf.name), keymat.skeyseed_rekey(prf_old, keys.d, ni, nr, shared))
+    new.move(State.I3 if new.is_initiator else State.R2)
