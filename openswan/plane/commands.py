@@ -143,6 +143,28 @@ class DetachSocket:
     local: Endpoint
 
 
+@dataclass(frozen=True, slots=True)
+class AttachPass:
+    """Hand over a marked raw socket with its own IP header (IP_HDRINCL, IPV6_HDRINCL) for packets that meet %pass.
+
+    One a family; a later one replaces it. Without one such packets are dropped and counted. The engine keeps a
+    duplicate, the host may close its own.
+    """
+
+    version: int
+    fd: int
+
+
 Command: TypeAlias = (
-    AddSa | DelSa | MoveSa | SetEroute | DelEroute | Flush | AttachDevice | DetachDevice | AttachSocket | DetachSocket
+    AddSa
+    | DelSa
+    | MoveSa
+    | SetEroute
+    | DelEroute
+    | Flush
+    | AttachDevice
+    | DetachDevice
+    | AttachSocket
+    | DetachSocket
+    | AttachPass
 )

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Atomics, locks, secret-safe memory and a keyed hash, inline.
+from libc.stdint cimport uint64_t, uint32_t
+
+cdef extern from * nogil:
+    """
+    #include <stdint.h>
+    #include <stdlib.h>
+    #include <string.h>
+    #include <sched.h>
+    #include <pthread.h>
+    #include <openssl/crypto.h>
+    #define ow_load(p) __atomic_load_n((uint64_t *)(p), __ATOMIC_RELAXED)
+    #define ow_store(p, v) __atomic_store_n((uint64_t *)(p), (v), __ATOMIC_RELAXED)
+    #define ow_add(p, v) __atomic_fetch_add((uint64_t *)(p), (v), __ATOMIC_RELAXED)
+    #define ow_loadp(p) __atomic_load_n((void **)(p), __ATOMIC_ACQUIRE)
+    #define ow_storep(p, v) __atomic_store_n((void **)(p), (void *)(v), __ATOMIC_RELEASE)
+    #define ow_load_sc(p) __atomic_load_n((uint64_t *)(p), __ATOMIC_SEQ_CST)
+    #define ow_store_sc(p, v) __atomic_store_n((uint64_t *)(p), (v), __ATOMIC_SEQ_CST)
+    #define ow_add_sc(p, v) __atomic_fetch_add((uint64_t *)(p), (v), __ATOMIC_SEQ_CST)
+    #define ow_claim(p) (__atomic_exchange_n((uint32_t *)(p), 1, __ATOMIC_ACQ_REL) == 0)
+    #define ow_fence() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+    static inline void ow_spin_lock(uint32_t *lock) {
+        int tries = 0;
+        while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE)) {
+            if (++tries > 100) { sched_yield(); tries = 0; }
+        }
+    }
+    #define ow_spin_unlock(p) __atomic_store_n((uint32_t *)(p), 0, __ATOMIC_RELEASE)
+    /* Zeroed memory on a cache line of its own (libipsec-mb wants keys on 64 octets); NULL when there is none. */
+    static inline void *ow_alloc(size_t n) {
+        void *p = NULL;
+        n = (n + 63) & ~(size_t)63;
+        if (posix_memalign(&p, 64, n ? n : 64)) return NULL;
+        memset(p, 0, n ? n : 64);
+        return p;
+    }
+    static inline void ow_wipe_free(void *p, size_t n) { if (p) { OPENSSL_cleanse(p, n); free(p); } }
+    static inline uint64_t ow_mum(uint64_t a, uint64_t b) {
+        __uint128_t r = (__uint128_t)a * b;
+        return (uint64_t)r ^ (uint64_t)(r >> 64);
+    }
+    """
+    ctypedef struct pthread_mutex_t:
+        pass
+    int pthread_mutex_init(pthread_mutex_t *m, void *attr)
+    int pthread_mutex_lock(pthread_mutex_t *m)
+    int pthread_mutex_trylock(pthread_mutex_t *m)
+    int pthread_mutex_unlock(pthread_mutex_t *m)
+    int pthread_mutex_destroy(pthread_mutex_t *m)
+    uint64_t load "ow_load"(uint64_t *p)
+    void store "ow_store"(uint64_t *p, uint64_t v)
+    uint64_t fetch_add "ow_add"(uint64_t *p, uint64_t v)
+    void *loadp "ow_loadp"(void *p)
+    void storep "ow_storep"(void *p, void *v)
+    uint64_t load_sc "ow_load_sc"(uint64_t *p)
+    void store_sc "ow_store_sc"(uint64_t *p, uint64_t v)
+    uint64_t fetch_add_sc "ow_add_sc"(uint64_t *p, uint64_t v)
+    bint claim "ow_claim"(uint32_t *p)
+    void fence "ow_fence"()
+    void spin_lock "ow_spin_lock"(uint32_t *p)
+    void spin_unlock "ow_spin_unlock"(uint32_t *p)
+    void *alloc_zeroed "ow_alloc"(size_t n)
+    void wipe_free "ow_wipe_free"(void *p, size_t n)
+    uint64_t mum "ow_mum"(uint64_t a, uint64_t b)
+    void cleanse "OPENSSL_cleanse"(void *p, size_t n)
+    int differ "CRYPTO_memcmp"(const void *a, const void *b, size_t n)

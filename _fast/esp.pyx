@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One ESP packet (RFC 4303 2), buffer to buffer, no system call.
+
+     0                   1                   2                   3
+    +---------------------------------------------------------------+
+    |               Security Parameters Index (SPI)                 |
+    +---------------------------------------------------------------+
+    |                      Sequence Number                          |
+    +---------------------------------------------------------------+
+    |                    IV (0, 8 or 16 octets)                     |
+    +---------------------------------------------------------------+
+    |                    Payload (an IP packet)                     |
+    +               +-----------------------------------------------+
+    |               |     Padding 1, 2, 3 ... (0-255 octets)        |
+    +---------------+-----------------------------------------------+
+    |                               |  Pad Length   | Next Header   |
+    +---------------------------------------------------------------+
+    |         Integrity Check Value (12, 16, 24 or 32 octets)       |
+    +---------------------------------------------------------------+
+"""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from _fast.cipher cimport (CIPHER_AES_CBC, CIPHER_NULL, crypt_close, crypt_key_t, crypt_open, crypt_random, crypt_t,
+                           esp_job_t, key_free, key_new, key_open, key_seal)
+from _fast.cipher import CIPHERS, INTEGS, PROVIDERS
+from _fast.octets cimport get32, put32, put64
+from _fast.replay cimport replay_check, replay_free, replay_infer, replay_init, replay_mark
+from _fast.types cimport (DROP_AUTH_FAILED, DROP_BAD_PADDING, DROP_MALFORMED, DROP_REPLAY, PASSED, replay_t)
+
+
+cdef uint32_t esp_payload(const crypt_key_t *k, uint32_t room) noexcept nogil:
+    cdef uint32_t fixed = 8 + k.iv_len + k.icv_len
+    if room < fixed + k.align:
+        return 0
+    return (room - fixed) // k.align * k.align - 2
+
+
+cdef uint32_t esp_frame(crypt_t *c, const crypt_key_t *k, uint8_t *data, uint32_t inner, uint8_t next_header,
+                        uint32_t spi, uint64_t sequence) noexcept nogil:
+    cdef uint32_t text = (inner + 2 + k.align - 1) // k.align * k.align
+    cdef uint32_t pad = text - inner - 2
+    cdef uint8_t *at = data + 8 + k.iv_len + inner
+    cdef uint32_t i
+    put32(data, spi)
+    put32(data + 4, <uint32_t>sequence)
+    if k.iv_len == 8:
+        # Unique because the sequence number is (RFC 4106 3.1, RFC 7634 2).
+        put64(data + 8, sequence)
+    elif k.iv_len and not crypt_random(c, data + 8, k.iv_len):
+        return 0
+    for i in range(pad):
+        at[i] = <uint8_t>(i + 1)
+    at[pad] = <uint8_t>pad
+    at[pad + 1] = next_header
+    return 8 + k.iv_len + text + k.icv_len
+
+
+cdef bint esp_plausible(const crypt_key_t *k, uint32_t length) noexcept nogil:
+    cdef uint32_t fixed = 8 + k.iv_len + k.icv_len
+    return length >= fixed + k.align and length <= 65535 and (length - fixed) % k.align == 0
+
+
+cdef int esp_strip(const crypt_key_t *k, const uint8_t *data, uint32_t length, uint32_t *inner,
+                   uint8_t *next_header) noexcept nogil:
+    cdef uint32_t text = length - 8 - k.iv_len - k.icv_len
+    cdef const uint8_t *at = data + 8 + k.iv_len
+    cdef uint32_t pad = at[text - 2]
+    cdef uint32_t i
+    if pad + 2 > text:
+        return DROP_BAD_PADDING
+    for i in range(pad):
+        if at[text - 2 - pad + i] != i + 1:
+            return DROP_BAD_PADDING
+    inner[0] = text - 2 - pad
+    next_header[0] = at[text - 1]
+    return PASSED
+
+
+cdef class Esp:
+    """One SA for tests and benchmarks: seal or open single packets; raced against klips.slow.esp.
+
+    `cipher`, `integ`, `provider` are names of _fast.cipher; ValueError when the keys do not fit them.
+    """
+
+    cdef crypt_t c
+    cdef crypt_key_t *k        # seals
+    cdef crypt_key_t *back     # opens: an EVP context goes one way
+    cdef replay_t window
+    cdef bint esn
+
+    def __cinit__(self, str cipher, bytes key, str integ="", bytes auth=b"", bint esn=False, uint32_t window=64,
+                  str provider="auto"):
+        self.esn = esn
+        self.window.bits = NULL
+        if crypt_open(&self.c, 0, PROVIDERS[provider]) or replay_init(&self.window, window):
+            raise ValueError("provider not available")
+        self.k = key_new(&self.c, PROVIDERS[provider], CIPHERS[cipher], key, <uint32_t>len(key), INTEGS[integ], auth,
+                         <uint32_t>len(auth), esn)
+        self.back = key_new(&self.c, PROVIDERS[provider], CIPHERS[cipher], key, <uint32_t>len(key), INTEGS[integ], auth,
+                            <uint32_t>len(auth), esn)
+        if self.k == NULL or self.back == NULL:
+            raise ValueError("keys do not fit the algorithm")
+
+    def seal(self, uint32_t spi, uint64_t sequence, bytes payload, int next_header=4, bytes iv=None):
+        """The ESP packet of `payload`; `iv` replaces the one that would be made."""
+        cdef esp_job_t job
+        cdef uint32_t n = <uint32_t>len(payload)
+        if n > 65000:
+            raise ValueError("too long")
+        cdef bytearray out = bytearray(esp_length(self.k, n))
+        cdef uint8_t *data = out
+        memcpy(data + 8 + self.k.iv_len, <const uint8_t *>payload, n)
+        job.length = esp_frame(&self.c, self.k, data, n, <uint8_t>next_header, spi, sequence)
+        if iv is not None:
+            if len(iv) != self.k.iv_len:
+                raise ValueError("IV length")
+            memcpy(data + 8, <const uint8_t *>iv, self.k.iv_len)
+        job.data = data
+        job.sequence = sequence
+        with nogil:
+            key_seal(&self.c, self.k, &job, 1)
+        if not job.ok or not job.length:
+            raise ValueError("sealing failed")
+        return bytes(out)
+
+    def open(self, bytes packet):
+        """(drop reason, payload, next header, sequence); after any reason but 0 the rest is empty."""
+        cdef esp_job_t job
+        cdef bytearray copy = bytearray(packet)
+        cdef uint32_t inner = 0
+        cdef uint8_t next_header = 0
+        cdef int why
+        if len(packet) < 8 or not esp_plausible(self.k, <uint32_t>len(packet)):
+            return (DROP_MALFORMED, b"", 0, 0)
+        job.data = copy
+        job.length = <uint32_t>len(packet)
+        job.sequence = get32(job.data + 4)
+        if self.esn and not replay_infer(&self.window, get32(job.data + 4), &job.sequence):
+            return (DROP_REPLAY, b"", 0, 0)
+        if not replay_check(&self.window, job.sequence):
+            return (DROP_REPLAY, b"", 0, 0)
+        with nogil:
+            key_open(&self.c, self.back, &job, 1)
+        if not job.ok:
+            return (DROP_AUTH_FAILED, b"", 0, 0)
+        if not replay_mark(&self.window, job.sequence):
+            return (DROP_REPLAY, b"", 0, 0)
+        why = esp_strip(self.k, job.data, job.length, &inner, &next_header)
+        if why:
+            return (why, b"", 0, 0)
+        return (PASSED, bytes(copy[8 + self.k.iv_len:8 + self.k.iv_len + inner]), next_header, job.sequence)
+
+    def repeat(self, uint32_t size, int times):
+        """Seal a packet of `size` payload octets `times` times, for the benchmark."""
+        cdef bytearray out = bytearray(esp_length(self.k, size))
+        cdef esp_job_t job
+        cdef int i
+        job.data = out
+        with nogil:
+            for i in range(times):
+                job.sequence = i + 1
+                job.length = esp_frame(&self.c, self.k, job.data, size, 4, 0x1000, job.sequence)
+                key_seal(&self.c, self.k, &job, 1)
+
+    def __dealloc__(self):
+        key_free(self.k)
+        key_free(self.back)
+        replay_free(&self.window)
+        crypt_close(&self.c)

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The engine's working state: what all threads share, and what belongs to one.
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from _fast.atomic cimport pthread_mutex_t
+from _fast.cipher cimport crypt_t
+from _fast.epoch cimport epoch_t
+from _fast.mail cimport mailbox_t
+from _fast.radij cimport cached_t, radij_t
+from _fast.sadb cimport sadb_t
+from _fast.sysio cimport iovec, mmsghdr
+from _fast.types cimport eroute_t, flow_t, path_t, sa_t
+
+cdef enum:
+    OUT_ROOM = 393216          # octets of sealed packets before a flush must come
+    OUT_FLUSH = 49152          # octets after which a flush is worth its system call
+    OUT_PACKETS = 1024
+    RX_MESSAGES = 32
+    MERGE_SLOTS = 16
+    MERGE_PIECES = 128         # packets of one super-packet; the kernel takes no more for UDP
+    CACHE_FLOWS = 4096
+    PAIR_BUCKETS = 4096
+
+cdef struct device_t:
+    int32_t fd                 # -1: slot free
+    int32_t worker
+    uint32_t mtu
+    uint8_t offload            # takes TSO super-packets
+    uint8_t uso                # and USO ones
+    uint64_t rx_packets
+    uint64_t tx_packets
+
+cdef struct socket_t:
+    int32_t fd                 # -1: slot free
+    int32_t worker
+    uint8_t version
+    uint8_t udp
+    uint8_t gso
+    uint8_t local[16]
+    uint16_t port
+    uint32_t mtu
+
+# A packet waiting for policy, as it was read: vnet header first.
+cdef struct pair_t
+
+cdef struct held_t:
+    held_t *next               # of its pair
+    held_t *prev
+    held_t *younger            # of all
+    held_t *older
+    pair_t *pair
+    flow_t flow
+    uint32_t length
+    int32_t device
+    uint8_t syn
+    uint8_t data[1]
+
+cdef struct pair_t:
+    pair_t *next               # of its eroute
+    pair_t *prev
+    pair_t *chain              # of its bucket
+    eroute_t *eroute
+    uint64_t src[2]
+    uint64_t dst[2]
+    held_t *head
+    held_t *tail
+    uint32_t count
+    uint64_t octets
+
+cdef struct hold_t:
+    held_t *oldest
+    held_t *youngest
+    eroute_t *eroutes          # every %hold in the table
+    uint64_t count
+    uint64_t octets
+    uint64_t narrow            # holds the engine made itself
+    pair_t *buckets[4096]
+
+cdef struct engine_t:
+    pthread_mutex_t lock       # writers: control thread, and a worker that holds a packet
+    epoch_t epoch
+    sadb_t sadb
+    radij_t radij
+    mailbox_t mail
+    hold_t hold
+    device_t devices[64]
+    socket_t sockets[256]
+    int32_t pass_fd[2]         # IPv4, IPv6; -1: none
+    uint64_t stop
+    uint64_t icmp_second       # rate limits: the second, and how many in it
+    uint64_t icmp_count
+    uint64_t spi_second
+    uint64_t spi_count
+    uint64_t next_cookie
+    int32_t provider
+    int32_t workers
+
+cdef struct outgoing_t:
+    uint8_t *data
+    uint32_t length
+    sa_t *sa                   # NULL: in clear, for %pass
+    path_t *path
+    uint64_t sequence
+    uint8_t tos
+    uint8_t version
+    uint8_t ok
+
+cdef struct incoming_t:
+    uint8_t *data
+    uint32_t length
+    sa_t *sa
+    uint64_t sequence
+    const uint8_t *remote
+    uint8_t tos
+    uint8_t ok
+
+cdef struct merge_t:
+    flow_t flow
+    uint8_t *first             # first packet; at least VNET_LEN octets before it are ours
+    uint32_t head              # IP and transport headers
+    uint32_t l4
+    uint32_t segment           # payload of all but the last
+    uint32_t total
+    uint32_t next_sequence
+    uint16_t next_id
+    uint8_t kind               # 0: slot free, else TCP or UDP
+    uint8_t push
+    int32_t device
+    uint32_t pieces
+    iovec iov[128]
+
+cdef struct worker_t:
+    engine_t *engine
+    int32_t index
+    int32_t epoll
+    int32_t wake
+    uint64_t now
+    crypt_t crypt
+    cached_t *cache
+    uint64_t drops[32]
+    uint8_t *frame
+    uint8_t *out
+    uint32_t out_used
+    uint32_t out_count
+    outgoing_t sent[1024]
+    mmsghdr tx[1024]
+    iovec txiov[1024]
+    uint8_t txctl[1024][64]
+    uint32_t txfirst[1024]
+    uint32_t txcount[1024]
+    uint8_t *rx
+    uint8_t *room              # for one generated ICMP message
+    mmsghdr rxmsg[32]
+    iovec rxiov[32]
+    uint8_t rxname[32][28]
+    uint8_t rxctl[32][128]
+    uint32_t rxwant
+    incoming_t came[64]
+    uint32_t came_count
+    merge_t merge[16]
+    uint32_t merges

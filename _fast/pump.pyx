@@ -1,0 +1,636 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The engine: descriptors, threads, and the commands that change what the threads read.
+
+Worker 0 is the control thread: it sends held packets and answers questions. Workers 1 to n sit in `run`, which never
+takes the interpreter lock; each waits in epoll for its own devices and sockets, so an idle engine uses no CPU.
+"""
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdlib cimport free
+from libc.string cimport memcpy, memset
+
+from _fast.atomic cimport (alloc_zeroed, load, loadp, pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock,
+                           pthread_mutex_trylock, pthread_mutex_unlock, store, store_sc, storep, load_sc, wipe_free)
+from _fast.cipher cimport PROVIDER_EVP, crypt_close, crypt_open, key_new
+from _fast.epoch cimport (epoch_drain, epoch_enter, epoch_init, epoch_leave, epoch_reclaim, epoch_retire,
+                          release_memory)
+from _fast.esp cimport esp_payload
+from _fast.hold cimport hold_delist, hold_drop, hold_take
+from _fast.mail cimport (MAIL_ACQUIRE, MAIL_EXPIRED, MAIL_FIRST_USE, MAIL_IKE, MAIL_NEW_MAPPING, MAIL_UNKNOWN_SPI,
+                         mail_free, mail_init, mail_t, mail_take)
+from _fast.octets cimport get16, put16
+from _fast.plant cimport *
+from _fast.radij cimport cached_t, fill_key, flow_from, radij_find, radij_free, radij_init, radij_match
+from _fast.rcv cimport rcv_socket
+from _fast.replay cimport replay_init
+from _fast.sadb cimport sa_release, sadb_add, sadb_find, sadb_free, sadb_init, sadb_remove
+from _fast.sysio cimport *
+from _fast.table cimport node_t
+from _fast.types cimport *
+from _fast.xmit cimport eroute_install, eroute_release, eroute_uninstall, xmit_device, xmit_flush
+
+cdef enum:
+    KIND_WAKE = 1
+    KIND_DEVICE = 2
+    KIND_SOCKET = 3
+    BUFFER = 8 << 20
+    RX_OCTETS = 32 * (66048 + 64) + 64
+
+
+# --- workers ------------------------------------------------------------------------------------------------------
+
+cdef worker_t *worker_new(engine_t *en, int index) noexcept nogil:
+    cdef worker_t *w = <worker_t *>alloc_zeroed(sizeof(worker_t))
+    cdef epoll_event event
+    if w == NULL:
+        return NULL
+    w.engine = en
+    w.index = index
+    w.now = coarse_now()
+    w.rxwant = RX_MESSAGES
+    w.epoll = epoll_create1(EPOLL_CLOEXEC)
+    w.wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
+    w.cache = <cached_t *>alloc_zeroed(CACHE_FLOWS * sizeof(cached_t))
+    w.frame = <uint8_t *>alloc_zeroed(FRAME_ROOM)
+    w.out = <uint8_t *>alloc_zeroed(OUT_ROOM + 4096)
+    w.room = <uint8_t *>alloc_zeroed(2048)
+    # Pages of the receive buffers come into being when a datagram needs them.
+    w.rx = <uint8_t *>mmap(NULL, RX_OCTETS, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    if <void *>w.rx == <void *>-1:
+        w.rx = NULL
+    if (w.epoll < 0 or w.wake < 0 or not w.cache or not w.frame or not w.out or not w.room or not w.rx
+            or crypt_open(&w.crypt, index, en.provider)):
+        worker_free(w)
+        return NULL
+    epoll_fill(&event, EPOLLIN, <uint64_t>KIND_WAKE << 32)
+    epoll_ctl(w.epoll, EPOLL_CTL_ADD, w.wake, &event)
+    return w
+
+
+cdef void worker_free(worker_t *w) noexcept nogil:
+    if w == NULL:
+        return
+    if w.epoll >= 0:
+        close(w.epoll)
+    if w.wake >= 0:
+        close(w.wake)
+    if w.rx:
+        munmap(w.rx, RX_OCTETS)
+    wipe_free(w.cache, CACHE_FLOWS * sizeof(cached_t))
+    wipe_free(w.frame, FRAME_ROOM)
+    wipe_free(w.out, OUT_ROOM + 4096)
+    wipe_free(w.room, 2048)
+    crypt_close(&w.crypt)
+    wipe_free(w, sizeof(worker_t))
+
+
+cdef void pump(worker_t *w) noexcept nogil:
+    cdef epoll_event events[64]
+    cdef engine_t *en = w.engine
+    cdef uint64_t data, count
+    cdef int n, i
+    cdef int32_t slot
+    while not load_sc(&en.stop):
+        epoch_leave(&en.epoch, w.index)
+        n = epoll_wait(w.epoll, events, 64, -1)
+        epoch_enter(&en.epoch, w.index)
+        w.now = coarse_now()
+        for i in range(n):
+            data = epoll_data(&events[i])
+            slot = <int32_t><uint32_t>data
+            if data >> 32 == KIND_DEVICE:
+                xmit_device(w, slot)
+                if events[i].events & (EPOLLERR | EPOLLHUP) and not events[i].events & EPOLLIN:
+                    # The interface is gone: waiting for it again would never sleep.
+                    epoll_ctl(w.epoll, EPOLL_CTL_DEL, en.devices[slot].fd, NULL)
+            elif data >> 32 == KIND_SOCKET:
+                rcv_socket(w, slot)
+            else:
+                read(w.wake, &count, 8)
+        if load(&en.epoch.waiting) and pthread_mutex_trylock(&en.lock) == 0:
+            epoch_enter(&en.epoch, w.index)
+            epoch_reclaim(&en.epoch)
+            pthread_mutex_unlock(&en.lock)
+    epoch_leave(&en.epoch, w.index)
+
+
+cdef void release_fd(void *item, void *context) noexcept nogil:
+    close(<int><uintptr_t>context)
+
+
+# --- the engine's face for klips.engine ---------------------------------------------------------------------------
+
+cdef class Engine:
+    """One packet engine with `workers` threads to come (1 to 8); errors are OSError, KeyError, ValueError.
+
+    SAs and eroutes are named by cookies this class hands out. Every method is for one thread at a time.
+    """
+
+    cdef engine_t *en
+    cdef worker_t *crew[9]
+    cdef dict sas              # cookie -> pointer
+    cdef uint64_t rewake
+
+    def __cinit__(self, int provider, int workers):
+        cdef int i
+        if not 1 <= workers <= MAX_WORKERS - 1:
+            raise ValueError("workers")
+        memset(self.crew, 0, sizeof(self.crew))
+        self.sas = {}
+        self.en = <engine_t *>alloc_zeroed(sizeof(engine_t))
+        if self.en == NULL:
+            raise MemoryError
+        pthread_mutex_init(&self.en.lock, NULL)
+        epoch_init(&self.en.epoch)
+        self.en.provider = provider
+        self.en.workers = workers
+        self.en.next_cookie = 1
+        self.en.mail.fd = -1
+        for i in range(MAX_DEVICES):
+            self.en.devices[i].fd = -1
+        for i in range(MAX_SOCKETS):
+            self.en.sockets[i].fd = -1
+        self.en.pass_fd[0] = self.en.pass_fd[1] = -1
+        if mail_init(&self.en.mail) or sadb_init(&self.en.sadb, &self.en.epoch) or radij_init(
+                &self.en.radij, &self.en.epoch):
+            raise MemoryError
+        for i in range(workers + 1):
+            self.crew[i] = worker_new(self.en, i)
+            if self.crew[i] == NULL:
+                raise ValueError("provider not available on this machine")
+
+    def __dealloc__(self):
+        cdef int i, family
+        cdef uint64_t t, b
+        cdef node_t *n
+        cdef eroute_t *e
+        cdef held_t *p
+        if self.en == NULL:
+            return
+        # No worker runs any more: run() holds a reference to self.
+        epoch_drain(&self.en.epoch)
+        for family in range(2):
+            if self.en.radij.list[family] == NULL:
+                continue
+            for t in range(self.en.radij.list[family].count):
+                for b in range(self.en.radij.list[family].at[t].table.buckets.mask + 1):
+                    n = self.en.radij.list[family].at[t].table.buckets.head[b]
+                    while n:
+                        e = <eroute_t *>n.item
+                        p = hold_take(&self.en.hold, e)
+                        while p:
+                            hold_drop(p)
+                            p = hold_take(&self.en.hold, e)
+                        eroute_release(e, NULL)
+                        n = n.next
+        for pointer in self.sas.values():
+            sa_release(<void *><uintptr_t>pointer, NULL)
+        radij_free(&self.en.radij)
+        sadb_free(&self.en.sadb)
+        if self.en.mail.fd >= 0:
+            mail_free(&self.en.mail)
+        for i in range(MAX_DEVICES):
+            if self.en.devices[i].fd >= 0:
+                close(self.en.devices[i].fd)
+        for i in range(MAX_SOCKETS):
+            if self.en.sockets[i].fd >= 0:
+                close(self.en.sockets[i].fd)
+        for i in range(2):
+            if self.en.pass_fd[i] >= 0:
+                close(self.en.pass_fd[i])
+        for i in range(MAX_WORKERS):
+            worker_free(self.crew[i])
+        pthread_mutex_destroy(&self.en.lock)
+        wipe_free(self.en, sizeof(engine_t))
+
+    # --- threads
+
+    @property
+    def workers(self):
+        """How many threads belong in run()."""
+        return self.en.workers
+
+    def event_fd(self):
+        """Readable while events wait."""
+        return self.en.mail.fd
+
+    def run(self, int index):
+        """Pump packets until stop(); for a thread of its own, `index` from 1 to `workers`."""
+        if not 1 <= index <= self.en.workers:
+            raise ValueError("index")
+        with nogil:
+            pump(self.crew[index])
+
+    def stop(self):
+        """Make every run() return."""
+        cdef uint64_t one = 1
+        cdef int i
+        store_sc(&self.en.stop, 1)
+        for i in range(1, self.en.workers + 1):
+            write(self.crew[i].wake, &one, 8)
+
+    def restart(self):
+        """Allow run() again after stop()."""
+        store_sc(&self.en.stop, 0)
+
+    cdef void enter(self) noexcept:
+        with nogil:
+            pthread_mutex_lock(&self.en.lock)
+            self.crew[0].now = coarse_now()
+            epoch_enter(&self.en.epoch, 0)
+
+    cdef void leave(self) noexcept:
+        with nogil:
+            xmit_flush(self.crew[0])
+            epoch_leave(&self.en.epoch, 0)
+            epoch_reclaim(&self.en.epoch)
+            pthread_mutex_unlock(&self.en.lock)
+
+    cdef int32_t watch(self, int kind, int slot, int fd) except -1:
+        # One worker: everything. More: half of them send, half receive.
+        cdef int n = self.en.workers
+        cdef int half = n // 2
+        cdef int index
+        cdef epoll_event event
+        if n == 1:
+            index = 1
+        elif kind == KIND_DEVICE:
+            index = 1 + slot % half
+        else:
+            index = 1 + half + slot % (n - half)
+        epoll_fill(&event, EPOLLIN, (<uint64_t>kind << 32) | <uint64_t>slot)
+        if epoll_ctl(self.crew[index].epoll, EPOLL_CTL_ADD, fd, &event) < 0:
+            raise OSError(errno, "descriptor cannot be waited for")
+        return index
+
+    # --- devices and sockets
+
+    def attach_device(self, int slot, int fd, uint32_t mtu):
+        """Take over a TUN descriptor (or, for tests, a socket that keeps message bounds).
+
+        Answers (offload, uso): whether super-packets of TCP and of UDP may be written.
+        """
+        cdef device_t *d = &self.en.devices[slot]
+        cdef int size = VNET_LEN
+        cdef int flags = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN
+        if not 0 <= slot < MAX_DEVICES or d.fd >= 0:
+            raise ValueError("device slot")
+        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK)
+        d.offload = d.uso = 0
+        # A persistent device keeps what an earlier owner set, so all of it is set again.
+        if ioctl(fd, TUNSETVNETHDRSZ, &size) == 0:
+            if ioctl(fd, TUNSETOFFLOAD, <unsigned long>(flags | TUN_F_USO4 | TUN_F_USO6)) == 0:
+                d.offload = d.uso = 1
+            elif ioctl(fd, TUNSETOFFLOAD, <unsigned long>flags) == 0 or ioctl(
+                    fd, TUNSETOFFLOAD, <unsigned long>(flags & ~TUN_F_TSO_ECN)) == 0:
+                d.offload = 1
+            else:
+                ioctl(fd, TUNSETOFFLOAD, <unsigned long>0)
+        d.mtu = mtu
+        d.rx_packets = d.tx_packets = 0
+        d.fd = fd
+        try:
+            d.worker = self.watch(KIND_DEVICE, slot, fd)
+        except OSError:
+            d.fd = -1
+            raise
+        return (bool(d.offload), bool(d.uso))
+
+    def set_offload(self, int slot, bint tcp, bint udp):
+        """Say by hand what super-packets the device takes, for tests with a socket in the TUN's place."""
+        self.en.devices[slot].offload = tcp
+        self.en.devices[slot].uso = udp
+
+    def detach_device(self, int slot):
+        """Stop reading it and close its descriptor."""
+        cdef device_t *d = &self.en.devices[slot]
+        self.enter()
+        epoll_ctl(self.crew[d.worker].epoll, EPOLL_CTL_DEL, d.fd, NULL)
+        fd, d.fd = d.fd, -1
+        epoch_retire(&self.en.epoch, <void *>d, release_fd, <void *><uintptr_t><int>fd)
+        self.leave()
+
+    def device(self, int slot):
+        """(packets to the host, packets from it, mtu)."""
+        cdef device_t *d = &self.en.devices[slot]
+        return (load(&d.rx_packets), load(&d.tx_packets), d.mtu)
+
+    def attach_socket(self, int slot, int fd, int version, bytes local, int port, uint32_t mtu):
+        """Use a bound socket (port 0: raw protocol 50); a duplicate of the descriptor is kept."""
+        cdef socket_t *s = &self.en.sockets[slot]
+        cdef int one = 1, big = BUFFER, omit
+        cdef int own = fcntl(fd, F_DUPFD_CLOEXEC, 3)
+        if own < 0:
+            raise OSError(errno, "socket cannot be duplicated")
+        if not 0 <= slot < MAX_SOCKETS or s.fd >= 0 or len(local) != (4 if version == 4 else 16):
+            close(own)
+            raise ValueError("socket slot")
+        s.version = version
+        s.udp = port != 0
+        memset(s.local, 0, 16)
+        memcpy(s.local, <const uint8_t *>local, len(local))
+        s.port = port
+        s.mtu = mtu
+        s.gso = s.udp
+        if s.udp:
+            setsockopt(own, SOL_UDP, UDP_GRO, &one, sizeof(int))
+        for name, forced in ((SO_RCVBUF, SO_RCVBUFFORCE), (SO_SNDBUF, SO_SNDBUFFORCE)):
+            if setsockopt(own, SOL_SOCKET, forced, &big, sizeof(int)) < 0:
+                setsockopt(own, SOL_SOCKET, name, &big, sizeof(int))
+        if version == 4:
+            omit = IP_PMTUDISC_OMIT
+            setsockopt(own, IPPROTO_IP, IP_MTU_DISCOVER, &omit, sizeof(int))
+            setsockopt(own, IPPROTO_IP, IP_RECVTOS, &one, sizeof(int))
+        else:
+            omit = IPV6_PMTUDISC_OMIT
+            setsockopt(own, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &omit, sizeof(int))
+            setsockopt(own, IPPROTO_IPV6, IPV6_RECVTCLASS, &one, sizeof(int))
+        s.fd = own
+        try:
+            s.worker = self.watch(KIND_SOCKET, slot, own)
+        except OSError:
+            s.fd = -1
+            close(own)
+            raise
+
+    def detach_socket(self, int slot):
+        """Stop using it."""
+        cdef socket_t *s = &self.en.sockets[slot]
+        self.enter()
+        epoll_ctl(self.crew[s.worker].epoll, EPOLL_CTL_DEL, s.fd, NULL)
+        fd, s.fd = s.fd, -1
+        epoch_retire(&self.en.epoch, <void *>s, release_fd, <void *><uintptr_t><int>fd)
+        self.leave()
+
+    def attach_pass(self, int version, int fd):
+        """Send %pass packets through a duplicate of this raw socket with its own IP header (IP_HDRINCL)."""
+        cdef int own = fcntl(fd, F_DUPFD_CLOEXEC, 3)
+        cdef int at = 0 if version == 4 else 1
+        if own < 0:
+            raise OSError(errno, "socket cannot be duplicated")
+        self.enter()
+        old, self.en.pass_fd[at] = self.en.pass_fd[at], own
+        if old >= 0:
+            epoch_retire(&self.en.epoch, <void *>self.en, release_fd, <void *><uintptr_t><int>old)
+        self.leave()
+
+    # --- SAs
+
+    def add_sa(self, uint32_t spi, bint inbound, int cipher, bytes key, int integ, bytes auth, bint esn,
+               uint32_t window, int device, list selectors, tuple path):
+        """Install an SA; answers its cookie.
+
+        selectors: (version, protocol, src first, src last, dst first, dst last, sport low, high, dport low, high).
+        path: (version, local, local port, remote, remote port, encapsulated, socket slot or -1, outer MTU or 0).
+        KeyError: the inbound SPI is taken. ValueError: the keys do not fit.
+        """
+        cdef sa_t *sa
+        cdef int i
+        if inbound and sadb_find(&self.en.sadb, spi):
+            raise KeyError(spi)
+        sa = <sa_t *>alloc_zeroed(sizeof(sa_t))
+        if sa == NULL:
+            raise MemoryError
+        try:
+            sa.spi = spi
+            sa.inbound = inbound
+            sa.esn = esn
+            sa.device = device
+            sa.added = coarse_now()
+            sa.limit = ~<uint64_t>0 - (1 << 20) if esn else <uint64_t>0xFFFFFFFF
+            sa.soft = <uint64_t>1 << (63 if esn else 31)
+            sa.key = key_new(&self.crew[0].crypt, self.en.provider, cipher, key, <uint32_t>len(key), integ, auth,
+                             <uint32_t>len(auth), esn)
+            if sa.key == NULL:
+                raise ValueError("keys do not fit the algorithm")
+            if replay_init(&sa.replay, window):
+                raise MemoryError
+            sa.nselectors = <uint32_t>len(selectors)
+            sa.selectors = <selector_t *>alloc_zeroed(sizeof(selector_t) * (len(selectors) + 1))
+            if sa.selectors == NULL:
+                raise MemoryError
+            for i in range(len(selectors)):
+                fill_selector(&sa.selectors[i], selectors[i])
+            sa.path = make_path(sa, path)
+        except BaseException:
+            sa_release(sa, NULL)
+            raise
+        self.enter()
+        sa.id = self.en.next_cookie
+        self.en.next_cookie += 1
+        if inbound and sadb_add(&self.en.sadb, sa):
+            self.leave()
+            sa_release(sa, NULL)
+            raise MemoryError
+        self.leave()
+        self.sas[sa.id] = <uintptr_t>sa
+        return sa.id
+
+    def move_sa(self, uint64_t cookie, tuple path):
+        """Give an SA other outer addresses while packets flow."""
+        cdef sa_t *sa = <sa_t *><uintptr_t>self.sas[cookie]
+        cdef path_t *new = make_path(sa, path)
+        cdef path_t *old = sa.path
+        self.enter()
+        storep(&sa.path, new)
+        epoch_retire(&self.en.epoch, old, release_memory, <void *><uintptr_t>sizeof(path_t))
+        self.leave()
+
+    def del_sa(self, uint64_t cookie):
+        """Remove an SA; its keys are wiped once no thread can see them. Its eroutes must have been unbound."""
+        cdef sa_t *sa = <sa_t *><uintptr_t>self.sas.pop(cookie)
+        self.enter()
+        if sa.inbound:
+            sadb_remove(&self.en.sadb, sa)
+        epoch_retire(&self.en.epoch, sa, sa_release, NULL)
+        self.leave()
+
+    def set_sequence(self, uint64_t cookie, uint64_t sequence):
+        """Pretend an outbound SA has sent this many packets; only forward, so no number is used twice."""
+        cdef sa_t *sa = <sa_t *><uintptr_t>self.sas[cookie]
+        if sequence < load(&sa.sequence):
+            raise ValueError("sequence numbers never go back")
+        store(&sa.sequence, sequence)
+
+    def set_sa_device(self, uint64_t cookie, int device):
+        """Let an SA's packets come out of another device slot; -1: none."""
+        (<sa_t *><uintptr_t>self.sas[cookie]).device = device
+
+    def sa(self, uint64_t cookie):
+        """(packets, octets, sequence, replays, auth failures, selector failures, age s, idle s or -1, key bits)."""
+        cdef sa_t *sa = <sa_t *><uintptr_t>self.sas[cookie]
+        cdef uint64_t now = coarse_now()
+        cdef uint64_t last = load(&sa.last_use)
+        cdef uint64_t sequence = load(&sa.replay.top) if sa.inbound else load(&sa.sequence)
+        if sequence > sa.limit:
+            sequence = sa.limit
+        return (load(&sa.packets), load(&sa.octets), sequence, load(&sa.replays), load(&sa.auth_failures),
+                load(&sa.selector_failures), max(0.0, (<double>now - <double>sa.added) / 1e9),
+                max(0.0, (<double>now - <double>last) / 1e9) if last else -1.0, sa.key.key_len * 8, sa.key.provider)
+
+    def inner_mtu(self, uint64_t cookie):
+        """Largest inner packet that needs no outer fragment; 0 when the path is not known."""
+        return (<sa_t *><uintptr_t>self.sas[cookie]).path.inner_mtu
+
+    # --- eroutes
+
+    def set_eroute(self, tuple key, int action, uint64_t sa_cookie, int device):
+        """Add or replace an eroute; answers its cookie. `sa_cookie` 0: the SA is not there (yet)."""
+        cdef eroute_t *e = <eroute_t *>alloc_zeroed(sizeof(eroute_t))
+        cdef int failed
+        cdef uint64_t cookie
+        if e == NULL:
+            raise MemoryError
+        try:
+            fill_key(e, key)
+        except BaseException:
+            wipe_free(e, sizeof(eroute_t))
+            raise
+        e.action = action
+        e.device = device
+        if sa_cookie:
+            e.sa = <sa_t *><uintptr_t>self.sas[sa_cookie]
+        self.enter()
+        cookie = e.cookie = self.en.next_cookie
+        self.en.next_cookie += 1
+        with nogil:
+            failed = eroute_install(self.crew[0], e)
+        self.leave()
+        if failed:
+            wipe_free(e, sizeof(eroute_t))
+            raise MemoryError
+        return cookie
+
+    def bind_eroute(self, tuple key, uint64_t sa_cookie):
+        """Let an SA eroute use another SA (0: none) from now on."""
+        cdef eroute_t k
+        cdef eroute_t *e
+        fill_key(&k, key)
+        self.enter()
+        e = radij_find(&self.en.radij, &k)
+        if e != NULL and e.action == ACT_SA:
+            storep(&e.sa, <void *><uintptr_t>(self.sas[sa_cookie] if sa_cookie else 0))
+        self.leave()
+
+    def del_eroute(self, tuple key):
+        """Remove an eroute; False when there is none."""
+        cdef eroute_t k
+        cdef bint found
+        fill_key(&k, key)
+        self.enter()
+        with nogil:
+            found = eroute_uninstall(self.crew[0], &k)
+        self.leave()
+        return found
+
+    def match(self, tuple flow):
+        """The row of the eroute for (version, src, dst, proto, sport, dport), or None."""
+        cdef flow_t f
+        cdef eroute_t *e
+        flow_from(&f, flow)
+        self.enter()
+        e = radij_match(&self.en.radij, &f, True)
+        row = None if e == NULL else eroute_row(e)
+        self.leave()
+        return row
+
+    def eroutes(self):
+        """Every eroute as a row: (key, action, cookie, trap cookie, packets, idle s or -1, held, device)."""
+        cdef int family
+        cdef uint64_t t, b
+        cdef node_t *n
+        rows = []
+        self.enter()
+        for family in range(2):
+            for t in range(self.en.radij.list[family].count):
+                for b in range(self.en.radij.list[family].at[t].table.buckets.mask + 1):
+                    n = self.en.radij.list[family].at[t].table.buckets.head[b]
+                    while n:
+                        rows.append(eroute_row(<eroute_t *>n.item))
+                        n = n.next
+        self.leave()
+        return rows
+
+    # --- reports
+
+    def drops(self):
+        """Dropped packets by reason, as a list of counters."""
+        cdef int i, k
+        totals = [0] * DROP_KINDS
+        for i in range(self.en.workers + 1):
+            for k in range(DROP_KINDS):
+                totals[k] += load(&self.crew[i].drops[k])
+        return totals
+
+    def waiting(self):
+        """Retired and not yet released."""
+        return load(&self.en.epoch.waiting)
+
+    def take(self):
+        """The oldest event as a tuple, or None: (kind, cookie, number, socket slot, remote, flow key, trap key, data)."""
+        cdef mail_t *m = mail_take(&self.en.mail)
+        if m == NULL:
+            return None
+        event = (m.kind, m.cookie, m.number, m.sock, remote_tuple(m.remote) if m.remote[0] else None,
+                 key_tuple(&m.flow) if m.kind == MAIL_ACQUIRE else None,
+                 key_tuple(&m.trap) if m.kind == MAIL_ACQUIRE else None, (<const uint8_t *>m.data)[:m.length])
+        free(m)
+        return event
+
+
+cdef tuple remote_tuple(const uint8_t *name):
+    cdef uint16_t family = (<const uint16_t *>name)[0]
+    if family == AF_INET:
+        return (4, name[4:8], get16(name + 2))
+    return (6, name[8:24], get16(name + 2))
+
+
+cdef tuple key_tuple(const eroute_t *e):
+    cdef int n = 4 if e.version == 4 else 16
+    return (e.version, (<const uint8_t *>e.src)[:n], e.srclen, (<const uint8_t *>e.dst)[:n], e.dstlen, e.proto,
+            e.sport, e.dport)
+
+
+cdef tuple eroute_row(eroute_t *e):
+    cdef uint64_t last = load(&e.last_use)
+    return (key_tuple(e), e.action, e.cookie, e.trap_cookie, load(&e.packets),
+            max(0.0, (<double>coarse_now() - <double>last) / 1e9) if last else -1.0, e.held, e.device)
+
+
+cdef void fill_selector(selector_t *s, tuple t) except *:
+    cdef bytes part
+    cdef uint8_t *into[4]
+    cdef int i
+    s.version, s.proto = t[0], t[1]
+    into[0], into[1], into[2], into[3] = s.src_first, s.src_last, s.dst_first, s.dst_last
+    for i in range(4):
+        part = t[2 + i]
+        if len(part) != (4 if s.version == 4 else 16):
+            raise ValueError("selector")
+        memcpy(into[i], <const uint8_t *>part, len(part))
+    s.sport_low, s.sport_high, s.dport_low, s.dport_high = t[6:10]
+
+
+cdef path_t *make_path(const sa_t *sa, tuple t) except NULL:
+    cdef path_t *p = <path_t *>alloc_zeroed(sizeof(path_t))
+    cdef bytes local = t[1]
+    cdef bytes remote = t[3]
+    cdef uint32_t mtu = t[7]
+    cdef uint32_t outer
+    if p == NULL:
+        raise MemoryError
+    p.version = t[0]
+    p.encap = t[5]
+    p.sock = t[6]
+    p.local_port = t[2]
+    if len(local) != (4 if p.version == 4 else 16) or len(remote) != len(local):
+        wipe_free(p, sizeof(path_t))
+        raise ValueError("addresses")
+    memcpy(p.local, <const uint8_t *>local, len(local))
+    (<uint16_t *>p.remote)[0] = <uint16_t>(AF_INET if p.version == 4 else AF_INET6)
+    # A raw socket must not be told a port.
+    put16(p.remote + 2, <uint16_t>t[4] if p.encap else 0)
+    memcpy(p.remote + (4 if p.version == 4 else 8), <const uint8_t *>remote, len(remote))
+    p.remote_len = 16 if p.version == 4 else 28
+    outer = (20 if p.version == 4 else 40) + (8 if p.encap else 0)
+    p.inner_mtu = esp_payload(sa.key, mtu - outer) if mtu > outer else 0
+    return p

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from libc.stdint cimport uint32_t, uint64_t
+
+from _fast.types cimport replay_t
+
+# window: 0 (no protection) to MAX_WINDOW packets. 0, or -1 without memory.
+cdef int replay_init(replay_t *r, uint32_t window) noexcept nogil
+cdef void replay_free(replay_t *r) noexcept nogil
+
+# The 64-bit sequence number behind the 32 bits on the wire (RFC 4303 appendix A2.2); False when it lies before 0.
+cdef bint replay_infer(const replay_t *r, uint32_t low, uint64_t *sequence) noexcept nogil
+
+# May this number still come? Changes nothing: called before the packet is authenticated.
+cdef bint replay_check(const replay_t *r, uint64_t sequence) noexcept nogil
+
+# Check again and mark as seen: called once the packet is authenticated. False: another thread was first, or too old.
+cdef bint replay_mark(replay_t *r, uint64_t sequence) noexcept nogil

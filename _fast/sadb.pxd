@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from libc.stdint cimport uint32_t, uint64_t
+
+from _fast.epoch cimport epoch_t
+from _fast.table cimport table_t
+from _fast.types cimport sa_t
+
+cdef struct sadb_t:
+    table_t inbound            # by SPI
+    uint64_t seed
+
+cdef int sadb_init(sadb_t *db, epoch_t *epoch) noexcept nogil
+cdef void sadb_free(sadb_t *db) noexcept nogil
+# Inbound SAs only: outbound ones are reached through their eroutes. -1 without memory.
+cdef int sadb_add(sadb_t *db, sa_t *sa) noexcept nogil
+cdef bint sadb_remove(sadb_t *db, sa_t *sa) noexcept nogil
+cdef sa_t *sadb_find(sadb_t *db, uint32_t spi) noexcept nogil
+# Wipes keys and frees all an SA owns; for epoch_retire.
+cdef void sa_release(void *item, void *context) noexcept nogil

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The structures every module shares, and the limits. Multi-octet fields are in host order unless said otherwise.
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from _fast.atomic cimport pthread_mutex_t
+
+cdef enum:
+    MAX_WORKERS = 9            # eight pumps and the control thread, which is number 0
+    MAX_DEVICES = 64
+    MAX_SOCKETS = 256
+    MAX_PACKET = 65535
+    VNET_LEN = 10              # struct virtio_net_hdr
+    FRAME_ROOM = 66048         # vnet header, the largest packet, slack
+    MAX_WINDOW = 4096
+    SLOT_DETACHED = -1
+
+# Why a packet stops; the numbers of openswan.base.drops.Drop.
+cdef enum:
+    PASSED = 0
+    DROP_MALFORMED = 1
+    DROP_NO_EROUTE = 2
+    DROP_SHUNT_DROP = 3
+    DROP_SHUNT_REJECT = 4
+    DROP_HOLD_OVERFLOW = 5
+    DROP_HOLD_DISCARDED = 6
+    DROP_NO_SA = 7
+    DROP_SA_EXPIRED = 8
+    DROP_SEQUENCE_EXHAUSTED = 9
+    DROP_TOO_BIG = 10
+    DROP_TTL_EXCEEDED = 11
+    DROP_REPLAY = 12
+    DROP_AUTH_FAILED = 13
+    DROP_BAD_PADDING = 14
+    DROP_SOURCE_MISMATCH = 15
+    DROP_SELECTOR_MISMATCH = 16
+    DROP_DUMMY = 17
+    DROP_UNKNOWN_NEXT_HEADER = 18
+    DROP_SEND_FAILED = 19
+    DROP_TUN_FAILED = 20
+    DROP_NO_MEMORY = 21
+    DROP_ICMP_ERROR_FOREIGN = 22
+    DROP_KEEPALIVE = 23
+    DROP_IKE_OVERFLOW = 24
+    DROP_KINDS = 32
+
+# What an eroute does; the numbers of openswan.base.said.Shunt, 0 for an SA.
+cdef enum:
+    ACT_SA = 0
+    ACT_PASS = 256
+    ACT_DROP = 257
+    ACT_REJECT = 258
+    ACT_HOLD = 259
+    ACT_TRAP = 260
+
+# A concrete packet's key. Addresses as in the packet; an IPv4 address fills the first four octets, the rest is zero.
+# 40 octets without holes, so two flows are equal when their memory is.
+cdef struct flow_t:
+    uint64_t src[2]
+    uint64_t dst[2]
+    uint16_t sport
+    uint16_t dport
+    uint8_t version
+    uint8_t proto
+    uint8_t fragment           # 1: not the first fragment, so ports are 0
+    uint8_t spare
+
+# Where the parts of a parsed packet are.
+cdef struct packet_info_t:
+    flow_t flow
+    uint32_t length            # total, from the IP header
+    uint32_t l4                # offset of the transport header
+    uint8_t tos
+    uint8_t dont_fragment      # IPv4 DF, or IPv6
+    uint8_t fragmented         # any fragment, the first too
+    uint8_t icmp_error         # ICMP or ICMPv6 error message
+
+cdef struct selector_t:
+    uint8_t version
+    uint8_t proto
+    uint16_t sport_low
+    uint16_t sport_high
+    uint16_t dport_low
+    uint16_t dport_high
+    uint8_t src_first[16]
+    uint8_t src_last[16]
+    uint8_t dst_first[16]
+    uint8_t dst_last[16]
+
+# RFC 6479: a ring of 64-bit words, one more than the window needs.
+cdef struct replay_t:
+    uint64_t top               # highest accepted, 0: none yet
+    uint32_t window
+    uint32_t mask              # words - 1, words a power of two
+    uint64_t *bits
+
+cdef struct crypt_key_t
+
+# Outer addresses of an SA; replaced whole when they change.
+cdef struct path_t:
+    uint8_t remote[28]         # sockaddr_in or sockaddr_in6: where OUT goes, where IN should come from
+    uint32_t remote_len
+    uint8_t local[16]
+    uint16_t local_port
+    uint8_t version
+    uint8_t encap
+    int32_t sock               # slot of the socket, SLOT_DETACHED: none
+    uint32_t inner_mtu         # largest inner packet that needs no outer fragment; 0: unknown
+
+cdef struct sa_t:
+    uint32_t spi
+    uint8_t inbound
+    uint8_t esn
+    uint8_t first_used
+    uint8_t overhead_tail      # octets after the payload: ICV
+    uint64_t id
+    crypt_key_t *key
+    path_t *path
+    uint64_t sequence          # OUT: last used
+    uint64_t soft
+    uint64_t limit
+    uint32_t soft_told
+    uint32_t hard_told
+    uint32_t first_told
+    uint32_t lock              # guards replay
+    replay_t replay
+    int32_t device
+    uint32_t nselectors
+    selector_t *selectors
+    uint8_t mapping[28]        # last reported other source of an IN SA
+    uint64_t packets
+    uint64_t octets
+    uint64_t replays
+    uint64_t auth_failures
+    uint64_t selector_failures
+    uint64_t last_use          # monotonic ns, 0: never
+    uint64_t added
+
+cdef struct eroute_t:
+    uint64_t src[2]            # masked
+    uint64_t dst[2]
+    uint16_t sport
+    uint16_t dport
+    uint8_t version
+    uint8_t proto
+    uint8_t srclen
+    uint8_t dstlen
+    int32_t action
+    int32_t device
+    sa_t *sa
+    uint64_t cookie
+    uint64_t trap_cookie       # of the trap that made this narrow hold; 0: made by command
+    uint64_t packets
+    uint64_t last_use
+    uint64_t held
+    uint64_t held_octets
+    void *pairs                # pair_t of plant.pxd
+    eroute_t *next_hold
+    eroute_t *prev_hold

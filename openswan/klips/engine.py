@@ -1,0 +1,445 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Klips, the packet engine's Python face: plain commands in, plain events and table rows out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from _fast.cipher import CIPHERS, INTEGS, PROVIDERS
+from _fast.pump import Engine
+from openswan.base.address import Endpoint
+from openswan.base.drops import Drop
+from openswan.base.errors import KlipsError
+from openswan.base.said import Said
+from openswan.klips.keys import endpoint, flow_key, raw_flow, raw_key, raw_selector
+from openswan.klips.pump import Pump
+from openswan.klips.shunt import action_of, target_of
+from openswan.plane.commands import (
+    AddSa,
+    AttachDevice,
+    AttachPass,
+    AttachSocket,
+    Command,
+    DelEroute,
+    DelSa,
+    DetachDevice,
+    DetachSocket,
+    Direction,
+    Encap,
+    Flush,
+    MoveSa,
+    SetEroute,
+)
+from openswan.plane.events import (
+    Acquire,
+    DeviceView,
+    ErouteView,
+    IkeDatagram,
+    KlipsEvent,
+    NewMapping,
+    SaExpired,
+    SaFirstUse,
+    SaView,
+    UnknownSpi,
+)
+from openswan.policy.selector import FlowKey
+
+DEVICES = 64
+SOCKETS = 256
+MAX_WINDOW = 4096
+"""Limits of _fast.types."""
+
+ACQUIRE, EXPIRED, FIRST_USE, NEW_MAPPING, UNKNOWN_SPI, IKE = range(1, 7)
+"""Kinds of _fast.mail."""
+
+
+@dataclass
+class _Sa:
+    """What is known of an installed SA besides its counters."""
+
+    command: AddSa
+    cookie: int
+    src: Endpoint
+    dst: Endpoint
+    eroutes: set[FlowKey] = field(default_factory=set)
+
+
+@dataclass
+class _Device:
+    command: AttachDevice
+    slot: int
+
+
+class Klips:
+    """One packet engine.
+
+    `provider` is auto, ipsec-mb or evp; `workers` threads (0: as many as fit this machine). KlipsError when the
+    provider is not available. Commands come from one thread; packets flow in threads of the engine's own.
+    """
+
+    def __init__(self, provider: str = "auto", workers: int = 0) -> None:
+        if provider not in PROVIDERS:
+            raise KlipsError(f"unknown crypto provider '{provider}': use {', '.join(PROVIDERS)}")
+        try:
+            self._engine = Engine(PROVIDERS[provider], workers or min(2, os.cpu_count() or 1))
+        except ValueError as why:
+            raise KlipsError(f"crypto provider '{provider}': {why}") from None
+        except OSError as why:
+            raise KlipsError(f"packet engine: {why}") from None
+        self._pump = Pump(self._engine)
+        self._sas: dict[tuple[Said, Direction], _Sa] = {}
+        self._by_cookie: dict[int, _Sa] = {}
+        self._eroutes: dict[FlowKey, SetEroute] = {}
+        self._owners: dict[int, SetEroute] = {}
+        self._cookies: dict[FlowKey, int] = {}
+        self._wanted: dict[Said, set[FlowKey]] = {}
+        self._devices: dict[str, _Device] = {}
+        self._sockets: dict[Endpoint, tuple[int, AttachSocket]] = {}
+        self._table: dict[type[Command], Callable[..., None]] = {
+            AddSa: self._add_sa,
+            DelSa: self._del_sa,
+            MoveSa: self._move_sa,
+            SetEroute: self._set_eroute,
+            DelEroute: self._del_eroute,
+            Flush: self._flush,
+            AttachDevice: self._attach_device,
+            DetachDevice: self._detach_device,
+            AttachSocket: self._attach_socket,
+            DetachSocket: self._detach_socket,
+            AttachPass: self._attach_pass,
+        }
+
+    # --- life
+
+    def start(self) -> None:
+        """Let packets flow."""
+        self._pump.start()
+
+    def stop(self) -> None:
+        """Stop the packet threads; tables and descriptors stay."""
+        self._pump.stop()
+
+    def execute(self, command: Command) -> None:
+        """Carry out one command; KlipsError says why not, in the classic words where there are some."""
+        try:
+            self._table[type(command)](command)
+        except MemoryError:
+            raise KlipsError("out of memory in the packet engine") from None
+        except OSError as why:
+            raise KlipsError(f"packet engine: {why.strerror or why}") from None
+
+    # --- SAs
+
+    def _path(self, version: int, local: Endpoint, remote: Endpoint, encap: bool) -> tuple[object, ...]:
+        slot, mtu = -1, 0
+        wildcard = Endpoint(type(local.address)(0), local.port)
+        found = self._sockets.get(local) or self._sockets.get(wildcard)
+        if found:
+            slot, mtu = found[0], found[1].mtu
+        return (version, local.address.packed, local.port, remote.address.packed, remote.port, encap, slot, mtu)
+
+    def _outer(self, sa: _Sa) -> tuple[object, ...]:
+        """The path of an SA: for OUT we are its source, for IN its destination."""
+        local, remote = (sa.src, sa.dst) if sa.command.direction is Direction.OUT else (sa.dst, sa.src)
+        return self._path(local.address.version, local, remote, sa.command.encap is not None)
+
+    def _add_sa(self, c: AddSa) -> None:
+        if (c.said, c.direction) in self._sas:
+            raise KlipsError(f"SA {c.said} already in use.  Delete old one first.")
+        if c.said.spi < 256:
+            raise KlipsError(f"Illegal reserved spi: 0x{c.said.spi:x}")
+        if c.cipher not in CIPHERS:
+            raise KlipsError(f"SA {c.said}: encryption algorithm {c.cipher} is not available")
+        if c.integ not in INTEGS:
+            raise KlipsError(f"SA {c.said}: authentication algorithm {c.integ} is not available")
+        if not 0 <= c.replay_window <= MAX_WINDOW:
+            raise KlipsError(f"SA {c.said}: replay window {c.replay_window} is not within 0 to {MAX_WINDOW}")
+        if c.src.version != c.said.dst.version:
+            raise KlipsError(f"SA {c.said}: outer source {c.src} is of the other address family")
+        device = self._devices.get(c.device)
+        ports = c.encap or Encap(0, 0)
+        sa = _Sa(c, 0, Endpoint(c.src, ports.src_port), Endpoint(c.said.dst, ports.dst_port))
+        try:
+            sa.cookie = self._engine.add_sa(
+                c.said.spi,
+                c.direction is Direction.IN,
+                CIPHERS[c.cipher],
+                c.enc_key,
+                INTEGS[c.integ],
+                c.auth_key,
+                c.esn,
+                c.replay_window,
+                device.slot if device else -1,
+                [raw_selector(src, dst) for src, dst in c.selectors],
+                self._outer(sa),
+            )
+        except KeyError:
+            raise KlipsError(f"SA {c.said} already in use.  Delete old one first.") from None
+        except ValueError as why:
+            raise KlipsError(
+                f"SA {c.said}: {len(c.enc_key)} and {len(c.auth_key)} octets of key do not make "
+                f"{c.cipher} {c.integ}".rstrip() + f" ({why})"
+            ) from None
+        self._sas[c.said, c.direction] = self._by_cookie[sa.cookie] = sa
+        if c.direction is Direction.OUT:
+            for key in self._wanted.get(c.said, ()):
+                self._engine.bind_eroute(raw_key(key), sa.cookie)
+
+    def _find(self, said: Said) -> _Sa:
+        found = self._sas.get((said, Direction.OUT)) or self._sas.get((said, Direction.IN))
+        if found is None:
+            raise KlipsError(f"SA {said} does not exist.  Cannot delete.")
+        return found
+
+    def _del_sa(self, c: DelSa) -> None:
+        sa = self._find(c.said)
+        if sa.command.direction is Direction.OUT:
+            for key in self._wanted.get(c.said, ()):
+                self._engine.bind_eroute(raw_key(key), 0)
+        del self._sas[c.said, sa.command.direction]
+        del self._by_cookie[sa.cookie]
+        self._engine.del_sa(sa.cookie)
+
+    def _move_sa(self, c: MoveSa) -> None:
+        sa = self._sas.get((c.said, Direction.OUT)) or self._sas.get((c.said, Direction.IN))
+        if sa is None:
+            raise KlipsError(f"SA {c.said} does not exist.  Cannot move.")
+        if c.src.address.version != c.dst.address.version:
+            raise KlipsError(f"SA {c.said}: {c.src} and {c.dst} are not of one address family")
+        sa.src, sa.dst = c.src, c.dst
+        encap = Encap(c.src.port, c.dst.port) if c.src.port or c.dst.port else None
+        sa.command = replace(sa.command, encap=encap)
+        self._engine.move_sa(sa.cookie, self._outer(sa))
+
+    def _renew_paths(self) -> None:
+        """Sockets came or went: every SA finds its own again."""
+        for sa in self._sas.values():
+            self._engine.move_sa(sa.cookie, self._outer(sa))
+
+    # --- eroutes
+
+    def _set_eroute(self, c: SetEroute) -> None:
+        if c.key.src.version != c.key.dst.version:
+            raise KlipsError(f"eroute {c.key}: source and destination are not of one address family")
+        if (c.key.src_port or c.key.dst_port) and not c.key.protocol:
+            raise KlipsError(f"eroute {c.key}: ports without a protocol")
+        sa = self._sas.get((c.target, Direction.OUT)) if isinstance(c.target, Said) else None
+        device = self._devices.get(c.device)
+        cookie = self._engine.set_eroute(
+            raw_key(c.key), action_of(c.target), sa.cookie if sa else 0, device.slot if device else -1
+        )
+        self._forget(c.key)
+        self._eroutes[c.key] = self._owners[cookie] = c
+        self._cookies[c.key] = cookie
+        if isinstance(c.target, Said):
+            self._wanted.setdefault(c.target, set()).add(c.key)
+
+    def _forget(self, key: FlowKey) -> None:
+        old = self._eroutes.pop(key, None)
+        self._owners.pop(self._cookies.pop(key, 0), None)
+        if old is not None and isinstance(old.target, Said):
+            keys = self._wanted[old.target]
+            keys.discard(key)
+            if not keys:
+                del self._wanted[old.target]
+
+    def _del_eroute(self, c: DelEroute) -> None:
+        found = self._engine.del_eroute(raw_key(c.key))
+        self._forget(c.key)
+        if not found:
+            raise KlipsError(f"eroute {c.key} doesn't exist.  Can't delete.")
+
+    def _flush(self, c: Flush) -> None:
+        for row in self._engine.eroutes():
+            self._engine.del_eroute(row[0])
+        for key in list(self._eroutes):
+            self._forget(key)
+        for said, _ in list(self._sas):
+            self._del_sa(DelSa(said))
+
+    # --- devices and sockets
+
+    def _attach_device(self, c: AttachDevice) -> None:
+        if c.name in self._devices:
+            raise KlipsError(f"{c.name} is already attached.  Detach it first.")
+        slot = _free(DEVICES, {d.slot for d in self._devices.values()}, "virtual interfaces")
+        try:
+            self._engine.attach_device(slot, c.fd, c.mtu)
+        except ValueError as why:
+            raise KlipsError(f"{c.name}: {why}") from None
+        self._devices[c.name] = _Device(c, slot)
+        for sa in self._sas.values():
+            if sa.command.device == c.name:
+                self._engine.set_sa_device(sa.cookie, slot)
+
+    def _detach_device(self, c: DetachDevice) -> None:
+        device = self._devices.pop(c.name, None)
+        if device is None:
+            raise KlipsError(f"{c.name} is not attached")
+        for sa in self._sas.values():
+            if sa.command.device == c.name:
+                self._engine.set_sa_device(sa.cookie, -1)
+        self._engine.detach_device(device.slot)
+
+    def _attach_socket(self, c: AttachSocket) -> None:
+        if c.local in self._sockets:
+            raise KlipsError(f"socket {c.local} is already attached.  Detach it first.")
+        slot = _free(SOCKETS, {taken for taken, _ in self._sockets.values()}, "sockets")
+        try:
+            self._engine.attach_socket(
+                slot, c.fd, c.local.address.version, c.local.address.packed, c.local.port, c.mtu
+            )
+        except ValueError as why:
+            raise KlipsError(f"socket {c.local}: {why}") from None
+        self._sockets[c.local] = (slot, c)
+        self._renew_paths()
+
+    def _detach_socket(self, c: DetachSocket) -> None:
+        found = self._sockets.pop(c.local, None)
+        if found is None:
+            raise KlipsError(f"socket {c.local} is not attached")
+        self._renew_paths()
+        self._engine.detach_socket(found[0])
+
+    def _attach_pass(self, c: AttachPass) -> None:
+        self._engine.attach_pass(c.version, c.fd)
+
+    # --- events
+
+    def event_fd(self) -> int:
+        """A descriptor that is readable while events wait; for waiting only, poll_events reads it."""
+        return self._engine.event_fd()
+
+    def poll_events(self) -> list[KlipsEvent]:
+        """Every event that waits, oldest first; those of SAs removed meanwhile are left out."""
+        events: list[KlipsEvent] = []
+        while (raw := self._engine.take()) is not None:
+            event = self._event(*raw)
+            if event is not None:
+                events.append(event)
+        return events
+
+    def _event(
+        self,
+        kind: int,
+        cookie: int,
+        number: int,
+        slot: int,
+        remote: tuple[int, bytes, int] | None,
+        flow: tuple[int, bytes, int, bytes, int, int, int, int] | None,
+        trap: tuple[int, bytes, int, bytes, int, int, int, int] | None,
+        data: bytes,
+    ) -> KlipsEvent | None:
+        if kind == ACQUIRE and flow and trap:
+            owner = self._owners.get(cookie)
+            key = flow_key(trap)
+            return Acquire(
+                flow_key(flow), key, owner.device if owner else self._device_name(number), owner.owner if owner else ""
+            )
+        if kind in (UNKNOWN_SPI, IKE):
+            local = next((end for end, (taken, _) in self._sockets.items() if taken == slot), None)
+            if local is None or remote is None:
+                return None
+            if kind == IKE:
+                return IkeDatagram(local, endpoint(remote), data)
+            return UnknownSpi(local, endpoint(remote), number)
+        sa = self._by_cookie.get(cookie)
+        if sa is None:
+            return None
+        said = sa.command.said
+        if kind == EXPIRED:
+            return SaExpired(said, bool(number))
+        if kind == FIRST_USE:
+            return SaFirstUse(said)
+        if kind == NEW_MAPPING and remote:
+            return NewMapping(said, endpoint(remote))
+        return None
+
+    def _device_name(self, slot: int) -> str:
+        return next((name for name, device in self._devices.items() if device.slot == slot), "")
+
+    # --- tables
+
+    def sas(self) -> list[SaView]:
+        """Rows of the SA table, in the order they were added."""
+        return [self._sa_view(sa) for sa in self._sas.values()]
+
+    def _sa_view(self, sa: _Sa) -> SaView:
+        packets, octets, sequence, replays, auth, selector, age, idle, bits, _ = self._engine.sa(sa.cookie)
+        c = sa.command
+        return SaView(
+            said=c.said,
+            src=sa.src.address,
+            direction=c.direction,
+            cipher=c.cipher,
+            integ=c.integ,
+            key_bits=bits,
+            esn=c.esn,
+            replay_window=c.replay_window,
+            encap_ports=(sa.src.port, sa.dst.port) if c.encap else None,
+            device=c.device,
+            owner=c.owner,
+            serial=c.serial,
+            packets=packets,
+            octets=octets,
+            sequence=sequence,
+            replays=replays,
+            auth_failures=auth,
+            selector_failures=selector,
+            age=age,
+            idle=idle,
+        )
+
+    def eroutes(self) -> list[ErouteView]:
+        """Rows of the eroute table, the engine's own holds too; sorted by key."""
+        views = [self._eroute_view(row) for row in self._engine.eroutes()]
+        return sorted(views, key=lambda v: raw_key(v.key))
+
+    def _eroute_view(
+        self, row: tuple[tuple[int, bytes, int, bytes, int, int, int, int], int, int, int, int, float, int, int]
+    ) -> ErouteView:
+        key, action, cookie, trap, packets, idle, held, slot = row
+        made = self._owners.get(cookie)
+        owner = made or self._owners.get(trap)
+        said = made.target if made and isinstance(made.target, Said) else None
+        return ErouteView(
+            key=flow_key(key),
+            target=target_of(action, said),
+            device=owner.device if owner else self._device_name(slot),
+            owner=owner.owner if owner else "",
+            serial=owner.serial if owner else 0,
+            packets=packets,
+            idle=idle,
+            held=held,
+        )
+
+    def match(self, flow: FlowKey) -> ErouteView | None:
+        """The eroute a packet of this concrete flow would meet, or None."""
+        row = self._engine.match(raw_flow(flow))
+        return None if row is None else self._eroute_view(row)
+
+    def devices(self) -> list[DeviceView]:
+        """Rows of the virtual interface table."""
+        views = []
+        for name, device in sorted(self._devices.items()):
+            rx, tx, mtu = self._engine.device(device.slot)
+            physical = max((s.mtu for _, s in self._sockets.values()), default=0)
+            views.append(DeviceView(name, device.command.physical, mtu, physical, rx, tx))
+        return views
+
+    def drops(self) -> dict[Drop, int]:
+        """Packets dropped so far, by reason; reasons that never happened are there with 0."""
+        counters = self._engine.drops()
+        return {reason: counters[reason] for reason in Drop if reason is not Drop.NONE}
+
+
+def _free(limit: int, taken: set[int], what: str) -> int:
+    for slot in range(limit):
+        if slot not in taken:
+            return slot
+    raise KlipsError(f"no more than {limit} {what} at once")
+
+
+
