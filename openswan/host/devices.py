@@ -12,7 +12,8 @@ from openswan.engine.events import DefaultRoute, Interface
 from openswan.host.tun import Plan
 
 DEFAULT_VIRTUAL = "ipsec0"
-VIRTUAL = re.compile(r"ipsec[0-9]{1,3}")
+DEFAULT_ROUTE = "%defaultroute"
+VIRTUAL = re.compile(r"(ipsec|mast)[0-9]{1,3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,52 +31,44 @@ def is_virtual(name: str) -> bool:
 
 
 def assign(
-    wanted: Sequence[str],
+    wanted: Sequence[tuple[str, str]],
     interfaces: Iterable[Interface],
     defaults: Sequence[DefaultRoute],
     prefer: Iterable[Address] = (),
 ) -> Assignment:
     """Give each usable interface its ipsecN.
 
-    `wanted` holds the words of interfaces=: `ipsecN=DEV` binds one to the other, and then only interfaces named so are
-    used. `%defaultroute`, `%none` or nothing follow the actual routes: one ipsec0 serves every interface; it is listed
-    as standing on the default route's, else on one with an address of `prefer` (the conns' own), else on the first.
+    `wanted` holds the (virtual, physical) pairs of interfaces=. A physical interface named there gets its virtual one,
+    and then only interfaces named so are used. `%defaultroute` alone, or nothing (%none), follows the actual routes: one
+    virtual interface serves all; it is listed as standing on the default route's, else on one with an address of
+    `prefer` (the conns' own), else on the first.
     """
     present = {each.name: each for each in interfaces if not is_virtual(each.name)}
-    explicit, complaints = _explicit(wanted, present)
-    if explicit:
-        chosen = {physical: virtual for virtual, physical in explicit.items()}
-        usable = tuple(replace(each, virtual=chosen.get(each.name, "")) for each in present.values())
-        plans = tuple(Plan(virtual, name, present[name].mtu) for virtual, name in explicit.items())
-        return Assignment(usable, plans, tuple(complaints))
-    if complaints and not any(word.startswith("%") for word in wanted):
-        return Assignment(tuple(present.values()), (), tuple(complaints))
-    below = _follow_routes(present, defaults, set(prefer))
-    usable = tuple(replace(each, virtual=DEFAULT_VIRTUAL if below else "") for each in present.values())
-    plans = (Plan(DEFAULT_VIRTUAL, below.name, below.mtu),) if below else ()
-    return Assignment(usable, plans, tuple(complaints))
-
-
-def _explicit(wanted: Sequence[str], present: dict[str, Interface]) -> tuple[dict[str, str], list[str]]:
-    found: dict[str, str] = {}
+    if all(physical == DEFAULT_ROUTE for _, physical in wanted):
+        virtual = wanted[0][0] if wanted else DEFAULT_VIRTUAL
+        below = _follow_routes(present, defaults, set(prefer))
+        usable = tuple(replace(each, virtual=virtual if below else "") for each in present.values())
+        return Assignment(usable, (Plan(virtual, below.name, below.mtu),) if below else (), ())
+    chosen: dict[str, str] = {}
     complaints: list[str] = []
-    for word in wanted:
-        if word.startswith("%"):
-            if word not in ("%defaultroute", "%none"):
-                complaints.append(f"interface `{word}' not understood")
-            continue
-        virtual, equals, physical = word.partition("=")
-        if not equals or not is_virtual(virtual) or not physical:
-            complaints.append(f"interface `{word}' not understood: write ipsec0=eth0")
+    plans: list[Plan] = []
+    for virtual, word in wanted:
+        physical = word
+        if word == DEFAULT_ROUTE:
+            physical = next((each.interface for each in defaults if each.interface in present), "")
+        if not physical:
+            complaints.append("no default route, %defaultroute cannot cope!!!")
         elif physical not in present:
-            complaints.append(f"interfaces={word}: there is no interface {physical}")
-        elif virtual in found or physical in found.values():
-            complaints.append(f"interfaces={word}: {virtual} or {physical} is taken already")
+            complaints.append(f"interfaces={virtual}={physical}: there is no interface {physical}")
+        elif physical in chosen:
+            complaints.append(f"interfaces={virtual}={physical}: {chosen[physical]} stands on {physical} already")
         else:
             if not present[physical].addresses:
                 complaints.append(f"unable to determine address of `{physical}'")
-            found[virtual] = physical
-    return found, complaints
+            chosen[physical] = virtual
+            plans.append(Plan(virtual, physical, present[physical].mtu))
+    usable = tuple(replace(each, virtual=chosen.get(each.name, "")) for each in present.values())
+    return Assignment(usable, tuple(plans), tuple(complaints))
 
 
 def _follow_routes(

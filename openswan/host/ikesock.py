@@ -28,6 +28,7 @@ SO_SNDBUFFORCE = 32
 IP_MTU_DISCOVER, IP_PMTUDISC_OMIT = 10, 5
 IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT = 23, 5
 IP_RECVERR, IPV6_RECVERR = 11, 25
+IP_HDRINCL, IPV6_HDRINCL = 3, 36
 MSG_ERRQUEUE = 0x2000
 BUFFER = 8 << 20
 """Octets of socket buffer: a second of a full gigabit is more, a scheduling gap of the engine's threads is less."""
@@ -87,6 +88,22 @@ def open_socket(kind: Kind, address: Address, port: int) -> socket.socket:
         if sock is not None:
             sock.close()
         raise HostError(_explain(kind, address, port, why)) from None
+    return sock
+
+
+def open_pass_socket(version: int) -> socket.socket:
+    """A marked raw socket that takes whole packets, header and all: the way out for what an eroute lets pass in clear."""
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    sock: socket.socket | None = None
+    try:
+        sock = socket.socket(family, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, socket.IPPROTO_RAW)
+        sock.setsockopt(socket.SOL_SOCKET, SO_MARK, FWMARK)
+        sock.setsockopt(*((socket.IPPROTO_IP, IP_HDRINCL) if version == 4 else (socket.IPPROTO_IPV6, IPV6_HDRINCL)), 1)
+        sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, BUFFER)
+    except OSError as why:
+        if sock is not None:
+            sock.close()
+        raise HostError(f"cannot open a raw IPv{version} socket: {why.strerror}") from None
     return sock
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+import pytest
+
 from openswan.engine.events import DefaultRoute, Interface
-from openswan.host.devices import assign
+from openswan.host.devices import Assignment, assign
 from openswan.host.tun import Plan
 
 
@@ -20,44 +22,46 @@ OURS = interface("ipsec0", "10.1.0.1")
 DEFAULT = DefaultRoute("eth1", ip_address("192.0.2.1"), ip_address("192.0.2.254"))
 
 
-def virtuals(wanted: list[str], *args: object, **kwargs: object) -> dict[str, str]:
-    result = assign(wanted, (ETH0, ETH1, OURS), *args, **kwargs)  # type: ignore[arg-type]
+FOLLOW = [("ipsec0", "%defaultroute")]
+
+
+def virtuals(result: Assignment) -> dict[str, str]:
     return {each.name: each.virtual for each in result.interfaces}
 
 
-def test_by_default_one_ipsec0_serves_all_and_stands_on_the_default_route() -> None:
-    for wanted in ([], ["%defaultroute"], ["%none"]):
-        result = assign(wanted, (ETH0, ETH1, OURS), (DEFAULT,))
-        assert result.plans == (Plan("ipsec0", "eth1", 1400),)
-        assert virtuals(wanted, (DEFAULT,)) == {"eth0": "ipsec0", "eth1": "ipsec0"}
-        assert result.complaints == ()
+@pytest.mark.parametrize("wanted", [[], FOLLOW])
+def test_by_default_one_ipsec0_serves_all_and_stands_on_the_default_route(wanted: list[tuple[str, str]]) -> None:
+    result = assign(wanted, (ETH0, ETH1, OURS), (DEFAULT,))
+    assert result.plans == (Plan("ipsec0", "eth1", 1400),)
+    assert virtuals(result) == {"eth0": "ipsec0", "eth1": "ipsec0"}
+    assert result.complaints == ()
 
 
 def test_without_default_route_a_conns_address_decides_then_the_first_address() -> None:
-    assert assign([], (ETH0, ETH1), (), [ip_address("192.0.2.1")]).plans == (Plan("ipsec0", "eth1", 1400),)
-    assert assign([], (interface("eth9"), ETH0, ETH1), ()).plans == (Plan("ipsec0", "eth0", 1500),)
-    assert assign([], (), ()).plans == ()
-    assert assign([], (interface("eth9"),), ()).interfaces[0].virtual == ""
+    assert assign(FOLLOW, (ETH0, ETH1), (), [ip_address("192.0.2.1")]).plans == (Plan("ipsec0", "eth1", 1400),)
+    assert assign(FOLLOW, (interface("eth9"), ETH0, ETH1), ()).plans == (Plan("ipsec0", "eth0", 1500),)
+    assert assign(FOLLOW, (), ()).plans == ()
+    assert assign(FOLLOW, (interface("eth9"),), ()).interfaces[0].virtual == ""
 
 
 def test_named_interfaces_are_the_only_ones() -> None:
-    result = assign(["ipsec1=eth0"], (ETH0, ETH1, OURS), (DEFAULT,))
+    result = assign([("ipsec1", "eth0")], (ETH0, ETH1, OURS), (DEFAULT,))
     assert result.plans == (Plan("ipsec1", "eth0", 1500),)
-    assert virtuals(["ipsec1=eth0"], (DEFAULT,)) == {"eth0": "ipsec1", "eth1": ""}
-    assert virtuals(["ipsec0=eth0", "ipsec1=eth1"], ()) == {"eth0": "ipsec0", "eth1": "ipsec1"}
+    assert virtuals(result) == {"eth0": "ipsec1", "eth1": ""}
+    both = assign([("ipsec0", "eth0"), ("ipsec1", "%defaultroute")], (ETH0, ETH1), (DEFAULT,))
+    assert virtuals(both) == {"eth0": "ipsec0", "eth1": "ipsec1"}
 
 
-def test_words_that_make_no_sense_are_named() -> None:
-    bad = ["eth0", "ipsec0=eth7", "%foo", "ipsec0=eth0", "ipsec0=eth1", "ipsecx=eth1"]
-    result = assign(bad, (ETH0, ETH1), (DEFAULT,))
+def test_what_cannot_be_is_named() -> None:
+    bad = [("ipsec0", "eth7"), ("ipsec1", "eth0"), ("ipsec2", "eth0"), ("ipsec3", "%defaultroute")]
+    result = assign(bad, (ETH0, ETH1), ())
     assert result.complaints == (
-        "interface `eth0' not understood: write ipsec0=eth0",
         "interfaces=ipsec0=eth7: there is no interface eth7",
-        "interface `%foo' not understood",
-        "interfaces=ipsec0=eth1: ipsec0 or eth1 is taken already",
-        "interface `ipsecx=eth1' not understood: write ipsec0=eth0",
+        "interfaces=ipsec2=eth0: ipsec1 stands on eth0 already",
+        "no default route, %defaultroute cannot cope!!!",
     )
-    assert result.plans == (Plan("ipsec0", "eth0", 1500),)
-    nothing = assign(["ipsec0=eth7"], (ETH0,), (DEFAULT,))
+    assert result.plans == (Plan("ipsec1", "eth0", 1500),)
+    nothing = assign([("ipsec0", "eth7")], (ETH0,), (DEFAULT,))
     assert nothing.plans == () and nothing.interfaces[0].virtual == ""
-    assert assign(["ipsec0=eth9"], (interface("eth9"),), ()).complaints == ("unable to determine address of `eth9'",)
+    alone = assign([("ipsec0", "eth9")], (interface("eth9"),), ())
+    assert alone.complaints == ("unable to determine address of `eth9'",)

@@ -14,7 +14,7 @@ import pytest
 from openswan.base.address import Address, Endpoint
 from openswan.base.errors import HostError
 from openswan.base.numbers import FWMARK
-from openswan.host.ikesock import SO_MARK, Kind, Outer, OuterSockets, open_socket
+from openswan.host.ikesock import SO_MARK, Kind, Outer, OuterSockets, open_pass_socket, open_socket
 
 Namespace = Callable[[Callable[[], Any]], Any]
 V4, V6 = ip_address("127.0.0.1"), ip_address("::1")
@@ -146,3 +146,14 @@ def test_a_port_in_use_and_a_lost_address_are_one_clear_line_each(namespace: Nam
     run(namespace, conversation)
     with pytest.raises(HostError, match=r"192\.0\.2\.1:500 for IKE: the address has just gone"):
         namespace(lambda: open_socket(Kind.IKE, ip_address("192.0.2.1"), 500))
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_packets_in_clear_leave_by_a_marked_socket_of_their_own(namespace: Namespace, version: int) -> None:
+    def work() -> None:
+        with open_pass_socket(version) as sock:
+            assert sock.getsockopt(socket.SOL_SOCKET, SO_MARK) == FWMARK
+            level, option = (socket.IPPROTO_IP, 3) if version == 4 else (socket.IPPROTO_IPV6, 36)
+            assert sock.getsockopt(level, option) == 1
+
+    namespace(work)
