@@ -6,17 +6,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, IntFlag
-from typing import TypeAlias
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from cryptography.x509 import load_der_x509_certificate
 
 from openswan.base.address import Address
+from openswan.base.errors import CryptoError
+from openswan.crypto.rsakey import PrivateKey, decode_public
 from openswan.policy.identity import Identity, IdKind, address_identity, matches
-
-PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
 class SecretKind(Enum):
@@ -211,13 +209,13 @@ def spki(public: object) -> bytes | None:
         if isinstance(public, bytes):
             public = _from_octets(public)
         return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined,no-any-return]
-    except (ValueError, TypeError, AttributeError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, AttributeError, UnsupportedAlgorithm, CryptoError):
         return None
 
 
 def _from_octets(octets: bytes) -> object:
     if octets[:1] != b"\x30":
-        return _from_rfc3110(octets)
+        return decode_public(octets)
     try:
         return load_der_x509_certificate(octets).public_key()
     except ValueError:
@@ -226,15 +224,4 @@ def _from_octets(octets: bytes) -> object:
         return load_der_public_key(octets)
     except (ValueError, UnsupportedAlgorithm):
         # An RFC 3110 key whose exponent happens to be 48 octets long also begins with 0x30.
-        return _from_rfc3110(octets)
-
-
-def _from_rfc3110(octets: bytes) -> rsa.RSAPublicKey:
-    """RFC 3110 2: exponent length (one octet, or zero and two), exponent, modulus."""
-    if octets[:1] == b"\0":
-        start, size = 3, int.from_bytes(octets[1:3], "big")
-    else:
-        start, size = 1, int.from_bytes(octets[:1], "big")
-    exponent = int.from_bytes(octets[start : start + size], "big")
-    modulus = int.from_bytes(octets[start + size :], "big")
-    return rsa.RSAPublicNumbers(exponent, modulus).public_key()
+        return decode_public(octets)

@@ -1,0 +1,467 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Flat sections to policy.Connection: every value read, every contradiction named; one bad conn never stops another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import TypeVar
+
+from openswan.base.address import Address, Subnet, host_subnet
+from openswan.base.errors import ConfigError
+from openswan.base.interval import parse_duration
+from openswan.base.protoport import parse_protoport
+from openswan.config.complaint import Complaint, error, warning
+from openswan.config.ends import (
+    DNS_KEYS,
+    OPPORTUNISTIC,
+    parse_auth,
+    parse_client,
+    parse_clients,
+    parse_host,
+    parse_key,
+    parse_nexthop,
+    parse_sources,
+)
+from openswan.config.keyword import Keyword, Section, Status, split_list
+from openswan.config.keywords import OE_LATER, find
+from openswan.config.parser import FlatConn, Param
+from openswan.config.setup import Setup
+from openswan.policy.algorithms import DEFAULT_ESP, DEFAULT_IKE, Parsed, parse_esp, parse_ike, with_esn
+from openswan.policy.connection import (
+    Auth,
+    Connection,
+    DpdAction,
+    End,
+    Host,
+    HostKind,
+    SendCert,
+    ShuntPolicy,
+    Startup,
+)
+from openswan.policy.identity import FROM_CERT, Identity, IdKind, parse_identity
+from openswan.policy.proposal import Proposal
+
+T = TypeVar("T")
+CertReader = Callable[[str], bytes]
+"""Name in leftcert= to DER; ConfigError names the file."""
+
+ESN = {"either": (True, False), "yes": (True,), "no": (False,)}
+SHUNTS = {"passthrough": ShuntPolicy.PASS, "drop": ShuntPolicy.DROP, "reject": ShuntPolicy.REJECT}
+DPD_TIMEOUT = 120.0
+"""When dpddelay= stands alone."""
+MOST_PAIRS = 4096
+"""Conns that leftsubnets= and rightsubnets= may make of one."""
+
+
+@lru_cache
+def _row(name: str) -> Keyword:
+    found = find(Section.CONN, name)
+    assert found is not None
+    return found[0]
+
+
+def build_conn(flat: FlatConn, setup: Setup, certs: CertReader) -> tuple[list[Connection], list[Complaint]]:
+    """The connections one conn stands for (none when it is broken), and every complaint about it."""
+    builder = _Builder(flat, setup, certs, list(flat.complaints))
+    try:
+        made = builder.connections()
+    except _BrokenError:
+        made = []
+    broken = any(one.fatal for one in builder.complaints)
+    return ([] if broken else made), list(dict.fromkeys(builder.complaints))
+
+
+class _BrokenError(Exception):
+    """Nothing further can be said about a conn this broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One end half built: what subnets= expands comes on top."""
+
+    end: End
+    protocol_given: bool
+    clients: tuple[tuple[int, Subnet | None], ...]
+    """(index for the name, subnet) of each expansion; index 0 is subnet= itself."""
+    expanded: bool
+
+
+@dataclass(slots=True)
+class _Builder:
+    flat: FlatConn
+    setup: Setup
+    certs: CertReader
+    complaints: list[Complaint]
+    values: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Canonical values of what was given."""
+
+    def connections(self) -> list[Connection]:
+        self._check_keywords()
+        left, right = self._side("left"), self._side("right")
+        if left is None or right is None:
+            raise _BrokenError
+        self._check_hosts(left.end, right.end)
+        base = self._base(left.end, right.end)
+        if any(one.fatal for one in self.complaints):
+            raise _BrokenError
+        return list(self._expand(base, left, right))
+
+    # What every keyword has in common.
+
+    def _check_keywords(self) -> None:
+        for key, param in self.flat.params.items():
+            try:
+                value = self.values[key] = param.row.canonical(param.value, param.side)
+            except ConfigError as why:
+                self._error(why.reason, param)
+                continue
+            row = param.row
+            if row.status is Status.OBSOLETE:
+                self._warn(f"obsolete keyword '{param.spelled}' ignored. {row.sentence}", param)
+            elif value in row.refused:
+                self._error(f"{param.spelled}={param.value[:40]}: {row.refused[value]}", param)
+            elif row.status is not Status.ACTED and value.lower() not in row.fine:
+                text = f"{param.spelled}={param.value[:40]}"
+                if row.status is Status.REFUSED:
+                    self._error(f"{text}: {row.reason}", param)
+                else:
+                    self._warn(f"{text} is not acted on: {row.reason or 'leaving it out changes no protection'}", param)
+
+    def _error(self, text: str, param: Param | None = None) -> None:
+        self.complaints.append(error(text, param.where if param else self.flat.where, self.flat.name))
+
+    def _warn(self, text: str, param: Param | None = None) -> None:
+        self.complaints.append(warning(text, param.where if param else self.flat.where, self.flat.name))
+
+    def _param(self, name: str, side: str = "") -> Param | None:
+        return self.flat.params.get((side, name))
+
+    def _read(self, name: str, side: str, reader: Callable[[str], T], default: T) -> T:
+        """A value through a reader of openswan.config.ends and the like; complaints name the keyword."""
+        param = self._param(name, side)
+        if param is None:
+            return default
+        try:
+            return reader(param.value)
+        except ConfigError as why:
+            self._error(f"{param.spelled}=: {why.reason}", param)
+            return default
+
+    def _value(self, name: str, default: str = "") -> str:
+        """A canonical value of a keyword without sides."""
+        return self.values.get(("", name), default)
+
+    def _yes(self, name: str) -> bool:
+        return self._value(name, _row(name).default) == "yes"
+
+    def _number(self, name: str) -> int:
+        return int(self._value(name, _row(name).default))
+
+    def _time(self, name: str) -> float:
+        return parse_duration(self._value(name, _row(name).default))
+
+    # One end.
+
+    def _side(self, side: str) -> _Side | None:
+        if self._param("", side) is None:
+            self._error(f"{side}= is missing")
+            return None
+        before = sum(one.fatal for one in self.complaints)
+        host = self._read("", side, parse_host, Host(HostKind.ANY))
+        if sum(one.fatal for one in self.complaints) > before:
+            return None
+        if host.kind in OPPORTUNISTIC:
+            self._error(f"{side}={host.kind.value}: {OE_LATER}", self._param("", side))
+        sources = self._read("sourceip", side, parse_sources, ())
+        clients, expanded = self._clients(side, sources)
+        protocol, port, _ = self._read("protoport", side, parse_protoport, (0, 0, False))
+        cert_name, cert = self._cert(side)
+        keys, by_cert = self._keys(side)
+        end = End(
+            host,
+            id=self._identity(side),
+            protocol=protocol,
+            port=port,
+            source_ips=sources,
+            nexthop=self._read("nexthop", side, parse_nexthop, None),
+            updown=self._updown(side),
+            rsa_keys=keys,
+            cert=cert,
+            cert_name=cert_name,
+            use_cert_key=by_cert or bool(cert_name),
+            send_cert=SendCert(self.values.get((side, "sendcert"), "always")),
+        )
+        return _Side(end, self._param("protoport", side) is not None, clients, expanded)
+
+    def _updown(self, side: str) -> str:
+        param = self._param("updown", side)
+        if param is None:
+            return "ipsec _updown"
+        return "" if param.value.lower() in ("", "%disabled") else param.value
+
+    def _identity(self, side: str) -> Identity | None:
+        param = self._param("id", side)
+        if param is None or param.value.lower() == "%none":
+            return None
+        if param.value.lower() == "%myid":
+            if self.setup.my_id is None:
+                self._error(f"{side}id=%myid: config setup has no myid=", param)
+            return self.setup.my_id
+        identity = self._read("id", side, parse_identity, None)
+        if identity is not None and identity.kind is IdKind.FQDN and param.value[:1] != "@":
+            self._warn(f"{side}id={param.value[:60]} is taken as @{param.value[:60]}, names are not looked up", param)
+        return identity
+
+    def _clients(self, side: str, sources: tuple[Address, ...]) -> tuple[tuple[tuple[int, Subnet | None], ...], bool]:
+        version = 6 if self._value("connaddrfamily") == "ipv6" else 4
+        subnet, complaint = self._read("subnet", side, lambda text: parse_client(text, version), (None, ""))
+        many, complaints = self._read("subnets", side, parse_clients, ((), ()))
+        for text in (complaint, *complaints):
+            if text:
+                self._warn(f"{side}subnet: {text}", self._param("subnet", side) or self._param("subnets", side))
+        if subnet is None and not many and len(sources) == 1:
+            subnet = host_subnet(sources[0])
+        plain = [(0, subnet)] if subnet is not None or not many else []
+        return (*plain, *enumerate(many, 1)), bool(many)
+
+    def _cert(self, side: str) -> tuple[str, bytes]:
+        param = self._param("cert", side)
+        if param is None:
+            return "", b""
+        return param.value, self._read("cert", side, self.certs, b"")
+
+    def _keys(self, side: str) -> tuple[tuple[bytes, ...], bool]:
+        keys: list[bytes] = []
+        by_cert = False
+        for name in ("rsasigkey", "rsasigkey2"):
+            param = self._param(name, side)
+            lowered = param.value.lower() if param else "%none"
+            if param is None or lowered == "%none":
+                continue
+            if lowered == "%cert":
+                by_cert = True
+            elif lowered in DNS_KEYS:
+                self._error(f"{param.spelled}={lowered}: keys from DNS are not available; {OE_LATER}", param)
+            elif lowered.startswith("%"):
+                self._error(f"{param.spelled}={lowered[:40]}: 0s..., 0x..., %cert or %none is wanted", param)
+            elif key := self._read(name, side, parse_key, b""):
+                keys.append(key)
+        return tuple(dict.fromkeys(keys)), by_cert
+
+    # Both ends.
+
+    def _check_hosts(self, left: End, right: End) -> None:
+        kinds = (left.host.kind, right.host.kind)
+        for kind in (HostKind.ANY, HostKind.DEFAULTROUTE):
+            if kinds == (kind, kind):
+                self._error(f"left and right are both {kind.value}: one of them must say who it is")
+        versions = {end.host.address.version for end in (left, right) if end.host.address is not None}
+        if len(versions) == 2:
+            self._error("inconsistent left/right end address family")
+        wanted = {"ipv4": 4, "ipv6": 6}.get(self._value("endaddrfamily"))
+        if wanted and versions - {wanted}:
+            self._error(
+                f"endaddrfamily is {self._value('endaddrfamily')}, the ends are not", self._param("endaddrfamily")
+            )
+        if left.host.address is not None and left.host.address == right.host.address:
+            self._error(f"left and right are both {left.host.address}")
+        for name, end in (("left", left), ("right", right)):
+            if end.nexthop is not None and {end.nexthop.version} != (versions or {end.nexthop.version}):
+                self._error(f"{name}nexthop is of another address family than the ends", self._param("nexthop", name))
+
+    def _base(self, left: End, right: End) -> Connection:
+        auth = self._auth()
+        prospective = self._type(auth)
+        if prospective is not ShuntPolicy.TRAP:
+            auth = Auth.NEVER
+        left, right = self._proof(auth, left, right)
+        esn = self._value("esn", "either")
+        dpd = self._dpd()
+        return Connection(
+            self.flat.name,
+            left,
+            right,
+            aliases=tuple(split_list(self._value("connalias"))),
+            auth=auth,
+            ike_proposals=self._algorithms("ike", parse_ike, Parsed(DEFAULT_IKE)),
+            esp_proposals=self._algorithms(
+                "phase2alg", lambda text: parse_esp(text, ESN[esn]), Parsed(with_esn(DEFAULT_ESP, ESN[esn]))
+            ),
+            ike_text=self.flat.text("ike") or "",
+            esp_text=self.flat.text("phase2alg") or "",
+            pfs=self._yes("pfs"),
+            ike_lifetime=self._time("ikelifetime"),
+            ipsec_lifetime=self._time("salifetime"),
+            rekey=self._yes("rekey"),
+            rekey_margin=self._time("rekeymargin"),
+            rekey_fuzz=int(self._value("rekeyfuzz", "100%")[:-1]) / 100,
+            keying_tries=self._number("keyingtries"),
+            prospective=prospective,
+            negotiation_shunt=ShuntPolicy(self._value("negotiationshunt", "hold")),
+            failure_shunt=ShuntPolicy(self._value("failureshunt", "none")),
+            dpd_delay=dpd[0],
+            dpd_timeout=dpd[1],
+            dpd_action=DpdAction(self._value("dpdaction", "hold")),
+            encapsulation=self._encapsulation(),
+            esn=esn,
+            replay_window=self._number("replay-window"),
+            narrowing=self._yes("narrowing"),
+            overlap_ip=self._yes("overlapip"),
+            arrival_check=not self._yes("disablearrivalcheck"),
+            leak_guard=self._yes("leakguard"),
+            other_family_clear=self._value("otherfamily") == "clear",
+            metric=self._number("metric"),
+            mtu=self._number("mtu"),
+            retransmit_timeout=self._positive("retransmit-timeout", self._time("retransmit-timeout")),
+            retransmit_interval=self._positive("retransmit-interval", self._interval()),
+            startup=Startup(self._startup()),
+        )
+
+    def _startup(self) -> str:
+        value = self._value("auto", "ignore")
+        return value if value != "manual" else "ignore"
+
+    def _positive(self, name: str, value: float) -> float:
+        if value <= 0:
+            self._error(f"{name} must be more than 0", self._param(name))
+        return value
+
+    def _interval(self) -> float:
+        text = self._value("retransmit-interval", "500ms")
+        try:
+            return parse_duration(text + "ms" if text.isdigit() else text)
+        except ConfigError as why:
+            self._error(f"retransmit-interval: {why.reason}", self._param("retransmit-interval"))
+            return 0.5
+
+    def _algorithms(self, name: str, reader: Callable[[str], Parsed], default: Parsed) -> tuple[Proposal, ...]:
+        param = self._param(name)
+        if param is None:
+            return default.proposals
+        try:
+            parsed = reader(param.value)
+        except ConfigError as why:
+            self._error(why.reason, param)
+            return default.proposals
+        for text in parsed.warnings:
+            self._warn(text, param)
+        return parsed.proposals
+
+    def _auth(self) -> Auth:
+        both = self._read("authby", "", parse_auth, Auth.RSASIG | Auth.ECDSA)
+        left = self._read("auth", "left", parse_auth, both)
+        right = self._read("auth", "right", parse_auth, both)
+        if left != right:
+            self._error("leftauth and rightauth differ: ends that prove themselves in different ways are not available")
+        return left
+
+    def _type(self, auth: Auth) -> ShuntPolicy:
+        kind = self._value("type", "tunnel")
+        if kind in SHUNTS:
+            if auth is not Auth.NEVER and self._param("authby") is not None:
+                self._error(f"type={kind} negotiates nothing: it wants authby=never", self._param("authby"))
+            return SHUNTS[kind]
+        if auth is Auth.NEVER:
+            self._error("authby=never wants type=passthrough, drop or reject", self._param("authby"))
+        return ShuntPolicy.TRAP
+
+    def _proof(self, auth: Auth, left: End, right: End) -> tuple[End, End]:
+        """Say %cert where it goes without saying, and warn where nothing could prove an end."""
+        if not auth & (Auth.RSASIG | Auth.ECDSA):
+            return left, right
+
+        def certified(end: End) -> bool:
+            return end.use_cert_key or end.id == FROM_CERT or (end.id is not None and end.id.kind is IdKind.DER_ASN1_DN)
+
+        any_cert = certified(left) or certified(right)
+        if any_cert and self.setup.strict_crl:
+            self._error(
+                "strictcrlpolicy=yes is not available: peers without a CRL would be let in; conns by certificate wait"
+            )
+        ends = [
+            replace(end, use_cert_key=True)
+            if not end.rsa_keys and (certified(end) or (any_cert and self._param("rsasigkey", name) is None))
+            else end
+            for name, end in (("left", left), ("right", right))
+        ]
+        if not any_cert and not left.rsa_keys and not right.rsa_keys and Auth.PSK not in auth:
+            self._warn("neither end has a public key or certificate: give rsasigkey=, cert= or authby=secret")
+        return ends[0], ends[1]
+
+    def _encapsulation(self) -> str:
+        value = self._value("encapsulation", "auto")
+        if not self._yes("forceencaps"):
+            return value
+        if value == "no":
+            self._error("forceencaps=yes and encapsulation=no contradict each other", self._param("encapsulation"))
+        return "yes"
+
+    def _dpd(self) -> tuple[float, float]:
+        delay, timeout = (self.values.get(("", name)) for name in ("dpddelay", "dpdtimeout"))
+        if delay is None or parse_duration(delay) == 0:
+            if timeout is not None or self._param("dpdaction") is not None:
+                self._warn("dpd settings are ignored unless dpddelay= is set", self._param("dpdtimeout"))
+            return 0.0, 0.0
+        return parse_duration(delay), parse_duration(timeout) if timeout else DPD_TIMEOUT
+
+    # leftsubnets= and rightsubnets=.
+
+    def _expand(self, base: Connection, left: _Side, right: _Side) -> Iterator[Connection]:
+        expanded = left.expanded or right.expanded
+        if len(left.clients) * len(right.clients) > MOST_PAIRS:
+            self._error(f"{len(left.clients)} x {len(right.clients)} subnets make more than {MOST_PAIRS} conns")
+            return
+        found = False
+        for left_index, left_net in left.clients:
+            for right_index, right_net in right.clients:
+                if not self._fits(base, left_net, right_net, quiet=expanded):
+                    continue
+                found = True
+                name = f"{base.name}/{left_index}x{right_index}" if expanded else base.name
+                aliases = tuple(dict.fromkeys((base.name, *base.aliases))) if expanded else base.aliases
+                ends = self._ports(
+                    replace(base.left, subnet=left_net), replace(base.right, subnet=right_net), left, right
+                )
+                yield replace(base, name=name, aliases=aliases, left=ends[0], right=ends[1])
+        if expanded and not found:
+            self._error("no pair of leftsubnets and rightsubnets is of one address family")
+
+    def _ports(self, left: End, right: End, left_side: _Side, right_side: _Side) -> tuple[End, End]:
+        if left.protocol == right.protocol:
+            return left, right
+        # One side alone restricts the protocol for both, as the ports of the other are anybody's.
+        if not left_side.protocol_given or not left.protocol:
+            return replace(left, protocol=right.protocol), right
+        if not right_side.protocol_given or not right.protocol:
+            return left, replace(right, protocol=left.protocol)
+        self._error(f"leftprotoport and rightprotoport name different protocols, {left.protocol} and {right.protocol}")
+        return left, right
+
+    def _fits(self, base: Connection, left: Subnet | None, right: Subnet | None, *, quiet: bool) -> bool:
+        """Are both clients of one family, the one that connaddrfamily= says?"""
+        versions = [
+            net.version if net is not None else end.host.address.version if end.host.address is not None else 0
+            for net, end in ((left, base.left), (right, base.right))
+        ]
+        given = set(versions) - {0}
+        if len(given) == 2:
+            if not quiet:
+                self._error("inconsistent left/right client address family")
+            return False
+        wanted = {"ipv4": 4, "ipv6": 6}.get(self._value("connaddrfamily"))
+        if wanted and given - {wanted}:
+            self._error(
+                f"connaddrfamily is {self._value('connaddrfamily')}, the clients are not", self._param("connaddrfamily")
+            )
+            return False
+        for net, end, name in ((left, base.left, "left"), (right, base.right, "right")):
+            if net is not None:
+                self._sources(net, end.source_ips, name)
+        return True
+
+    def _sources(self, net: Subnet, sources: Iterable[Address], name: str) -> None:
+        for source in sources:
+            if source.version == net.version and source not in net:
+                self._warn(f"{name}sourceip {source} is outside {name}subnet {net}", self._param("sourceip", name))

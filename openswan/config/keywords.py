@@ -1,0 +1,400 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""THE table of ipsec.conf keywords: the parser, the defaults, the complaints and ipsec.conf(5) all come from it.
+
+One row stands for both halves of a left/right pair. Names are looked up without case, with `-` and `_` alike. The order
+is the one readwriteconf writes in and the manual page lists by.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from functools import lru_cache
+
+from openswan.config.keyword import Form, Halves, Keyword, Section, Status
+
+A, H, R, OLD = Status.ACTED, Status.HARMLESS, Status.REFUSED, Status.OBSOLETE
+B, N, T, W, L, X = Form.BOOL, Form.NUMBER, Form.TIME, Form.CHOICE, Form.LIST, Form.TEXT
+SETUP = Section.SETUP
+LR, EITHER = Halves.YES, Halves.ALSO
+
+
+def _same(*words: str) -> dict[str, str]:
+    """Choices that have one spelling each."""
+    return {word: word for word in words}
+
+
+def _spelled(**canonical: str) -> dict[str, str]:
+    """canonical="spelling spelling ...": the canonical word is a spelling itself; `_` stands for `-`."""
+    pairs: dict[str, str] = {}
+    for word, others in canonical.items():
+        name = word.strip("_").replace("_", "-")
+        pairs[name] = name
+        pairs |= dict.fromkeys(others.split(), name)
+    return pairs
+
+
+FAMILIES = _spelled(ipv4="v4 inet", ipv6="v6 inet6")
+PLUTODEBUG = _same(
+    *"""none all base cpu-usage tmi raw crypt parsing emitting control lifecycle klips kernel dns oppo oppoinfo
+    controlmore private x509 dpd pfkey natt nattraversal nat-t""".split()
+)
+KLIPSDEBUG = _same(
+    *"""none all verbose tunnel tunnel-xmit xmit netlink xform eroute spi radij esp ah rcv pfkey comp nat-traversal
+    natt""".split()
+)
+NO_IKEV1 = "IKEv1 is not available in this release; leave it out to use IKEv2"
+NO_XAUTH = "XAUTH is not available; use IKEv2 with certificates or a preshared key"
+NO_MODECFG = "address assignment by mode config is not available; give leftsourceip= and subnets instead"
+NO_MANUAL = "manual keying of a conn is not available; use IKE"
+NO_LABELS = "labeled IPsec is not available"
+NO_MARKS = "policies bound to firewall marks are not available; the conn would cover more than it says"
+NO_MANY_CERT = "attribute certificates are not available; the conn would let in peers it should not"
+OE_LATER = "opportunistic encryption is not available in this release"
+ONE_DAY = 86400.0
+
+TABLE: tuple[Keyword, ...] = (
+    # config setup: words and numbers first, then text, which is the order readwriteconf writes
+    Keyword("klipsdebug", L, H, "none", "Debugging output of the packet engine.", SETUP, choices=KLIPSDEBUG,
+            fine=("none",)),
+    Keyword("plutodebug", L, H, "none", "Kinds of debugging output pluto adds to its log.", SETUP, choices=PLUTODEBUG,
+            fine=("none",)),
+    Keyword("plutostderrlogtime", B, H, "no", "Time stamps in the log file.", SETUP, aliases=("logtime",), fine=("yes",
+            "no")),
+    Keyword("plutorestartoncrash", B, H, "yes", "Start pluto again when it dies.", SETUP, fine=("yes",)),
+    Keyword("pluto", B, H, "yes", "Start pluto at all.", SETUP, fine=("yes",)),
+    Keyword("plutowait", B, H, "no", "Bring conns up one after the other at start.", SETUP, fine=("no",)),
+    Keyword("plutofork", B, OLD, "", "Was for internal use.", SETUP),
+    Keyword("oe", B, A, "no", "Create the implicit conns of opportunistic encryption.", SETUP),
+    Keyword("fragicmp", B, H, "yes", "Send ICMP when a packet is too big and must not be fragmented.", SETUP,
+            fine=("yes",)),
+    Keyword("hidetos", B, H, "yes", "Set the TOS of tunnel packets to 0.", SETUP, fine=("yes",)),
+    Keyword("uniqueids", B, A, "yes", "A new IKE SA of a peer identity replaces its older ones.", SETUP),
+    Keyword("overridemtu", N, A, "0", "MTU of ipsecN; 0 takes the underlying device's.", SETUP),
+    Keyword("nocrsend", B, H, "no", "Never ask peers for certificates.", SETUP, fine=("no",)),
+    Keyword("strictcrlpolicy", B, A, "no", "A certificate whose CRL is missing does not count.", SETUP,
+            aliases=("crl-strict",)),
+    Keyword("crlcheckinterval", T, H, "0", "How often CRLs are fetched.", SETUP, fine=("0",)),
+    Keyword("force_busy", B, A, "no", "Ask every initiator for a cookie (RFC 7296 2.6).", SETUP),
+    Keyword("ddos-mode", W, A, "auto", "When initiators are asked for a cookie: auto, busy (always), unlimited.", SETUP,
+            choices=_spelled(auto="", busy="", unlimited="unlimit")),
+    Keyword("ddos-ike-threshold", N, H, "", "Half-open IKE SAs from which on cookies are asked for.", SETUP),
+    Keyword("max-halfopen-ike", N, H, "", "Half-open IKE SAs at most.", SETUP),
+    Keyword("nat_traversal", B, H, "yes", "NAT traversal, which IKEv2 always has.", SETUP, fine=("yes",)),
+    Keyword("disable_port_floating", B, H, "no", "Stay on port 500 behind a NAT.", SETUP, fine=("no",)),
+    Keyword("keep_alive", N, A, "20", "Seconds between NAT keepalives; 0 takes the default.", SETUP,
+            aliases=("nat-keepalive-interval",), most=3600),
+    Keyword("force_keepalive", B, H, "no", "Send keepalives also when only the peer is behind a NAT.", SETUP,
+            fine=("no",)),
+    Keyword("protostack", W, A, "klips", "The packet engine. netkey, mast and auto load and run on this one.", SETUP,
+            choices=_spelled(klips="", auto="", mast="", netkey="native xfrm", bsd="", kame="bsdkame", win2k="",
+            none="")),
+    Keyword("nhelpers", N, H, "-1", "Processes that compute key exchanges.", SETUP, fine=("-1", "0")),
+    Keyword("secctx_attr_value", N, H, "", "Attribute number of labeled IPsec.", SETUP, aliases=("secctx-attr-type",)),
+    Keyword("forwardcontrol", B, OLD, "", "Was to switch IP forwarding together with IPsec.", SETUP),
+    Keyword("rp_filter", X, OLD, "", "ipsecN always has rp_filter off; the leak guard checks sources.", SETUP),
+    Keyword("ikev1-policy", W, H, "drop", "What becomes of IKEv1 packets.", SETUP, choices=_same("accept", "reject",
+            "drop"),
+            fine=("drop", "reject")),
+    Keyword("audit-log", B, H, "no", "Records for the Linux audit system.", SETUP, fine=("no",)),
+    Keyword("logappend", B, H, "yes", "Append to the log file.", SETUP, fine=("yes",)),
+    Keyword("logip", B, H, "yes", "Peers' addresses in the log.", SETUP, fine=("yes",)),
+    Keyword("loglimit", B, H, "yes", "Limit repeated log lines.", SETUP, fine=("yes", "no")),
+    Keyword("ike-socket-bufsize", N, H, "0", "Buffer of the IKE sockets.", SETUP, fine=("0",)),
+    Keyword("ike-socket-errqueue", B, H, "yes", "Listen to ICMP errors about IKE packets.", SETUP, fine=("yes", "no")),
+    Keyword("listen-udp", B, H, "yes", "IKE over UDP.", SETUP, fine=("yes",)),
+    Keyword("listen-tcp", B, H, "no", "IKE over TCP (RFC 9329).", SETUP, fine=("no",)),
+    Keyword("shuntlifetime", T, H, "15m", "How long shunts of opportunistic encryption live.", SETUP),
+    Keyword("expire-shunt-interval", T, H, "", "How often such shunts are looked at.", SETUP),
+    Keyword("xfrmlifetime", T, H, "", "Lifetime of kernel acquires.", SETUP, aliases=("expire-lifetime",)),
+    Keyword("global-redirect", X, H, "no", "Send peers to another gateway (RFC 5685).", SETUP, fine=("no",)),
+    Keyword("global-redirect-to", X, H, "", "Where to.", SETUP),
+    Keyword("dnssec-enable", B, H, "yes", "Check DNSSEC signatures.", SETUP, fine=("yes",)),
+    Keyword("curl-timeout", T, H, "", "How long fetching a CRL may take.", SETUP),
+    Keyword("ocsp-enable", B, H, "no", "Ask OCSP servers about certificates.", SETUP, fine=("no",)),
+    Keyword("ocsp-strict", B, R, "no", "A certificate OCSP says nothing about does not count.", SETUP, fine=("no",),
+            reason="OCSP is not available; peers with revoked certificates would be let in"),
+    Keyword("ocsp-timeout", T, H, "", "How long asking OCSP may take.", SETUP),
+    Keyword("ocsp-method", X, H, "", "How OCSP is asked.", SETUP),
+    Keyword("ocsp-cache-size", N, H, "", "OCSP answers kept.", SETUP),
+    Keyword("ocsp-cache-min-age", T, H, "", "Least age of a kept OCSP answer.", SETUP),
+    Keyword("ocsp-cache-max-age", T, H, "", "Greatest age of a kept OCSP answer.", SETUP),
+    Keyword("seedbits", N, H, "", "Bits read from the random device at start.", SETUP),
+    Keyword("seccomp", X, H, "disabled", "System call filter.", SETUP, fine=("disabled",)),
+    Keyword("drop-oppo-null", B, H, "no", "Refuse opportunistic peers that prove nothing.", SETUP, fine=("yes", "no")),
+    Keyword("nflog-all", N, H, "0", "Copy decrypted packets to NFLOG.", SETUP, fine=("0",)),
+    Keyword("ipsec-interface-managed", B, H, "yes", "Create and remove ipsecN.", SETUP, fine=("yes",)),
+    Keyword("syslog", X, H, "daemon.error", "Facility and priority of messages at start.", SETUP),
+    Keyword("interfaces", X, A, "%defaultroute", "Which ipsecN sits on which device: a list of ipsecN=DEVICE, "
+            "%defaultroute, or %none.", SETUP),
+    Keyword("myid", Form.IDENTITY, A, "", "What %myid stands for.", SETUP),
+    Keyword("prepluto", Form.COMMAND, H, "", "Command run before pluto starts.", SETUP),
+    Keyword("postpluto", Form.COMMAND, H, "", "Command run after pluto has started.", SETUP),
+    Keyword("plutoopts", X, H, "", "Further options of pluto.", SETUP),
+    Keyword("plutostderrlog", Form.FILE, A, "", "Log to this file instead of the system log.", SETUP,
+            aliases=("logfile",)),
+    Keyword("dumpdir", Form.FILE, H, "", "Where core dumps go; empty: none.", SETUP),
+    Keyword("manualstart", X, OLD, "", "Was a list of conns for ipsec manual.", SETUP),
+    Keyword("packetdefault", X, OLD, "", "Became a conn of that name.", SETUP),
+    Keyword("no_eroute_pass", X, OLD, "", "Became a conn of that name.", SETUP),
+    Keyword("opportunistic", X, OLD, "", "Became oe=.", SETUP),
+    Keyword("plutoload", X, OLD, "", "Became auto=.", SETUP),
+    Keyword("plutostart", X, OLD, "", "Became auto=.", SETUP),
+    Keyword("plutobackgroundload", X, OLD, "", "Conns always load in the background.", SETUP),
+    Keyword("pathlen", X, OLD, "", "Was a limit on certificate chains.", SETUP, aliases=("dump",)),
+    Keyword("ocspuri", X, H, "", "Where OCSP is asked.", SETUP, aliases=("ocsp-uri",)),
+    Keyword("ocsp-trustname", X, H, "", "Whose OCSP answers count.", SETUP),
+    Keyword("virtual_private", X, H, "", "Networks road warriors may have behind them.", SETUP),
+    Keyword("listen", X, A, "", "The only addresses IKE and ESP use.", SETUP),
+    Keyword("dnssec-rootkey-file", Form.FILE, H, "", "DNSSEC root key.", SETUP),
+    Keyword("dnssec-anchors", Form.FILE, H, "", "Further DNSSEC trust anchors.", SETUP),
+    Keyword("curl-iface", X, H, "", "Device CRLs are fetched through.", SETUP),
+    Keyword("statsbin", Form.FILE, H, "", "Command told about tunnels going up and down.", SETUP),
+    Keyword("nssdir", Form.FILE, H, "", "Directory of an NSS database.", SETUP),
+    Keyword("ipsecdir", Form.FILE, H, "", "Directory of certs, private, cacerts and crls.", SETUP),
+    Keyword("secretsfile", Form.FILE, H, "", "The secrets file.", SETUP),
+    Keyword("myvendorid", X, H, "", "Vendor ID pluto announces.", SETUP),
+    # conn: the two ends
+    Keyword("", Form.HOST, A, "",
+            "The end's address: an address, a host name, %defaultroute, %DEVICE, or %any on one side.",
+            halves=LR),
+    Keyword("id", Form.IDENTITY, A, "the address, or the certificate's subject", "Who the end is: an address, @name, "
+            "user@name, a distinguished name, @#hex, %fromcert or %myid.", halves=LR),
+    Keyword("nexthop", X, A, "follow the actual route", "The next gateway toward the peer; seldom needed.", halves=LR),
+    Keyword("subnet", Form.SUBNET, A, "the end itself", "What the end protects.", halves=LR),
+    Keyword("rsasigkey", Form.KEY, A, "", "RSA public key: 0s..., 0x..., %cert or %none.", halves=LR,
+            aliases=("rsakey",)),
+    Keyword("rsasigkey2", Form.KEY, A, "", "A second RSA public key, while keys change.", halves=LR,
+            aliases=("rsakey2",)),
+    Keyword("subnets", Form.SUBNETS, A, "", "Several subnets: a conn NAME/LxR for each pair, all with alias NAME.",
+            halves=LR),
+    Keyword("sourceip", Form.ADDRESSES, A, "", "Address the gateway itself uses toward the other subnet, one a family.",
+            halves=LR),
+    Keyword("updown", Form.COMMAND, A, "ipsec _updown", "Command run when the conn changes; empty: none.", halves=LR),
+    Keyword("cert", Form.FILE, A, "", "Certificate, relative to ipsec.d/certs.", halves=LR),
+    Keyword("sendcert", W, A, "always", "When our certificate is sent.", halves=LR,
+            choices=_spelled(never="no", ifasked="sendifasked", always="alwayssend yes forcedtype")),
+    Keyword("auth", X, A, "authby", "How this end proves itself: rsasig, ecdsa, secret.", halves=LR),
+    Keyword("protoport", Form.PROTOPORT, A, "%any", "Only this protocol and port.", halves=LR),
+    Keyword("ca", X, R, "", "The authority that must have signed the end's certificate: a distinguished name or %same.",
+            halves=LR, reason="choosing among authorities is not available: every one in ipsec.d/cacerts would do"),
+    Keyword("subnetwithin", Form.SUBNET, R, "", "Let a peer have any subnet inside this one.", halves=LR,
+            reason="give subnet= with narrowing=yes instead"),
+    Keyword("firewall", B, OLD, "", "Openings in the firewall are the updown command's business.", halves=LR),
+    Keyword("certtype", X, OLD, "", "Certificates tell their own type.", halves=EITHER),
+    Keyword("groups", X, R, "", "Attribute certificate groups.", halves=LR, reason=NO_MANY_CERT),
+    Keyword("ckaid", X, R, "", "Key named by its identifier in an NSS database.", halves=LR,
+            reason="there is no NSS database here; give rsasigkey= or cert="),
+    Keyword("pubkey", X, R, "", "Raw public key of any kind.", halves=LR, aliases=("ecdsakey", "ecdsasigkey",
+            "eddsakey"),
+            reason="only RSA keys are read raw (rsasigkey=); use a certificate for ECDSA"),
+    Keyword("xauthserver", B, R, "no", "Ask the peer for a user name and password.", halves=LR, fine=("no",),
+            reason=NO_XAUTH),
+    Keyword("xauthclient", B, R, "no", "Answer such a question.", halves=LR, fine=("no",), reason=NO_XAUTH),
+    Keyword("xauthname", X, H, "", "User name for XAUTH.", halves=LR, aliases=("xauthusername", "username")),
+    Keyword("modecfgserver", B, R, "no", "Give the peer an address.", halves=LR, fine=("no",), reason=NO_MODECFG),
+    Keyword("modecfgclient", B, R, "no", "Take an address from the peer.", halves=LR, fine=("no",), reason=NO_MODECFG),
+    Keyword("addresspool", X, R, "", "Addresses given to peers.", halves=LR, reason=NO_MODECFG),
+    Keyword("modecfgdns1", X, H, "", "DNS server told to a mode config client.", halves=EITHER,
+            aliases=("modecfgdns",)),
+    Keyword("modecfgdns2", X, H, "", "Second DNS server.", halves=EITHER),
+    Keyword("modecfgwins1", X, H, "", "WINS server.", halves=EITHER),
+    Keyword("modecfgwins2", X, H, "", "Second WINS server.", halves=EITHER),
+    Keyword("cat", B, R, "no", "Translate our client's address for opportunistic encryption behind a NAT.", halves=LR,
+            fine=("no",), reason=OE_LATER),
+    Keyword("ikeport", N, R, "", "Port IKE uses.", halves=LR, fine=("0", "500"),
+            reason="IKE uses ports 500 and 4500 here"),
+    Keyword("interface-ip", X, H, "", "Address put on ipsecN.", halves=LR),
+    Keyword("vti", X, H, "", "Address put on a VTI device.", halves=LR),
+    Keyword("autheap", X, R, "none", "Prove oneself by EAP.", halves=LR, fine=("none",), reason="EAP is not available"),
+    # conn: words and numbers
+    Keyword("also", Form.SPLICE, A, "", "Take over another conn's parameters; several allowed, nested too."),
+    Keyword("alsoflip", Form.SPLICE, A, "", "The same with left and right exchanged."),
+    Keyword("auto", W, A, "ignore", "At start: ignore, add (load), route (load; traffic starts it), start (bring up).",
+            choices=_spelled(ignore="", add="keep", route="ondemand", start="up", manual=""),
+            refused={"manual": NO_MANUAL}),
+    Keyword("type", W, A, "tunnel", "tunnel, or without IPsec passthrough, drop, reject.",
+            choices=_spelled(tunnel="", transport="", udpencap="udp", passthrough="pass", drop="", reject=""),
+            refused=({
+                "transport": "transport mode is not available; use type=tunnel, also between two hosts",
+                "udpencap": "leave it out: UDP encapsulation is used where a NAT needs it"})),
+    Keyword("compress", B, H, "no", "Propose IPComp compression.", fine=("no",)),
+    Keyword("pfs", B, A, "yes", "A fresh key exchange for each further child SA."),
+    Keyword("rekey", B, A, "yes", "Replace SAs before they expire."),
+    Keyword("authby", X, A, "rsasig,ecdsa",
+            "How both ends prove themselves: secret, rsasig, ecdsa, several of them, or never."),
+    Keyword("phase2", W, A, "esp", "The protocol that protects packets.", aliases=("auth",),
+            choices=_spelled(esp="default", ah="", ah_esp="ah+esp"),
+            refused=({
+                "ah": "AH is not available; it would not encrypt anyway: use esp",
+                "ah-esp": "can only do AH or ESP, not AH+ESP: use esp"})),
+    Keyword("failureshunt", W, A, "none", "What becomes of traffic when the negotiation fails.",
+            choices=_spelled(none="", passthrough="pass", drop="", reject="", hold="")),
+    Keyword("dpddelay", T, A, "", "Idle time after which the peer is asked whether it lives."),
+    Keyword("dpdtimeout", T, A, "", "Silence after which the peer is dead."),
+    Keyword("dpdaction", W, A, "hold", "Then: hold traffic, clear the conn, restart it.",
+            choices=_spelled(hold="", clear="", restart="") | {"restart_by_peer": "restart_by_peer",
+            "restart-by-peer": "restart_by_peer"}),
+    Keyword("salifetime", T, A, "8h", "Lifetime of a child SA.", aliases=("keylife", "lifetime", "ipsec-lifetime"),
+            most=ONE_DAY),
+    Keyword("rekeymargin", T, A, "9m", "How long before the end replacement begins.", aliases=("rekeystart",),
+            most=ONE_DAY),
+    Keyword("rekeyfuzz", Form.PERCENT, A, "100%", "By how much the margin is enlarged at random."),
+    Keyword("keyingtries", N, A, "0", "Attempts at a negotiation; 0 or %forever: no end.", aliases=("rekeytries",)),
+    Keyword("ikelifetime", T, A, "1h", "Lifetime of the IKE SA.", most=ONE_DAY),
+    Keyword("overlapip", B, A, "no", "Two peers may have the same client."),
+    Keyword("disablearrivalcheck", B, A, "no", "Do not check that decrypted packets are inside the conn's selectors."),
+    Keyword("forceencaps", B, A, "no", "UDP encapsulation always."),
+    Keyword("encapsulation", W, A, "auto", "UDP encapsulation of ESP.", choices=_same("auto", "yes", "no")),
+    Keyword("negotiationshunt", W, A, "hold", "What becomes of traffic during a negotiation.",
+            choices=_spelled(hold="", passthrough="pass", drop="")),
+    Keyword("metric", N, A, "0", "Metric of the routes."),
+    Keyword("mtu", N, A, "0", "MTU of the routes.", most=65535),
+    Keyword("keyexchange", W, A, "ikev2", "The key exchange protocol.",
+            choices=_spelled(ikev2="ike rfc7296", ikev1="isakmp oakley"),
+            refused={"ikev1": NO_IKEV1}),
+    Keyword("ikev1", B, H, "no", "Allow IKEv1.", fine=("no",),
+            reason="IKEv1 is not available in this release, IKEv2 is used"),
+    Keyword("ikev2", W, A, "insist", "IKEv2: insist (yes). propose and permit mean the same here.",
+            choices=_spelled(insist="always yes", propose="", permit="", never="no"),
+            refused={"never": NO_IKEV1}),
+    Keyword("narrowing", B, A, "no", "Accept less than the conn's subnets from the peer."),
+    Keyword("esn", W, A, "either", "Extended sequence numbers.", choices=_same("either", "yes", "no")),
+    Keyword("replay-window", N, A, "128", "Size of the replay window in packets; 0 switches it off.", most=4096),
+    Keyword("retransmit-timeout", T, A, "60s", "How long a request is repeated in all."),
+    Keyword("retransmit-interval", X, A, "500ms",
+            "First wait before a request is repeated; without a unit, milliseconds."),
+    Keyword("leakguard", B, A, "yes", "Keep the conn's traffic from leaving or entering in clear."),
+    Keyword("otherfamily", W, A, "block", "With a 0/0 subnet: what becomes of the other address family.",
+            choices=_same("block", "clear")),
+    Keyword("endaddrfamily", W, A, "", "Address family of the two ends.", aliases=("hostaddrfamily",),
+            choices=FAMILIES),
+    Keyword("connaddrfamily", W, A, "", "Address family of the subnets.", choices=FAMILIES,
+            aliases=("clientaddrfamily", "tunneladdrfamily")),
+    Keyword("aggrmode", B, R, "no", "IKEv1 aggressive mode.", aliases=("aggressive",), fine=("no",), reason=NO_IKEV1),
+    Keyword("modecfgpull", B, H, "no", "The mode config client asks.", fine=("no",)),
+    Keyword("sareftrack", X, H, "yes", "SA tracking of the mast stack.", fine=("yes", "no")),
+    Keyword("sha2_truncbug", B, H, "no", "Cut SHA2-256 to 96 bits, as old kernels did.", aliases=("sha2-truncbug",),
+            fine=("no",)),
+    Keyword("loopback", B, R, "no", "Both ends on this machine.", fine=("no",), reason=NO_LABELS),
+    Keyword("labeled_ipsec", B, R, "no", "SELinux labels in selectors.", fine=("no",), reason=NO_LABELS),
+    Keyword("remote_peer_type", W, H, "ietf", "Allow for a peer's habits.", choices=_same("ietf", "cisco"),
+            fine=("ietf",),
+            aliases=("remote-peer-type",)),
+    Keyword("nm_configured", B, H, "no", "Set up by NetworkManager.", aliases=("nm-configured",), fine=("no",)),
+    Keyword("firstmsgid", N, H, "", "First message ID, for tests."),
+    Keyword("mobike", B, H, "no", "Follow changes of address (RFC 4555).", fine=("no",)),
+    Keyword("fragmentation", W, H, "yes", "IKE fragmentation (RFC 7383).", choices=_same("yes", "no", "force"),
+            fine=("yes",)),
+    Keyword("nic-offload", X, H, "no", "ESP in the network card.", fine=("no", "auto")),
+    Keyword("nat-keepalive", B, H, "yes", "Send NAT keepalives.", fine=("yes",)),
+    Keyword("nat-ikev1-method", X, H, "both", "NAT traversal of IKEv1."),
+    Keyword("ppk", W, A, "no", "Postquantum preshared keys (RFC 8784).",
+            choices=_spelled(no="never", propose="yes permit", insist="always"),
+            refused={"insist": "postquantum preshared keys are not available"}),
+    Keyword("ppk-ids", X, H, "", "Which postquantum keys may be used."),
+    Keyword("intermediate", B, H, "no", "IKE_INTERMEDIATE exchange (RFC 9242).", fine=("no",)),
+    Keyword("priority", N, H, "0", "Order among policies; the most specific one wins here.", fine=("0",)),
+    Keyword("reqid", N, H, "", "Number of kernel policies."),
+    Keyword("tfc", N, H, "0", "Pad packets to hide their lengths.", fine=("0",)),
+    Keyword("send-no-esp-tfc", B, H, "no", "Tell the peer not to pad.", fine=("no",)),
+    Keyword("nopmtudisc", B, H, "no", "No path MTU discovery.", fine=("no",)),
+    Keyword("decap-dscp", B, H, "no", "Copy DSCP inward.", fine=("no",)),
+    Keyword("encap-dscp", B, H, "yes", "Copy DSCP outward.", fine=("yes", "no")),
+    Keyword("ignore-peer-dns", B, H, "no", "Do not use the peer's DNS servers.", fine=("yes", "no")),
+    Keyword("dns-match-id", B, R, "no", "The peer's reverse DNS name must be its identity.", fine=("no",),
+            reason="that check is not available; peers that fail it would be let in"),
+    Keyword("require-id-on-certificate", B, H, "yes", "The certificate must carry the identity.", fine=("yes",)),
+    Keyword("sendca", X, H, "none", "Send CA certificates too.", fine=("none",)),
+    Keyword("xauthby", X, H, "file", "Where XAUTH users are looked up."),
+    Keyword("xauthfail", X, H, "hard", "What a failed XAUTH means."),
+    Keyword("pam-authorize", B, R, "no", "Ask PAM whether a peer may connect.", fine=("no",),
+            reason="PAM is not asked; peers it refuses would be let in"),
+    Keyword("enable-tcp", W, H, "no", "IKE and ESP over TCP (RFC 9329).", choices=_same("no", "yes", "fallback"),
+            fine=("no",),
+            refused={"yes": "TCP encapsulation is not available"}),
+    Keyword("tcp-remoteport", N, H, "", "TCP port of the peer."),
+    Keyword("send-redirect", X, H, "no", "Send the peer to another gateway.", fine=("no",)),
+    Keyword("redirect-to", X, H, "", "Where to."),
+    Keyword("accept-redirect", B, H, "no", "Let the peer send us to another gateway.", fine=("no",)),
+    Keyword("accept-redirect-to", X, H, "", "Where to."),
+    Keyword("ipsec-max-bytes", X, H, "", "Octets after which a child SA is replaced."),
+    Keyword("ipsec-max-packets", X, H, "", "Packets after which a child SA is replaced."),
+    Keyword("ipsec-interface", X, H, "", "Number of the XFRM interface; every conn uses an ipsecN here.", fine=("no",)),
+    Keyword("clones", X, H, "", "Child SAs for each processor."),
+    Keyword("session-resumption", B, H, "no", "Resume an IKE SA by ticket (RFC 5723).", fine=("no",)),
+    Keyword("iptfs", B, H, "no", "Aggregate packets (RFC 9347).", fine=("no",)),
+    *(Keyword(f"iptfs-{word}", X, H, "", "Detail of iptfs=.") for word in
+      ("fragmentation", "packet-size", "max-queue-size", "drop-time", "init-delay", "reorder-window")),
+    Keyword("groundhog", B, R, "no", "Accept certificates that have expired.", fine=("no",),
+            reason="expired certificates are never accepted"),
+    Keyword("updown-config", X, H, "", "Detail of updown=."),
+    Keyword("share-lease", B, H, "yes", "Peers with one identity share an address."),
+    Keyword("initial-contact", B, H, "yes", "Tell peers that we remember no older SA.", fine=("yes",)),
+    Keyword("fake-strongswan", B, H, "no", "Pretend to be strongSwan.", fine=("no",)),
+    Keyword("send-vendorid", B, H, "yes", "Announce what software this is.", fine=("yes",)),
+    Keyword("cisco-unity", B, H, "no", "Cisco's IKEv1 extension.", fine=("no",)),
+    Keyword("cisco-split", B, H, "no", "Cisco's split tunnels.", fine=("no",)),
+    Keyword("ms-dh-downgrade", B, H, "no", "Accept a weaker group at rekey, as Windows offers.", fine=("no",)),
+    Keyword("pfs-rekey-workaround", B, H, "no", "For peers that rekey without PFS.", fine=("no",)),
+    Keyword("modecfgdomains", X, H, "", "Domains told to a mode config client.", aliases=("modecfgdomain",)),
+    Keyword("modecfgbanner", X, H, "", "Banner shown to a mode config client."),
+    Keyword("mark", X, R, "", "Firewall mark of the policies.", reason=NO_MARKS, fine=("no",)),
+    Keyword("mark-in", X, R, "", "Firewall mark inward.", reason=NO_MARKS, fine=("no",)),
+    Keyword("mark-out", X, R, "", "Firewall mark outward.", reason=NO_MARKS, fine=("no",)),
+    Keyword("vti-interface", X, R, "", "VTI device of the conn.", reason=NO_MARKS),
+    Keyword("vti-routing", B, H, "yes", "Route into the VTI device."),
+    Keyword("vti-shared", B, H, "no", "Several conns share it.", fine=("no",)),
+    # conn: text
+    Keyword("ike", Form.ALGORITHMS, A, "", "What is offered and accepted for IKE."),
+    Keyword("phase2alg", Form.ALGORITHMS, A, "", "The same for ESP.", aliases=("esp",)),
+    Keyword("ah", Form.ALGORITHMS, R, "", "Algorithms of AH.",
+            reason="AH is not available; it would not encrypt anyway: use esp="),
+    Keyword("pfsgroup", X, H, "", "Group for PFS; write it in esp= instead."),
+    Keyword("connalias", L, A, "", "Further names of the conn for up and down."),
+    Keyword("policy_label", X, R, "", "SELinux label.", aliases=("policy-label", "sec-label"), reason=NO_LABELS),
+    *(Keyword(name, X, R, "", "Manual keying.", halves=EITHER, reason=NO_MANUAL) for name in
+      ("spi", "spibase", "espenckey", "espauthkey", "espreplay_window", "espspi", "ahspi", "ahkey", "ahreplay_window")),
+)  # fmt: skip
+
+
+def normal(name: str) -> str:
+    """A keyword as it is compared: lower case, `_` as `-`."""
+    return name.lower().replace("_", "-")
+
+
+def _spellings() -> dict[tuple[Section, str], tuple[Keyword, str]]:
+    found: dict[tuple[Section, str], tuple[Keyword, str]] = {}
+    for row in TABLE:
+        sides = {Halves.NO: ("",), Halves.YES: ("left", "right"), Halves.ALSO: ("", "left", "right")}[row.halves]
+        for side in sides:
+            for name in dict.fromkeys(map(normal, (row.name, *row.aliases))):
+                if found.setdefault((row.section, side + name), (row, side))[0] is not row:
+                    raise RuntimeError(f"two keywords are called {side}{name}")
+    return found
+
+
+SPELLINGS = _spellings()
+
+
+@lru_cache(maxsize=4096)
+def find(section: Section, name: str) -> tuple[Keyword, str] | None:
+    """The row of a keyword as written, and `left`, `right` or nothing; None when it is unknown in that section."""
+    return SPELLINGS.get((section, normal(name)))
+
+
+def is_comment(name: str) -> bool:
+    """Is it a name for the user's own remarks (`x-...`)?"""
+    return normal(name).startswith("x-")
+
+
+def nearest(section: Section, name: str) -> str:
+    """The known keyword closest to a mistyped one, or nothing."""
+    known = [spelling for kind, spelling in SPELLINGS if kind is section]
+    found = get_close_matches(normal(name)[:64], known, 1, 0.7)
+    return found[0] if found else ""
+
+
+def other_section(section: Section, name: str) -> Section | None:
+    """The section where the keyword would be valid, if it is not here."""
+    other = Section.SETUP if section is Section.CONN else Section.CONN
+    return other if (other, normal(name)) in SPELLINGS else None

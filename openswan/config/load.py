@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A whole configuration: from the file to the connections that can be loaded and the complaints about the others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from openswan.base import paths
+from openswan.base.errors import ConfigError, CryptoError
+from openswan.config.build import CertReader, build_conn
+from openswan.config.complaint import Complaint
+from openswan.config.files import Reader, disk_reader, read_text
+from openswan.config.parser import FlatConn, Parsed, parse
+from openswan.config.setup import Setup, build_setup
+from openswan.crypto.x509 import der
+from openswan.crypto.x509 import load as load_certificate
+from openswan.policy.connection import Connection
+
+MOST_CERTIFICATE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a configuration means."""
+
+    setup: Setup
+    connections: tuple[Connection, ...]
+    """Those without an error, in file order; one for each pair of leftsubnets= and rightsubnets=."""
+    complaints: tuple[Complaint, ...]
+    flat: tuple[FlatConn, ...] = ()
+    """Every conn of the file, broken ones too, as written with also= and %default worked in."""
+
+    @property
+    def failed(self) -> bool:
+        """Is there any error?"""
+        return any(one.fatal for one in self.complaints)
+
+    def named(self, name: str) -> tuple[Connection, ...]:
+        """Connections of that name or alias: exact names first, then without case, then aliases."""
+        for fits in (
+            lambda one: one.name == name,
+            lambda one: one.name.lower() == name.lower(),
+            lambda one: name.lower() in (alias.lower() for alias in one.aliases),
+        ):
+            if found := tuple(filter(fits, self.connections)):
+                return found
+        return ()
+
+    def about(self, name: str) -> Iterator[Complaint]:
+        """Complaints about one conn."""
+        return (one for one in self.complaints if one.conn.lower() == name.lower())
+
+    def broken(self, name: str) -> bool:
+        """Does the file have a conn of that name that cannot be loaded?"""
+        return any(one.name.lower() == name.lower() for one in self.flat) and not self.named(name)
+
+
+def cert_reader(directory: str) -> CertReader:
+    """Reads leftcert= files relative to `directory`/certs; the DER of the first certificate, ConfigError if none."""
+
+    def read(name: str) -> bytes:
+        path = os.path.join(directory, "certs", name)
+        try:
+            with open(path, "rb") as file:
+                data = file.read(MOST_CERTIFICATE + 1)
+            return der(load_certificate(data, f"'{path}'"))
+        except OSError as why:
+            raise ConfigError(f"cannot read certificate '{path}': {why.strerror}") from None
+        except (CryptoError, ValueError) as why:
+            raise ConfigError(f"'{path}' holds no usable certificate: {why}") from None
+
+    return read
+
+
+def build(parsed: Parsed, certs: CertReader) -> Loaded:
+    """What a parsed configuration means."""
+    complaints = list(parsed.complaints)
+    setup = build_setup(parsed.setup, complaints)
+    connections: list[Connection] = []
+    for flat in parsed.conns:
+        made, about = build_conn(flat, setup, certs)
+        connections += made
+        complaints += about
+    return Loaded(setup, tuple(connections), tuple(complaints), tuple(parsed.conns))
+
+
+def load_text(text: str, name: str, reader: Reader, certs: CertReader) -> Loaded:
+    """A configuration given as text; never raises for what is in it."""
+    return build(parse(text, name, reader), certs)
+
+
+def load(path: str | os.PathLike[str] | None = None, rootdir: str = "") -> Loaded:
+    """The configuration at `path` (default: ipsec.conf of the configuration directory).
+
+    ConfigError only when that file itself cannot be read; everything else is in the complaints. Certificates are
+    looked for in ipsec.d beside the configuration directory's ipsec.conf. `rootdir` is put before absolute includes.
+    """
+    name = os.fspath(path if path is not None else paths.conf_file())
+    try:
+        text = read_text(name)
+    except ConfigError as why:
+        raise ConfigError(f"can not load config '{name}': {why.reason}") from None
+    return load_text(text, name, disk_reader(rootdir), cert_reader(rootdir + str(paths.ipsec_d())))

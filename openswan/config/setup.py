@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""config setup as values the daemon reads."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from openswan.base.address import Address, parse_address
+from openswan.base.errors import ConfigError
+from openswan.config.complaint import Complaint, error, warning
+from openswan.config.keyword import Status, split_list
+from openswan.config.parser import Param
+from openswan.policy.identity import Identity, parse_identity
+
+DEFAULT_ROUTE = "%defaultroute"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Daemon-wide choices; what is not said has its default."""
+
+    interfaces: tuple[tuple[str, str], ...] = (("ipsec0", DEFAULT_ROUTE),)
+    """(virtual, physical) pairs; physical `%defaultroute` is the default route's device. Empty: interfaces=%none."""
+    listen: tuple[Address, ...] = ()
+    """Only these local addresses are used; empty: all."""
+    unique_ids: bool = True
+    keep_alive: float = 20.0
+    """Seconds between NAT keepalives."""
+    force_busy: bool = False
+    """Every initiator is asked for a cookie."""
+    never_busy: bool = False
+    """ddos-mode=unlimited: no initiator is."""
+    override_mtu: int = 0
+    """Of ipsecN; 0: the underlying device's."""
+    log_file: str = ""
+    """Empty: the system log."""
+    my_id: Identity | None = None
+    strict_crl: bool = False
+    oe: bool = False
+    protostack: str = "klips"
+    values: tuple[tuple[str, str], ...] = ()
+    """Every keyword given, canonical spelling and value, in the table's order: for addconn --configsetup."""
+
+    def value(self, name: str) -> str:
+        """A keyword's canonical value as given, or nothing."""
+        return dict(self.values).get(name, "")
+
+
+def _interfaces(text: str) -> tuple[tuple[str, str], ...]:
+    pairs: list[tuple[str, str]] = []
+    for item in split_list(text):
+        if item.lower() == "%none":
+            continue
+        if item.lower() == DEFAULT_ROUTE:
+            pairs.append((_free(pairs), DEFAULT_ROUTE))
+            continue
+        virtual, equals, physical = item.partition("=")
+        if not equals or not re.fullmatch(r"(ipsec|mast)[0-9]{1,3}", virtual):
+            raise ConfigError(f"interfaces={item[:40]}: ipsecN=DEVICE, %defaultroute or %none is wanted")
+        if physical.lower() != DEFAULT_ROUTE and not re.fullmatch(r"[^\s/:=]{1,15}", physical):
+            raise ConfigError(f"interfaces={item[:40]}: '{physical[:20]}' cannot be a device's name")
+        if virtual in dict(pairs):
+            raise ConfigError(f"interfaces=: {virtual} is named twice")
+        pairs.append((virtual, physical))
+    return tuple(pairs)
+
+
+def _free(pairs: list[tuple[str, str]]) -> str:
+    taken = dict(pairs)
+    return next(name for name in (f"ipsec{number}" for number in range(1000)) if name not in taken)
+
+
+def _listen(text: str) -> tuple[Address, ...]:
+    return tuple(parse_address(item) for item in split_list(text))
+
+
+PROTOSTACKS = {
+    "netkey": "runs on the klips engine of this release",
+    "mast": "runs on the klips engine of this release",
+    "bsd": "is not this system's; the klips engine of this release runs",
+    "kame": "is not this system's; the klips engine of this release runs",
+    "win2k": "is not this system's; the klips engine of this release runs",
+    "none": "would protect nothing; the klips engine of this release runs",
+}
+
+
+def build_setup(params: dict[str, Param], complaints: list[Complaint]) -> Setup:
+    """The setup that these parameters describe; what cannot be read is complained about and keeps its default."""
+    values: dict[str, str] = {}
+    for param in params.values():
+        try:
+            values[param.row.name] = param.row.canonical(param.value)
+        except ConfigError as why:
+            complaints.append(error(why.reason, param.where))
+            continue
+        complaints += _status(param, values[param.row.name])
+    return _Reader(params, values, complaints).setup()
+
+
+def _status(param: Param, value: str) -> list[Complaint]:
+    row = param.row
+    if row.status is Status.OBSOLETE:
+        return [warning(f"obsolete keyword '{row.name}' ignored. {row.sentence}", param.where)]
+    if row.status is Status.ACTED or value in row.fine:
+        return []
+    if row.status is Status.REFUSED:
+        return [error(f"{row.name}={value[:40]}: {row.reason}", param.where)]
+    return [warning(f"{row.name}={value[:40]} is known but not acted on", param.where)]
+
+
+@dataclass(slots=True)
+class _Reader:
+    params: dict[str, Param]
+    values: dict[str, str]
+    complaints: list[Complaint]
+
+    def setup(self) -> Setup:
+        stack = self.values.get("protostack", "klips")
+        if stack in PROTOSTACKS:
+            self.complaints.append(warning(f"protostack={stack} {PROTOSTACKS[stack]}", self.params["protostack"].where))
+        default = Setup()
+        return Setup(
+            interfaces=self._interfaces(default),
+            listen=self._listen(),
+            unique_ids=self.values.get("uniqueids", "yes") == "yes",
+            keep_alive=float(self.values.get("keep_alive", "0")) or default.keep_alive,
+            force_busy=self.values.get("force_busy") == "yes" or self.values.get("ddos-mode") == "busy",
+            never_busy=self.values.get("ddos-mode") == "unlimited",
+            override_mtu=int(self.values.get("overridemtu", "0")),
+            log_file=self.values.get("plutostderrlog", ""),
+            my_id=self._my_id(),
+            strict_crl=self.values.get("strictcrlpolicy") == "yes",
+            oe=self.values.get("oe") == "yes",
+            protostack=stack,
+            values=tuple(self.values.items()),
+        )
+
+    def _complain(self, name: str, why: ConfigError) -> None:
+        self.complaints.append(error(why.reason, self.params[name].where))
+
+    def _interfaces(self, default: Setup) -> tuple[tuple[str, str], ...]:
+        try:
+            return _interfaces(self.values["interfaces"]) if "interfaces" in self.values else default.interfaces
+        except ConfigError as why:
+            self._complain("interfaces", why)
+            return default.interfaces
+
+    def _listen(self) -> tuple[Address, ...]:
+        try:
+            return _listen(self.values.get("listen", ""))
+        except ConfigError as why:
+            self._complain("listen", ConfigError(f"listen=: {why.reason}"))
+            return ()
+
+    def _my_id(self) -> Identity | None:
+        try:
+            return parse_identity(self.values["myid"]) if "myid" in self.values else None
+        except ConfigError as why:
+            self._complain("myid", ConfigError(f"myid=: {why.reason}"))
+            return None
