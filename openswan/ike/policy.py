@@ -9,6 +9,8 @@ from typing import Protocol
 
 from openswan.base.address import Endpoint
 from openswan.base.interval import Duration, Instant
+from openswan.crypto import registry
+from openswan.crypto.registry import Kind
 from openswan.crypto.rsakey import PrivateKey
 from openswan.policy.connection import Auth, SendCert
 from openswan.policy.identity import Identity
@@ -96,10 +98,12 @@ class ChosenIke:
     dh: Transform
 
     def __str__(self) -> str:
-        """`cipher=aes_gcm_16_256 integ=n/a prf=hmac_sha2_256 group=modp2048`."""
-        encr = f"{self.encr.name}_{self.encr.key_bits}" if self.encr.key_bits else self.encr.name
-        integ = self.integ.name if self.integ else "n/a"
-        return f"cipher={encr} integ={integ} prf={self.prf.name} group={self.dh.name}"
+        """`cipher=aes_gcm_16_256 integ=n/a prf=sha256 group=modp2048`: the classic short names."""
+        encr = registry.get(Kind.ENCR, self.encr.name).short
+        bits = f"_{self.encr.key_bits}" if self.encr.key_bits else ""
+        integ = registry.get(Kind.INTEG, self.integ.name).short if self.integ else "n/a"
+        prf, group = registry.get(Kind.PRF, self.prf.name).short, registry.get(Kind.DH, self.dh.name).short
+        return f"cipher={encr}{bits} integ={integ} prf={prf} group={group}"
 
 
 @dataclass(frozen=True, slots=True)

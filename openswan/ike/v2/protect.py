@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from openswan.base.entropy import Rng
-from openswan.base.errors import WireError
+from openswan.base.errors import CryptoError, WireError
 from openswan.crypto.keymat import IkeKeys
 from openswan.crypto.sealing import Sealer
 from openswan.ike.policy import ChosenIke
@@ -79,6 +79,18 @@ class Channel:
         if isinstance(sealed, Skf):
             return self.assembler.add(message.header, sealed, content, data)
         return Opened(sealed.first_inner, content, data)
+
+    def is_authentic(self, data: bytes) -> bool:
+        """Is this a whole message, or the first fragment of one, sealed by the peer? Nothing is kept."""
+        try:
+            message = Message.parse(data)
+            sealed = message.encrypted
+            if sealed is None or (isinstance(sealed, Skf) and sealed.number != 1):
+                return False
+            self._in.open(message.associated(data), sealed.body)
+        except (WireError, CryptoError):
+            return False
+        return True
 
     def wipe(self) -> None:
         """Overwrite the keys."""

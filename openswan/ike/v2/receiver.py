@@ -139,8 +139,13 @@ class Receiver(Core):
         return False
 
     def _repeat(self, message_id: int, data: bytes, local: Endpoint, remote: Endpoint) -> None:
-        """The peer did not get our last answer: once more, to where it asks from."""
+        """The peer did not get our last answer: once more, to where it asks from.
+
+        A fragmented request may come back cut in smaller pieces (RFC 7383 2.5.1); its first piece counts.
+        """
         datagrams = self.replies.answer(message_id, data)
+        if not datagrams and self.channel is not None and self.channel.is_authentic(data):
+            datagrams = self.replies.reply(message_id)
         if not datagrams:
             self.counters[Ignored.REPEATED] += 1
         self.dispatch(datagrams, local, remote)

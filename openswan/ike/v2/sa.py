@@ -190,6 +190,8 @@ class IkeSaV2(Receiver):
             self.vanish()
         elif self.heir is not None:
             inherit(self, self.heir, False, now, task.token if task else 0)
+        elif self.state in (State.CLOSING, State.REPLACED):
+            self.vanish()
         else:
             self.log(f"{text}  The peer does not answer", Rc.NORETRANSMISSION)
             if task is not None:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Two IKE SAs in one process, over a wire that the test can cut, repeat and reorder; the clock is a number.
 
-    pair = Pair()                       # PSK by default
-    pair.up()                           # IKE_SA_INIT and IKE_AUTH
-    pair.a.request(Probe(7)); pair.run()
-    pair.a.seen(ProbeAnswered)          # effects of one kind, in order
+pair = Pair()                       # PSK by default
+pair.up()                           # IKE_SA_INIT and IKE_AUTH
+pair.a.request(Probe(7)); pair.run()
+pair.a.seen(ProbeAnswered)          # effects of one kind, in order
 """
 
 from __future__ import annotations
@@ -152,9 +152,8 @@ class Side:
                 self.installed[effect.spi_in] = effect
             elif isinstance(effect, ChildGone):
                 del self.installed[effect.spi_in]
-            elif isinstance(effect, Forget):
-                if sa in self.machines:
-                    self.machines.remove(sa)
+            elif isinstance(effect, Forget) and sa in self.machines:
+                self.machines.remove(sa)
 
     def request(self, request: Request) -> None:
         self.do(self.sa, self.sa.request(request, self.pair.now))

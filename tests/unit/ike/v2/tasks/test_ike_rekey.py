@@ -125,7 +125,7 @@ def test_collision_with_every_single_datagram_lost(seed: int) -> None:
     for lost in range(10):
         pair = Pair(seed=seed).up()
         start = len(pair.log)
-        pair.filter = lambda d, start=start, lost=lost: len(pair.log) - start != lost + 1  # type: ignore[misc]
+        pair.filter = lambda _, start=start, lost=lost, log=pair.log: len(log) - start != lost + 1  # type: ignore[misc]
         pair.a.request(RekeyIke())
         pair.b.request(RekeyIke())
         pair.pass_time(200)
