@@ -59,7 +59,7 @@ class _Modp(DhPair):
     def __init__(self, group: Algorithm, rng: Rng) -> None:
         self._prime = modp.prime(group.public * 8)
         self._parameters = DHParameterNumbers(self._prime, modp.GENERATOR)
-        private = int.from_bytes(rng.octets(EXPONENT_OCTETS), "big") | 2
+        private = max(2, int.from_bytes(rng.octets(EXPONENT_OCTETS), "big"))
         # The library wants a public value to load a private one; the base itself will do, and then gives g^x as the
         # "shared secret" with a peer whose public value is g.
         self._private = DHPrivateNumbers(private, DHPublicNumbers(modp.GENERATOR, self._parameters)).private_key()

@@ -167,7 +167,7 @@ def from_text(text: str) -> bytes:
     CryptoError for anything else.
     """
     kind, digits = text[:2].lower(), text[2:]
-    if kind == "0x" and re.fullmatch(r"([0-9A-Fa-f]{2}|_(?=[0-9A-Fa-f]{2}))+", digits):
+    if kind == "0x" and re.fullmatch(r"[0-9A-Fa-f]{2}(_?[0-9A-Fa-f]{2})*", digits):
         return bytes.fromhex(digits.replace("_", ""))
     if kind == "0s" and digits:
         try:

@@ -198,6 +198,8 @@ def verify(
                 raise CryptoError(f"RSA signature of {len(signature)} octets, the modulus has {key.key_size} bits")
             key.verify(signature, octets, _padding(scheme), HASHES[scheme.hash])
         elif isinstance(key, ec.EllipticCurvePublicKey):
+            if key.curve.name not in CURVE_HASH:
+                raise CryptoError(f"ECDSA keys on {key.curve.name} are not used")
             key.verify(signature, octets, ec.ECDSA(HASHES[scheme.hash]))
         else:
             key.verify(signature, octets)

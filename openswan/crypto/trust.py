@@ -17,7 +17,7 @@ from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 from openswan.base.errors import CryptoError
-from openswan.crypto.x509 import BROKEN, describe, is_issuer, key_hash, load, load_crl, show_name
+from openswan.crypto.x509 import BROKEN, describe, is_issuer, key_hash, load, load_crl, public_key, show_name
 
 MAX_DEPTH = 8
 """Intermediate authorities in one chain."""
@@ -79,6 +79,7 @@ CA_POLICY = (
 )
 EE_POLICY = (
     verification.ExtensionPolicy.permit_all()
+    .require_not_present(x509.NameConstraints)
     .may_be_present(x509.KeyUsage, AGNOSTIC, _may_sign)
     .may_be_present(x509.ExtendedKeyUsage, AGNOSTIC, _for_ipsec)
 )
@@ -116,6 +117,7 @@ class TrustStore:
             raise CryptoError(f"certificate {describe(leaf)} cannot be checked: there is no authority in cacerts")
         builder = verification.PolicyBuilder().store(self._store).time(at).max_chain_depth(MAX_DEPTH)
         verifier = builder.extension_policies(ca_policy=CA_POLICY, ee_policy=EE_POLICY).build_client_verifier()
+        public_key(leaf)
         try:
             chain = verifier.verify(leaf, list(intermediates)).chain
         except (verification.VerificationError, *BROKEN) as why:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterable
 
 from cryptography import x509
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from openswan.base.errors import CryptoError
 from openswan.crypto.rsakey import PublicKey, check_public
+from openswan.crypto.sign import CURVE_HASH
 
 MAX_CERTIFICATE = 65535
 """Octets; nothing longer fits in an IKE message."""
@@ -29,13 +31,17 @@ def load(data: bytes, what: str = "certificate") -> x509.Certificate:
     if len(data) > MAX_CERTIFICATE:
         raise CryptoError(f"{what} of {len(data)} octets is too long")
     try:
-        read = x509.load_pem_x509_certificate if b"-----BEGIN" in data else x509.load_der_x509_certificate
-        cert = read(data)
-        # The library parses lazily; a broken field must show here and not in the middle of a decision.
-        _ = (cert.subject.public_bytes(), cert.issuer.public_bytes(), cert.version, cert.serial_number)
-        _ = (cert.not_valid_before_utc, cert.not_valid_after_utc, cert.signature, cert.signature_algorithm_oid)
-        _ = list(cert.extensions)
-        key = cert.public_key()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what the library only warns about must not reach the daemon's stderr
+            read = x509.load_pem_x509_certificate if b"-----BEGIN" in data else x509.load_der_x509_certificate
+            cert = read(data)
+            # The library parses lazily; a broken field must show here and not in the middle of a decision.
+            _ = (cert.subject.public_bytes(), cert.issuer.public_bytes(), cert.version)
+            _ = (cert.not_valid_before_utc, cert.not_valid_after_utc, cert.signature, cert.signature_algorithm_oid)
+            _ = list(cert.extensions)
+            if cert.serial_number <= 0:
+                raise ValueError("its serial number is not positive")
+            key = cert.public_key()
     except BROKEN as why:
         raise CryptoError(f"{what} is neither PEM nor DER of a certificate: {_first_line(why)}") from None
     if isinstance(key, rsa.RSAPublicKey):
@@ -78,9 +84,13 @@ def der(cert: x509.Certificate) -> bytes:
 def public_key(cert: x509.Certificate) -> PublicKey:
     """The key a certificate is about; CryptoError when it is of a kind that is not used here."""
     key = cert.public_key()
-    if isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
+    if isinstance(key, rsa.RSAPublicKey | ed25519.Ed25519PublicKey):
         return key
-    raise CryptoError(f"certificate {describe(cert)} holds neither an RSA, an ECDSA nor an Ed25519 key")
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in CURVE_HASH:
+        return key
+    raise CryptoError(
+        f"certificate {describe(cert)} holds neither an RSA nor an Ed25519 key, nor one on P-256, P-384 or P-521"
+    )
 
 
 def key_hash(cert: x509.Certificate) -> bytes:

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from openswan.base.errors import CryptoError
+from openswan.crypto import registry
+from openswan.crypto.registry import ALGORITHMS, INTEG_PRF, Kind
+from tests.shareddata import DATA
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "name"),
+    [
+        (Kind.ENCR, "aes", "aes_cbc"),
+        (Kind.ENCR, "AES_GCM", "aes_gcm_16"),
+        (Kind.ENCR, "aes-gcm-16", "aes_gcm_16"),
+        (Kind.ENCR, "aes_gcm_c", "aes_gcm_16"),
+        (Kind.ENCR, "3des", "3des_cbc"),
+        (Kind.ENCR, "chacha20_poly1305", "chacha20_poly1305"),
+        (Kind.ENCR, "null", "null"),
+        (Kind.INTEG, "sha1", "hmac_sha1_96"),
+        (Kind.INTEG, "sha2_256", "hmac_sha2_256_128"),
+        (Kind.INTEG, "hmac-sha2_384", "hmac_sha2_384_192"),
+        (Kind.INTEG, "sha512", "hmac_sha2_512_256"),
+        (Kind.PRF, "prfsha2_512", "prf_hmac_sha2_512"),
+        (Kind.PRF, "sha2_256", "prf_hmac_sha2_256"),
+        (Kind.DH, "modp2048", "modp2048"),
+        (Kind.DH, "dh14", "modp2048"),
+        (Kind.DH, "dh18", "modp8192"),
+        (Kind.DH, "dh19", "ecp256"),
+        (Kind.DH, "ecp384", "ecp384"),
+        (Kind.DH, "ecp512", "ecp521"),
+        (Kind.DH, "secp256r1", "ecp256"),
+        (Kind.DH, "curve25519", "x25519"),
+        (Kind.DH, "dh31", "x25519"),
+    ],
+)
+def test_classic_names(kind: Kind, text: str, name: str) -> None:
+    assert registry.get(kind, text).name == name
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        *((Kind.ENCR, text) for text in ("des", "aes_ctr", "aes_ccm_16", "camellia", "blowfish", "serpent")),
+        *((Kind.INTEG, text) for text in ("md5", "hmac_md5", "aes_xcbc")),
+        *((Kind.PRF, text) for text in ("prfmd5", "prfaes128xcbc")),
+        *((Kind.DH, text) for text in ("modp768", "dh1", "modp1024", "dh2", "modp1536", "dh5", "dh22", "dh23", "x448")),
+    ],
+)
+def test_known_names_that_are_refused_say_what_to_use(kind: Kind, text: str) -> None:
+    row = registry.find(kind, text)
+    assert row is not None
+    with pytest.raises(CryptoError, match=rf"'{text}' is refused: .*; use "):
+        registry.get(kind, text)
+    assert registry.by_number(kind, row.number) is None
+
+
+def test_unknown_names_list_the_known_ones() -> None:
+    assert registry.find(Kind.ENCR, "rot13") is None
+    with pytest.raises(CryptoError, match=r"unknown encryption algorithm 'rot13'.*aes_gcm_16"):
+        registry.get(Kind.ENCR, "rot13")
+
+
+def test_weak_ones_are_marked() -> None:
+    assert {row.name for row in ALGORITHMS if row.weak and not row.refused} == {"3des_cbc", "null"}
+
+
+def test_key_material_sizes() -> None:
+    """RFC 7296 2.14, RFC 4106 8.1, RFC 7634 2: salt included."""
+    gcm = registry.get(Kind.ENCR, "aes_gcm_16")
+    assert (gcm.keymat_octets(), gcm.keymat_octets(128)) == (36, 20)
+    assert registry.get(Kind.ENCR, "chacha20_poly1305").keymat_octets() == 36
+    assert registry.get(Kind.ENCR, "aes").keymat_octets() == 16
+    assert registry.get(Kind.ENCR, "null").keymat_octets() == 0
+    assert registry.get(Kind.INTEG, "sha2_512").keymat_octets() == 64
+    for bits in (1, 7, 64, 127, 129, 160, 65535):
+        with pytest.raises(CryptoError, match="keys, only 128, 192, 256"):
+            gcm.keymat_octets(bits)
+
+
+def test_the_key_length_attribute() -> None:
+    """RFC 7296 3.3.5: never with a cipher of one key size."""
+    assert registry.get(Kind.ENCR, "aes_gcm_16").attribute_bits() == 256
+    assert registry.get(Kind.ENCR, "aes_cbc").attribute_bits(192) == 192
+    assert registry.get(Kind.ENCR, "chacha20_poly1305").attribute_bits() is None
+    assert registry.get(Kind.ENCR, "3des").attribute_bits() is None
+
+
+def test_every_row_can_be_found_by_name_and_number() -> None:
+    for row in ALGORITHMS:
+        assert registry.find(row.kind, row.name) is row
+        assert all(registry.find(row.kind, alias.upper()) is row for alias in row.aliases)
+        assert registry.by_number(row.kind, row.number) == (None if row.refused else row)
+    for number in range(70000):
+        row = registry.by_number(Kind.ENCR, number)
+        assert row is None or row.number == number
+
+
+def test_of_kind_and_names() -> None:
+    assert next(registry.of_kind(Kind.ENCR)).name == "aes_gcm_16"
+    assert "des" in set(registry.names(Kind.ENCR))
+    assert "des_cbc" not in {row.name for row in registry.of_kind(Kind.ENCR)}
+
+
+def test_an_integrity_algorithm_has_its_prf() -> None:
+    for integ, prf in INTEG_PRF.items():
+        assert registry.get(Kind.INTEG, integ).hash == registry.get(Kind.PRF, prf).hash
+
+
+def test_numbers_are_those_of_the_rfc() -> None:
+    text = (DATA / "rfc" / "rfc7296.txt").read_text(errors="replace")
+    spelled = {
+        "3des_cbc": "ENCR_3DES",
+        "aes_cbc": "ENCR_AES_CBC",
+        "null": "ENCR_NULL",
+        "hmac_sha1_96": "AUTH_HMAC_SHA1_96",
+    }
+    for name, words in spelled.items():
+        number = re.search(rf"^ +{words}\s+(\d+)", text, re.MULTILINE)
+        assert number is not None
+        assert next(row for row in ALGORITHMS if row.name == name).number == int(number[1])
