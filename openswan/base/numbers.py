@@ -32,6 +32,7 @@ class IpProtocol(OpenIntEnum):
     TCP = 6
     UDP = 17
     IPV6 = 41
+    FRAGMENT = 44
     ESP = 50
     AH = 51
     ICMP6 = 58

@@ -272,6 +272,13 @@ def payload(base: str, offset: int, length: int, register: int) -> bytes:
     )
 
 
+def extension_header(kind: int, offset: int, length: int, register: int) -> bytes:
+    """Load octets of an IPv6 extension header; the rule ends here when the packet has none."""
+    return expression(
+        "exthdr", attr(1, be32(register)), attr(2, bytes((kind,))), attr(3, be32(offset)), attr(4, be32(length))
+    )
+
+
 def compare(register: int, value: bytes, operation: str = "==") -> bytes:
     """Go on only when the register compares so with `value`."""
     code = {"==": 0, "!=": 1, "<=": 3, ">=": 5}[operation]

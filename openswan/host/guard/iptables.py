@@ -29,7 +29,8 @@ HOOKS = {"out": "POSTROUTING", "in": "INPUT", "fwd": "FORWARD", "mark": "PREROUT
 TOOLS = {4: "iptables", 6: "ip6tables"}
 PATIENCE = 20.0
 ICMP = {4: ("icmp", "icmp", "--icmp-type"), 6: ("icmpv6", "icmp6", "--icmpv6-type")}
-NEIGHBOUR = (*range(130, 138), 143)
+NEIGHBOUR = (*((kind, 1) for kind in (130, 131, 132, 143)), *((kind, 255) for kind in range(133, 138)))
+"""ICMPv6 types of multicast listener and neighbour discovery, and the hop limit no forwarded packet can have."""
 DHCP = {4: (68, 67), 6: (546, 547)}
 
 
@@ -255,8 +256,8 @@ class IptablesBackend:
         yield f"-A ipsec-out {ours} -m mark --mark {mark} -j RETURN"
         for chain, local in (("out", f" {ours}"), ("in", "")):
             if version == 6:
-                for kind in NEIGHBOUR:
-                    yield f"-A ipsec-{chain} -p icmpv6 -m icmp6 --icmpv6-type {kind} -j RETURN"
+                for number, limit in NEIGHBOUR:
+                    yield f"-A ipsec-{chain} -p icmpv6 -m icmp6 --icmpv6-type {number} -m hl --hl-eq {limit} -j RETURN"
             client, server = DHCP[version]
             for src, dst in ((client, server), (server, client)):
                 yield f"-A ipsec-{chain}{local} -p udp --sport {src} --dport {dst} -j RETURN"

@@ -29,8 +29,9 @@ from openswan.host.guard.rules import (
     Chain,
     Family,
     Guarded,
-    HasPorts,
+    HopLimit,
     IcmpTypes,
+    LaterFragment,
     Local,
     Marked,
     Ours,
@@ -132,8 +133,12 @@ def _local(_test: Local) -> list[bytes]:
     return [nf.fib_type(FIRST), nf.compare(FIRST, _native(2))]  # RTN_LOCAL
 
 
-def _has_ports(_test: HasPorts) -> list[bytes]:
-    return [nf.payload("transport", 0, 2, FIRST), nf.compare(FIRST, bytes(2), ">=")]
+def _later_fragment(test: LaterFragment) -> list[bytes]:
+    if test.version == 4:
+        offset, mask = nf.payload("network", 6, 2, FIRST), b"\x1f\xff"
+    else:
+        offset, mask = nf.extension_header(IpProtocol.FRAGMENT, 2, 2, FIRST), b"\xff\xf8"
+    return [*_family(test.version), offset, nf.bitwise(FIRST, mask, bytes(2)), nf.compare(FIRST, bytes(2), "!=")]
 
 
 def _guarded(test: Guarded) -> list[bytes]:
@@ -169,8 +174,9 @@ COMPILE: dict[type[Any], Callable[[Any], list[bytes]]] = {
     UdpPorts: _udp_ports,
     ToIkePort: _to_ike_port,
     IcmpTypes: _icmp_types,
+    HopLimit: lambda test: [*_family(6), nf.payload("network", 7, 1, FIRST), nf.compare(FIRST, bytes((test.value,)))],
     Local: _local,
-    HasPorts: _has_ports,
+    LaterFragment: _later_fragment,
     Guarded: _guarded,
 }
 

@@ -75,13 +75,26 @@ class IcmpTypes:
 
 
 @dataclass(frozen=True, slots=True)
+class HopLimit:
+    """IPv6 with this hop limit."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class Local:
     """The destination is an address of this host."""
 
 
 @dataclass(frozen=True, slots=True)
-class HasPorts:
-    """The transport header's first four octets are there: no later fragment."""
+class LaterFragment:
+    """A fragment other than the first, which has no ports.
+
+    That loading ports fails is no way to tell: where nf_tables takes its short cut for small loads, it reads whatever
+    stands there.
+    """
+
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +111,18 @@ class Guarded:
 
 
 Test: TypeAlias = (
-    Through | Ours | Marked | Family | Protocol | UdpPorts | ToIkePort | IcmpTypes | Local | HasPorts | Guarded
+    Through
+    | Ours
+    | Marked
+    | Family
+    | Protocol
+    | UdpPorts
+    | ToIkePort
+    | IcmpTypes
+    | HopLimit
+    | Local
+    | LaterFragment
+    | Guarded
 )
 
 
@@ -168,25 +192,35 @@ def _selector_chains(direction: str, version: int) -> tuple[Chain, ...]:
                 guarded("proto"),
                 Rule((Protocol(ICMP[version]),), "jump", f"{name}-icmp"),
                 guarded("port"),
-                Rule((HasPorts(),), "accept"),
-                guarded("frag"),
+                Rule(
+                    (LaterFragment(version), Guarded(f"frag{version}", version, remote)),
+                    "drop",
+                    name,
+                ),
             ),
         ),
     )
 
 
-EXEMPT = Chain(
-    "exempt",
+NEIGHBOURS = Chain(
+    "neighbours",
     (
-        Rule((IcmpTypes(6, 130, 137),), "accept"),  # MLD, neighbour and router discovery, redirect
-        Rule((IcmpTypes(6, 143, 143),), "accept"),  # MLDv2
-        *(
-            Rule((Family(version), UdpPorts(src, dst)), "accept")
-            for version, client, server in ((4, 68, 67), (6, 546, 547))
-            for src, dst in ((client, server), (server, client))
-        ),
+        # Router and neighbour discovery, redirect: 255 says that no router has had it in hand (RFC 4861 7.1).
+        Rule((IcmpTypes(6, 133, 137), HopLimit(255)), "accept"),
+        Rule((IcmpTypes(6, 130, 132), HopLimit(1)), "accept"),  # MLD (RFC 2710)
+        Rule((IcmpTypes(6, 143, 143), HopLimit(1)), "accept"),  # MLDv2 (RFC 3810)
     ),
 )
+"""The kernel's own packets, so not told by Ours(): those have a device from the start."""
+DHCP = Chain(
+    "dhcp",
+    tuple(
+        Rule((Family(version), UdpPorts(src, dst)), "accept")
+        for version, client, server in ((4, 68, 67), (6, 546, 547))
+        for src, dst in ((client, server), (server, client))
+    ),
+)
+TO_NEIGHBOURS = Rule((Protocol(IpProtocol.ICMP6),), "jump", "neighbours")
 
 
 def _by_family(direction: str) -> tuple[Rule, ...]:
@@ -194,7 +228,8 @@ def _by_family(direction: str) -> tuple[Rule, ...]:
 
 
 CHAINS: tuple[Chain, ...] = (
-    EXEMPT,
+    NEIGHBOURS,
+    DHCP,
     *_selector_chains("out", 4),
     *_selector_chains("out", 6),
     *_selector_chains("in", 4),
@@ -204,7 +239,8 @@ CHAINS: tuple[Chain, ...] = (
         (
             Rule((Through("oifname"),), "accept"),
             Rule((Ours(), Marked()), "accept"),
-            Rule((Ours(),), "jump", "exempt"),
+            Rule((Ours(), Protocol(IpProtocol.UDP)), "jump", "dhcp"),
+            TO_NEIGHBOURS,
             *_by_family("out"),
         ),
         hook="postrouting",
@@ -214,7 +250,8 @@ CHAINS: tuple[Chain, ...] = (
         "in",
         (
             Rule((Through("iifname"),), "accept"),
-            Rule((), "jump", "exempt"),
+            Rule((Protocol(IpProtocol.UDP),), "jump", "dhcp"),
+            TO_NEIGHBOURS,
             Rule((Protocol(IpProtocol.ESP),), "accept"),
             Rule((Protocol(IpProtocol.AH),), "accept"),
             Rule((ToIkePort(),), "accept"),

@@ -24,8 +24,9 @@ from openswan.host.guard.rules import (
     Chain,
     Family,
     Guarded,
-    HasPorts,
+    HopLimit,
     IcmpTypes,
+    LaterFragment,
     Local,
     Marked,
     Ours,
@@ -39,7 +40,13 @@ from openswan.host.guard.rules import (
     set_names,
 )
 
-PROTOCOL_NAMES = {IpProtocol.ICMP: "icmp", IpProtocol.ICMP6: "ipv6-icmp", IpProtocol.ESP: "esp", IpProtocol.AH: "ah"}
+PROTOCOL_NAMES = {
+    IpProtocol.ICMP: "icmp",
+    IpProtocol.ICMP6: "ipv6-icmp",
+    IpProtocol.ESP: "esp",
+    IpProtocol.AH: "ah",
+    IpProtocol.UDP: "udp",
+}
 QUOTED = {
     4: {"saddr": "@th,160,32", "daddr": "@th,192,32", "proto": "@th,136,8"},
     6: {"saddr": "@th,128,128", "daddr": "@th,256,128", "proto": "@th,112,8"},
@@ -76,8 +83,9 @@ TEXT: dict[type[Any], Callable[[Any], str]] = {
     UdpPorts: lambda test: f"udp sport {test.src} udp dport {test.dst}",
     ToIkePort: lambda test: "udp dport @ikeports",
     IcmpTypes: _icmp_types,
+    HopLimit: lambda test: f"ip6 hoplimit {test.value}",
     Local: lambda test: "fib daddr type local",
-    HasPorts: lambda test: "th sport >= 0",
+    LaterFragment: lambda test: "ip frag-off & 0x1fff != 0" if test.version == 4 else "frag frag-off != 0",
     Guarded: _guarded,
 }
 

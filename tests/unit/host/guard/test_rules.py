@@ -3,7 +3,18 @@
 
 from __future__ import annotations
 
-from openswan.host.guard.rules import CHAINS, MANGLE, NAT_CHAINS, Guarded, Marked, Ours, Through, ToIkePort, set_names
+from openswan.host.guard.rules import (
+    CHAINS,
+    MANGLE,
+    NAT_CHAINS,
+    Guarded,
+    HopLimit,
+    Marked,
+    Ours,
+    Through,
+    ToIkePort,
+    set_names,
+)
 
 BY_NAME = {chain.name: chain for chain in (*CHAINS, *NAT_CHAINS)}
 
@@ -32,9 +43,12 @@ def test_hooks_are_those_where_nothing_can_slip_past() -> None:
 def test_forwarded_packets_have_no_exemption_but_the_device() -> None:
     through = BY_NAME["through"]
     assert [rule.tests for rule in through.rules if rule.action == "accept"] == [(Through("iifname"),)]
-    assert "exempt" not in reached("through")
+    assert not reached("through") & {"dhcp", "neighbours"}
     for rule in BY_NAME["out"].rules[1:]:
-        assert rule.action == "goto" or isinstance(rule.tests[0], Ours)
+        assert rule.action == "goto" or isinstance(rule.tests[0], Ours) or rule.target == "neighbours"
+    # What a router passes on never has the hop limit the neighbours' packets need.
+    for rule in BY_NAME["neighbours"].rules:
+        assert any(isinstance(test, HopLimit) and test.value in (1, 255) for test in rule.tests)
 
 
 def test_never_by_port_alone() -> None:
