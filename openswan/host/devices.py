@@ -39,7 +39,7 @@ def assign(
     """Give each usable interface its ipsecN.
 
     `wanted` holds the (virtual, physical) pairs of interfaces=. A physical interface named there gets its virtual one,
-    and then only interfaces named so are used. `%defaultroute` alone, or nothing (%none), follows the actual routes: one
+    and then only interfaces named so are used. `%defaultroute` alone, or nothing (%none), follows actual routes: one
     virtual interface serves all; it is listed as standing on the default route's, else on one with an address of
     `prefer` (the conns' own), else on the first.
     """

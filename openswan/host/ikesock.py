@@ -92,7 +92,7 @@ def open_socket(kind: Kind, address: Address, port: int) -> socket.socket:
 
 
 def open_pass_socket(version: int) -> socket.socket:
-    """A marked raw socket that takes whole packets, header and all: the way out for what an eroute lets pass in clear."""
+    """A marked raw socket for whole packets, header and all: the way out for what an eroute lets pass in clear."""
     family = socket.AF_INET if version == 4 else socket.AF_INET6
     sock: socket.socket | None = None
     try:
