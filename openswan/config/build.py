@@ -44,6 +44,7 @@ from openswan.policy.identity import FROM_CERT, Identity, IdKind, parse_identity
 from openswan.policy.proposal import Proposal
 
 T = TypeVar("T")
+D = TypeVar("D")
 CertReader = Callable[[str], bytes]
 """Name in leftcert= to DER; ConfigError names the file."""
 
@@ -51,6 +52,9 @@ ESN = {"either": (True, False), "yes": (True,), "no": (False,)}
 SHUNTS = {"passthrough": ShuntPolicy.PASS, "drop": ShuntPolicy.DROP, "reject": ShuntPolicy.REJECT}
 DPD_TIMEOUT = 120.0
 """When dpddelay= stands alone."""
+NO_ADDRESSES: tuple[Address, ...] = ()
+NO_CLIENT: tuple[Subnet | None, str] = (None, "")
+NO_CLIENTS: tuple[tuple[Subnet, ...], tuple[str, ...]] = ((), ())
 MOST_PAIRS = 4096
 """Conns that leftsubnets= and rightsubnets= may make of one."""
 
@@ -138,7 +142,7 @@ class _Builder:
     def _param(self, name: str, side: str = "") -> Param | None:
         return self.flat.params.get((side, name))
 
-    def _read(self, name: str, side: str, reader: Callable[[str], T], default: T) -> T:
+    def _read(self, name: str, side: str, reader: Callable[[str], T], default: D) -> T | D:
         """A value through a reader of openswan.config.ends and the like; complaints name the keyword."""
         param = self._param(name, side)
         if param is None:
@@ -166,7 +170,9 @@ class _Builder:
 
     def _side(self, side: str) -> _Side | None:
         if self._param("", side) is None:
-            self._error(f"{side}= is missing")
+            # A conn that is only there for others' also=, or to suppress an implicit one, need not be whole.
+            if self._value("auto", "ignore") != "ignore":
+                self._error(f"{side}= is missing")
             return None
         before = sum(one.fatal for one in self.complaints)
         host = self._read("", side, parse_host, Host(HostKind.ANY))
@@ -174,7 +180,7 @@ class _Builder:
             return None
         if host.kind in OPPORTUNISTIC:
             self._error(f"{side}={host.kind.value}: {OE_LATER}", self._param("", side))
-        sources = self._read("sourceip", side, parse_sources, ())
+        sources = self._read("sourceip", side, parse_sources, NO_ADDRESSES)
         clients, expanded = self._clients(side, sources)
         protocol, port, _ = self._read("protoport", side, parse_protoport, (0, 0, False))
         cert_name, cert = self._cert(side)
@@ -216,8 +222,8 @@ class _Builder:
 
     def _clients(self, side: str, sources: tuple[Address, ...]) -> tuple[tuple[tuple[int, Subnet | None], ...], bool]:
         version = 6 if self._value("connaddrfamily") == "ipv6" else 4
-        subnet, complaint = self._read("subnet", side, lambda text: parse_client(text, version), (None, ""))
-        many, complaints = self._read("subnets", side, parse_clients, ((), ()))
+        subnet, complaint = self._read("subnet", side, lambda text: parse_client(text, version), NO_CLIENT)
+        many, complaints = self._read("subnets", side, parse_clients, NO_CLIENTS)
         for text in (complaint, *complaints):
             if text:
                 self._warn(f"{side}subnet: {text}", self._param("subnet", side) or self._param("subnets", side))
@@ -386,7 +392,8 @@ class _Builder:
             else end
             for name, end in (("left", left), ("right", right))
         ]
-        if not any_cert and not left.rsa_keys and not right.rsa_keys and Auth.PSK not in auth:
+        broken = any(one.fatal for one in self.complaints)
+        if not broken and not any_cert and not left.rsa_keys and not right.rsa_keys and Auth.PSK not in auth:
             self._warn("neither end has a public key or certificate: give rsasigkey=, cert= or authby=secret")
         return ends[0], ends[1]
 

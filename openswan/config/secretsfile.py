@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reading ipsec.secrets: records, includes, preshared keys, RSA keys inline and private keys in files.
+
+A bad record is skipped with one line, `"FILE" line N: ...`, which never repeats what might be a secret.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from openswan.base import paths
+from openswan.base.errors import ConfigError, CryptoError
+from openswan.base.octets import parse_octets
+from openswan.config.files import MOST_FILES, NESTING, Reader, matching, read_text
+from openswan.config.secrets import Index, Secret, SecretKind, SecretStore
+from openswan.crypto.rsakey import NAMES, PrivateKey, RsaFields, load_private
+from openswan.policy.identity import IdKind, parse_identity
+
+MOST_SECRETS = 100_000
+MOST_KEY_FILE = 1 << 20
+MOST_INDICES = 4096
+TOKEN = re.compile(
+    r"""\s*(?:(?P<quoted>"[^"]*"|'[^']*')(?=[\s:]|$)|(?P<open>["'])|(?P<brace>[{}])|(?P<word>[^\s#{}]\S*))"""
+)
+BARE_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
+
+KeyReader = Callable[[str], bytes]
+"""Name of a private key file to its content; ConfigError names the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a record."""
+
+    text: str
+    line: int
+    quoted: bool = False
+
+
+@dataclass(slots=True)
+class Record:
+    """One record: where it starts and its words, the lines' indentation already taken care of."""
+
+    where: tuple[str, int]
+    words: list[Word] = field(default_factory=list)
+    broken: str = ""
+    """Why its words could not be told apart."""
+    loose_brace: bool = False
+    """A closing brace stood in the first column."""
+
+
+def parse_secrets(text: str, name: str, reader: Reader, keys: KeyReader) -> tuple[SecretStore, tuple[str, ...]]:
+    """The secrets of a file and what it includes, and one line for each record that was skipped.
+
+    `reader` opens includes, `keys` private key files. Never raises for what is in the file.
+    """
+    loader = _Loader(reader, keys)
+    loader.file(text, name, ())
+    return SecretStore(tuple(loader.secrets)), tuple(loader.complaints)
+
+
+def load_secrets(path: str | os.PathLike[str] | None = None) -> tuple[SecretStore, tuple[str, ...]]:
+    """The secrets of ipsec.secrets (default: the configuration directory's) and its complaints.
+
+    A file others can read is refused with one line, as is one that is not there; the store is empty then.
+    """
+    name = os.fspath(path if path is not None else paths.secrets_file())
+    try:
+        text = _private_text(name)
+    except ConfigError as why:
+        return SecretStore(), (why.reason,)
+
+    def includes(pattern: str, directory: str) -> list[tuple[str, str]]:
+        return [(found, _private_text(found)) for found in matching(pattern, directory) if not os.path.isdir(found)]
+
+    return parse_secrets(text, name, includes, key_reader(str(paths.ipsec_d() / "private")))
+
+
+def key_reader(directory: str) -> KeyReader:
+    """Reads private key files relative to `directory`; those that others can read are refused."""
+
+    def read(name: str) -> bytes:
+        path = os.path.join(directory, name)
+        _check_mode(path)
+        try:
+            with open(path, "rb") as file:
+                data = file.read(MOST_KEY_FILE + 1)
+        except (OSError, ValueError) as why:
+            raise ConfigError(f"cannot read private key '{path}': {_reason(why)}") from None
+        if len(data) > MOST_KEY_FILE:
+            raise ConfigError(f"private key '{path}' is larger than {MOST_KEY_FILE >> 10} KiB")
+        return data
+
+    return read
+
+
+def _private_text(path: str) -> str:
+    _check_mode(path)
+    return read_text(path)
+
+
+def _check_mode(path: str) -> None:
+    try:
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+    except (OSError, ValueError) as why:
+        raise ConfigError(f"cannot read '{path}': {_reason(why)}") from None
+    if mode & 0o077:
+        raise ConfigError(f"'{path}' is refused: others can read it (mode {mode:04o}); run: chmod 600 {path}")
+
+
+def _reason(why: Exception) -> str:
+    return why.strerror if isinstance(why, OSError) and why.strerror else "not a file name"
+
+
+@dataclass(slots=True)
+class _Loader:
+    reader: Reader
+    keys: KeyReader
+    secrets: list[Secret] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    files: int = 1
+
+    def complain(self, where: tuple[str, int], text: str) -> None:
+        self.complaints.append(f'"{where[0]}" line {where[1]}: {text}')
+
+    def file(self, text: str, name: str, above: tuple[str, ...]) -> None:
+        for record in _records(text, name):
+            if record.broken:
+                self.complain(record.where, record.broken)
+            elif record.words[0].text.lower() == "include" and not record.words[0].quoted:
+                self.include(record, name, above)
+            elif len(self.secrets) >= MOST_SECRETS:
+                self.complain(record.where, f"more than {MOST_SECRETS} secrets; this and later ones are ignored")
+                return
+            else:
+                try:
+                    self.secrets += self.record(record)
+                except (ConfigError, CryptoError) as why:
+                    self.complain(record.where, str(why))
+
+    def include(self, record: Record, name: str, above: tuple[str, ...]) -> None:
+        if len(record.words) != 2:
+            self.complain(record.where, "include wants one file name or pattern")
+            return
+        pattern = record.words[1].text
+        if len(above) >= NESTING:
+            self.complain(record.where, f'preshared secrets file "{pattern}" nested too deeply')
+            return
+        try:
+            found = self.reader(pattern, os.path.dirname(name))
+        except ConfigError as why:
+            self.complain(record.where, why.reason)
+            return
+        if not found:
+            self.complain(record.where, f'no secrets filename matched "{pattern}"')
+        for path, text in found:
+            self.files += 1
+            if path in (name, *above):
+                self.complain(record.where, f"'{path}' includes itself")
+            elif self.files > MOST_FILES:
+                self.complain(record.where, f"more than {MOST_FILES} files are included")
+                return
+            else:
+                self.file(text, path, (*above, name))
+
+    def record(self, record: Record) -> list[Secret]:
+        words = record.words
+        colon = next((at for at, word in enumerate(words) if word.text == ":" and not word.quoted), None)
+        if colon is None:
+            raise ConfigError("a ':' must stand between the indices and the secret")
+        if colon > MOST_INDICES:
+            raise ConfigError(f"more than {MOST_INDICES} indices")
+        indices = tuple(self.index(word, place) for place, word in enumerate(words[:colon], 1))
+        where = f"{record.where[0]}:{record.where[1]}"
+        rest = words[colon + 1 :]
+        if not rest:
+            raise ConfigError("nothing follows the ':': PSK, RSA, ECDSA or XAUTH is wanted")
+        if rest[0].quoted:
+            return [Secret(SecretKind.PSK, indices, where, shared=_shared(rest))]
+        kind = rest[0].text.upper()
+        if kind == "PSK":
+            return [Secret(SecretKind.PSK, indices, where, shared=_shared(rest[1:]))]
+        if kind == "XAUTH":
+            return [Secret(SecretKind.XAUTH, indices, where, shared=_shared(rest[1:]))]
+        if kind in ("RSA", "ECDSA", "PKCS8"):
+            return [Secret(SecretKind.PRIVATE_KEY, indices, where, key=self.private_key(rest[1:], record.loose_brace))]
+        if kind == "PIN":
+            raise ConfigError("PIN: smart cards are not available; give the key as RSA FILE")
+        # What stands here may be a secret whose PSK was forgotten: do not show it.
+        raise ConfigError("unrecognized key format: PSK, RSA, ECDSA or XAUTH is wanted after the ':'")
+
+    @staticmethod
+    def index(word: Word, place: int) -> Index:
+        try:
+            return parse_index(word)
+        except ConfigError:
+            # Not shown: with the colon in the wrong place this may be the secret.
+            raise ConfigError(
+                f"index {place} is no identity: an address, a name, @name, user@name, a distinguished name or %any is"
+            ) from None
+
+    def private_key(self, words: list[Word], loose_brace: bool) -> PrivateKey:
+        if not words:
+            raise ConfigError("a key in { } or the name of a key file is wanted")
+        if words[0].text == "{" and not words[0].quoted:
+            if loose_brace:
+                raise ConfigError("malformed end of RSA private key -- indented '}' required")
+            return inline_key(words[1:])
+        if len(words) > 2:
+            raise ConfigError("a key file's name and at most a passphrase are wanted; quote what has blanks")
+        passphrase = words[1].text if len(words) == 2 else ""
+        if passphrase == "%prompt" and not words[1].quoted:
+            raise ConfigError(f"'{words[0].text}': %prompt is not available; write the passphrase here")
+        data = self.keys(words[0].text)
+        try:
+            return load_private(data, passphrase)
+        except CryptoError as why:
+            raise ConfigError(f"'{words[0].text}': {why}") from None
+
+
+def parse_index(word: Word) -> Index:
+    """One index; ConfigError when it is none."""
+    if word.text.lower() in ("%any", "%any6", "0.0.0.0", "::"):
+        return Index(version=6 if word.text.lower() in ("%any6", "::") else 4)
+    identity = parse_identity(word.text)
+    if identity.kind is IdKind.FQDN and word.text[:1] != "@" and BARE_NAME.fullmatch(word.text):
+        return Index(name=word.text)
+    return Index(identity)
+
+
+def inline_key(words: list[Word]) -> PrivateKey:
+    """The RSA key between braces, its fields in their fixed order, checked as numbers."""
+    if not words or words[-1].text != "}" or words[-1].quoted:
+        raise ConfigError("malformed end of RSA private key -- indented '}' required")
+    texts = [word.text for word in words[:-1] if word.text != ":"]
+    values: dict[str, int] = {}
+    for name in NAMES.values():
+        at = len(values) * 2
+        if len(texts) < at + 2 or texts[at].rstrip(":").lower() != name.lower():
+            raise ConfigError(f"{name} keyword not found where expected in RSA key")
+        try:
+            values[name] = int.from_bytes(parse_octets(texts[at + 1]), "big")
+        except ConfigError as why:
+            raise ConfigError(f"{name} in RSA key: {why.reason}") from None
+    rest = texts[2 * len(NAMES) :]
+    if rest and rest[0].rstrip(":").lower() != "ckaidnss":
+        raise ConfigError("RSA key holds more than its fields")
+    return RsaFields.named(values).key()
+
+
+def _shared(words: list[Word]) -> bytes:
+    if len(words) != 1:
+        raise ConfigError("PSK data malformed: one word is wanted, quoted if it has blanks")
+    if words[0].quoted:
+        secret = words[0].text.encode("utf-8", "surrogateescape")
+    elif words[0].text.startswith("0"):
+        try:
+            secret = parse_octets(words[0].text)
+        except ConfigError as why:
+            raise ConfigError(f"PSK data malformed ({why.reason})") from None
+    else:
+        raise ConfigError("PSK data malformed: PSK must start with a double-quote or a zero.")
+    if not secret:
+        raise ConfigError("PSK data malformed: the secret is empty")
+    return secret
+
+
+def _records(text: str, name: str) -> Iterator[Record]:
+    """Cut a file into records: what starts in the first column and the indented lines after it."""
+    current: Record | None = None
+    for number, line in enumerate(text.split("\n"), 1):
+        stripped = line.strip()
+        if not stripped or stripped[0] == "#":
+            continue
+        if line[0] in "}" and current is not None and any(word.text == "{" for word in current.words):
+            current.loose_brace = True
+            continue
+        if not line[0].isspace() or current is None:
+            if current is not None:
+                yield current
+            current = Record((name, number))
+            if line[0].isspace():
+                current.broken = "a record must begin in the first column"
+        try:
+            current.words += _words(stripped, number)
+        except ConfigError as why:
+            current.broken = current.broken or why.reason
+    if current is not None:
+        yield current
+
+
+def _words(line: str, number: int) -> list[Word]:
+    """The words of a line; a `:` that ends a word or stands alone becomes a word of its own."""
+    words: list[Word] = []
+    at = 0
+    while at < len(line):
+        found = TOKEN.match(line, at)
+        if found is None:
+            break  # nothing but blanks and a comment
+        at = found.end()
+        if found["open"]:
+            raise ConfigError(f"{found['open']} without the closing {found['open']}")
+        if found["quoted"] is not None:
+            words.append(Word(found["quoted"][1:-1], number, True))
+            if line[at : at + 1] == ":":
+                words.append(Word(":", number))
+                at += 1
+        elif found["brace"]:
+            words.append(Word(found["brace"], number))
+        else:
+            words += _split_colon(found["word"], number)
+    return words
+
+
+def _split_colon(word: str, number: int) -> list[Word]:
+    if word == ":":
+        return [Word(word, number)]
+    if word.startswith(":") and not word.startswith("::"):
+        return [Word(":", number), Word(word[1:], number)]
+    if word.endswith(":") and not word.endswith("::"):
+        return [Word(word[:-1], number), Word(":", number)]
+    return [Word(word, number)]
