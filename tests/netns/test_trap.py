@@ -7,6 +7,7 @@ sunset ----lan---- west =======wan======= east ----lan---- sunrise
 from __future__ import annotations
 
 import socket
+import time
 
 import pytest
 
@@ -85,6 +86,31 @@ def test_an_unbound_local_socket_meets_no_error(lab: Lab) -> None:
     assert s.getsockname()[0] == "10.1.0.1"
     s.close()
     heard.close()
+
+
+@pytest.mark.parametrize("first", ["west", "east", "both"])
+def test_both_ends_hold_and_neither_loses_a_packet(lab: Lab, first: str) -> None:
+    """Whoever's packet comes first, or both at once: what either holds is sent when the other can read it."""
+    both = pair(lab, conn("net", NET4, auto="route"))
+    for gateway in (both.west, both.east):
+        wait_for("the trap", lambda g=gateway: "%trap" in g.ipsec("eroute").stdout, 5)
+    there, back = Receiver(lab.sunrise, "10.2.0.2", 7001), Receiver(lab.sunset, "10.1.0.2", 7002)
+    ways = [
+        (udp_socket(lab.sunset, "10.1.0.2"), ("10.2.0.2", 7001)),
+        (udp_socket(lab.sunrise, "10.2.0.2"), ("10.1.0.2", 7002)),
+    ]
+    with Capture(lab.west) as wire:
+        for number in range(60):
+            for way, (s, target) in enumerate(ways):
+                if number >= 5 or first in ("both", ("west", "east")[way]):
+                    s.sendto(b"<<hold>>" + number.to_bytes(8, "big"), target)
+            time.sleep(0.002)
+        wanted = [set(range(0 if first in ("both", side) else 5, 60)) for side in ("west", "east")]
+        wait_for("all of them", lambda: len(there.got) >= len(wanted[0]) and len(back.got) >= len(wanted[1]), 8)
+        assert_quiet(wire, INNER, [b"<<hold>>"])
+    for s, _ in ways:
+        s.close()
+    assert [set(there.numbers(b"<<hold>>")), set(back.numbers(b"<<hold>>"))] == wanted
 
 
 def test_while_nobody_answers_packets_are_held_and_nothing_shows(lab: Lab) -> None:
