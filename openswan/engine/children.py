@@ -57,7 +57,7 @@ class Children:
             core.say(conn, obstacle[1], obstacle[0], child.serial, event="eroute-conflict")
             self._refuse(ike, effect)
             if asked is not None:
-                self.brain.negotiator.failed(conn, child.serial, obstacle[1], 0)
+                self.brain.negotiator.failed(conn, 0, obstacle[1], told=True)
             return
         self.brain.router.guard(conn)
         self._install(child, effect)
@@ -166,7 +166,7 @@ class Children:
             return
         self.core.say(conn, "could not route", Rc.ROUTE, child.serial, event="route-failed")
         self.close(child)
-        self.brain.negotiator.failed(conn, 0, "could not route", 0)
+        self.brain.negotiator.failed(conn, 0, "could not route", told=True)
 
     def _report(self, child: ChildState) -> None:
         """Say once that a child is up, and let go of whoever waited for it."""
@@ -263,7 +263,7 @@ class Children:
             return
         self.core.say(child.conn, f"packet engine: {reason}", Rc.LOG_SERIOUS, serial, event="klips-refused")
         self.close(child)
-        self.brain.negotiator.failed(child.conn, 0, reason, 0)
+        self.brain.negotiator.failed(child.conn, 0, reason, told=True)
 
     # -- moved --------------------------------------------------------------------------------------------------------
 

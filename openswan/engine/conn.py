@@ -42,7 +42,7 @@ class Oriented:
     nexthop: Address | None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Conn:
     """One connection or instance of a template, with everything that changes."""
 
@@ -89,6 +89,9 @@ class Conn:
     """Of a template."""
     counter: int = 0
     """Instances made so far."""
+
+    def __repr__(self) -> str:
+        return f"<connection {self.unique} {self.routing.story}>"
 
     @property
     def name(self) -> str:

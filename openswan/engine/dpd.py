@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from openswan.engine.brain import Brain
 
 
+TICK = 0.01
+"""Seconds; nearer than this a deadline counts as reached, whatever rounding says."""
+
+
 class Liveness:
     """Asks silent peers whether they are alive; no answer ends the IKE SA, then dpdaction= applies to its children."""
 
@@ -37,7 +41,7 @@ class Liveness:
     def _check(self, ike: IkeState) -> None:
         delay = self.delay(ike)
         silent = self.core.now - ike.machine.last_heard
-        if delay and silent < delay:
+        if delay and silent < delay - TICK:
             self.core.after(Timer.LIVENESS, ike.serial, delay - silent, partial(self._check, ike))
             return
         if not ike.machine.busy:

@@ -18,7 +18,6 @@ from openswan.ike.effects import (
     ChildGone,
     Effect,
     Forget,
-    Gone,
     IkeEstablished,
     IkeFailed,
     IkeGone,
@@ -113,6 +112,7 @@ class IkeSas:
         """Carry out what a machine wants, then note when it wants to be called next."""
         for effect in effects:
             self.handlers[type(effect)](ike, effect)
+        self.core.states.learn(ike)
         key = (Timer.IKE, ike.serial)
         when = ike.machine.next_timer() if ike.serial in self.core.states.ikes else None
         if when is None:
@@ -258,24 +258,25 @@ class IkeSas:
             self.core.say(
                 ike.conn, f"negotiation failed: {effect.reason}", Rc.LOG_SERIOUS, ike.serial, (), "ike-failed"
             )
-        self._fail_attempts(ike, effect.reason, effect.notify, effect.timeout)
+        self._fail_attempts(ike, effect.reason)
 
-    def _fail_attempts(self, ike: IkeState, reason: str, notify: int, timeout: bool) -> None:
+    def _fail_attempts(self, ike: IkeState, reason: str) -> None:
+        """Whatever was asked of this IKE SA will not come; its machine has said why."""
         for token, conn in list(ike.attempts.items()):
             self.core.states.end(token)
-            self.brain.negotiator.failed(conn, token, reason, notify, timeout, ike)
+            self.brain.negotiator.failed(conn, token, reason, told=True)
 
     def _gone(self, ike: IkeState, effect: IkeGone) -> None:
         self.core.states.unshare(ike)
         ike.closing = True
-        self._fail_attempts(ike, effect.reason.value, 0, effect.reason is Gone.TIMEOUT)
+        self._fail_attempts(ike, effect.reason.value)
         orphans, ike.orphans = ike.orphans, []
         for conn in dict.fromkeys(orphans):
             self.brain.negotiator.aftermath(conn, effect.reason)
 
     def _forget(self, ike: IkeState, effect: Forget) -> None:
         core = self.core
-        self._fail_attempts(ike, "the IKE SA ended", 0, False)
+        self._fail_attempts(ike, "the IKE SA ended")
         core.states.remove_ike(ike)
         for timer in (
             Timer.IKE,

@@ -94,7 +94,7 @@ class Negotiator:
             policy = self.brain.keyring.ike(conn, conn.signature, None, first)
             if why := self.brain.keyring.lacks(conn, policy):
                 core.say(conn, why, Rc.LOG_SERIOUS, event="no-secret")
-                self.failed(conn, 0, why, 0)
+                self.failed(conn, 0, why, told=True)
                 return
             self.brain.ikes.open(conn, policy, child_policy(conn))
             return
@@ -110,31 +110,22 @@ class Negotiator:
         self.core.timers.cancel((Timer.FAILURE, conn.unique))
         self.core.release(conn)
 
-    def failed(
-        self,
-        conn: Conn,
-        token: int,
-        reason: str,
-        notify: int,
-        timeout: bool = False,
-        ike: IkeState | None = None,
-    ) -> None:
-        """A negotiation came to nothing: tell, try again later if that is wanted, else apply the failure shunt."""
+    def failed(self, conn: Conn, token: int, reason: str, notify: int = 0, told: bool = False) -> None:
+        """A negotiation came to nothing: tell, try again later if that is wanted, else apply the failure shunt.
+
+        `notify` is what the peer refused with; `told`: the IKE SA has said why already.
+        """
         core, tries = self.core, conn.policy.keying_tries
-        if token and conn.negotiating != token and conn.negotiating:
-            return
+        if token and conn.negotiating != token:
+            return  # called off before
         conn.negotiating = 0
         if conn.kind is Kind.GOING_AWAY:
             core.release(conn)
             return
-        serial = ike.serial if ike is not None else token
-        if timeout:
-            state = "STATE_PARENT_I2" if ike is not None and ike.established is not None else "STATE_PARENT_I1"
-            core.say(conn, f"{state}: {reason}", Rc.NORETRANSMISSION, serial, event="timeout")
-        elif notify:
-            core.say(conn, f"negotiation failed: {reason}", Rc.NOTIFICATION + notify % 100, serial, event="refused")
-        else:
-            core.say(conn, f"negotiation failed: {reason}", Rc.LOG_SERIOUS, serial, event="failed")
+        serial = token
+        if not told:
+            code = Rc.NOTIFICATION + notify if notify else Rc.LOG_SERIOUS
+            core.say(conn, f"negotiation failed: {reason}", code, serial, event="failed")
         conn.attempt += 1
         keep = not core.stopping and (conn.wanted or conn.on_demand) and conn.kind is Kind.PERMANENT
         again = keep and not conn.children and (tries == 0 or conn.attempt < tries)
@@ -151,7 +142,17 @@ class Negotiator:
             core.timers.cancel((Timer.FAILURE, conn.unique))
         elif not shunted:
             self.brain.router.happen(conn, RouteEvent.GIVEN_UP)
+        if not again:
+            self._close_idle(conn)
         self.dissolve(conn)
+
+    def _close_idle(self, conn: Conn) -> None:
+        """An IKE SA that carries nothing and for which nobody will ask again is not kept."""
+        for serial in list(conn.ikes):
+            ike = self.core.states.ikes.get(serial)
+            idle = ike is not None and not ike.children and not ike.attempts
+            if ike is not None and idle and ike.initiator and ike.established is not None:
+                self.brain.ikes.close(ike)
 
     def _pause(self, conn: Conn) -> float:
         """Seconds before the next try: doubling, with some jitter so that peers do not march in step."""

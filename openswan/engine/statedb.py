@@ -15,9 +15,10 @@ from openswan.ike.v2.sa import IkeSaV2
 from openswan.plane.commands import Encap
 from openswan.policy.identity import Identity
 from openswan.policy.selector import FlowKey, Selector
+from openswan.wire.header import NO_SPI
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class IkeState:
     """One IKE SA."""
 
@@ -41,14 +42,19 @@ class IkeState:
     """Set while it counts as half open for that peer."""
     identities: object = None
     """Both ends' identities once established."""
+    spi: bytes = b""
+    """Our own SPI, under which it is found."""
     pair: tuple[Address, Address] | None = None
     init: tuple[Endpoint, bytes] | None = None
     """Where and under which SPI the peer's first message came in."""
     closing: bool = False
     failed: bool = False
 
+    def __repr__(self) -> str:
+        return f"<IKE SA #{self.serial} {self.machine.state}>"
 
-@dataclass(eq=False, slots=True)
+
+@dataclass(eq=False, slots=True, repr=False)
 class ChildState:
     """One pair of ESP SAs."""
 
@@ -74,6 +80,9 @@ class ChildState:
     closing: bool = False
     """Torn down here; only the peer's answer is missing."""
     reported: bool = False
+
+    def __repr__(self) -> str:
+        return f"<child SA #{self.serial} of {self.conn.unique}>"
 
 
 class StateDb:
@@ -111,12 +120,19 @@ class StateDb:
     def add_ike(self, ike: IkeState) -> None:
         """Enter an IKE SA; it is found by its SPI from now on."""
         self.ikes[ike.serial] = ike
-        self.by_spi[ike.machine.my_spi] = ike
+        self.learn(ike)
         self.by_machine[id(ike.machine)] = ike
         ike.pair = (ike.machine.local.address, ike.machine.remote.address)
         self.pairs[ike.pair] = self.pairs.get(ike.pair, 0) + 1
         if ike.conn is not None:
             ike.conn.ikes.add(ike.serial)
+
+    def learn(self, ike: IkeState) -> None:
+        """Find an IKE SA by its SPI; a responder chooses that only when it answers the first message."""
+        spi = ike.machine.my_spi
+        if spi != ike.spi and spi != NO_SPI and ike.serial in self.ikes:
+            ike.spi = spi
+            self.by_spi[spi] = ike
 
     def begin(self, ike: IkeState, token: int, conn: Conn) -> None:
         """A negotiation for a child of `conn` runs on `ike` from now on."""
@@ -196,8 +212,8 @@ class StateDb:
         if ike.init is not None:
             self.by_init.pop(ike.init, None)
         self.ikes.pop(ike.serial, None)
-        if self.by_spi.get(ike.machine.my_spi) is ike:
-            del self.by_spi[ike.machine.my_spi]
+        if self.by_spi.get(ike.spi) is ike:
+            del self.by_spi[ike.spi]
         self.by_machine.pop(id(ike.machine), None)
 
     def opened(self, ike: IkeState, remote: Endpoint, spi: bytes) -> None:

@@ -73,9 +73,9 @@ class Timers:
         return None
 
     def run(self, now: Instant) -> int:
-        """Run every action that is due, also those that running one makes due; returns how many ran."""
-        ran = 0
-        while (when := self.next()) is not None and when <= now:
+        """Run every action that is due; returns how many ran. What they make due at once runs the next time."""
+        ran, last = 0, self.counter
+        while (when := self.next()) is not None and when <= now and self.heap[0][1] <= last:
             _, _, key = heapq.heappop(self.heap)
             _, _, action = self.current.pop(key)
             action()

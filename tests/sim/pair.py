@@ -56,7 +56,7 @@ from openswan.policy.connection import Auth, Connection, End, Host, HostKind
 from openswan.policy.identity import Identity, parse_identity
 from openswan.policy.proposal import Proposal, Transform
 from openswan.policy.selector import FlowKey
-from tests.sim.net import Faults, Nat, Net, Packet, PERFECT
+from tests.sim.net import PERFECT, Faults, Nat, Net, Packet
 
 IKE = (
     Proposal(
@@ -254,9 +254,7 @@ class SimHost:
     def network(self) -> NetworkState:
         addresses = tuple((a, 24) for a in (self.address, *self.extra))
         nexthop = ip_address("192.0.2.254") if self.address.version == 4 else ip_address("2001:db8::ffff")
-        return NetworkState(
-            (Interface("eth0", "ipsec0", addresses),), (DefaultRoute("eth0", self.address, nexthop),)
-        )
+        return NetworkState((Interface("eth0", "ipsec0", addresses),), (DefaultRoute("eth0", self.address, nexthop),))
 
     # -- events -------------------------------------------------------------------------------------------------------
 
@@ -507,4 +505,3 @@ def tunnel(name: str = "net-net", nat: bool = False, **more: Any) -> tuple[Conne
     left, right = end(WEST, WEST_NET, "@west"), end(EAST, EAST_NET, "@east")
     seen = end("%any", WEST_NET, "@west") if nat else left
     return conn(name, left, right, **more), conn(name, seen, right, **more)
-

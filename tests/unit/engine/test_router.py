@@ -175,7 +175,9 @@ def test_a_bad_replacement_changes_nothing() -> None:
 
 def test_five_thousand_routed_connections() -> None:
     many = [
-        conn(f"c{n}", end(WEST, f"10.{n >> 8}.{n & 255}.0/24", "@west"), end(EAST, f"172.{16 + (n >> 8)}.{n & 255}.0/24"))
+        conn(
+            f"c{n}", end(WEST, f"10.{n >> 8}.{n & 255}.0/24", "@west"), end(EAST, f"172.{16 + (n >> 8)}.{n & 255}.0/24")
+        )
         for n in range(3000)
     ]
     it = host(*many)

@@ -28,7 +28,7 @@ def test_setting_again_moves_and_cancel_forgets() -> None:
     assert seen == []
 
 
-def test_an_action_may_set_what_is_due_at_once() -> None:
+def test_what_an_action_makes_due_at_once_runs_the_next_time() -> None:
     timers, seen = Timers(), []
 
     def first() -> None:
@@ -36,7 +36,9 @@ def test_an_action_may_set_what_is_due_at_once() -> None:
         timers.set((Timer.RETRY, "x"), 1.0, lambda: seen.append(2))
 
     timers.set((Timer.RETRY, "x"), 1.0, first)
-    assert timers.run(1.0) == 2
+    assert timers.run(1.0) == 1
+    assert timers.next() == 1.0
+    assert timers.run(1.0) == 1
     assert seen == [1, 2]
 
 
