@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 
 from openswan.base.interval import Instant
 
@@ -26,3 +27,8 @@ def stamp() -> str:
 def pause(seconds: float) -> None:
     """Wait; only commands do, the daemon never."""
     time.sleep(seconds)
+
+
+def calendar_of(instant: Instant) -> datetime:
+    """The calendar time (aware, UTC) of an instant, as the clocks stand now."""
+    return datetime.now(UTC) + timedelta(seconds=instant - now())

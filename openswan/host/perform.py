@@ -81,7 +81,8 @@ class Parts:
     shutdown: Callable[[bool], None]
     """Called with keep_guard once pluto has said its last word."""
     interface_mtu: Callable[[str], int]
-    listen_only: Address | None = None
+    listen_only: tuple[Address, ...] = ()
+    """Use only these local addresses; empty: all."""
 
 
 class Performer:
@@ -175,7 +176,7 @@ class Performer:
         if self.sockets is None:
             return
         only = self._parts.listen_only
-        addresses = {address: name for address, name in effect.addresses if only in (None, address)}
+        addresses = {address: name for address, name in effect.addresses if not only or address in only}
         for line in self.sockets.follow(addresses):
             self._parts.log(line, True)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 from openswan.host import clock
 
@@ -17,3 +18,7 @@ def test_now_never_runs_backwards() -> None:
 def test_text_forms() -> None:
     assert re.fullmatch(r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] \d\d:\d\d:\d\d \S+ \d{4}", clock.calendar())
     assert re.fullmatch(r"[A-Z][a-z]{2} [ 0-9][0-9] \d\d:\d\d:\d\d", clock.stamp())
+
+
+def test_calendar_of_an_instant() -> None:
+    assert abs((clock.calendar_of(clock.now() + 60) - datetime.now(UTC)).total_seconds() - 60) < 1

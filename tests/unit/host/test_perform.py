@@ -28,14 +28,14 @@ KEY = FlowKey(ip_network("10.1.0.0/24"), ip_network("10.2.0.0/24"))
 class Doubles:
     """Stands in for everything effects act on."""
 
-    def __init__(self, listen_only: Address | None = None) -> None:
+    def __init__(self, *listen_only: Address) -> None:
         self.done: list[Any] = []
         self.events: list[EngineEvent] = []
         self.lines: list[tuple[str, bool]] = []
         self.refuse = ""
         self.performer = Performer(self.parts(listen_only), self.events.append)
 
-    def parts(self, listen_only: Address | None) -> Parts:
+    def parts(self, listen_only: tuple[Address, ...]) -> Parts:
         return Parts(
             engine=self,
             guard=self,  # type: ignore[arg-type]
@@ -178,7 +178,7 @@ def test_a_bug_in_a_task_is_logged() -> None:
 
 
 def test_listening_gives_the_engine_its_sockets(namespace: Callable[[Callable[[], Any]], Any]) -> None:
-    doubles = Doubles(listen_only=V4)
+    doubles = Doubles(V4)
     heard: list[bytes] = []
 
     async def work() -> None:

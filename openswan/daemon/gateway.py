@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The whole gateway in one loop: pluto, the packet engine, the guard, routes, sockets and devices wired together."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from openswan.base.address import Address
+from openswan.base.errors import HostError, KlipsError, WireError
+from openswan.base.log import Rc
+from openswan.config.secretsfile import load_secrets
+from openswan.daemon import autostart
+from openswan.daemon.queries import Queries
+from openswan.engine.effects import DelGuard, Effect, SetGuard
+from openswan.engine.events import Datagram, EngineEvent, NetworkState, SecretsRead, SendFailed, WhackGone, WhackRequest
+from openswan.engine.pluto import Pluto
+from openswan.engine.settings import Settings
+from openswan.host import clock, conntrack, devices, tun
+from openswan.host.ctlsock import ControlServer
+from openswan.host.entropy import SystemRng
+from openswan.host.explain import Explainer
+from openswan.host.files import read_certificates
+from openswan.host.guard.guard import Guard
+from openswan.host.ikesock import OuterSockets, open_pass_socket
+from openswan.host.netlink import Watch
+from openswan.host.perform import Parts, Performer
+from openswan.host.reactor import Reactor
+from openswan.host.resolver import Resolver
+from openswan.host.routes import Routes
+from openswan.host.updown import Updown
+from openswan.klips.engine import Klips
+from openswan.plane.commands import AttachDevice, AttachPass, DetachDevice
+from openswan.policy.connection import Connection
+from openswan.wire.whack import decode_request
+
+STALE_GUARD = 600.0
+"""Seconds after which the guard of a road warrior that has not come back since a restart is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Files of one gateway."""
+
+    rundir: Path
+    control: Path
+    secrets: Path
+    ipsec_d: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What command line and config setup ask for."""
+
+    places: Places
+    settings: Settings = field(default_factory=Settings)
+    interfaces: tuple[tuple[str, str], ...] = ()
+    listen: tuple[Address, ...] = ()
+    """Use only these local addresses; empty: all."""
+    override_mtu: int = 0
+    """Of ipsecN, octets; 0: the physical interface's."""
+    connections: tuple[Connection, ...] | None = None
+    """What to load and bring up by ourselves; None: nothing, whack will tell."""
+
+
+class Gateway:
+    """One daemon. `run` returns when it has ended cleanly; HostError or KlipsError when it cannot begin."""
+
+    def __init__(self, wanted: Wanted, log: Callable[[str, bool], None]) -> None:
+        self._wanted = wanted
+        self._log = log
+        self._keep_guard = True
+        self._guarded: set[str] = set()
+        self._attached: dict[str, tun.Plan] = {}
+        self._network = NetworkState((), ())
+        self._complained: frozenset[str] = frozenset()
+        self.control = ControlServer(wanted.places.control, self._request, self._gone)
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Bring everything up, call `ready` once whack is answered, serve until told to stop, take it all down."""
+        loop = asyncio.get_running_loop()
+        places, settings = self._wanted.places, self._wanted.settings
+        self._klips = Klips()
+        self._guard = Guard.open(rundir=places.rundir, ports=(settings.ike_port, settings.natt_port), log=self._log)
+        self._routes = Routes(log=self._log)
+        self._updown = Updown(self._routes)
+        self._watch = Watch(self._network_changed)
+        self._performer = Performer(self._parts(), self._post)
+        self._performer.sockets = OuterSockets(
+            lambda local, remote, data: self._reactor.post(Datagram(local, remote, data)),
+            lambda local, remote, why: self._reactor.post(SendFailed(local, remote, why)),
+            self._performer.attach,
+            self._performer.detach,
+            settings.ike_port,
+            settings.natt_port,
+        )
+        self._pluto = Pluto(SystemRng(), settings, clock.calendar_of)
+        self._reactor = Reactor(self._pluto, self._perform, self._log)
+        self._queries = Queries(
+            self._klips, Explainer(self._klips, self._guard, self._routes).explain, self._guard.counters
+        )
+        try:
+            self._klips.start()
+            self._attach_pass()
+            loop.add_reader(self._klips.event_fd(), self._klips_events)
+            self._take_network(*self._watch.read())
+            self._autostart()
+            self._guard.start()
+            self._watch.start()
+            await self.control.serve()
+            for number, action in ((signal.SIGTERM, self._sigterm), (signal.SIGINT, self._sigterm)):
+                loop.add_signal_handler(number, action)
+            loop.add_signal_handler(
+                signal.SIGHUP, self._log, 'Pluto ignores SIGHUP -- perhaps you want "whack --listen"', False
+            )
+            ready()
+            await self._reactor.run()
+        finally:
+            await self._end()
+
+    def _parts(self) -> Parts:
+        places = self._wanted.places
+        return Parts(
+            engine=self._klips,
+            guard=self._guard,
+            control=self.control,
+            run_updown=self._updown.run,
+            resolve=Resolver().look_up,
+            read_secrets=lambda client: SecretsRead(*load_secrets(places.secrets), client),
+            read_certificates=lambda client: read_certificates(places.ipsec_d, client),
+            flush_conntrack=conntrack.flush,
+            log=self._log,
+            shutdown=self._shutdown,
+            interface_mtu=self._mtu_of,
+            listen_only=self._wanted.listen,
+        )
+
+    # -- events -------------------------------------------------------------------------------------------------------
+
+    def _perform(self, effect: Effect) -> None:
+        if isinstance(effect, SetGuard):
+            self._guarded.add(effect.connection)
+        elif isinstance(effect, DelGuard):
+            self._guarded.discard(effect.connection)
+        self._performer(effect)
+
+    def _post(self, event: EngineEvent) -> None:
+        self._reactor.post(event)
+
+    def _klips_events(self) -> None:
+        self._reactor.post_all(self._klips.poll_events())
+
+    def _request(self, client: int, line: bytes) -> None:
+        """One whack request: the packet engine's tables are answered here, everything else is pluto's."""
+        try:
+            verb, arguments = decode_request(line)
+        except WireError as why:
+            self.control.reply(client, Rc.WHACK_PROBLEM, f"whack error: {why}")
+            self.control.finish(client)
+            return
+        if self._queries.knows(verb):
+            for code, text in self._queries.answer(verb, arguments):
+                self.control.reply(client, code, text)
+            self.control.finish(client)
+            return
+        self._reactor.post(WhackRequest(client, verb, arguments))
+
+    def _gone(self, client: int) -> None:
+        self._reactor.post(WhackGone(client))
+
+    def _sigterm(self) -> None:
+        self._reactor.post(WhackRequest(autostart.SELF, "shutdown", {"keep_guard": True}))
+
+    # -- interfaces ---------------------------------------------------------------------------------------------------
+
+    def _network_changed(self, state: NetworkState) -> None:
+        self._take_network(state)
+
+    def _take_network(self, state: NetworkState) -> None:
+        """Give interfaces their ipsecN, make those there are to be, and tell pluto."""
+        prefer = (
+            end.host.address
+            for conn in self._wanted.connections or ()
+            for end in (conn.left, conn.right)
+            if end.host.address is not None
+        )
+        assigned = devices.assign(self._wanted.interfaces, state.interfaces, state.defaults, prefer)
+        for line in assigned.complaints:
+            if line not in self._complained:
+                self._log(line, True)
+        self._complained = frozenset(assigned.complaints)
+        for plan in assigned.plans:
+            self._have_device(replace(plan, mtu=self._wanted.override_mtu or plan.mtu))
+        self._network = NetworkState(assigned.interfaces, state.defaults)
+        self._reactor.post(self._network)
+
+    def _have_device(self, plan: tun.Plan) -> None:
+        if self._attached.get(plan.name) == plan:
+            return
+        if plan.name not in self._attached:
+            fd = tun.open_tun(plan.name)
+            self._klips.execute(AttachDevice(plan.name, plan.physical, fd, plan.mtu))
+            self._log(f"KLIPS {plan.name} on {plan.physical} mtu {plan.mtu}", False)
+        self._attached[plan.name] = plan
+        for line in tun.configure(plan.name, plan.mtu):
+            self._log(line, True)
+
+    def _mtu_of(self, interface: str) -> int:
+        return next((each.mtu for each in self._network.interfaces if each.name == interface), 1500)
+
+    def _attach_pass(self) -> None:
+        for version in (4, 6):
+            try:
+                with open_pass_socket(version) as sock:
+                    self._klips.execute(AttachPass(version, sock.fileno()))
+            except (HostError, KlipsError) as why:
+                self._log(f"packets that may pass in clear have no way out: {why}", True)
+
+    # -- beginning and end --------------------------------------------------------------------------------------------
+
+    def _autostart(self) -> None:
+        connections = self._wanted.connections
+        if connections is None:
+            return
+        # One guard transaction for all of them, which is in force before anything is routed by the tasks that follow.
+        with self._guard.batch():
+            self._reactor.post_all(autostart.requests(connections))
+        names = {each.name for each in connections}
+        keep = {held for held in self._guard.entries() if held.partition("[")[0] in names}
+        self._guard.prune(keep | self._guarded)
+        asyncio.get_running_loop().call_later(STALE_GUARD, self._prune, names)
+
+    def _prune(self, names: set[str]) -> None:
+        for name in self._guard.prune(names | self._guarded):
+            self._log(f'"{name}" has not come back: its traffic is guarded no more', False)
+
+    def _shutdown(self, keep_guard: bool) -> None:
+        self._keep_guard = keep_guard
+        self._reactor.stop()
+
+    async def _end(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._klips.event_fd())
+        await self._performer.finish()
+        if self._performer.sockets:
+            self._performer.sockets.close()
+        self._watch.close()
+        await self.control.close()
+        for name in self._attached:
+            self._klips.execute(DetachDevice(name))
+        self._klips.stop()
+        self._routes.close(self._keep_guard)
+        if not self._keep_guard:
+            for name in self._attached:
+                try:
+                    tun.remove_tun(name)
+                except HostError as why:
+                    self._log(str(why), True)
+        # The guard goes last, when nothing is left that it might have to stop.
+        self._guard.close(self._keep_guard)
