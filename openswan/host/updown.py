@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Updown commands: the default one carried out here with the same effect as its script, any other through /bin/sh.
+
+The contract is that of interface version 2.0: PLUTO_VERB says what to do, the other PLUTO_* variables about what; exit
+status 0 is success; output is for the log. Nothing blocks the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+from openswan.base.address import Address, Subnet
+from openswan.base.errors import HostError, IpsecError
+from openswan.engine.effects import GuardEntry
+from openswan.host.guard.guard import Guard
+from openswan.host.routes import Routes
+from openswan.policy.selector import FlowKey
+
+DEFAULT = ("ipsec", "_updown")
+FOLD = 255
+"""Characters a line of output may have before it is folded."""
+MOST_OUTPUT = 1 << 16
+"""Octets of output kept."""
+PATIENCE = 120.0
+"""Seconds after which a script is killed: it would hold up its connection for ever."""
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PARAMETERS = {"custom": 1, "ipfwadm": 1, "--route": 2, "--iproute": 2}
+"""Words the classic scripts took, with how many each is; they change nothing here."""
+
+
+class Refused(IpsecError):
+    """An updown call that makes no sense; `status` is its exit status."""
+
+    def __init__(self, status: int, text: str) -> None:
+        self.status = status
+        super().__init__(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the environment of one call says."""
+
+    verb: str
+    """prepare, route, unroute, up, down, guard or unguard."""
+    connection: str
+    device: str
+    ours: Subnet
+    theirs: Subnet
+    protocol: int
+    our_port: int
+    their_port: int
+    source: Address | None
+    mtu: int
+    metric: int
+
+    @property
+    def flow(self) -> FlowKey:
+        """The selector."""
+        return FlowKey(self.ours, self.theirs, self.protocol, self.our_port, self.their_port)
+
+
+def check_parameters(words: tuple[str, ...]) -> None:
+    """Refuse what the classic scripts refused."""
+    at = 0
+    while at < len(words):
+        if words[at] not in PARAMETERS:
+            raise Refused(2, f"unknown parameters `{' '.join(words)}'")
+        at += PARAMETERS[words[at]]
+
+
+def read_call(env: Mapping[str, str]) -> Call:
+    """The call an environment describes; Refused as the classic script would refuse it."""
+    version = env.get("PLUTO_VERSION", "")
+    if version.startswith("1."):
+        raise Refused(2, f"obsolete interface version `{version}', called by obsolete Pluto?")
+    if not version:
+        raise Refused(2, "PLUTO_VERSION is not set: this command is run by pluto")
+    full = env.get("PLUTO_VERB", "")
+    verb, _, kind = full.removesuffix("-v6").partition("-")
+    if verb not in VERBS or kind not in ("host", "client"):
+        raise Refused(1, f"unknown verb `{full}' or parameter `'")
+    try:
+        source = ip_address(env["PLUTO_MY_SOURCEIP"]) if env.get("PLUTO_MY_SOURCEIP") else None
+        return Call(
+            verb,
+            env.get("PLUTO_CONNECTION", ""),
+            env["PLUTO_INTERFACE"],
+            ip_network(env["PLUTO_MY_CLIENT"]),
+            ip_network(env["PLUTO_PEER_CLIENT"]),
+            int(env.get("PLUTO_MY_PROTOCOL") or env.get("PLUTO_PEER_PROTOCOL") or 0),
+            int(env.get("PLUTO_MY_PORT") or 0),
+            int(env.get("PLUTO_PEER_PORT") or 0),
+            source,
+            int(env.get("PLUTO_MTU") or 0),
+            int(env.get("PLUTO_METRIC") or 0),
+        )
+    except KeyError as why:
+        raise Refused(2, f"{why.args[0]} is not set") from None
+    except ValueError as why:
+        raise Refused(2, str(why)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the default command acts on."""
+
+    routes: Routes
+    guard: Guard | None = None
+
+
+def _route(call: Call, world: World) -> None:
+    world.routes.add(call.device, call.theirs, call.source, call.mtu, call.metric, call.ours)
+
+
+def _unroute(call: Call, world: World) -> None:
+    world.routes.delete(call.device, call.theirs)
+
+
+def _guard(call: Call, world: World) -> None:
+    if world.guard is not None:
+        world.guard.set(call.connection, (GuardEntry(call.flow, call.device),))
+
+
+def _unguard(call: Call, world: World) -> None:
+    if world.guard is not None:
+        world.guard.delete(call.connection)
+
+
+def _nothing(_call: Call, _world: World) -> None:
+    """Adding a route replaces what stood there, and source addresses come and go with routes."""
+
+
+VERBS: dict[str, Callable[[Call, World], None]] = {
+    "prepare": _nothing,
+    "route": _route,
+    "unroute": _unroute,
+    "up": _nothing,
+    "down": _nothing,
+    "guard": _guard,
+    "unguard": _unguard,
+}
+
+
+def carry_out(env: Mapping[str, str], world: World, parameters: tuple[str, ...] = ()) -> tuple[int, tuple[str, ...]]:
+    """The default command: (exit status, output lines)."""
+    try:
+        check_parameters(parameters)
+        call = read_call(env)
+        VERBS[call.verb](call, world)
+    except Refused as why:
+        return why.status, (str(why),)
+    except HostError as why:
+        return 1, (f"{env.get('PLUTO_VERB', '')}: {why}",)
+    return 0, ()
+
+
+def is_default(command: str) -> bool:
+    """Is this the default command, perhaps with parameters, and nothing a shell would have to look at?"""
+    words = command.split()
+    return tuple(words[:2]) == DEFAULT and all(word.replace("-", "").isalnum() for word in words[2:])
+
+
+def fold(output: bytes) -> tuple[str, ...]:
+    """Output as lines of at most FOLD characters."""
+    lines = []
+    for line in output.decode(errors="replace").splitlines():
+        lines += [line[at : at + FOLD] for at in range(0, len(line), FOLD)] or [""]
+    return tuple(lines)
+
+
+class Updown:
+    """Runs updown commands one after the other."""
+
+    def __init__(self, world: World, patience: float = PATIENCE) -> None:
+        self._world = world
+        self._patience = patience
+
+    async def run(self, command: str, environment: Mapping[str, str]) -> tuple[int, tuple[str, ...]]:
+        """(exit status, output lines) of a command; a negative status is the signal that ended it.
+
+        HostError when the shell cannot be started.
+        """
+        if is_default(command):
+            return carry_out(environment, self._world, tuple(command.split()[2:]))
+        return await self._shell(command, environment)
+
+    async def _shell(self, command: str, environment: Mapping[str, str]) -> tuple[int, tuple[str, ...]]:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                "/bin/sh",
+                "-c",
+                command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env={"PATH": os.environ.get("PATH", PATH), **_settings(), **environment},
+                start_new_session=True,
+            )
+        except OSError as why:
+            raise HostError(f"unable to popen {environment.get('PLUTO_VERB', command)}: {why.strerror}") from None
+        output = bytearray()
+        reading = asyncio.create_task(_read(process.stdout, output))
+        try:
+            status = await asyncio.wait_for(process.wait(), self._patience)
+        except (TimeoutError, asyncio.CancelledError) as why:
+            os.killpg(process.pid, signal.SIGKILL)
+            status = await process.wait()
+            if isinstance(why, asyncio.CancelledError):
+                reading.cancel()
+                raise
+            output += f"\nkilled: it took longer than {self._patience:g} s".encode()
+        # Something the script left running may hold the pipe open for ever.
+        await asyncio.wait([reading], timeout=0.2)
+        reading.cancel()
+        return status, fold(bytes(output).strip(b"\n"))
+
+
+def _settings() -> dict[str, str]:
+    """Where the daemon's files are: a script may call `ipsec` itself."""
+    return {name: os.environ[name] for name in ("IPSEC_CONFS", "IPSEC_RUNDIR") if name in os.environ}
+
+
+async def _read(pipe: asyncio.StreamReader | None, output: bytearray) -> None:
+    while pipe is not None and (data := await pipe.read(4096)):
+        if len(output) < MOST_OUTPUT:
+            output += data
