@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-_HERE = {"left": "%defaultroute", "auto": "route"}
+_HERE = {"left": "%defaultroute", "leftnexthop": "%defaultroute", "auto": "route"}
 _ANYWHERE = {"rightsubnet": "0.0.0.0/0"}
 _GROUP = {"right": "%opportunisticgroup", **_ANYWHERE}
 _SHORT = {"salifetime": "1800", "keyingtries": "3", "ikelifetime": "3600"}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from openswan.base import paths
 from openswan.base.errors import ConfigError, CryptoError
 from openswan.config.build import CertReader, build_conn
-from openswan.config.complaint import Complaint
+from openswan.config.complaint import Complaint, error
 from openswan.config.files import Reader, disk_reader, read_text
 from openswan.config.parser import FlatConn, Parsed, parse
 from openswan.config.setup import Setup, build_setup
@@ -49,8 +49,13 @@ class Loaded:
         return ()
 
     def about(self, name: str) -> Iterator[Complaint]:
-        """Complaints about one conn."""
-        return (one for one in self.complaints if one.conn.lower() == name.lower())
+        """Complaints about one conn; that one which need not be whole has an end missing is said here only."""
+        yield from (one for one in self.complaints if one.conn.lower() == name.lower())
+        for flat in self.flat:
+            if flat.name.lower() == name.lower():
+                missing = [side for side in ("left", "right") if (side, "") not in flat.params]
+                for side in missing if flat.text("auto") in (None, "ignore") else ():
+                    yield error(f"{side}= is missing", flat.where, flat.name)
 
     def broken(self, name: str) -> bool:
         """Does the file have a conn of that name that cannot be loaded?"""
