@@ -54,6 +54,7 @@ OUTSIDE_WORLD = {
 }
 """Modules that are sockets, clocks, entropy, processes or threads: only host imports them."""
 EXCEPTIONS = {
+    ("klips", "threading"): "starts the threads that sit in the compiled engine",
     ("daemon", "asyncio"): "wires the loop that host's reactor runs in",
     ("daemon", "signal"): "SIGTERM and SIGHUP belong to the process, not to a descriptor",
 }

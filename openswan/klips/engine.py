@@ -13,7 +13,7 @@ from openswan.base.address import Endpoint
 from openswan.base.drops import Drop
 from openswan.base.errors import KlipsError
 from openswan.base.said import Said
-from openswan.klips.keys import endpoint, flow_key, raw_flow, raw_key, raw_selector
+from openswan.klips.keys import RawKey, RawPath, endpoint, flow_key, raw_flow, raw_key, raw_selector
 from openswan.klips.pump import Pump
 from openswan.klips.shunt import action_of, target_of
 from openswan.plane.commands import (
@@ -132,7 +132,7 @@ class Klips:
 
     # --- SAs
 
-    def _path(self, version: int, local: Endpoint, remote: Endpoint, encap: bool) -> tuple[object, ...]:
+    def _path(self, version: int, local: Endpoint, remote: Endpoint, encap: bool) -> RawPath:
         slot, mtu = -1, 0
         wildcard = Endpoint(type(local.address)(0), local.port)
         found = self._sockets.get(local) or self._sockets.get(wildcard)
@@ -140,7 +140,7 @@ class Klips:
             slot, mtu = found[0], found[1].mtu
         return (version, local.address.packed, local.port, remote.address.packed, remote.port, encap, slot, mtu)
 
-    def _outer(self, sa: _Sa) -> tuple[object, ...]:
+    def _outer(self, sa: _Sa) -> RawPath:
         """The path of an SA: for OUT we are its source, for IN its destination."""
         local, remote = (sa.src, sa.dst) if sa.command.direction is Direction.OUT else (sa.dst, sa.src)
         return self._path(local.address.version, local, remote, sa.command.encap is not None)
@@ -180,7 +180,8 @@ class Klips:
         except ValueError as why:
             raise KlipsError(
                 f"SA {c.said}: {len(c.enc_key)} and {len(c.auth_key)} octets of key do not make "
-                f"{c.cipher} {c.integ}".rstrip() + f" ({why})"
+                f"{c.cipher} {c.integ}".rstrip()
+                + f" ({why})"
             ) from None
         self._sas[c.said, c.direction] = self._by_cookie[sa.cookie] = sa
         if c.direction is Direction.OUT:
@@ -288,9 +289,7 @@ class Klips:
             raise KlipsError(f"socket {c.local} is already attached.  Detach it first.")
         slot = _free(SOCKETS, {taken for taken, _ in self._sockets.values()}, "sockets")
         try:
-            self._engine.attach_socket(
-                slot, c.fd, c.local.address.version, c.local.address.packed, c.local.port, c.mtu
-            )
+            self._engine.attach_socket(slot, c.fd, c.local.address.version, c.local.address.packed, c.local.port, c.mtu)
         except ValueError as why:
             raise KlipsError(f"socket {c.local}: {why}") from None
         self._sockets[c.local] = (slot, c)
@@ -328,8 +327,8 @@ class Klips:
         number: int,
         slot: int,
         remote: tuple[int, bytes, int] | None,
-        flow: tuple[int, bytes, int, bytes, int, int, int, int] | None,
-        trap: tuple[int, bytes, int, bytes, int, int, int, int] | None,
+        flow: RawKey | None,
+        trap: RawKey | None,
         data: bytes,
     ) -> KlipsEvent | None:
         if kind == ACQUIRE and flow and trap:
@@ -397,9 +396,7 @@ class Klips:
         views = [self._eroute_view(row) for row in self._engine.eroutes()]
         return sorted(views, key=lambda v: raw_key(v.key))
 
-    def _eroute_view(
-        self, row: tuple[tuple[int, bytes, int, bytes, int, int, int, int], int, int, int, int, float, int, int]
-    ) -> ErouteView:
+    def _eroute_view(self, row: tuple[RawKey, int, int, int, int, float, int, int]) -> ErouteView:
         key, action, cookie, trap, packets, idle, held, slot = row
         made = self._owners.get(cookie)
         owner = made or self._owners.get(trap)
@@ -440,6 +437,3 @@ def _free(limit: int, taken: set[int], what: str) -> int:
         if slot not in taken:
             return slot
     raise KlipsError(f"no more than {limit} {what} at once")
-
-
-

@@ -111,7 +111,10 @@ def load(klips: Klips, s: Setup) -> None:
 
     pair(0, list(LANS[s.me]), list(LANS[him]))
     for n in range(1, s.others + 1):
-        low, high = f"172.{16 + (n >> 12)}.{n >> 4 & 255}.{(n & 15) << 4}/28", f"172.{24 + (n >> 12)}.{n >> 4 & 255}.{(n & 15) << 4}/28"
+        low, high = (
+            f"172.{16 + (n >> 12)}.{n >> 4 & 255}.{(n & 15) << 4}/28",
+            f"172.{24 + (n >> 12)}.{n >> 4 & 255}.{(n & 15) << 4}/28",
+        )
         pair(n, [low if s.me == "west" else high], [high if s.me == "west" else low])
 
 
@@ -124,10 +127,8 @@ def gateway(s: Setup) -> None:
     klips.execute(AttachDevice("ipsec0", "wan", fd, s.mtu))
     family = socket.AF_INET if s.outer == 4 else socket.AF_INET6
     outer = OUTER[s.outer][s.me]
-    if s.udp:
-        sock = socket.socket(family, socket.SOCK_DGRAM)
-    else:
-        sock = socket.socket(family, socket.SOCK_RAW, IpProtocol.ESP)
+    kind, protocol = (socket.SOCK_DGRAM, 0) if s.udp else (socket.SOCK_RAW, int(IpProtocol.ESP))
+    sock = socket.socket(family, kind, protocol)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, FWMARK)
     sock.bind((outer, 4500 if s.udp else 0))
     klips.execute(AttachSocket(Endpoint(ip_address(outer), 4500 if s.udp else 0), sock.fileno(), s.mtu))

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+CIPHERS: dict[str, int]
+INTEGS: dict[str, int]
+PROVIDERS: dict[str, int]
+
+def providers() -> tuple[str, ...]: ...
