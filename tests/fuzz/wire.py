@@ -87,7 +87,7 @@ EDGES = (0, 1, 2, 3, 4, 7, 8, 15, 16, 0x7F, 0x80, 0xFE, 0xFF)
 def seeds(random: Random) -> bytes:
     """A good message of randomly chosen payloads, or just octets behind a good header."""
     if random.random() < 0.1:
-        body = random.randbytes(random.randrange(300))
+        body = random.randbytes(random.randrange(random.choice((300, 300, 10000))))
         return HEADER.with_length(28 + len(body), PayloadType(random.randrange(256))).emit() + body
     chosen = [random.choice(PAYLOADS) for _ in range(random.randrange(1, 8))]
     if random.random() < 0.3:

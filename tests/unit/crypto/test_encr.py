@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""What crypto.encr promises."""
+
 from __future__ import annotations
 
 from typing import Any

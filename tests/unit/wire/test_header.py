@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""What wire.header promises."""
+
 from __future__ import annotations
 
 from dataclasses import replace
