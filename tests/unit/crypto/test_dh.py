@@ -140,3 +140,14 @@ def test_our_own_value_is_not_a_peers(group: str) -> None:
 def test_groups_that_are_not_used(group: str) -> None:
     with pytest.raises(CryptoError):
         dh.generate(group, SeededRng(1))
+
+
+@pytest.mark.parametrize("group", ECPS)
+def test_the_orders_of_the_curves(group: str) -> None:
+    """(order - 1) times the base point is the base point mirrored: same x, other y."""
+    order = dh.ORDERS[group]
+    octets = (order.bit_length() + 7) // 8
+    base = dh.generate(group, Drawn(bytes(octets))).public
+    mirrored = dh.generate(group, Drawn((order - 2).to_bytes(octets, "big"))).public
+    assert mirrored[:octets] == base[:octets]
+    assert mirrored[octets:] != base[octets:]
