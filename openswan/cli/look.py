@@ -12,6 +12,7 @@ from openswan.cli.talk import request
 from openswan.host import clock, process
 
 USAGE = "Usage: ipsec look [--json]"
+EVERYDAY = ("local", "broadcast", "multicast", "anycast", "unreachable", "fe80::/64")
 
 
 def _ask(verb: str, as_json: bool = False) -> list[str]:
@@ -32,8 +33,18 @@ def eroute_lines(table: list[str]) -> list[str]:
 
 
 def routes(listing: str, devices: set[str]) -> list[str]:
-    """The lines of `ip route` that go through one of `devices`, or are the default."""
-    return [line.rstrip() for line in listing.splitlines() if line.startswith("default") or devices & set(line.split())]
+    """The lines of `ip route` that go through one of `devices` or are the default, without what every address brings."""
+    found = []
+    for line in listing.splitlines():
+        words = line.split()
+        if (
+            words
+            and words[0] not in EVERYDAY
+            and "local" not in words
+            and (words[0] == "default" or devices & set(words))
+        ):
+            found.append(line.rstrip())
+    return found
 
 
 def main(argv: list[str]) -> int:

@@ -9,13 +9,16 @@ import sys
 from openswan.base import paths
 from openswan.base.errors import ConfigError
 from openswan.config.files import disk_reader, read_text
+from openswan.config.manual import manual
 from openswan.config.parser import parse
 from openswan.config.write import write_config
 
 USAGE = """\
 Usage: ipsec readwriteconf [--config FILE] [--rootdir DIR] [--rootdir2 DIR] [--debug] [--verbose] [--text]
        [--warningsarefatal] [--ignoreconnnotfound] [--whackout=FILE] [--all] [CONN...]
-Writes config setup and the conns (all, or those named) to standard output, also= and %default worked in."""
+       ipsec readwriteconf --man
+Writes config setup and the conns (all, or those named) to standard output, also= and %default worked in;
+--man writes ipsec.conf(5)."""
 
 FLAGS = {"--debug", "--verbose", "--text", "--warningsarefatal", "--ignoreconnnotfound", "--all"}
 VALUES = {"--config", "--rootdir", "--rootdir2", "--whackout"}
@@ -33,6 +36,9 @@ def main(argv: list[str]) -> int:
         name, equals, value = word.partition("=")
         if word in ("--help", "-h"):
             print(USAGE)
+            return 0
+        if word == "--man":
+            sys.stdout.write(manual())
             return 0
         if word in FLAGS:
             flags.add(word)

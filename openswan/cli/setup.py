@@ -86,7 +86,7 @@ def stop() -> int:
         say("pluto does not end; guard and routes stay")
         return 1
     _remove_orphans()
-    complaints = remove_everything()
+    complaints = remove_everything(paths.rundir())
     for line in complaints:
         say(line)
     say("...Openswan IPsec stopped")

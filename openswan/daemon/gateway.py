@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from openswan.base.address import Address
 from openswan.base.errors import HostError, KlipsError, WireError
@@ -19,26 +20,28 @@ from openswan.engine.effects import DelGuard, Effect, SetGuard
 from openswan.engine.events import Datagram, EngineEvent, NetworkState, SecretsRead, SendFailed, WhackGone, WhackRequest
 from openswan.engine.pluto import Pluto
 from openswan.engine.settings import Settings
-from openswan.host import clock, conntrack, devices, tun
+from openswan.host import clock, devices, tun
+from openswan.host.conntrack import Conntrack
 from openswan.host.ctlsock import ControlServer
 from openswan.host.entropy import SystemRng
-from openswan.host.explain import Explainer
+from openswan.host.explain import explain
 from openswan.host.files import read_certificates
 from openswan.host.guard.guard import Guard
 from openswan.host.ikesock import OuterSockets, open_pass_socket
-from openswan.host.netlink import Watch
+from openswan.host.netlink import changes, network_state
 from openswan.host.perform import Parts, Performer
 from openswan.host.reactor import Reactor
 from openswan.host.resolver import Resolver
 from openswan.host.routes import Routes
-from openswan.host.updown import Updown
+from openswan.host.rtnetlink import Rtnetlink
+from openswan.host.updown import Updown, World
 from openswan.klips.engine import Klips
 from openswan.plane.commands import AttachDevice, AttachPass, DetachDevice
 from openswan.policy.connection import Connection
 from openswan.wire.whack import decode_request
 
-STALE_GUARD = 600.0
-"""Seconds after which the guard of a road warrior that has not come back since a restart is given up."""
+STALE = 600.0
+"""Seconds after which guard and routes of a road warrior that has not come back since a restart are given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class Gateway:
         self._keep_guard = True
         self._guarded: set[str] = set()
         self._attached: dict[str, tun.Plan] = {}
-        self._network = NetworkState((), ())
+        self._network = self._seen = NetworkState((), ())
         self._complained: frozenset[str] = frozenset()
         self.control = ControlServer(wanted.places.control, self._request, self._gone)
 
@@ -86,8 +89,7 @@ class Gateway:
         self._klips = Klips()
         self._guard = Guard.open(rundir=places.rundir, ports=(settings.ike_port, settings.natt_port), log=self._log)
         self._routes = Routes(log=self._log)
-        self._updown = Updown(self._routes)
-        self._watch = Watch(self._network_changed)
+        self._updown = Updown(World(self._routes, self._guard))
         self._performer = Performer(self._parts(), self._post)
         self._performer.sockets = OuterSockets(
             lambda local, remote, data: self._reactor.post(Datagram(local, remote, data)),
@@ -99,17 +101,16 @@ class Gateway:
         )
         self._pluto = Pluto(SystemRng(), settings, clock.calendar_of)
         self._reactor = Reactor(self._pluto, self._perform, self._log)
-        self._queries = Queries(
-            self._klips, Explainer(self._klips, self._guard, self._routes).explain, self._guard.counters
-        )
+        self._queries = Queries(self._klips, self._explain, self._guard.counters)
         try:
             self._klips.start()
             self._attach_pass()
             loop.add_reader(self._klips.event_fd(), self._klips_events)
-            self._take_network(*self._watch.read())
+            self._take_network(await network_state(devices.is_virtual))
             self._autostart()
             self._guard.start()
-            self._watch.start()
+            self._routes.start()
+            watching = loop.create_task(self._follow_network())
             await self.control.serve()
             for number, action in ((signal.SIGTERM, self._sigterm), (signal.SIGINT, self._sigterm)):
                 loop.add_signal_handler(number, action)
@@ -118,6 +119,7 @@ class Gateway:
             )
             ready()
             await self._reactor.run()
+            watching.cancel()
         finally:
             await self._end()
 
@@ -131,7 +133,7 @@ class Gateway:
             resolve=Resolver().look_up,
             read_secrets=lambda client: SecretsRead(*load_secrets(places.secrets), client),
             read_certificates=lambda client: read_certificates(places.ipsec_d, client),
-            flush_conntrack=conntrack.flush,
+            flush_conntrack=Conntrack().flush,
             log=self._log,
             shutdown=self._shutdown,
             interface_mtu=self._mtu_of,
@@ -168,6 +170,13 @@ class Gateway:
             return
         self._reactor.post(WhackRequest(client, verb, arguments))
 
+    def _explain(self, src: Address, dst: Address, protocol: int, port: int) -> tuple[list[str], dict[str, Any]]:
+        netlink = Rtnetlink()
+        try:
+            return explain(src, dst, protocol, port, self._klips.eroutes(), self._guard, netlink)
+        finally:
+            netlink.close()
+
     def _gone(self, client: int) -> None:
         self._reactor.post(WhackGone(client))
 
@@ -176,11 +185,21 @@ class Gateway:
 
     # -- interfaces ---------------------------------------------------------------------------------------------------
 
-    def _network_changed(self, state: NetworkState) -> None:
-        self._take_network(state)
+    async def _follow_network(self) -> None:
+        """Tell pluto of every change; when netlink fails, say so and try again rather than go blind."""
+        while True:
+            try:
+                async for _ in changes():
+                    state = await network_state(devices.is_virtual)
+                    if state != self._seen:
+                        self._take_network(state)
+            except (HostError, KlipsError, OSError) as why:
+                self._log(f"watching the network: {why}", True)
+            await asyncio.sleep(1.0)
 
     def _take_network(self, state: NetworkState) -> None:
         """Give interfaces their ipsecN, make those there are to be, and tell pluto."""
+        self._seen = state
         prefer = (
             end.host.address
             for conn in self._wanted.connections or ()
@@ -192,9 +211,9 @@ class Gateway:
             if line not in self._complained:
                 self._log(line, True)
         self._complained = frozenset(assigned.complaints)
+        self._network = NetworkState(assigned.interfaces, state.defaults)
         for plan in assigned.plans:
             self._have_device(replace(plan, mtu=self._wanted.override_mtu or plan.mtu))
-        self._network = NetworkState(assigned.interfaces, state.defaults)
         self._reactor.post(self._network)
 
     def _have_device(self, plan: tun.Plan) -> None:
@@ -207,6 +226,7 @@ class Gateway:
         self._attached[plan.name] = plan
         for line in tun.configure(plan.name, plan.mtu):
             self._log(line, True)
+        self._routes.setup(plan.name, [each.name for each in self._network.interfaces])
 
     def _mtu_of(self, interface: str) -> int:
         return next((each.mtu for each in self._network.interfaces if each.name == interface), 1500)
@@ -231,11 +251,12 @@ class Gateway:
         names = {each.name for each in connections}
         keep = {held for held in self._guard.entries() if held.partition("[")[0] in names}
         self._guard.prune(keep | self._guarded)
-        asyncio.get_running_loop().call_later(STALE_GUARD, self._prune, names)
+        asyncio.get_running_loop().call_later(STALE, self._prune, names)
 
     def _prune(self, names: set[str]) -> None:
         for name in self._guard.prune(names | self._guarded):
             self._log(f'"{name}" has not come back: its traffic is guarded no more', False)
+        self._routes.prune()
 
     def _shutdown(self, keep_guard: bool) -> None:
         self._keep_guard = keep_guard
@@ -246,17 +267,17 @@ class Gateway:
         await self._performer.finish()
         if self._performer.sockets:
             self._performer.sockets.close()
-        self._watch.close()
         await self.control.close()
         for name in self._attached:
             self._klips.execute(DetachDevice(name))
         self._klips.stop()
-        self._routes.close(self._keep_guard)
         if not self._keep_guard:
+            self._routes.teardown()
             for name in self._attached:
                 try:
                     tun.remove_tun(name)
                 except HostError as why:
                     self._log(str(why), True)
+        self._routes.close()
         # The guard goes last, when nothing is left that it might have to stop.
         self._guard.close(self._keep_guard)

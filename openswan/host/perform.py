@@ -76,7 +76,7 @@ class Parts:
     """(name, version) -> (addresses, reason)."""
     read_secrets: Callable[[int], SecretsRead]
     read_certificates: Callable[[int], CertificatesRead]
-    flush_conntrack: Callable[[tuple[tuple[Subnet, Subnet], ...]], None]
+    flush_conntrack: Callable[[tuple[tuple[Subnet, Subnet], ...]], object]
     log: Callable[[str, bool], None]
     shutdown: Callable[[bool], None]
     """Called with keep_guard once pluto has said its last word."""

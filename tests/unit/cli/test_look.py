@@ -24,6 +24,7 @@ def test_eroutes_are_turned_round_and_sorted() -> None:
 
 def test_only_routes_that_matter() -> None:
     listing = "default via 192.0.2.254 dev eth0\n10.2.0.0/24 dev ipsec0 table 50\n10.1.0.0/24 dev lan scope link\n"
+    listing += "local 10.2.0.1 dev ipsec0 table local\nmulticast ff00::/8 dev ipsec0 table local\n"
     assert routes(listing, {"ipsec0"}) == ["default via 192.0.2.254 dev eth0", "10.2.0.0/24 dev ipsec0 table 50"]
 
 

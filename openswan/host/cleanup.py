@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Taking away what a daemon left that could not do it itself: routes, ipsecN, and last the guard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from openswan.base.errors import IpsecError
+from openswan.host import tun
+from openswan.host.guard.guard import Guard
+from openswan.host.routes import Routes
+
+
+def _routes() -> None:
+    routes = Routes()
+    try:
+        routes.teardown()
+    finally:
+        routes.close()
+
+
+def _devices() -> None:
+    for name in tun.virtual_devices():
+        if tun.ours(name):
+            tun.remove_tun(name)
+
+
+def _guard(rundir: Path) -> None:
+    Guard.open(rundir=rundir).close(keep=False)
+
+
+def remove_everything(rundir: Path) -> list[str]:
+    """Routes, rules, devices and guard of this network namespace; complaints about what would not go.
+
+    Only when no daemon runs here. What is not there is fine.
+    """
+    complaints = []
+    steps: tuple[Callable[[], None], ...] = (_routes, _devices, lambda: _guard(rundir))
+    for step in steps:
+        try:
+            step()
+        except (IpsecError, OSError) as why:
+            complaints.append(str(why))
+    return complaints
