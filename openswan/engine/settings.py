@@ -34,8 +34,9 @@ RESOLVE_AGAIN = 60.0
 RESOLVE_MOST = 600.0
 LINGER = 5.0
 """An inbound SA that was replaced still accepts what is under way for this long."""
-CONFIRM = 3.0
-"""As responder of a rekey, the new outbound SA is used once the peer has used it, or after this."""
+CONFIRM = 90.0
+"""As responder of a rekey, the new outbound SA is used once the peer has used it or deleted the old one; without either
+after this, which is longer than an initiator asks for an answer that gets lost."""
 SHUTDOWN_PATIENCE = 5.0
 """Updown commands may take this long at shutdown before pluto goes anyway."""
 FAILURE_SHUNT_LIFETIME = 60.0
