@@ -53,7 +53,7 @@ def unfold_braces(pattern: str) -> list[str]:
             done.append(current)
             continue
         todo += [current[: found.start()] + choice + current[found.end() :] for choice in found[1].split(",")]
-    return done
+    return list(dict.fromkeys(done))
 
 
 def matching(pattern: str, directory: str, root: str = "") -> list[str]:

@@ -90,12 +90,6 @@ class Keyword:
         """The keyword as it is written: `leftsubnet`, `left`, `auto`."""
         return side + self.name
 
-    def shown(self) -> str:
-        """For the manual page."""
-        if self.halves is Halves.YES:
-            return f"left{self.name}, right{self.name}"
-        return self.name
-
     def canonical(self, text: str, side: str = "") -> str:
         """A value in its one spelling; ConfigError when it is none."""
         return READERS.get(self.form, _as_it_is)(self, text, self.spelled(side))

@@ -96,7 +96,7 @@ class _Lexer:
         try:
             arguments = _words(rest)
         except ConfigError as why:
-            yield _bad(str(why), where)
+            yield _bad(str(why), where, ends_section=word.lower() in ("conn", "config"))
             return
         keyword = word.lower()
         if keyword == "include" and not rest.lstrip(BLANKS).startswith("="):
@@ -210,7 +210,7 @@ def _header(keyword: str, arguments: list[str], where: str) -> Token:
 
 def _stray(line: str, word: str, where: str) -> Token:
     if "=" in line and PARAMETER.fullmatch(line):
-        return _bad(f"parameter '{_short(word)}' must be indented", where)
+        return _bad(f"parameter '{_short(line)}' must be indented", where)
     near = word.lower() in NEAR_HEADERS
     return _bad(
         f"'{_short(line)}' is no section header: config setup, conn NAME or include FILE", where, ends_section=near
