@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from openswan.base.address import Endpoint
 from openswan.base.log import Rc
 from openswan.base.numbers import IpProtocol
-from openswan.base.said import Said
+from openswan.base.said import Said, Shunt
 from openswan.engine.conn import Conn, Kind
 from openswan.engine.effects import KlipsCommand
 from openswan.engine.routing import RouteEvent
-from openswan.engine.settings import CONFIRM, LINGER
+from openswan.engine.settings import CONFIRM, HELD, LINGER
 from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
 from openswan.ike.effects import ChildEstablished, ChildGone, Gone
@@ -66,14 +66,16 @@ class Children:
         if child.redundant:
             return
         conn.newest_child = child.serial
-        if old is not None and not effect.initiator and conn.owner:
-            # The peer may get our next packet before our answer: the older SA carries traffic until it has been heard
-            # on the new one (RFC 7296 2.8).
+        if not effect.initiator and (conn.owner or conn.shunt in (Shunt.HOLD, Shunt.TRAP)):
+            # The peer may get our next packet before our answer: until it has been heard on the new SA the older one
+            # carries traffic (RFC 7296 2.8), or packets are held as they are now.
             child.waiting = True
-            core.after(Timer.CONFIRM, child.serial, CONFIRM, partial(self.confirm, child))
-            self._report(child)
+            core.after(Timer.CONFIRM, child.serial, CONFIRM if old else HELD, partial(self.confirm, child))
+            if conn.owner:
+                self._report(child)
         else:
             self._use(child)
+        self.brain.ikes.first_contact(ike)
 
     def _connection(self, ike: IkeState, effect: ChildEstablished) -> Conn | None:
         """The connection an unasked-for child belongs to; a template's gets an instance of its own selectors."""

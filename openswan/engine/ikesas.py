@@ -43,6 +43,8 @@ class IkeSas:
     def __init__(self, brain: Brain) -> None:
         self.brain = brain
         self.core = brain.core
+        self.later: list[tuple[IkeState, Request]] = []
+        """Requests that must not be made while a machine's effects are being carried out."""
         self.handlers: dict[type[Any], Callable[[IkeState, Any], None]] = {
             Send: self._send,
             Log: self._log,
@@ -112,6 +114,10 @@ class IkeSas:
         """Carry out what a machine wants, then note when it wants to be called next."""
         for effect in effects:
             self.handlers[type(effect)](ike, effect)
+        if self.later:
+            later, self.later = self.later, []
+            for other, request in later:
+                self.request(other, request)
         self.core.states.learn(ike)
         key = (Timer.IKE, ike.serial)
         when = ike.machine.next_timer() if ike.serial in self.core.states.ikes else None
@@ -159,8 +165,10 @@ class IkeSas:
         self.brain.liveness.start(ike)
         self.start_keepalive(ike)
         core.states.enter_peer(ike, effect.policy.my_id, effect.peer_id)
-        if effect.initial_contact and core.settings.uniqueids:
-            self._initial_contact(ike)
+        ike.first_contact = effect.initial_contact and core.settings.uniqueids
+        # Those that wait go after the child of this exchange, which has its own effect.
+        for request in ike.pending.release():
+            self.later.append((ike, request))
 
     def resolve(self, name: str, ike: IkeState, effect: IkeEstablished) -> Conn | None:
         """The connection behind a policy's name; a template becomes an instance for this peer."""
@@ -169,11 +177,16 @@ class IkeSas:
             return conn
         return self.brain.negotiator.instantiate(conn, ike.machine.remote.address, effect.peer_id)
 
-    def _initial_contact(self, ike: IkeState) -> None:
-        """The peer remembers nothing older (RFC 7296 2.4): SAs that were up before it asked are dead on its side.
+    def first_contact(self, ike: IkeState) -> None:
+        """The new IKE SA carries a child.
+
+        The peer remembers nothing older (RFC 7296 2.4): SAs that were up before it asked are dead on its side.
 
         Those that came up while it was asking are spared: when both ends begin at once both say INITIAL_CONTACT.
         """
+        if not ike.first_contact:
+            return
+        ike.first_contact = False
         for other in self.core.states.with_same_peer(ike):
             if other is ike or other.closing or other.established is None or other.established >= ike.started:
                 continue

@@ -100,8 +100,13 @@ class Negotiator:
             return
         token = core.states.serial()
         core.states.begin(ike, token, conn)
-        core.say(conn, f"initiating child SA using IKE SA #{ike.serial}", Rc.LOG, token)
-        self.brain.ikes.request(ike, CreateChild(child_policy(conn), token))
+        request = CreateChild(child_policy(conn), token)
+        if ike.established is None:
+            ike.pending.add(request)
+            core.say(conn, f"waiting for IKE SA #{ike.serial}", Rc.COMMENT, token)
+        else:
+            core.say(conn, f"initiating child SA using IKE SA #{ike.serial}", Rc.LOG, token)
+            self.brain.ikes.request(ike, request)
 
     def succeeded(self, conn: Conn) -> None:
         """A child of `conn` is up and routed."""

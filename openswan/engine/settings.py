@@ -37,6 +37,8 @@ LINGER = 5.0
 CONFIRM = 90.0
 """As responder of a rekey, the new outbound SA is used once the peer has used it or deleted the old one; without either
 after this, which is longer than an initiator asks for an answer that gets lost."""
+HELD = 2.0
+"""The same for a first SA while packets are held anyway."""
 SHUTDOWN_PATIENCE = 5.0
 """Updown commands may take this long at shutdown before pluto goes anyway."""
 FAILURE_SHUNT_LIFETIME = 60.0

@@ -10,6 +10,7 @@ from openswan.base.address import Address, Endpoint
 from openswan.base.interval import Instant
 from openswan.base.said import Said
 from openswan.engine.conn import Conn
+from openswan.engine.pending import Pending
 from openswan.ike.policy import ChosenEsp
 from openswan.ike.v2.sa import IkeSaV2
 from openswan.plane.commands import Encap
@@ -36,6 +37,8 @@ class IkeState:
     """By serial."""
     attempts: dict[int, Conn] = field(default_factory=dict)
     """Negotiations for a child that run or wait on this IKE SA: token -> connection."""
+    pending: Pending = field(default_factory=Pending)
+    """Of those attempts, the ones that wait for it to be established."""
     orphans: list[Conn] = field(default_factory=list)
     """Connections that lost their last child because this IKE SA ended; what to do depends on why."""
     half_open_from: Address | None = None
@@ -47,6 +50,8 @@ class IkeState:
     pair: tuple[Address, Address] | None = None
     init: tuple[Endpoint, bytes] | None = None
     """Where and under which SPI the peer's first message came in."""
+    first_contact: bool = False
+    """The peer said INITIAL_CONTACT: older SAs with it go once this one carries a child."""
     closing: bool = False
     failed: bool = False
 
@@ -143,6 +148,8 @@ class StateDb:
     def end(self, token: int) -> Conn | None:
         """That negotiation is over; whose it was, or None when it was called off before."""
         ike = self.tokens.pop(token, None)
+        if ike is not None:
+            ike.pending.cancel(token)
         return ike.attempts.pop(token, None) if ike is not None else None
 
     def share(self, ike: IkeState, me: Address, peer: Address, signature: Hashable) -> None:

@@ -27,6 +27,8 @@ class Faults:
 
 
 PERFECT = Faults()
+STEADY = Faults(delay=(0.01, 0.01))
+"""Nothing is lost and nothing overtakes."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ Receiver = Callable[[Packet], None]
 class Net:
     """Clock, hosts and the links between them; everything follows from the seed."""
 
-    def __init__(self, seed: int | str, faults: Faults = PERFECT, esp: Faults = PERFECT) -> None:
+    def __init__(self, seed: int | str, faults: Faults = PERFECT, esp: Faults = STEADY) -> None:
         self.random = random.Random(f"net {seed}")
         self.faults, self.esp = faults, esp
         self.now = 0.0

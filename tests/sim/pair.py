@@ -56,7 +56,7 @@ from openswan.policy.connection import Auth, Connection, End, Host, HostKind
 from openswan.policy.identity import Identity, parse_identity
 from openswan.policy.proposal import Proposal, Transform
 from openswan.policy.selector import FlowKey
-from tests.sim.net import PERFECT, Faults, Nat, Net, Packet
+from tests.sim.net import PERFECT, STEADY, Faults, Nat, Net, Packet
 
 IKE = (
     Proposal(
@@ -307,11 +307,15 @@ class SimHost:
         assert client in self.finished, (verb, args, self.whack[client])
         return self.whack[client]
 
+    def load_one(self, connection: Connection) -> None:
+        """Load a connection."""
+        answer = self.say("add", connection=connection_to_plain(connection))
+        assert all(code in (0, 2) for code, _ in answer), answer
+
     def load(self, *connections: Connection) -> None:
         """Load connections and listen."""
         for connection in connections:
-            answer = self.say("add", connection=connection_to_plain(connection))
-            assert all(code in (0, 2) for code, _ in answer), answer
+            self.load_one(connection)
         self.say("listen")
 
     # -- effects ------------------------------------------------------------------------------------------------------
@@ -485,7 +489,7 @@ WEST_NET, EAST_NET = "10.1.0.0/16", "10.2.0.0/16"
 def make_pair(
     seed: int | str = 0,
     faults: Faults = PERFECT,
-    esp: Faults = PERFECT,
+    esp: Faults = STEADY,
     nat: bool = False,
     settings: Settings | None = None,
     west_secrets: SecretStore | None = None,
