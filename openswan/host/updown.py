@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
@@ -190,34 +191,70 @@ class Updown:
         return await self._shell(command, environment)
 
     async def _shell(self, command: str, environment: Mapping[str, str]) -> tuple[int, tuple[str, ...]]:
+        output = _Output()
         try:
             process = await asyncio.create_subprocess_exec(
                 "/bin/sh",
                 "-c",
                 command,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
+                stdout=output.writing,
+                stderr=output.writing,
                 env={"PATH": os.environ.get("PATH", PATH), **_settings(), **environment},
                 start_new_session=True,
             )
         except OSError as why:
+            output.close()
             raise HostError(f"unable to popen {environment.get('PLUTO_VERB', command)}: {why.strerror}") from None
-        output = bytearray()
-        reading = asyncio.create_task(_read(process.stdout, output))
+        output.follow()
         try:
             status = await asyncio.wait_for(process.wait(), self._patience)
-        except (TimeoutError, asyncio.CancelledError) as why:
+        except TimeoutError:
             os.killpg(process.pid, signal.SIGKILL)
             status = await process.wait()
-            if isinstance(why, asyncio.CancelledError):
-                reading.cancel()
-                raise
-            output += f"\nkilled: it took longer than {self._patience:g} s".encode()
-        # Something the script left running may hold the pipe open for ever.
-        await asyncio.wait([reading], timeout=0.2)
-        reading.cancel()
-        return status, fold(bytes(output).strip(b"\n"))
+            output.data += f"\nkilled: it took longer than {self._patience:g} s".encode()
+        except asyncio.CancelledError:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        finally:
+            output.close()
+        return status, fold(bytes(output.data).strip(b"\n"))
+
+
+class _Output:
+    """A pipe read while the command runs, and not longer: something it left running may hold the other end."""
+
+    def __init__(self) -> None:
+        self.reading, self.writing = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self.reading, False)
+        self.data = bytearray()
+
+    def follow(self) -> None:
+        """The command has started: only it may keep the writing end open."""
+        os.close(self.writing)
+        self.writing = -1
+        asyncio.get_running_loop().add_reader(self.reading, self._read)
+
+    def _read(self) -> bool:
+        try:
+            data = os.read(self.reading, 1 << 16)
+        except BlockingIOError:
+            return False
+        if not data:
+            asyncio.get_running_loop().remove_reader(self.reading)
+        self.data += data[: max(0, MOST_OUTPUT - len(self.data))]
+        return bool(data)
+
+    def close(self) -> None:
+        """Take what is there already, then stop reading."""
+        if self.writing >= 0:
+            os.close(self.writing)
+        else:
+            for _ in range(MOST_OUTPUT >> 12):
+                if not self._read():
+                    break
+            asyncio.get_running_loop().remove_reader(self.reading)
+        os.close(self.reading)
 
 
 def _settings() -> dict[str, str]:
@@ -225,7 +262,6 @@ def _settings() -> dict[str, str]:
     return {name: os.environ[name] for name in ("IPSEC_CONFS", "IPSEC_RUNDIR") if name in os.environ}
 
 
-async def _read(pipe: asyncio.StreamReader | None, output: bytearray) -> None:
-    while pipe is not None and (data := await pipe.read(4096)):
-        if len(output) < MOST_OUTPUT:
-            output += data
+def run_script(text: str) -> int:
+    """Have /bin/sh run a script with our own environment and output; its exit status."""
+    return subprocess.run(["/bin/sh", "-s"], input=text.encode(), check=False).returncode

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The default updown command as a POSIX shell script, generated from the same rules and numbers the daemon uses."""
+
+from __future__ import annotations
+
+from openswan.base.numbers import FWMARK, FWMARK_MASK, ROUTE_TABLE, RULE_PRIORITY
+from openswan.host.guard.model import Element, element, items
+from openswan.host.guard.rules import TABLE
+from openswan.host.guard.text import ruleset
+from openswan.host.routes import THROW_METRIC, TWIN_METRIC
+from openswan.policy.selector import FlowKey
+
+TEMPLATE = """\
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What pluto does by itself for leftupdown="ipsec _updown". Printed by `ipsec _updown --print`; a start for your own.
+# The contract is in docs/UPDOWN.md. The guard-* and unguard-* verbs are shown for the reader: pluto never leaves
+# them to a script, and while it runs it owns the table they speak of.
+
+case "$PLUTO_VERSION" in
+1.*)
+    echo "$0: obsolete interface version \\`$PLUTO_VERSION', called by obsolete Pluto?" >&2
+    exit 2
+    ;;
+2.*) ;;
+*)
+    echo "$0: PLUTO_VERSION is not set: this command is run by pluto" >&2
+    exit 2
+    ;;
+esac
+
+while [ $# -gt 0 ]; do
+    case "$1" in
+    custom | ipfwadm) shift ;;
+    --route | --iproute)
+        shift
+        [ $# -gt 0 ] && shift
+        ;;
+    *)
+        echo "$0: unknown parameters \\`$*'" >&2
+        exit 2
+        ;;
+    esac
+done
+
+table=@TABLE@
+family=-4
+case "$PLUTO_PEER_CLIENT" in *:*) family=-6 ;; esac
+
+ours() {
+    # An address of ours inside our client, so that what this gateway itself sends fits the selector.
+    [ -n "$PLUTO_MY_SOURCEIP" ] && echo "$PLUTO_MY_SOURCEIP" && return
+    ip -o "$family" addr show to "$PLUTO_MY_CLIENT" | while read -r _ device _ address _; do
+        case "$device" in lo | ipsec*) continue ;; esac
+        echo "${address%/*}"
+        break
+    done
+}
+
+inside_theirs() {
+    # Our client is part of theirs: what stays on our side must not be taken along.
+    [ "$PLUTO_MY_CLIENT" != "$PLUTO_PEER_CLIENT" ] || return 1
+    case "$PLUTO_PEER_CLIENT" in 0.0.0.0/0 | ::/0) return 0 ;; esac
+    ipsec _updown --elements 2>/dev/null | grep -q '[.:][0-9a-f]*-'
+}
+
+rules() {
+    for f in -4 -6; do
+        ip $f rule show pref @PREF@ 2>/dev/null | grep -q . ||
+            ip $f rule add pref @PREF@ not fwmark @MARK@/@MASK@ lookup "$table"
+    done
+}
+
+doroute() {
+    rules
+    if [ -n "$PLUTO_MY_SOURCEIP" ] && [ -z "$(ip -o "$family" addr show to "$PLUTO_MY_SOURCEIP")" ]; then
+        ip "$family" addr add "$PLUTO_MY_SOURCEIP" dev "$PLUTO_INTERFACE" || return
+    fi
+    source=$(ours)
+    # The blackhole first: should the next command fail, nothing goes elsewhere.
+    ip "$family" route replace blackhole "$PLUTO_PEER_CLIENT" proto static table "$table" metric @TWIN@ || return
+    throws replace
+    ip "$family" route replace "$PLUTO_PEER_CLIENT" dev "$PLUTO_INTERFACE" proto static table "$table" \\
+        ${source:+src "$source"} ${PLUTO_MTU:+mtu "$PLUTO_MTU"} ${PLUTO_METRIC:+metric "$PLUTO_METRIC"}
+}
+
+throws() {
+    inside_theirs && ip "$family" route "$1" throw "$PLUTO_MY_CLIENT" proto static table "$table" metric @THROW@
+    case "$PLUTO_PEER_CLIENT" in
+    0.0.0.0/0) ip route "$1" throw 224.0.0.0/4 proto static table "$table" metric @THROW@ ;;
+    ::/0)
+        ip -6 route "$1" throw fe80::/10 proto static table "$table" metric @THROW@
+        ip -6 route "$1" throw ff00::/8 proto static table "$table" metric @THROW@
+        ;;
+    esac
+    return 0
+}
+
+undoroute() {
+    ip "$family" route del "$PLUTO_PEER_CLIENT" dev "$PLUTO_INTERFACE" table "$table" \\
+        ${PLUTO_METRIC:+metric "$PLUTO_METRIC"} 2>/dev/null
+    throws del 2>/dev/null
+    ip "$family" route del blackhole "$PLUTO_PEER_CLIENT" table "$table" metric @TWIN@ 2>/dev/null
+    return 0
+}
+
+skeleton() {
+    nft list table inet @NFT@ >/dev/null 2>&1 && return
+    nft -f - <<'END'
+@RULESET@END
+}
+
+elements() {
+    # What overlaps (0.0.0.0/0 and our own client) is cut to pieces; without help from ipsec the plain pair serves.
+    ipsec _updown --elements 2>/dev/null && return
+    echo "rl${family#-} $PLUTO_PEER_CLIENT . $PLUTO_MY_CLIENT"
+}
+
+guard() {
+    skeleton || return
+    nft add element inet @NFT@ devices "{ \\"$PLUTO_INTERFACE\\" }"
+    elements | while read -r set element; do
+        nft add element inet @NFT@ "$set" "{ $element }" || exit
+    done
+}
+
+unguard() {
+    elements | while read -r set element; do
+        nft delete element inet @NFT@ "$set" "{ $element }"
+    done
+}
+
+case "$PLUTO_VERB" in
+prepare-host | prepare-client | prepare-host-v6 | prepare-client-v6) ;; # adding a route replaces what stood there
+route-host | route-client | route-host-v6 | route-client-v6) doroute ;;
+unroute-host | unroute-client | unroute-host-v6 | unroute-client-v6) undoroute ;;
+up-host | up-host-v6) ;;     # a tunnel to this host is up: open your firewall here
+down-host | down-host-v6) ;; # and close it here
+up-client | up-client-v6) ;;
+down-client | down-client-v6) ;;
+guard-host | guard-client | guard-host-v6 | guard-client-v6) guard ;;
+unguard-host | unguard-client | unguard-host-v6 | unguard-client-v6) unguard ;;
+*)
+    echo "$0: unknown verb \\`$PLUTO_VERB' or parameter \\`$1'" >&2
+    exit 1
+    ;;
+esac
+"""
+
+
+def script() -> str:
+    """The whole script."""
+    values = {
+        "TABLE": str(ROUTE_TABLE),
+        "PREF": str(RULE_PRIORITY),
+        "MARK": f"{FWMARK:#x}",
+        "MASK": f"{FWMARK_MASK:#x}",
+        "TWIN": str(TWIN_METRIC),
+        "THROW": str(THROW_METRIC),
+        "NFT": TABLE,
+        # The device comes with the first guard.
+        "RULESET": ruleset(devices=("lo",)),
+    }
+    text = TEMPLATE
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", value)
+    return text
+
+
+def guard_elements(flow: FlowKey) -> list[Element]:
+    """The set elements that guard one flow, as if it were alone."""
+    version = flow.src.version
+    return sorted(element(plane, version, box) for plane, item in items(flow) for box in item.shapes())

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The updown contract: exit statuses, output, parameters, and what the default command does."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import pytest
+
+from openswan.base.errors import HostError
+from openswan.host.updown import Updown, World, carry_out, fold, is_default
+
+ENV = {
+    "PLUTO_VERSION": "2.0",
+    "PLUTO_VERB": "route-client",
+    "PLUTO_CONNECTION": "net",
+    "PLUTO_INTERFACE": "ipsec0",
+    "PLUTO_MY_CLIENT": "10.1.0.0/24",
+    "PLUTO_PEER_CLIENT": "10.2.0.0/24",
+    "PLUTO_MY_PROTOCOL": "17",
+    "PLUTO_PEER_PORT": "53",
+    "PLUTO_MY_SOURCEIP": "10.1.0.1",
+    "PLUTO_MTU": "1400",
+}
+
+
+class Double:
+    """Routes and guard that remember."""
+
+    def __init__(self, refuse: str = "") -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.refuse = refuse
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*args: Any) -> None:
+            if self.refuse:
+                raise HostError(self.refuse)
+            self.calls.append((name, *args))
+
+        return call
+
+
+def world(refuse: str = "") -> Any:
+    return World(Double(refuse), Double())  # type: ignore[arg-type]
+
+
+def test_verbs_do_their_part() -> None:
+    one = world()
+    for verb in ("prepare-client", "route-client", "up-client", "down-client", "unroute-client-v6", "guard-host"):
+        assert carry_out(ENV | {"PLUTO_VERB": verb}, one) == (0, ())
+    theirs, ours = ip_network("10.2.0.0/24"), ip_network("10.1.0.0/24")
+    assert one.routes.calls == [
+        ("add", "ipsec0", theirs, ip_address("10.1.0.1"), 1400, 0, ours),
+        ("delete", "ipsec0", theirs),
+    ]
+    ((name, connection, entries),) = one.guard.calls
+    assert (name, connection) == ("set", "net")
+    assert (entries[0].key.src, entries[0].key.dst, entries[0].key.protocol, entries[0].key.dst_port) == (
+        ours,
+        theirs,
+        17,
+        53,
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "parameters", "status", "text"),
+    [
+        ({"PLUTO_VERSION": "1.1"}, (), 2, "obsolete interface version `1.1'"),
+        ({"PLUTO_VERSION": ""}, (), 2, "PLUTO_VERSION is not set"),
+        ({"PLUTO_VERB": "dance-client"}, (), 1, "unknown verb `dance-client'"),
+        ({"PLUTO_VERB": "up"}, (), 1, "unknown verb `up'"),
+        ({"PLUTO_PEER_CLIENT": "10.2.0.1/24"}, (), 2, "host bits"),
+        ({}, ("sideways",), 2, "unknown parameters `sideways'"),
+        ({}, ("custom", "--route", "yes"), 0, ""),
+    ],
+)
+def test_mistakes_have_the_classic_statuses(
+    change: dict[str, str], parameters: tuple[str, ...], status: int, text: str
+) -> None:
+    got, output = carry_out(ENV | change, world(), parameters)
+    assert got == status and text in " ".join(output)
+
+
+def test_a_refusal_of_the_kernel_is_status_1_and_a_line() -> None:
+    assert carry_out(ENV, world("route to 10.2.0.0/24: Network is down")) == (
+        1,
+        ("route-client: route to 10.2.0.0/24: Network is down",),
+    )
+
+
+def test_what_counts_as_the_default() -> None:
+    assert is_default("ipsec _updown") and is_default("ipsec  _updown --route yes")
+    for other in ("", "ipsec _updown; reboot", "/etc/updown", "ipsec _updown $X", "_updown"):
+        assert not is_default(other)
+
+
+def test_lines_fold_at_255() -> None:
+    assert fold(b"a" * 600 + b"\n\nb\n") == ("a" * 255, "a" * 255, "a" * 90, "", "b")
+
+
+def run(command: str, patience: float = 20.0) -> tuple[int, tuple[str, ...]]:
+    return asyncio.run(Updown(world(), patience).run(command, ENV))
+
+
+def test_a_shell_runs_the_users_string() -> None:
+    assert run('echo "$PLUTO_VERB" $0; echo oops >&2; exit 7 #') == (7, ("route-client /bin/sh", "oops"))
+    assert run("kill -TERM $$")[0] == -15
+    assert run("/nowhere/script custom")[0] == 127
+    assert run("env | grep -c ^PLUTO_")[1] == (str(len(ENV)),)
+
+
+def test_a_script_that_hangs_is_killed_with_all_it_started() -> None:
+    begun = time.monotonic()
+    status, output = run("sleep 60 & echo waiting; sleep 60", 0.5)
+    assert status == -9 and output[0] == "waiting" and "killed" in output[-1] and time.monotonic() - begun < 5
+
+
+def test_a_child_left_behind_does_not_hold_us_up() -> None:
+    begun = time.monotonic()
+    assert run("sleep 3 & echo done") == (0, ("done",))
+    assert time.monotonic() - begun < 2
+
+
+def test_output_is_bounded() -> None:
+    status, output = run("head -c 3000000 /dev/zero | tr '\\0' x")
+    assert status == 0 and sum(map(len, output)) < 80_000
+
+
+def test_the_loop_goes_on_meanwhile() -> None:
+    async def both() -> int:
+        ticks = 0
+        task = asyncio.create_task(Updown(world()).run("sleep 0.3", ENV))
+        while not task.done():
+            await asyncio.sleep(0.02)
+            ticks += 1
+        return ticks
+
+    assert asyncio.run(both()) > 5
