@@ -4,6 +4,7 @@
 Worker 0 is the control thread: it sends held packets and answers questions. Workers 1 to n sit in `run`, which never
 takes the interpreter lock; each waits in epoll for its own devices and sockets, so an idle engine uses no CPU.
 """
+cimport cython
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
@@ -119,6 +120,7 @@ cdef void release_fd(void *item, void *context) noexcept nogil:
 
 # --- the engine's face for klips.engine ---------------------------------------------------------------------------
 
+@cython.no_gc_clear
 cdef class Engine:
     """One packet engine with `workers` threads to come (1 to 8); errors are OSError, KeyError, ValueError.
 

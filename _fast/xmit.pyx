@@ -510,8 +510,9 @@ cdef void remove_hold(worker_t *w, eroute_t *e) noexcept nogil:
     epoch_retire(&w.engine.epoch, e, eroute_release, NULL)
 
 
-cdef void clear_narrow(worker_t *w, eroute_t *e) noexcept nogil:
-    # Holds the engine made inside what `e` now decides. One that a more specific eroute than `e` rules stays.
+cdef void clear_narrow(worker_t *w, eroute_t *e, eroute_t *old) noexcept nogil:
+    # Holds the engine made inside what `e` now decides. One that a more specific eroute than `e` rules stays, and
+    # `old`, of the same key, is the caller's.
     cdef engine_t *en = w.engine
     cdef eroute_t *h = en.hold.eroutes
     cdef eroute_t *after
@@ -519,7 +520,7 @@ cdef void clear_narrow(worker_t *w, eroute_t *e) noexcept nogil:
     cdef flow_t flow
     while h:
         after = h.next_hold
-        if h != e and h.trap_cookie and radij_covers(e, h):
+        if h != e and h != old and h.trap_cookie and radij_covers(e, h):
             memset(&flow, 0, sizeof(flow_t))
             memcpy(flow.src, h.src, 16)
             memcpy(flow.dst, h.dst, 16)
@@ -552,7 +553,7 @@ cdef int eroute_install(worker_t *w, eroute_t *e) noexcept nogil:
         empty_hold(w, old, e)
         xmit_flush(w)
     if e.action != ACT_TRAP:
-        clear_narrow(w, e)
+        clear_narrow(w, e, old)
     if radij_set(&en.radij, e, &ignored):
         if e.action == ACT_HOLD:
             empty_hold(w, e, NULL)
