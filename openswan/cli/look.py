@@ -33,7 +33,7 @@ def eroute_lines(table: list[str]) -> list[str]:
 
 
 def routes(listing: str, devices: set[str]) -> list[str]:
-    """The lines of `ip route` that go through one of `devices` or are the default, without what every address brings."""
+    """The lines of `ip route` that go through one of `devices` or are the default; not what every address brings."""
     found = []
     for line in listing.splitlines():
         words = line.split()

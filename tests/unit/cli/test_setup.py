@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`ipsec setup`: words and exit codes; the real thing is in tests/netns."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openswan.cli import setup
+from openswan.host.process import PidState
+
+
+class World:
+    """What setup sees and does."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.state = PidState(False, 0, False)
+        self.started: list[list[str]] = []
+        self.answer = (0, "Pluto initialized\n", "")
+        self.left: list[str] = []
+        self.ended: list[int] = []
+        self.stubborn = False
+        monkeypatch.setattr(setup.process, "is_root", lambda: True)
+        monkeypatch.setattr(setup.process, "pid_state", lambda path: self.state)
+        monkeypatch.setattr(setup.process, "start_daemon", self._start)
+        monkeypatch.setattr(setup.process, "await_end", lambda pid, patience: not self.stubborn)
+        monkeypatch.setattr(setup.process, "end", self._end)
+        monkeypatch.setattr(setup, "remove_everything", lambda rundir: self.left)
+
+    def _start(self, argv: list[str]) -> tuple[int, str, str]:
+        self.started.append(argv[-2:])
+        return self.answer
+
+    def _end(self, pid: int, patience: float) -> bool:
+        self.ended.append(pid)
+        return True
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, places: Path) -> World:
+    (places / "ipsec.conf").write_text("version 2.0\n")
+    return World(monkeypatch)
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return [line.removeprefix("ipsec_setup: ") for line in capsys.readouterr().err.splitlines()]
+
+
+def test_start(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert setup.main(["start"]) == 0
+    assert world.started == [["pluto", "--autostart"]]
+    first, last = said(capsys)
+    assert first.startswith("Starting Openswan IPsec ") and last == "...Openswan IPsec started"
+
+
+def test_start_when_active(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.state = PidState(True, 7, True)
+    assert setup.main(["--start"]) == 0
+    assert said(capsys) == ["Openswan IPsec apparently already active, start aborted"] and not world.started
+
+
+def test_start_after_a_crash(world: World, places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (places / "pluto.pid").write_text("99\n")
+    assert setup.main(["start"]) == 0
+    assert f"Removing orphaned {places}/pluto.pid:" in said(capsys)
+    assert not (places / "pluto.pid").exists()
+
+
+@pytest.mark.parametrize(("status", "exit_code"), [(10, 1), (1, 1), (3, 3)])
+def test_start_that_fails(world: World, capsys: pytest.CaptureFixture[str], status: int, exit_code: int) -> None:
+    world.answer = (status, "", "ipsec pluto: the reason\n")
+    assert setup.main(["start"]) == exit_code
+    assert "ipsec pluto: the reason" in said(capsys)
+
+
+def test_start_without_configuration(world: World, places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (places / "ipsec.conf").unlink()
+    assert setup.main(["start"]) == 6
+    assert "ipsec.conf" in said(capsys)[0]
+
+
+def test_stop_asks_pluto_and_takes_everything_away(
+    world: World, pluto: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.state = PidState(True, 7, True)
+    assert setup.main(["stop"]) == 0
+    assert pluto.asked == [{"verb": "shutdown", "keep_guard": False}]
+    assert said(capsys)[0] == "Stopping Openswan IPsec..." and not world.ended
+    world.left = ["ipsec0 is busy"]
+    world.state = PidState(False, 0, False)
+    assert setup.main(["stop"]) == 1
+    words = said(capsys)
+    assert "stop ordered, but IPsec appears to be already stopped!" in words and "ipsec0 is busy" in words
+
+
+def test_stop_kills_what_does_not_answer(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.state, world.stubborn = PidState(True, 7, True), True
+    assert setup.main(["stop"]) == 0
+    assert "Attempt to shut Pluto down failed!  Trying kill:" in said(capsys) and world.ended == [7]
+
+
+@pytest.mark.parametrize("verb", ["restart", "reload", "force-reload", "try-restart", "condrestart"])
+def test_restart_keeps_the_guard(world: World, pluto: Any, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = iter([PidState(True, 7, True)] * (3 if "try" in verb or "cond" in verb else 2))
+    monkeypatch.setattr(setup.process, "pid_state", lambda path: next(states, PidState(False, 0, False)))
+    assert setup.main([verb]) == 0
+    assert pluto.asked == [{"verb": "shutdown", "keep_guard": True}]
+    assert world.started
+
+
+def test_conditional_restart_of_nothing(world: World) -> None:
+    assert setup.main(["condrestart"]) == 0
+    assert not world.started
+
+
+def test_status(world: World, pluto: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert setup.main(["status"]) == 3
+    assert capsys.readouterr().out == "IPsec stopped\n"
+    world.state = PidState(True, 99, False)
+    assert setup.main(["status"]) == 1
+    assert "but...\nhas " in capsys.readouterr().out
+    world.state = PidState(True, os.getpid(), True)
+    assert setup.main(["status"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [f"pluto pid {os.getpid()}", "No tunnels up"]
+    pluto.answers["status"] = ['000 #2: "x":500 STATE_PARENT_I3 (IPsec SA established); newest IPSEC; eroute owner; x']
+    pluto.answers["eroute"] = ["000 0 a -> b => %trap"]
+    assert setup.main(["status"]) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == ["1 tunnels up", "some eroutes exist"]
+
+
+def test_usage_root_and_version(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    assert setup.main([]) == 2 and setup.main(["frob"]) == 2 and setup.main(["start", "stop"]) == 2
+    assert setup.main(["--help"]) == 0 and setup.main(["version"]) == 0
+    capsys.readouterr()
+    monkeypatch.setattr(setup.process, "is_root", lambda: False)
+    assert setup.main(["start"]) == 4
+    assert said(capsys) == ["permission denied (must be superuser)"]
+    assert setup.main(["status"]) == 3
