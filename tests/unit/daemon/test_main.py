@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Starting the daemon for real, in a network namespace of its own: lock, readiness, refusals, signals, the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from openswan.cli.talk import request
+from openswan.daemon import main as daemon
+from openswan.host import process
+
+ROOT = Path(__file__).resolve().parents[3]
+CONF = """\
+version 2.0
+
+conn here-there
+    left=192.0.2.1
+    right=192.0.2.2
+    authby=secret
+    auto=route
+
+conn broken
+    left=192.0.2.1
+    lefft=192.0.2.1
+"""
+NETWORK = "ip link set lo up; ip link add eth0 type veth peer name far; ip addr add 192.0.2.1/24 dev eth0; \
+ip link set eth0 up; ip link set far up; "
+
+
+class Box:
+    """A namespace with one interface, a configuration, and commands run in there."""
+
+    def __init__(self, directory: Path) -> None:
+        self.dir = directory
+        (directory / "ipsec.conf").write_text(CONF)
+        secrets = directory / "ipsec.secrets"
+        secrets.write_text(': PSK "x"\n')
+        secrets.chmod(0o600)
+        self.env = {**os.environ, "IPSEC_CONFS": str(directory), "IPSEC_RUNDIR": str(directory)}
+        self.holder = subprocess.Popen(
+            ["unshare", "-n", "sh", "-c", NETWORK + "echo up; exec cat"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.holder.stdout and self.holder.stdout.readline() == "up\n"
+
+    def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["nsenter", "-n", "-t", str(self.holder.pid), *words],
+            env={**self.env, **environment},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    def ipsec(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, "-m", "openswan.cli.ipsec", *words, **environment)
+
+    @property
+    def pid(self) -> int:
+        return process.pid_state(self.dir / "pluto.pid").pid
+
+    def close(self) -> None:
+        state = process.pid_state(self.dir / "pluto.pid")
+        if state.alive:
+            process.end(state.pid, 5.0)
+        self.holder.communicate()
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[Box]:
+    made = Box(tmp_path)
+    yield made
+    made.close()
+
+
+def test_one_life(box: Box) -> None:
+    done = box.ipsec("pluto", "--autostart")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Pluto initialized\n", "")
+    pid = box.pid
+    assert os.stat(box.dir / "pluto.ctl").st_mode & 0o777 == 0o600
+
+    again = box.ipsec("pluto")
+    assert again.returncode == 10
+    assert again.stderr == f'pluto: lock file "{box.dir}/pluto.pid" already exists\n'
+
+    eroute = box.ipsec("eroute").stdout
+    assert "192.0.2.1/32" in eroute and "=> %trap" in eroute
+    assert "ipsec0 -> eth0" in box.ipsec("tncfg").stdout
+    assert "here-there" in box.ipsec("eroute", "--match", "192.0.2.1", "192.0.2.2").stdout
+    assert '"here-there"' in box.ipsec("auto", "--status").stdout
+    assert box.ipsec("whack", "--frob").returncode == 1
+    assert next(iter(request("nonsense", ctlbase=str(box.dir / "pluto"))))[0] != 0
+
+    os.kill(pid, signal.SIGHUP)
+    assert box.ipsec("setup", "status").returncode == 0
+    os.kill(pid, signal.SIGTERM)
+    assert process.await_end(pid, 10.0)
+    log = (box.dir / "pluto.log").read_text()
+    for line in (
+        "Starting Pluto (Openswan Version ",
+        "unknown keyword 'lefft",
+        'added connection description "here-there"',
+        "listening for IKE messages",
+        "Pluto ignores SIGHUP",
+        "pluto has ended",
+    ):
+        assert line in log
+    assert "EXPECTATION FAILED" not in log
+    # SIGTERM is what a restart sends: protection stays.
+    assert "drop" in box.run("nft", "list", "ruleset").stdout
+    assert "10.2.0.0" not in box.run("ip", "route", "show", "table", "50").stdout
+    assert box.run("ip", "link", "show", "ipsec0").returncode == 0
+    assert not (box.dir / "pluto.ctl").exists() and not (box.dir / "pluto.pid").exists()
+
+
+def test_shutdown_through_whack_leaves_nothing(box: Box) -> None:
+    before = box.run("sh", "-c", "ip -br link; ip rule; nft list ruleset").stdout
+    assert box.ipsec("setup", "start").returncode == 0
+    assert box.run("ip", "link", "show", "ipsec0").returncode == 0
+    done = box.ipsec("setup", "stop")
+    assert done.returncode == 0, done.stderr
+    assert box.run("sh", "-c", "ip -br link; ip rule; nft list ruleset").stdout == before
+    assert box.ipsec("setup", "status").returncode == 3
+
+
+def test_a_killed_daemon_is_followed_by_the_next(box: Box) -> None:
+    assert box.ipsec("setup", "start").returncode == 0
+    first = box.pid
+    os.kill(first, signal.SIGKILL)
+    assert process.await_end(first, 5.0)
+    assert "drop" in box.run("nft", "list", "ruleset").stdout
+    assert box.ipsec("setup", "status").returncode == 1
+    done = box.ipsec("setup", "start")
+    assert done.returncode == 0 and box.pid not in (0, first)
+
+
+def test_it_starts_at_once_though_no_dns_server_answers(box: Box) -> None:
+    (box.dir / "ipsec.conf").write_text(
+        CONF.replace("right=192.0.2.2", "right=gw.example.org", 1).replace("route", "start")
+    )
+    (box.dir / "resolv.conf").write_text("nameserver 192.0.2.77\n")
+    script = f'mount --bind {box.dir}/resolv.conf $(realpath /etc/resolv.conf) && exec "$@"'
+    begin = os.times().elapsed
+    done = box.run(
+        "unshare", "-m", "sh", "-c", script, "sh", sys.executable, "-m", "openswan.cli.ipsec", "setup", "start"
+    )
+    assert done.returncode == 0, done.stderr
+    assert os.times().elapsed - begin < 2.0
+
+
+def test_standing_in_the_foreground(box: Box) -> None:
+    child = subprocess.Popen(
+        [
+            "nsenter", "-n", "-t", str(box.holder.pid),
+            sys.executable, "-m", "openswan.cli.ipsec", "pluto", "--nofork", "--stderrlog", "--autostart",
+        ],
+        env=box.env,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    assert child.stdout and child.stdout.readline() == "Pluto initialized\n"
+    child.send_signal(signal.SIGTERM)
+    _, err = child.communicate(timeout=15)
+    assert child.returncode == 0 and "pluto has ended" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "complaint"),
+    [
+        (["--frob"], 1, "unrecognized option `--frob'"),
+        (["--listen", "x"], 1, "'x' is not a numeric IP address"),
+        (["--ikeport", "99999"], 1, "--ikeport: '99999' is not a number"),
+        (["--autostart", "--config", "/no/such"], 3, "can not load config '/no/such'"),
+        (["--logfile", "/no/such/log"], 1, "cannot write the log to /no/such/log"),
+        (["--ctlbase", "/dev/null/x"], 10, "cannot make /dev/null"),
+    ],
+)
+def test_refusals_are_one_line_and_an_exit_status(box: Box, words: list[str], status: int, complaint: str) -> None:
+    done = box.ipsec("pluto", *words)
+    assert done.returncode == status
+    assert complaint in done.stderr and "Traceback" not in done.stderr
+
+
+def test_no_tun_device_is_one_line(box: Box) -> None:
+    script = 'mount -t tmpfs none /dev/net && exec "$@"'
+    done = box.run(
+        "unshare", "-m", "sh", "-c", script, "sh", sys.executable, "-m", "openswan.cli.ipsec", "setup", "start"
+    )
+    assert done.returncode == 1
+    assert "/dev/net/tun is missing: the kernel needs TUN support" in done.stderr and "Traceback" not in done.stderr
+    assert not process.pid_state(box.dir / "pluto.pid").alive
+
+
+def test_not_root(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemon.process, "is_root", lambda: False)
+    assert daemon.main([]) == 1
+    assert capsys.readouterr().err == "ipsec pluto: permission denied (must be superuser)\n"
+    assert daemon.main(["--help"]) == 0 and daemon.main(["--version"]) == 0
