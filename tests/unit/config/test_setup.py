@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from ipaddress import ip_address
+
+import pytest
+
+from openswan.config.complaint import Complaint
+from openswan.config.parser import parse
+from openswan.config.setup import Setup, build_setup
+from openswan.policy.identity import parse_identity
+
+
+def build(*lines: str) -> tuple[Setup, list[str]]:
+    parsed = parse("config setup\n" + "".join(f"\t{line}\n" for line in lines), "f", lambda pattern, directory: [])
+    complaints: list[Complaint] = list(parsed.complaints)
+    return build_setup(parsed.setup, complaints), [str(one) for one in complaints]
+
+
+def test_defaults() -> None:
+    setup, complaints = build()
+    assert setup == Setup() and complaints == []
+    assert setup.interfaces == (("ipsec0", "%defaultroute"),) and setup.unique_ids and setup.keep_alive == 20.0
+
+
+def test_values() -> None:
+    setup, complaints = build(
+        'interfaces="ipsec0=eth0 ipsec1=eth1"', "uniqueids=no", 'listen="192.0.2.1,2001:db8::1"', "keep_alive=30",
+        "force_busy=yes", "overridemtu=1400", "plutostderrlog=/tmp/log", "myid=@me", "strictcrlpolicy=yes",
+    )  # fmt: skip
+    assert complaints == []
+    assert setup.interfaces == (("ipsec0", "eth0"), ("ipsec1", "eth1"))
+    assert setup.listen == (ip_address("192.0.2.1"), ip_address("2001:db8::1"))
+    assert not setup.unique_ids and setup.keep_alive == 30.0 and setup.force_busy and setup.override_mtu == 1400
+    assert setup.log_file == "/tmp/log" and setup.my_id == parse_identity("@me") and setup.strict_crl
+    assert setup.value("uniqueids") == "no" and setup.value("nhelpers") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("%defaultroute", (("ipsec0", "%defaultroute"),)),
+        ("%none", ()),
+        ('"ipsec0=eth0 %defaultroute"', (("ipsec0", "eth0"), ("ipsec1", "%defaultroute"))),
+        ("ipsec3=%defaultroute", (("ipsec3", "%defaultroute"),)),
+        ("mast0=eth0", (("mast0", "eth0"),)),
+    ],
+)
+def test_interfaces(text: str, want: tuple[tuple[str, str], ...]) -> None:
+    setup, complaints = build(f"interfaces={text}")
+    assert setup.interfaces == want and complaints == []
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("interfaces=eth0", "f:2: interfaces=eth0: ipsecN=DEVICE, %defaultroute or %none is wanted"),
+        ("interfaces=wan0=eth0", "f:2: interfaces=wan0=eth0: ipsecN=DEVICE"),
+        ("interfaces=ipsec0=", "'' cannot be a device's name"),
+        ("interfaces=ipsec0=a/b", "'a/b' cannot be a device's name"),
+        ('interfaces="ipsec0=a ipsec0=b"', "ipsec0 is named twice"),
+        ("listen=here", "f:2: listen=: 'here' is not a numeric IP address"),
+        ("myid=%any", "f:2: myid=: '%any' is not an identity"),
+        ("uniqueids=perhaps", "f:2: uniqueids=perhaps: yes or no is wanted"),
+        ("ocsp-strict=yes", "f:2: ocsp-strict=yes: OCSP is not available; peers with revoked certificates"),
+        ("protostack=foo", "f:2: keyword protostack, invalid value: foo"),
+        ("keep_alive=4000", "number too large, at most 3600"),
+    ],
+)
+def test_errors(line: str, why: str) -> None:
+    setup, complaints = build(line)
+    assert len(complaints) == 1 and why in complaints[0] and "warning" not in complaints[0]
+    assert setup.interfaces == Setup().interfaces and setup.listen == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("protostack=netkey", "protostack=netkey runs on the klips engine"),
+        ("protostack=xfrm", "protostack=netkey runs on the klips engine"),
+        ("protostack=mast", "protostack=mast runs on the klips engine"),
+        ("protostack=none", "would protect nothing"),
+        ("nat_traversal=no", "nat_traversal=no is known but not acted on"),
+        ("forwardcontrol=yes", "obsolete keyword 'forwardcontrol' ignored. Was to switch IP forwarding"),
+        ("rp_filter=%unchanged", "obsolete keyword 'rp_filter' ignored"),
+        ("virtual_private=%v4:10.0.0.0/8", "is known but not acted on"),
+        ("ddos-mode=unlimited", "ddos-mode=unlimited is known but not acted on"),
+    ],
+)
+def test_warnings(line: str, why: str) -> None:
+    _, complaints = build(line)
+    assert len(complaints) == 1 and complaints[0].startswith("f:2: warning: ") and why in complaints[0]
+
+
+@pytest.mark.parametrize("line", ["protostack=klips", "protostack=auto", "nat_traversal=yes", "oe=no", "nhelpers=0"])
+def test_what_happens_anyway_is_not_worth_a_word(line: str) -> None:
+    assert build(line)[1] == []
+
+
+def test_ddos_mode_busy() -> None:
+    assert build("ddos-mode=busy")[0].force_busy
