@@ -118,7 +118,7 @@ elements() {
 
 guard() {
     skeleton || return
-    nft add element inet @NFT@ devices "{ \\"$PLUTO_INTERFACE\\" }"
+    nft add element inet @NFT@ interfaces "{ \\"$PLUTO_INTERFACE\\" }"
     elements | while read -r set element; do
         nft add element inet @NFT@ "$set" "{ $element }" || exit
     done

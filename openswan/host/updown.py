@@ -207,18 +207,19 @@ class Updown:
             output.close()
             raise HostError(f"unable to popen {environment.get('PLUTO_VERB', command)}: {why.strerror}") from None
         output.follow()
+        note = b""
         try:
             status = await asyncio.wait_for(process.wait(), self._patience)
         except TimeoutError:
             os.killpg(process.pid, signal.SIGKILL)
             status = await process.wait()
-            output.data += f"\nkilled: it took longer than {self._patience:g} s".encode()
+            note = f"\nkilled: it took longer than {self._patience:g} s".encode()
         except asyncio.CancelledError:
             os.killpg(process.pid, signal.SIGKILL)
             raise
         finally:
             output.close()
-        return status, fold(bytes(output.data).strip(b"\n"))
+        return status, fold((bytes(output.data) + note).strip(b"\n"))
 
 
 class _Output:

@@ -46,7 +46,7 @@ from openswan.host.guard.rules import (
 )
 from openswan.host.nlmsg import Message
 
-DEVICES, IKE_PORTS = "devices", "ikeports"
+DEVICES, IKE_PORTS = "interfaces", "ikeports"
 FIRST = 8
 """NFT_REG32_00, the first of sixteen 32-bit registers."""
 NFPROTO = {4: nf.NFPROTO_IPV4, 6: nf.NFPROTO_IPV6}
@@ -260,7 +260,7 @@ class NftBackend:
                 self.flags = flags
             if not self._complete():
                 return False
-            self.nat = "nat" in self.nft.rule_counts()
+            self.nat = "keep" in self.nft.rule_counts()
             self.nft.commit(self._difference(model))
         except (HostError, OSError):
             return False

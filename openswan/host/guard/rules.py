@@ -264,7 +264,7 @@ CHAINS: tuple[Chain, ...] = (
     # With src_valid_mark a strict rp_filter on the physical device looks the peer up as our own sockets would, past
     # the routes into ipsecN.
     Chain(
-        "mark",
+        "outer",
         (
             Rule((Protocol(IpProtocol.ESP), Local()), "mark"),
             Rule((Protocol(IpProtocol.AH), Local()), "mark"),
@@ -279,15 +279,15 @@ CHAINS: tuple[Chain, ...] = (
 
 def _nat_chain(version: int) -> Chain:
     tests = (Guarded(f"{plane}{version}", version, DESTINATION) for plane in ("rl", "lr", "proto", "port"))
-    return Chain(f"nat{version}", tuple(Rule((test,), "keep", str(version)) for test in tests))
+    return Chain(f"keep{version}", tuple(Rule((test,), "keep", str(version)) for test in tests))
 
 
 NAT_CHAINS: tuple[Chain, ...] = (
     _nat_chain(4),
     _nat_chain(6),
     Chain(
-        "nat",
-        tuple(Rule((Through("oifname"), Family(version)), "goto", f"nat{version}") for version in (4, 6)),
+        "keep",
+        tuple(Rule((Through("oifname"), Family(version)), "goto", f"keep{version}") for version in (4, 6)),
         kind="nat",
         hook="postrouting",
         priority=BEFORE_SRCNAT,

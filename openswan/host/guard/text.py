@@ -75,7 +75,7 @@ def _icmp_types(test: IcmpTypes) -> str:
 
 
 TEXT: dict[type[Any], Callable[[Any], str]] = {
-    Through: lambda test: f"{test.key} @devices",
+    Through: lambda test: f"{test.key} @interfaces",
     Ours: lambda test: "iif 0",
     Marked: lambda test: f"meta mark & {MASK:#x} == {MARK:#x}",
     Family: lambda test: f"meta nfproto ipv{test.version}",
@@ -124,7 +124,7 @@ def ruleset(devices: Iterable[str] = ("lo", "ipsec0"), ports: Iterable[int] = (I
     """The whole table without elements, as `nft -f` reads it."""
     lines = [f"counter {name} {{ }}" for name in COUNTERS]
     names = ", ".join(f'"{name}"' for name in devices)
-    lines.append(f"set devices {{ type ifname; elements = {{ {names} }} }}")
+    lines.append(f"set interfaces {{ type ifname; elements = {{ {names} }} }}")
     lines.append(f"set ikeports {{ type inet_service; elements = {{ {', '.join(map(str, sorted(ports)))} }} }}")
     for version in (4, 6):
         for name in set_names(version):
