@@ -27,7 +27,7 @@ from openswan.engine.effects import GuardEntry
 from openswan.host.guard.guard import Guard
 from openswan.policy.selector import FlowKey
 
-pytestmark = [pytest.mark.netns, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
+pytestmark = pytest.mark.netns
 SECRET = b"NOTFORTHEWIRE"
 LAN, FAR = (ip_network("10.1.0.0/24"), ip_network("fd01::/64")), (ip_network("10.2.0.0/24"), ip_network("fd02::/64"))
 TARGET = {4: "10.2.0.1", 6: "fd02::1"}

@@ -30,7 +30,7 @@ from openswan.host.routes import Routes
 from openswan.host.updown import World, carry_out
 from openswan.policy.selector import FlowKey
 
-pytestmark = [pytest.mark.netns, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
+pytestmark = pytest.mark.netns
 NAME = f"ofR{os.getpid() % 100000}"
 FAR, WORLD, LAN = ip_network("10.2.0.0/24"), ip_network("0.0.0.0/0"), ip_network("10.1.0.0/24")
 FAR6, LAN6 = ip_network("fd02::/64"), ip_network("fd01::/64")

@@ -124,8 +124,7 @@ class Guard:
 
     def delete(self, connection: str) -> None:
         """Guard nothing for it any more; unknown names are fine."""
-        if connection in self.model.held:
-            self._replace(connection, None)
+        self._replace(connection, None)
 
     @contextmanager
     def batch(self) -> Iterator[None]:
