@@ -30,6 +30,7 @@ from openswan.ike.effects import (
 from openswan.ike.events import CreateChild, Request
 from openswan.ike.policy import AuthQuestion, ChildPolicy, ChildQuestion, IkePolicy
 from openswan.ike.v2.sa import IkeSaV2
+from openswan.ike.v2.tasks.cert import my_identity
 from openswan.policy.connection import Auth
 from openswan.policy.identity import parse_identity
 from openswan.policy.proposal import Proposal, Transform
@@ -103,7 +104,7 @@ class Asked:
     def authenticate(self, question: AuthQuestion) -> IkePolicy:
         self.auth_questions.append(question)
         for policy in self.policies:
-            if question.my_id in (None, policy.my_id) and policy.peer_id in (None, question.peer_id):
+            if question.my_id in (None, my_identity(policy)) and policy.peer_id in (None, question.peer_id):
                 return policy
         raise IkeError(f"no suitable connection for peer '{question.peer_id}'", 24)
 

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Proofs: shared keys, raw RSA keys old and new way, null, and everything that must not pass for one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from openswan.crypto import rsakey
+from openswan.ike.effects import IkeFailed
+from openswan.ike.policy import IkePolicy
+from openswan.ike.v2.core import Core
+from openswan.ike.v2.tasks import auth
+from openswan.policy.connection import Auth as Means
+from openswan.wire.v2.auth import Auth, DigitalSignature
+from openswan.wire.v2.numbers import AuthMethod
+from tests.unit.ike.pair import Pair, ike_policy
+from tests.unit.ike.pki import key
+
+
+def public(private: Any) -> bytes:
+    return rsakey.encode_public(private.public_key())
+
+
+def raw(me: str, peer: str, own: Any, peers: tuple[bytes, ...], **more: Any) -> IkePolicy:
+    values: dict[str, Any] = {
+        "my_auth": Means.RSASIG,
+        "peer_auth": Means.RSASIG,
+        "psk": b"",
+        "private_key": own,
+        "peer_keys": peers,
+    }
+    return ike_policy(me, peer, **{**values, **more})
+
+
+def raw_pair(a: dict[str, Any] | None = None, b: dict[str, Any] | None = None) -> Pair:
+    first, second = key("rsa", 1), key("rsa", 2)
+    return Pair(
+        raw("@a", "@b", first, (public(second),), **(a or {})), raw("@b", "@a", second, (public(first),), **(b or {}))
+    )
+
+
+def refused(pair: Pair, reason: str) -> None:
+    pair.start()
+    pair.pass_time(100)
+    reasons = [e.reason for side in (pair.a, pair.b) for e in side.seen(IkeFailed)]
+    assert any(reason in text for text in reasons), reasons
+    assert not pair.a.machines and not pair.b.machines
+    assert not pair.a.installed and not pair.b.installed
+
+
+def method_of(pair: Pair, name: str) -> AuthMethod:
+    datagram = next(d for d in pair.log if d.data[18] == 35 and d.sender.name == name)
+    return next(p.method for p in pair.peek(datagram) if isinstance(p, Auth))
+
+
+def test_raw_rsa_keys_by_method_14() -> None:
+    pair = raw_pair().up()
+    assert method_of(pair, "a") == method_of(pair, "b") == AuthMethod.DIGITAL_SIGNATURE
+    pair.agree()
+
+
+def test_raw_rsa_keys_by_method_1() -> None:
+    pair = raw_pair()
+    pair.start()
+    pair.step()
+    pair.b.sa.peer_hashes = ()
+    pair.run()
+    assert pair.a.sa.is_established
+    assert method_of(pair, "b") == AuthMethod.RSA
+
+
+def test_one_of_several_keys() -> None:
+    pair = raw_pair(a={"peer_keys": (public(key("rsa", 3)), public(key("rsa", 2)))}).up()
+    pair.agree()
+
+
+def test_exponent_three() -> None:
+    small = rsa.generate_private_key(3, 2048)
+    Pair(raw("@a", "@b", small, (public(key("rsa", 2)),)), raw("@b", "@a", key("rsa", 2), (public(small),))).up()
+
+
+def test_wrong_or_missing_keys() -> None:
+    refused(raw_pair(a={"peer_keys": (public(key("rsa", 3)),)}), "failed (wrong key?)")
+    refused(raw_pair(b={"peer_keys": ()}), "no RSA public key known for '@a'")
+    refused(raw_pair(b={"peer_keys": (b"\3", b"")}), "no RSA public key known for '@a'")
+    refused(raw_pair(a={"private_key": None}), "unable to locate my private key")
+    refused(raw_pair(b={"private_key": None}), "unable to locate my private key")
+
+
+def test_one_side_by_key_the_other_by_secret() -> None:
+    second = key("rsa", 2)
+    a = ike_policy(my_auth=Means.PSK, peer_auth=Means.RSASIG, peer_keys=(public(second),))
+    b = ike_policy("@b", "@a", my_auth=Means.RSASIG, peer_auth=Means.PSK, private_key=second)
+    Pair(a, b).up().agree()
+
+
+def test_shared_keys() -> None:
+    Pair(ike_policy(psk=b"x"), ike_policy("@b", "@a", psk=b"x")).up()
+    refused(Pair(ike_policy(psk=b"x"), ike_policy("@b", "@a", psk=b"y")), "PSK authentication failed AUTH mismatch!")
+
+
+def test_no_shared_key() -> None:
+    # CVE-2024-2357
+    refused(Pair(ike_policy(psk=b""), ike_policy("@b", "@a")), "No matching PSK found for connection:test")
+    refused(Pair(ike_policy(), ike_policy("@b", "@a", psk=b"")), "No matching PSK found for connection:test")
+
+
+def test_null_only_where_both_allow_it() -> None:
+    null = {"my_auth": Means.NULL, "peer_auth": Means.NULL, "psk": b""}
+    Pair(ike_policy(**null), ike_policy("@b", "@a", **null)).up().agree()
+    refused(Pair(ike_policy(**null), ike_policy("@b", "@a")), "authenticates by NULL, the connection wants PSK")
+
+
+def test_another_way_than_the_connection_wants() -> None:
+    second = key("rsa", 2)
+    refused(
+        Pair(ike_policy(), raw("@b", "@a", second, (), peer_auth=Means.RSASIG)),
+        "authenticates by PSK, the connection wants RSASIG",
+    )
+
+
+def test_preference_among_several_ways() -> None:
+    both = Means.PSK | Means.RSASIG | Means.ECDSA
+    assert auth.my_means(ike_policy(my_auth=both)) is Means.PSK
+    assert auth.my_means(ike_policy(my_auth=both, private_key=key("rsa", 1))) is Means.RSASIG
+    assert auth.my_means(ike_policy(my_auth=both, private_key=key("ecdsa"))) is Means.ECDSA
+
+
+@pytest.mark.parametrize("method", [*range(0, 20), 200, 255])
+def test_proofs_of_every_method_with_nonsense(method: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = auth.make
+
+    def lie(sa: Core, policy: IkePolicy, me: Any) -> Auth:
+        proof = honest(sa, policy, me)
+        return Auth(AuthMethod(method), bytes(len(proof.data)))
+
+    monkeypatch.setattr(auth, "make", lie)
+    everything = Means.PSK | Means.RSASIG | Means.ECDSA | Means.NULL
+    for pair in (
+        Pair(ike_policy(peer_auth=everything)),
+        raw_pair(a={"peer_auth": everything}, b={"peer_auth": everything}),
+    ):
+        pair.start()
+        pair.pass_time(100)
+        assert not pair.a.installed and not pair.b.installed
+        assert pair.b.seen(IkeFailed)
+
+
+@pytest.mark.parametrize("algorithm", [b"\x30", b"\x30\x00", b"\x30\x0d" + bytes(13), b"x" * 255])
+def test_signature_algorithms_nobody_knows(algorithm: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lie(sa: Core, policy: IkePolicy, me: Any) -> Auth:
+        return Auth(AuthMethod.DIGITAL_SIGNATURE, DigitalSignature(algorithm, bytes(256)).emit())
+
+    monkeypatch.setattr(auth, "make", lie)
+    refused(raw_pair(), "algorithm we do not know")
+
+
+def test_every_octet_of_a_signature_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = auth.make
+    for change in (lambda d: d[:-1], lambda d: d + b"\0", lambda d: d[:-1] + bytes([d[-1] ^ 1]), lambda d: d[:17]):
+        monkeypatch.setattr(
+            auth, "make", lambda sa, policy, me, change=change: _changed(honest(sa, policy, me), change)
+        )
+        pair = raw_pair()
+        pair.start()
+        pair.run()
+        assert pair.b.seen(IkeFailed)
+        assert not pair.b.installed
+
+
+def _changed(proof: Auth, change: Any) -> Auth:
+    return Auth(proof.method, change(proof.data))
