@@ -92,6 +92,7 @@ class Performer:
         self._parts = parts
         self._post = post
         self._tasks: set[asyncio.Task[None]] = set()
+        self._flows: list[tuple[Subnet, Subnet]] = []
         self.sockets: OuterSockets | None = None
         self._table: Mapping[type[Any], Callable[[Any], None]] = {
             SendDatagram: self._send,
@@ -162,8 +163,15 @@ class Performer:
         self._start(run())
 
     def _flush(self, effect: FlushConntrack) -> None:
+        # Each flush reads the kernel's whole table, so those of one turn of the loop share a single reading.
+        if not self._flows:
+            asyncio.get_running_loop().call_soon(self._flush_all)
+        self._flows += effect.flows
+
+    def _flush_all(self) -> None:
+        flows, self._flows = tuple(self._flows), []
         try:
-            self._parts.flush_conntrack(effect.flows)
+            self._parts.flush_conntrack(flows)
         except IpsecError as why:
             self._parts.log(f"connection tracking entries could not be deleted: {why}", True)
 

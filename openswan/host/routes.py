@@ -16,10 +16,11 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
+from typing import TypeAlias
 
 from openswan.base.address import Address, Subnet
 from openswan.base.errors import HostError
@@ -35,6 +36,8 @@ NEVER_TUNNELLED: tuple[Subnet, ...] = tuple(map(ip_network, ("224.0.0.0/4", "fe8
 GROUPS = (1, 5, 7, 8, 9, 11, 19)
 """RTNLGRP_ of links, and of addresses, routes and rules of both families."""
 SETTLE = 0.05
+Key: TypeAlias = tuple[Subnet, int, int, int]
+"""rtnetlink.Route.key."""
 CONF = Path("/proc/sys/net/ipv4/conf")
 
 
@@ -76,6 +79,8 @@ class Routes:
         self._log = log
         self._netlink = Rtnetlink()
         self._wanted: dict[tuple[Subnet, str], Wanted] = {}
+        self._keys: Counter[Key] = Counter()
+        """How many of the wanted routes need each kernel route."""
         self._sources: Counter[tuple[Address, str]] = Counter()
         self._watch: asyncio.Task[None] | None = None
         self._up = False
@@ -106,16 +111,21 @@ class Routes:
         self._up = True
         if source is not None:
             self._add_source(source, device)
+        if old is not None:
+            self._keys.subtract(_keys(old))
+        self._keys.update(_keys(wanted))
         self._wanted[subnet, device] = wanted
-        self._netlink.add(self._behind(wanted))
+        self._netlink.add(_behind(wanted))
         self._netlink.add([self._route(wanted)])
         if old is not None and old != wanted:
             self._take_back(old)
 
     def delete(self, device: str, subnet: Subnet) -> None:
         """Take a route and what stands behind it away; one that is not there is fine."""
-        old = self._wanted.pop((subnet, device), None) or Wanted(device, subnet)
-        self._take_back(old)
+        old = self._wanted.pop((subnet, device), None)
+        if old is not None:
+            self._keys.subtract(_keys(old))
+        self._take_back(old or Wanted(device, subnet))
 
     def routes(self) -> tuple[Wanted, ...]:
         """What is wanted now."""
@@ -139,9 +149,11 @@ class Routes:
 
     def prune(self) -> int:
         """Delete what a predecessor left in our table and nobody wants any more; how many routes that were."""
-        keep = {route.key for wanted in self._wanted.values() for route in (*self._behind(wanted), self._route(wanted))}
         stale = [
-            route for version in (4, 6) for route in self._netlink.routes(version, ROUTE_TABLE) if route.key not in keep
+            route
+            for version in (4, 6)
+            for route in self._netlink.routes(version, ROUTE_TABLE)
+            if self._keys[route.key] <= 0
         ]
         self._netlink.delete(stale)
         return len(stale)
@@ -166,28 +178,22 @@ class Routes:
             self._watch = None
         self._netlink.close()
 
-    def _route(self, wanted: Wanted) -> Route:
-        source = wanted.source or self._inside(wanted.client)
+    def _route(self, wanted: Wanted, local: Sequence[tuple[Address, str]] | None = None) -> Route:
+        """The kernel's route; `local` spares it the look at our addresses when many are asked for at once."""
+        source = wanted.source or self._inside(wanted.client, local)
         return Route(wanted.subnet, ROUTE_TABLE, wanted.device, source=source, metric=wanted.metric, mtu=wanted.mtu)
 
-    def _inside(self, client: Subnet | None) -> Address | None:
+    def _inside(self, client: Subnet | None, local: Sequence[tuple[Address, str]] | None) -> Address | None:
         """Our own address inside our client: so that a gateway's own traffic matches the selector."""
         if client is None:
             return None
-        found = [(address, device) for address, device in self._netlink.addresses() if address in client]
+        addresses = self._netlink.addresses() if local is None else local
+        found = [(address, device) for address, device in addresses if address in client]
         found.sort(key=lambda each: each[1].startswith("ipsec"))
         return next((address for address, device in found if device != "lo" or not address.is_loopback), None)
 
-    def _behind(self, wanted: Wanted) -> list[Route]:
-        return [
-            Route(wanted.subnet, ROUTE_TABLE, kind=BLACKHOLE, metric=TWIN_METRIC),
-            *(Route(net, ROUTE_TABLE, kind=THROW, metric=THROW_METRIC) for net in wanted.thrown()),
-        ]
-
     def _take_back(self, old: Wanted) -> None:
-        still = {route.key for wanted in self._wanted.values() for route in self._behind(wanted)}
-        still |= {self._route(wanted).key for wanted in self._wanted.values()}
-        gone = [route for route in (self._route(old), *self._behind(old)) if route.key not in still]
+        gone = [route for route in (_into(old), *_behind(old)) if self._keys[route.key] <= 0]
         self._netlink.delete(gone)
         if old.source is not None and not any(
             (wanted.source, wanted.device) == (old.source, old.device) for wanted in self._wanted.values()
@@ -212,7 +218,8 @@ class Routes:
         present = {
             (route.key, route.device) for version in (4, 6) for route in self._netlink.routes(version, ROUTE_TABLE)
         }
-        wanted = [route for one in self._wanted.values() for route in (*self._behind(one), self._route(one))]
+        local = list(self._netlink.addresses())
+        wanted = [route for one in self._wanted.values() for route in (*_behind(one), self._route(one, local))]
         return [route for route in dict.fromkeys(wanted) if (route.key, route.device) not in present]
 
     def _missing_rules(self) -> list[Rule]:
@@ -260,6 +267,22 @@ class Routes:
                 found = True
                 continue
             found = found or any(portid != self._netlink.socket.portid for _, _, portid, _ in split_from(data))
+
+
+def _into(wanted: Wanted) -> Route:
+    """The route into the tunnel as deleting it needs it: without the source."""
+    return Route(wanted.subnet, ROUTE_TABLE, wanted.device, metric=wanted.metric)
+
+
+def _behind(wanted: Wanted) -> list[Route]:
+    return [
+        Route(wanted.subnet, ROUTE_TABLE, kind=BLACKHOLE, metric=TWIN_METRIC),
+        *(Route(net, ROUTE_TABLE, kind=THROW, metric=THROW_METRIC) for net in wanted.thrown()),
+    ]
+
+
+def _keys(wanted: Wanted) -> list[Key]:
+    return [route.key for route in (_into(wanted), *_behind(wanted))]
 
 
 def loosen(device: str, physical: Iterable[str], conf: Path = CONF) -> list[str]:

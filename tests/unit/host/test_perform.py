@@ -93,7 +93,6 @@ def test_plain_effects_arrive_where_they_belong() -> None:
     for effect in (
         effects.SetGuard("x", (entry,), (6,)),
         effects.DelGuard("x"),
-        effects.FlushConntrack(((KEY.src, KEY.dst),)),
         effects.WhackLine(3, 4, "up"),
         effects.WhackLine(0, 4, "for the daemon itself"),
         effects.WhackDone(3),
@@ -105,7 +104,6 @@ def test_plain_effects_arrive_where_they_belong() -> None:
     assert doubles.done == [
         ("set", "x", (entry,), (6,)),
         ("delete", "x"),
-        ("flush", ((KEY.src, KEY.dst),)),
         ("reply", 3, 4, "up"),
         ("finish", 3),
         Flush(),
@@ -129,12 +127,10 @@ def test_refusals_come_back_or_are_logged() -> None:
     doubles.performer(effects.KlipsCommand(DelEroute(KEY)))
     doubles.performer(effects.SetGuard("x", ()))
     doubles.performer(effects.DelGuard("x"))
-    doubles.performer(effects.FlushConntrack(()))
     assert [line for line, serious in doubles.lines if serious] == [
         "packet engine refused DelEroute: no room",
         '"x": the leak guard could not be set: no room',
         '"x": the leak guard could not be taken back: no room',
-        "connection tracking entries could not be deleted: no room",
     ]
 
 
@@ -143,6 +139,24 @@ def run(work: Callable[[], Awaitable[None]]) -> None:
         await work()
 
     asyncio.run(go())
+
+
+def test_flows_of_one_turn_are_forgotten_in_one_go() -> None:
+    doubles = Doubles()
+    flow, back = (KEY.src, KEY.dst), (KEY.dst, KEY.src)
+
+    async def work() -> None:
+        doubles.performer(effects.FlushConntrack((flow,)))
+        doubles.performer(effects.FlushConntrack((back,)))
+        assert doubles.done == []
+        await asyncio.sleep(0)
+        assert doubles.done == [("flush", (flow, back))]
+        doubles.refuse = "no room"
+        doubles.performer(effects.FlushConntrack((flow,)))
+        await asyncio.sleep(0)
+
+    run(work)
+    assert doubles.lines == [("connection tracking entries could not be deleted: no room", True)]
 
 
 def test_what_takes_time_ends_with_an_event() -> None:
