@@ -62,5 +62,5 @@ class Acquires:
 
     def _permanent(self, event: UnknownSpi) -> list[Conn]:
         """Connections of that very host pair; never %any ones."""
-        groups = self.core.conns.pairs.get((event.local.address, event.remote.address), {})
-        return [conn for group in groups.values() for conn in group.values()]
+        answering = self.core.conns.pairs.get((event.local.address, event.remote.address))
+        return [conn for group in answering.groups.values() for conn in group.values()] if answering else []

@@ -36,29 +36,27 @@ class Answers:
 
     def ike_candidates(self, local: Endpoint, remote: Endpoint) -> tuple[IkePolicy, ...]:
         """One policy for every way these addresses may open an IKE SA."""
-        found: list[IkePolicy] = []
-        seen: set[object] = set()
-        for group in self.core.conns.groups(local.address, remote.address):
-            conn = next(iter(group.values()))
-            way = (conn.policy.ike_proposals, conn.policy.encapsulation)
-            if way not in seen and len(found) < MOST_CANDIDATES:
-                seen.add(way)
-                found.append(self.keyring.ike(conn, conn.signature))
+        found: dict[object, IkePolicy] = {}
+        for answering in self.core.conns.answering(local.address, remote.address):
+            for way, conns in answering.ways.items():
+                if way not in found and len(found) < MOST_CANDIDATES:
+                    conn = next(iter(conns.values()))
+                    found[way] = self.keyring.ike(conn, conn.signature)
         if not found:
             raise IkeError(
                 f"initial message received on {local} but no connection has been authorized", NO_PROPOSAL_CHOSEN
             )
-        return tuple(found)
+        return tuple(found.values())
 
     def authenticate(self, question: AuthQuestion) -> IkePolicy:
         """The policy whose identities fit best: exact ones before wildcards, certificates as the peer brings them."""
         best: Conn | None = None
         best_score = -1
-        for group in self.core.conns.groups(question.local.address, question.remote.address):
-            conn = next(iter(group.values()))
-            rank = self._fit(conn, question)
-            if rank > best_score:
-                best, best_score = conn, rank
+        for answering in self.core.conns.answering(question.local.address, question.remote.address):
+            for conn in answering.claimed(question.peer_id):
+                rank = self._fit(conn, question)
+                if rank > best_score:
+                    best, best_score = conn, rank
         if best is None:
             raise IkeError(f"no suitable connection for peer '{question.peer_id}'", AUTHENTICATION_FAILED)
         return self.keyring.ike(best, best.signature, question.peer_id)
@@ -70,7 +68,7 @@ class Answers:
             return -1
         if question.my_id is not None and not matches(policy.my_id, question.my_id):
             return -1
-        if not question.method & policy.peer_auth or not self._may_be(conn, policy, question.peer_id):
+        if not question.method & policy.peer_auth or not self._may_be(policy, question.peer_id):
             return -1
         theirs = conn.oriented.theirs if conn.oriented else None
         exact = 4 if policy.peer_id is not None and policy.peer_id == question.peer_id else 0
@@ -78,8 +76,8 @@ class Answers:
         return exact + kept + (1 if conn.peer is not None else 0)
 
     @staticmethod
-    def _may_be(conn: Conn, policy: IkePolicy, claimed: Identity) -> bool:
-        """May the peer be who it claims? A peer known by its address alone may be behind NAT and call itself so."""
+    def _may_be(policy: IkePolicy, claimed: Identity) -> bool:
+        """May the peer be who it claims?"""
         if policy.peer_id is not None:
             return matches(policy.peer_id, claimed)
         return claimed.kind is not IdKind.NULL
@@ -123,6 +121,8 @@ class Answers:
         asked = self.core.conns.unique.get(question.ike.name)
         if asked is conn or (conn.template is not None and conn.template is asked):
             return conn.peer_id is None or conn.peer_id == question.peer_id
+        if asked is not None and asked.signature == conn.signature:
+            return True
         policy = self.keyring.ike(conn, conn.signature)
         if policy.my_id != question.ike.my_id or policy.peer_auth != question.ike.peer_auth:
             return False
@@ -130,7 +130,7 @@ class Answers:
             return False
         if policy.peer_by_certificate != question.ike.peer_by_certificate or policy.anchors != question.ike.anchors:
             return False
-        return self._may_be(conn, policy, question.peer_id)
+        return self._may_be(policy, question.peer_id)
 
     def _covers(self, conn: Conn, question: ChildQuestion) -> int:
         if not self._same_peer(conn, question) or conn.local is None:

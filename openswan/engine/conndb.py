@@ -4,14 +4,73 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from openswan.base.address import Address
 from openswan.engine.conn import Conn, Oriented
-from openswan.engine.policies import signature
+from openswan.engine.policies import exact_claim, identity_of, signature
+from openswan.policy.identity import Identity
 from openswan.policy.selector import FlowKey
 
 HostPair = tuple[Address, Address | None]
+
+
+@dataclass(eq=False)
+class Answering:
+    """The negotiable connections of one host pair, grouped by what decides about their IKE SA."""
+
+    groups: dict[Hashable, dict[str, Conn]] = field(default_factory=dict)
+    """By signature: these can share an IKE SA."""
+    ways: dict[Hashable, dict[str, Conn]] = field(default_factory=dict)
+    """By what matters before anybody has said who he is: proposals and encapsulation."""
+    known: dict[Hashable, dict[Hashable, dict[str, Conn]]] = field(default_factory=dict)
+    """Groups by the one identity their peer must have."""
+    open: dict[Hashable, dict[str, Conn]] = field(default_factory=dict)
+    """Groups whose peer may have one of several identities."""
+
+    def add(self, conn: Conn) -> None:
+        """Enter a connection; its signature must be right."""
+        group = self.groups.setdefault(conn.signature, {})
+        group[conn.unique] = conn
+        self.ways.setdefault(way(conn), {})[conn.unique] = conn
+        claim = exact_claim(wanted_peer(conn))
+        index = self.open if claim is None else self.known.setdefault(claim, {})
+        index[conn.signature] = group
+
+    def remove(self, conn: Conn) -> None:
+        """Take it out again."""
+        drop(self.ways, way(conn), conn.unique)
+        group = self.groups.get(conn.signature, {})
+        group.pop(conn.unique, None)
+        if group:
+            return
+        self.groups.pop(conn.signature, None)
+        self.open.pop(conn.signature, None)
+        claim = exact_claim(wanted_peer(conn))
+        if claim in self.known:
+            self.known[claim].pop(conn.signature, None)
+            if not self.known[claim]:
+                del self.known[claim]
+
+    def claimed(self, identity: Identity) -> Iterator[Conn]:
+        """One connection of every group that a peer of this identity may belong to."""
+        claim = exact_claim(identity)
+        for index in (self.known.get(claim, {}) if claim is not None else {}, self.open):
+            for group in index.values():
+                yield next(iter(group.values()))
+
+
+def way(conn: Conn) -> Hashable:
+    """What a first message must fit."""
+    return conn.policy.ike_proposals, conn.policy.encapsulation
+
+
+def wanted_peer(conn: Conn) -> Identity | None:
+    """Who the peer of a connection must be; None: it is open."""
+    if conn.peer_id is not None or conn.oriented is None:
+        return conn.peer_id
+    return identity_of(conn.oriented.theirs, conn.oriented.peer)
 
 
 class ConnDb:
@@ -20,8 +79,8 @@ class ConnDb:
     def __init__(self) -> None:
         self.named: dict[str, Conn] = {}
         self.aliases: dict[str, dict[str, Conn]] = {}
-        self.pairs: dict[HostPair, dict[Hashable, dict[str, Conn]]] = {}
-        """Negotiable connections by host pair, grouped by what decides about their IKE SA."""
+        self.pairs: dict[HostPair, Answering] = {}
+        """Negotiable connections by host pair."""
         self.flows: dict[FlowKey, dict[str, Conn]] = {}
         """Connections by eroute key; several only with overlapip or unrouted alternatives."""
         self.unique: dict[str, Conn] = {}
@@ -59,8 +118,8 @@ class ConnDb:
             return
         if not conn.never:
             conn.signature = signature(conn)
-            pair = self.pairs.setdefault((conn.oriented.me, conn.oriented.peer), {})
-            pair.setdefault(conn.signature, {})[conn.unique] = conn
+            pair = (conn.oriented.me, conn.oriented.peer)
+            self.pairs.setdefault(pair, Answering()).add(conn)
         for key in conn.keys:
             self.flows.setdefault(key, {})[conn.unique] = conn
 
@@ -70,9 +129,10 @@ class ConnDb:
         if conn.oriented is None:
             return
         pair = (conn.oriented.me, conn.oriented.peer)
-        if groups := self.pairs.get(pair):
-            drop(groups, conn.signature, conn.unique)
-            if not groups:
+        answering = self.pairs.get(pair)
+        if answering is not None:
+            answering.remove(conn)
+            if not answering.groups:
                 del self.pairs[pair]
         for key in conn.keys:
             drop(self.flows, key, conn.unique)
@@ -89,15 +149,17 @@ class ConnDb:
             return [self.named[name]]
         return list(self.aliases.get(name, {}).values())
 
-    def groups(self, me: Address, peer: Address) -> Iterator[dict[str, Conn]]:
-        """Connections that may answer `peer`, in groups that agree about the IKE SA: its own first, then %any ones."""
+    def answering(self, me: Address, peer: Address) -> Iterator[Answering]:
+        """What may answer `peer`: the connections of that very host pair first, then those for anybody."""
         for pair in ((me, peer), (me, None)):
-            yield from self.pairs.get(pair, {}).values()
+            if pair in self.pairs:
+                yield self.pairs[pair]
 
     def candidates(self, me: Address, peer: Address) -> Iterator[Conn]:
         """The same one by one."""
-        for group in self.groups(me, peer):
-            yield from group.values()
+        for answering in self.answering(me, peer):
+            for group in answering.groups.values():
+                yield from group.values()
 
     def with_flow(self, key: FlowKey) -> list[Conn]:
         """Connections whose eroute key is `key`."""

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import load_der_x509_certificate
 
 from openswan.base.address import Address
-from openswan.config.secrets import SecretStore
+from openswan.config.secrets import SecretKind, SecretStore
 from openswan.engine.conn import Conn
 from openswan.ike.policy import ChildPolicy, IkePolicy
 from openswan.policy.connection import Auth, End
@@ -67,6 +67,44 @@ def signature(conn: Conn) -> Hashable:
     )
 
 
+def exact_claim(identity: Identity | None) -> Hashable:
+    """A key that equals another's when two identities match; None for those that can match in other ways."""
+    if identity is None or identity.kind in (IdKind.DER_ASN1_DN, IdKind.DER_ASN1_GN, IdKind.NULL):
+        return None
+    if identity.kind in (IdKind.FQDN, IdKind.USER_FQDN):
+        return None if b"*" in identity.body else (identity.kind, identity.body.lower().rstrip(b"."))
+    return identity.kind, identity.body
+
+
+class PskIndex:
+    """Finds the few records of ipsec.secrets that can serve a peer, among thousands that cannot."""
+
+    def __init__(self, store: SecretStore) -> None:
+        self.store = store
+        self.open: list[int] = []
+        """Records that may serve peers they do not name: without index, with one, with %any or a host name."""
+        self.naming: dict[Hashable, list[int]] = {}
+        for number, secret in enumerate(store.secrets):
+            if secret.kind is not SecretKind.PSK:
+                continue
+            claims = [exact_claim(index.identity) for index in secret.indices]
+            if len(claims) < 2 or None in claims:
+                self.open.append(number)
+            else:
+                for claim in dict.fromkeys(claims):
+                    self.naming.setdefault(claim, []).append(number)
+
+    def psk(self, me: Identity, him: Identity | None, my_address: Address, his_address: Address | None) -> bytes | None:
+        """SecretStore.psk of those records; they keep their order, which decides between equals."""
+        known = him if him is not None or his_address is None else address_identity(his_address)
+        claim = exact_claim(known)
+        if claim is None:
+            return self.store.psk(me, him, my_address, his_address)
+        numbers = sorted({*self.open, *self.naming.get(claim, ())})
+        few = SecretStore(tuple(self.store.secrets[number] for number in numbers))
+        return few.psk(me, him, my_address, his_address)
+
+
 @dataclass(eq=False)
 class Keyring:
     """Secrets and trust anchors, and the policies built from them."""
@@ -74,6 +112,7 @@ class Keyring:
     secrets: SecretStore = field(default_factory=SecretStore)
     anchors: tuple[bytes, ...] = ()
     crls: tuple[bytes, ...] = ()
+    index: PskIndex | None = None
     cache: dict[tuple[str, Hashable, Identity | None, bool], IkePolicy] = field(default_factory=dict)
 
     def forget(self) -> None:
@@ -103,7 +142,9 @@ class Keyring:
         known = claimed if claimed is not None else wanted
         psk = b""
         if policy.auth & Auth.PSK:
-            psk = self.secrets.psk(mine, known, oriented.me, oriented.peer) or b""
+            if self.index is None or self.index.store is not self.secrets:
+                self.index = PskIndex(self.secrets)
+            psk = self.index.psk(mine, known, oriented.me, oriented.peer) or b""
         return IkePolicy(
             name=conn.unique,
             proposals=policy.ike_proposals,

@@ -7,6 +7,7 @@ import pytest
 from openswan.engine.conn import Conn, Kind, Oriented
 from openswan.engine.conndb import ConnDb
 from openswan.policy.connection import Auth
+from openswan.policy.identity import parse_identity
 from tests.sim.pair import EAST, EAST_NET, WEST, WEST_NET, conn, end, tunnel
 
 
@@ -51,8 +52,21 @@ def test_connections_that_may_share_an_ike_sa_are_one_group() -> None:
     for n in range(5):
         placed(db, conn(f"c{n}", end(WEST, f"10.1.{n}.0/24", "@west"), end(EAST, EAST_NET, "@east")))
     placed(db, conn("other", end(WEST, "10.1.9.0/24", "@west2"), end(EAST, EAST_NET, "@east")))
-    groups = list(db.groups(ip_address(WEST), ip_address(EAST)))
-    assert sorted(len(group) for group in groups) == [1, 5]
+    (answering,) = db.answering(ip_address(WEST), ip_address(EAST))
+    assert sorted(len(group) for group in answering.groups.values()) == [1, 5]
+    assert len(answering.ways) == 1
+
+
+def test_a_claimed_identity_is_looked_up_not_searched_for() -> None:
+    db = ConnDb()
+    for n in range(50):
+        placed(db, conn(f"c{n}", end(WEST, f"10.1.{n}.0/24"), end("%any", EAST_NET, f"@rw{n}.example.org")), None)
+    placed(db, conn("wild", end(WEST, "10.3.0.0/24"), end("%any", EAST_NET, "@*.example.org")), None)
+    placed(db, conn("anybody", end(WEST, "10.4.0.0/24"), end("%any", EAST_NET)), None)
+    (answering,) = db.answering(ip_address(WEST), ip_address(EAST))
+    found = [it.name for it in answering.claimed(parse_identity("@RW7.Example.ORG"))]
+    assert found == ["c7", "wild", "anybody"]
+    assert len(list(answering.claimed(parse_identity("@other")))) == 2
 
 
 def test_shunts_answer_nobody() -> None:
