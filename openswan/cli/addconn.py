@@ -122,7 +122,7 @@ def _complain(loaded: Loaded, options: Options) -> bool:
     by_name = not options.flags & {"--addall", "--checkconfig", "--search"}
     strict = bool(options.flags & {"--warningsfatal", "--warningsarefatal"})
     for one in loaded.complaints:
-        if not by_name or not one.conn:
+        if not by_name or (one.fatal and not one.conn):
             print(one, file=sys.stderr)
     if "--verbose" in options.flags or "--debug" in options.flags:
         for conn in loaded.connections:

@@ -1,0 +1,369 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from openswan.base.errors import ConfigError
+from openswan.config.load import Loaded, load_text
+from openswan.policy.algorithms import DEFAULT_ESP, DEFAULT_IKE
+from openswan.policy.connection import Auth, Connection, DpdAction, HostKind, SendCert, ShuntPolicy, Startup
+from openswan.policy.identity import FROM_CERT, parse_identity
+from openswan.policy.proposal import proposals_text
+
+KEY = "0x03010001" + "c1" + "00" * 126 + "01"
+
+
+def certs(name: str) -> bytes:
+    if name == "gw.pem":
+        return b"DER"
+    raise ConfigError(f"cannot read certificate '/c/{name}': No such file or directory")
+
+
+def load(body: str, setup: str = "") -> Loaded:
+    """A conn x between two addresses with a preshared key, and what `body` adds, a line each (';' separates)."""
+    base = "\tleft=192.0.2.1\n\tright=198.51.100.7\n\tauthby=secret\n"
+    given = {line.split("=")[0].strip() for line in body.split(";")}
+    base = "".join(line + "\n" for line in base.splitlines() if line.split("=")[0].strip() not in given)
+    text = f"config setup\n{setup}conn x\n{base}" + "".join(f"\t{line.strip()}\n" for line in body.split(";") if line)
+    return load_text(text, "f", lambda pattern, directory: [], certs)
+
+
+def one(body: str, setup: str = "") -> Connection:
+    loaded = load(body, setup)
+    assert [str(line) for line in loaded.complaints] == []
+    [connection] = loaded.connections
+    return connection
+
+
+def errors(body: str, setup: str = "") -> list[str]:
+    loaded = load(body, setup)
+    assert loaded.connections == () and loaded.failed
+    return [str(line) for line in loaded.complaints if line.fatal]
+
+
+def warned(body: str) -> list[str]:
+    loaded = load(body)
+    assert not loaded.failed and loaded.connections
+    return [str(line) for line in loaded.complaints]
+
+
+def test_defaults() -> None:
+    made = one("")
+    assert made.name == "x" and made.aliases == ()
+    assert made.left.host.address == ip_address("192.0.2.1") and made.left.subnet is None and made.left.id is None
+    assert made.left.updown == "ipsec _updown" and made.left.send_cert is SendCert.ALWAYS
+    assert made.auth is Auth.PSK and made.ike_version == 2 and made.tunnel
+    assert made.ike_proposals == DEFAULT_IKE
+    assert [one.esn for one in made.esp_proposals] == [(True, False)] * 2
+    assert [one.encr for one in made.esp_proposals] == [one.encr for one in DEFAULT_ESP]
+    assert made.ike_text == made.esp_text == ""
+    assert made.pfs and made.rekey and not made.narrowing and not made.overlap_ip and made.arrival_check
+    assert (made.ike_lifetime, made.ipsec_lifetime, made.rekey_margin, made.rekey_fuzz) == (3600, 28800, 540, 1.0)
+    assert made.keying_tries == 0 and made.startup is Startup.IGNORE
+    assert made.prospective is ShuntPolicy.TRAP and made.failure_shunt is ShuntPolicy.NONE
+    assert (made.dpd_delay, made.dpd_timeout, made.dpd_action) == (0, 0, DpdAction.HOLD)
+    assert made.encapsulation == "auto" and made.esn == "either" and made.replay_window == 128
+    assert made.leak_guard and not made.other_family_clear
+    assert (made.retransmit_timeout, made.retransmit_interval) == (60.0, 0.5)
+
+
+def test_everything_said() -> None:
+    made = one(
+        "leftsubnet=10.1.0.0/16;rightsubnet=10.2.0.0/16;leftsourceip=10.1.0.1;leftnexthop=192.0.2.254;leftid=@me;"
+        'rightid=@you;leftupdown="/etc/up --x";rightupdown="";ike=aes256-sha2_256-dh31;esp=aes_gcm256;esn=yes;pfs=no;'
+        "ikelifetime=2h;keylife=30m;rekey=no;rekeymargin=1m;rekeyfuzz=50%;keyingtries=3;failureshunt=drop;"
+        "negotiationshunt=passthrough;dpddelay=10;dpdtimeout=60;dpdaction=restart;encapsulation=no;replay-window=64;"
+        "narrowing=yes;overlapip=yes;disablearrivalcheck=yes;leakguard=no;otherfamily=clear;metric=7;mtu=1400;"
+        'retransmit-timeout=30;retransmit-interval=250;auto=start;connalias="y z";leftsendcert=ifasked'
+    )
+    assert made.left.subnet == ip_network("10.1.0.0/16") and made.right.subnet == ip_network("10.2.0.0/16")
+    assert made.left.source_ips == (ip_address("10.1.0.1"),) and made.left.nexthop == ip_address("192.0.2.254")
+    assert made.left.id == parse_identity("@me") and made.right.id == parse_identity("@you")
+    assert made.left.updown == "/etc/up --x" and made.right.updown == ""
+    assert proposals_text(made.ike_proposals) == "AES_CBC_256-HMAC_SHA2_256_128-HMAC_SHA2_256-X25519"
+    assert made.ike_text == "aes256-sha2_256-dh31" and made.esp_text == "aes_gcm256"
+    assert made.esp_proposals[0].esn == (True,)
+    assert not made.pfs and not made.rekey and made.narrowing and made.overlap_ip and not made.arrival_check
+    assert (made.ike_lifetime, made.ipsec_lifetime, made.rekey_margin, made.rekey_fuzz) == (7200, 1800, 60, 0.5)
+    assert made.keying_tries == 3 and made.startup is Startup.START
+    assert made.failure_shunt is ShuntPolicy.DROP and made.negotiation_shunt is ShuntPolicy.PASS
+    assert (made.dpd_delay, made.dpd_timeout, made.dpd_action) == (10, 60, DpdAction.RESTART)
+    assert made.encapsulation == "no" and made.replay_window == 64 and made.metric == 7 and made.mtu == 1400
+    assert not made.leak_guard and made.other_family_clear
+    assert (made.retransmit_timeout, made.retransmit_interval) == (30.0, 0.25)
+    assert made.aliases == ("y", "z") and made.left.send_cert is SendCert.IF_ASKED
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ("right=%any", HostKind.ANY),
+        ("right=%defaultroute", HostKind.DEFAULTROUTE),
+        ("right=%eth0", HostKind.INTERFACE),
+        ("right=gw.example.org", HostKind.NAME),
+    ],
+)
+def test_hosts(body: str, kind: HostKind) -> None:
+    assert one(body).right.host.kind is kind
+
+
+def test_keys_and_certificates() -> None:
+    made = one(f"authby=rsasig;leftrsasigkey={KEY};leftrsasigkey2={KEY};rightrsasigkey=%none")
+    assert made.left.rsa_keys == (bytes.fromhex(KEY[2:]),) and made.right.rsa_keys == ()
+    assert not made.left.use_cert_key and not made.right.use_cert_key
+    made = one("authby=rsasig;leftcert=gw.pem")
+    assert made.left.cert == b"DER" and made.left.cert_name == "gw.pem" and made.left.use_cert_key
+    # A conn with a certificate on one side means certificates, unless the other side has a key of its own.
+    assert made.right.use_cert_key
+    assert not one(f"authby=rsasig;leftcert=gw.pem;rightrsasigkey={KEY}").right.use_cert_key
+    assert one("authby=rsasig;rightrsasigkey=%cert").right.use_cert_key
+    assert one('authby=rsasig;rightid="C=CA, CN=*"').right.use_cert_key
+    assert one("authby=rsasig;leftcert=gw.pem;rightid=%fromcert").right.id == FROM_CERT
+    assert not one("leftcert=gw.pem").right.use_cert_key  # authby=secret
+
+
+def test_myid() -> None:
+    assert one("leftid=%myid", "\tmyid=@here\n").left.id == parse_identity("@here")
+    assert one("leftid=%none").left.id is None
+
+
+def test_source_address_alone_is_the_client() -> None:
+    assert one("leftsourceip=10.1.0.1").left.subnet == ip_network("10.1.0.1/32")
+    assert one('leftsourceip="10.1.0.1 2001:db8::1"').left.subnet is None
+
+
+@pytest.mark.parametrize("name", ["passthrough", "drop", "reject"])
+def test_shunts(name: str) -> None:
+    made = one(f"type={name};authby=never;auto=route")
+    assert made.prospective is ShuntPolicy(name) and made.auth is Auth.NEVER
+    implied = load_text(
+        f"conn x\n\tleft=1.1.1.1\n\tright=%any\n\ttype={name}\n", "f", lambda pattern, directory: [], certs
+    )
+    assert implied.connections[0].auth is Auth.NEVER and implied.complaints == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "left", "right"),
+    [
+        ("leftprotoport=tcp/80;rightprotoport=tcp", (6, 80), (6, 0)),
+        ("leftprotoport=17/1701;rightprotoport=17/%any", (17, 1701), (17, 0)),
+        ("leftprotoport=gre", (47, 0), (47, 0)),
+        ("rightprotoport=udp/53", (17, 0), (17, 53)),
+        ("leftprotoport=%any;rightprotoport=udp/53", (17, 0), (17, 53)),
+    ],
+)
+def test_protocols_and_ports(body: str, left: tuple[int, int], right: tuple[int, int]) -> None:
+    made = one(body)
+    assert (made.left.protocol, made.left.port) == left and (made.right.protocol, made.right.port) == right
+
+
+def test_subnets_make_a_conn_a_pair() -> None:
+    loaded = load("leftsubnets={10.1.0.0/16 10.2.0.0/16};rightsubnets=10.3.0.0/16,10.4.0.0/16;connalias=y")
+    assert loaded.complaints == ()
+    assert [(conn.name, str(conn.left.subnet), str(conn.right.subnet)) for conn in loaded.connections] == [
+        ("x/1x1", "10.1.0.0/16", "10.3.0.0/16"),
+        ("x/1x2", "10.1.0.0/16", "10.4.0.0/16"),
+        ("x/2x1", "10.2.0.0/16", "10.3.0.0/16"),
+        ("x/2x2", "10.2.0.0/16", "10.4.0.0/16"),
+    ]
+    assert all(conn.aliases == ("x", "y") for conn in loaded.connections)
+    assert loaded.named("x") == loaded.connections == loaded.named("Y")
+    assert loaded.named("x/2x1") == loaded.connections[2:3]
+
+
+def test_subnet_beside_subnets_has_index_0() -> None:
+    loaded = load("leftsubnet=10.0.0.0/16;leftsubnets={10.1.0.0/16};rightsubnet=10.3.0.0/16")
+    assert [(conn.name, str(conn.left.subnet)) for conn in loaded.connections] == [
+        ("x/0x0", "10.0.0.0/16"),
+        ("x/1x0", "10.1.0.0/16"),
+    ]
+    assert [conn.name for conn in load("rightsubnets={10.1.0.0/16}").connections] == ["x/0x1"]
+
+
+def test_only_pairs_of_one_family_are_made() -> None:
+    loaded = load("leftsubnets={10.1.0.0/16 2001:db8:1::/48};rightsubnets={10.3.0.0/16 2001:db8:3::/48}")
+    assert [conn.name for conn in loaded.connections] == ["x/1x1", "x/2x2"]
+
+
+def test_families() -> None:
+    made = one("left=2001:db8::1;right=2001:db8::2;leftsubnet=10.1.0.0/16;rightsubnet=10.2.0.0/16;connaddrfamily=ipv4")
+    assert made.left.subnet == ip_network("10.1.0.0/16")
+    assert one("leftsubnet=%default;rightsubnet=%default;connaddrfamily=ipv6").left.subnet == ip_network("::/0")
+    assert one("right=%any;leftsubnet=%default;endaddrfamily=ipv4").left.subnet == ip_network("0.0.0.0/0")
+
+
+@pytest.mark.parametrize(
+    ("body", "want"),
+    [
+        ("type=transport", "f:6: conn \"x\": type=transport: transport mode is not available; use type=tunnel"),
+        ("type=udp", "UDP encapsulation is used where a NAT needs it"),
+        ("phase2=ah", "phase2=ah: AH is not available; it would not encrypt anyway: use esp"),
+        ("auth=ah+esp", "can only do AH or ESP, not AH+ESP"),
+        ("ah=sha1", "ah=sha1: AH is not available"),
+        ("ikev2=no", "ikev2=no: IKEv1 is not available in this release; leave it out to use IKEv2"),
+        ("ikev2=never", "IKEv1 is not available"),
+        ("keyexchange=ikev1", "IKEv1 is not available"),
+        ("aggrmode=yes", "aggrmode=yes: IKEv1 is not available"),
+        ("leftxauthserver=yes", "leftxauthserver=yes: XAUTH is not available"),
+        ("rightxauthclient=yes", "XAUTH is not available"),
+        ("leftmodecfgserver=yes", "address assignment by mode config is not available"),
+        ("rightmodecfgclient=yes", "address assignment by mode config is not available"),
+        ("rightaddresspool=10.0.0.1-10.0.0.9", "address assignment by mode config is not available"),
+        ("leftca=%same", "leftca=%same: choosing among authorities is not available"),
+        ('rightca="C=CA, O=x"', "choosing among authorities is not available"),
+        ("leftgroups=admins", "attribute certificates are not available"),
+        ("rightsubnetwithin=10.0.0.0/8", "give subnet= with narrowing=yes instead"),
+        ("rightsubnet=vhost:%priv", "rightsubnet=: 'vhost:%priv': virtual subnets are not available"),
+        ("labeled_ipsec=yes", "labeled IPsec is not available"),
+        ("policy_label=x", "labeled IPsec is not available"),
+        ("sec-label=x", "labeled IPsec is not available"),
+        ("loopback=yes", "labeled IPsec is not available"),
+        ("mark=5", "policies bound to firewall marks are not available"),
+        ("mark-in=5/0xff", "policies bound to firewall marks are not available"),
+        ("mark-out=5", "policies bound to firewall marks are not available"),
+        ("vti-interface=vti0", "policies bound to firewall marks are not available"),
+        ("authby=null", "authby=: 'null': anybody would be let in"),
+        ("authby=eddsa", "Ed25519 is not available"),
+        ("authby=magic", "authby=: invalid value: magic"),
+        ("authby=rsasig;rightrsasigkey=%dnsondemand", "rightrsasigkey=%dnsondemand: keys from DNS are not available"),
+        ("authby=rsasig;rightrsasigkey=%dns", "keys from DNS are not available"),
+        ("authby=rsasig;rightrsasigkey=%odd", "rightrsasigkey=%odd: 0s..., 0x..., %cert or %none is wanted"),
+        ("authby=rsasig;rightrsasigkey=0x0102", "rightrsasigkey=: not an RSA public key: RSA public key is cut short"),
+        ("right=%opportunistic", "right=%opportunistic: opportunistic encryption is not available in this release"),
+        ("right=%group", "right=%group: opportunistic encryption is not available"),
+        ("spibase=0x100", "manual keying of a conn is not available; use IKE"),
+        ("leftespenckey=0x01", "manual keying of a conn is not available"),
+        ("auto=manual", "auto=manual: manual keying of a conn is not available"),
+        ("leftcat=yes", "opportunistic encryption is not available"),
+        ("leftikeport=600", "IKE uses ports 500 and 4500 here"),
+        ("leftautheap=tls", "EAP is not available"),
+        ("dns-match-id=yes", "peers that fail it would be let in"),
+        ("pam-authorize=yes", "peers it refuses would be let in"),
+        ("groundhog=yes", "expired certificates are never accepted"),
+        ("ppk=insist", "postquantum preshared keys are not available"),
+        ("enable-tcp=yes", "TCP encapsulation is not available"),
+        ("leftckaid=00", "there is no NSS database here"),
+        ("leftecdsakey=0s00", "only RSA keys are read raw"),
+        ("right=%any;left=%any", "left and right are both %any: one of them must say who it is"),
+        ("right=%defaultroute;left=%defaultroute", "left and right are both %defaultroute"),
+        ("right=192.0.2.1", "left and right are both 192.0.2.1"),
+        ("right=2001:db8::1", "inconsistent left/right end address family"),
+        ("right=1.2.3", "right=: '1.2.3' is neither an address nor a host name"),
+        ("endaddrfamily=ipv6", "endaddrfamily is ipv6, the ends are not"),
+        ("connaddrfamily=ipv6", "connaddrfamily is ipv6, the clients are not"),
+        ("leftsubnet=10.0.0.0/8;rightsubnet=2001:db8::/32", "inconsistent left/right client address family"),
+        ("leftsubnet=2001:db8::/32", "inconsistent left/right client address family"),
+        ("leftsubnets={10.0.0.0/8};rightsubnets={2001:db8::/32}", "no pair of leftsubnets and rightsubnets is of one"),
+        ("leftsubnets={" + "10.0.0.0/8 " * 65 + "};rightsubnets={" + "10.0.0.0/8 " * 65 + "}", "65 x 65 subnets make"),
+        ("leftnexthop=2001:db8::1", "leftnexthop is of another address family than the ends"),
+        ("leftnexthop=gw", "leftnexthop=: 'gw' is neither an address"),
+        ("leftprotoport=tcp;rightprotoport=udp", "leftprotoport and rightprotoport name different protocols, 6 and 17"),
+        ("leftprotoport=tpc", "leftprotoport=: 'tpc' is not a protocol"),
+        ("leftid=%myid", "leftid=%myid: config setup has no myid="),
+        ("leftid=%any", "leftid=: '%any' is not an identity"),
+        ("leftcert=none.pem", "leftcert=: cannot read certificate '/c/none.pem': No such file or directory"),
+        ("leftsourceip=x", "leftsourceip=: 'x' is not a numeric IP address"),
+        ("authby=never", "authby=never wants type=passthrough, drop or reject"),
+        ("type=drop;authby=secret", "type=drop negotiates nothing: it wants authby=never"),
+        ("leftauth=secret;rightauth=rsasig", "leftauth and rightauth differ"),
+        ("rightauth=rsasig", "leftauth and rightauth differ"),
+        ("ike=aes128-sha1-modp1024", 'ike="aes128-sha1-modp1024": \'modp1024\' is refused'),
+        ("esp=des-sha1", "'des_cbc' is refused"),
+        ("esp=ase", "unknown algorithm 'ase' (did you mean 'aes'?)"),
+        ("ikelifetime=2d", "ikelifetime=2d: at most 86400 seconds"),
+        ("salifetime=soon", 'salifetime: bad duration value "soon"'),
+        ("retransmit-timeout=0", "retransmit-timeout must be more than 0"),
+        ("retransmit-interval=0", "retransmit-interval must be more than 0"),
+        ("retransmit-interval=soon", 'retransmit-interval: bad duration value "soon"'),
+        ("forceencaps=yes;encapsulation=no", "forceencaps=yes and encapsulation=no contradict each other"),
+        ("auto=perhaps", "keyword auto, invalid value: perhaps (there are ignore, add, route, start"),
+        ("pfs=perhaps", "pfs=perhaps: yes or no is wanted"),
+        ("replay-window=99999", "number too large, at most 4096"),
+        ("rekeyfuzz=7", "bad percent value rekeyfuzz=7"),
+    ],
+)  # fmt: skip
+def test_refused(body: str, want: str) -> None:
+    found = errors(body)
+    assert any(want in line for line in found), found
+    assert all(line.startswith("f:") and 'conn "x": ' in line for line in found)
+
+
+def test_missing_ends() -> None:
+    text = "conn x\n\tauto=add\n\tauthby=secret\n"
+    loaded = load_text(text, "f", lambda pattern, directory: [], certs)
+    assert [str(line) for line in loaded.complaints] == [
+        'f:1: conn "x": left= is missing',
+        'f:1: conn "x": right= is missing',
+    ]
+
+
+def test_a_conn_for_others_also_need_not_be_whole() -> None:
+    text = "conn base\n\tauthby=secret\n\tright=1.1.1.1\nconn x\n\talso=base\n\tleft=2.2.2.2\n\tauto=add\n"
+    loaded = load_text(text, "f", lambda pattern, directory: [], certs)
+    assert loaded.complaints == () and [conn.name for conn in loaded.connections] == ["x"]
+    assert [str(line) for line in loaded.about("base")] == ['f:1: conn "base": left= is missing']
+    assert loaded.broken("base") and not loaded.broken("x") and not loaded.broken("nobody")
+
+
+def test_strict_crl_keeps_certificate_conns_out() -> None:
+    found = errors("authby=rsasig;leftcert=gw.pem", "\tstrictcrlpolicy=yes\n")
+    assert any("strictcrlpolicy=yes is not available" in line for line in found)
+    assert one("", "\tstrictcrlpolicy=yes\n").auth is Auth.PSK
+
+
+@pytest.mark.parametrize(
+    ("body", "want"),
+    [
+        ("compress=yes", 'f:6: warning: conn "x": compress=yes is not acted on: leaving it out changes no protection'),
+        ("ikev1=yes", "ikev1=yes is not acted on: IKEv1 is not available in this release, IKEv2 is used"),
+        ("mobike=yes", "mobike=yes is not acted on"),
+        ("fragmentation=force", "fragmentation=force is not acted on"),
+        ("leftfirewall=yes", "obsolete keyword 'leftfirewall' ignored. Openings in the firewall"),
+        ("pfsgroup=modp2048", "pfsgroup=modp2048 is not acted on"),
+        ("leftid=gw.example.org", "leftid=gw.example.org is taken as @gw.example.org, names are not looked up"),
+        ("leftsubnet=10.1.2.3/8", "leftsubnet: '10.1.2.3/8' has host bits set, 10.0.0.0/8 is used"),
+        ("leftsourceip=10.9.0.1;leftsubnet=10.1.0.0/16", "leftsourceip 10.9.0.1 is outside leftsubnet 10.1.0.0/16"),
+        ("dpdtimeout=60", "dpd settings are ignored unless dpddelay= is set"),
+        ("dpdaction=clear", "dpd settings are ignored unless dpddelay= is set"),
+        ("ike=3des-sha1-modp2048", "'3des_cbc' is weak"),
+        ("esp=null-sha1", "'null' is weak"),
+        ("authby=rsasig", "neither end has a public key or certificate"),
+        ("sha2_truncbug=yes", "sha2_truncbug=yes is not acted on"),
+    ],
+)
+def test_warned(body: str, want: str) -> None:
+    found = warned(body)
+    assert len(found) == 1 and want in found[0] and ": warning: conn" in found[0], found
+
+
+@pytest.mark.parametrize(
+    "body",
+    """compress=no ikev1=no aggrmode=no mobike=no leftxauthserver=no fragmentation=yes ikev2=insist ikev2=propose
+    ikev2=yes ikev2=permit keyexchange=ike keyexchange=ikev2 phase2=esp sareftrack=no dpddelay=30 enable-tcp=no
+    nic-offload=auto ppk=no loopback=no auto=ondemand auto=up auto=keep leftsendcert=always""".split(),
+)
+def test_what_happens_anyway_is_not_worth_a_word(body: str) -> None:
+    one(body)
+
+
+def test_dpd_delay_alone() -> None:
+    assert (one("dpddelay=30").dpd_delay, one("dpddelay=30").dpd_timeout) == (30, 120)
+
+
+def test_a_bad_conn_never_stops_the_others() -> None:
+    text = (
+        "conn bad\n\tleft=zz zz\n\tauto=add\nconn good\n\tleft=1.1.1.1\n\tright=2.2.2.2\n\tauthby=secret\n\tauto=add\n"
+    )
+    loaded = load_text(text, "f", lambda pattern, directory: [], certs)
+    assert [conn.name for conn in loaded.connections] == ["good"]
+    assert loaded.failed and all(line.conn == "bad" for line in loaded.complaints)
+
+
+def test_swapping_left_and_right_swaps_the_ends_and_nothing_else() -> None:
+    made = one("leftsubnet=10.1.0.0/16;leftid=@a;rightprotoport=tcp/80;leftprotoport=tcp")
+    text = (
+        "conn x\n\tright=192.0.2.1\n\tleft=198.51.100.7\n\tauthby=secret\n\trightsubnet=10.1.0.0/16\n\trightid=@a\n"
+        "\tleftprotoport=tcp/80\n\trightprotoport=tcp\n"
+    )
+    [other] = load_text(text, "f", lambda pattern, directory: [], certs).connections
+    assert (other.left, other.right) == (made.right, made.left)

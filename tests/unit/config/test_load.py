@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+import datetime
+import random
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from openswan.base.errors import ConfigError
+from openswan.config.load import cert_reader, load, load_text
+from openswan.config.plain import connection_from_plain, connection_to_plain
+
+DATA = Path(__file__).parents[4] / "shared/data/conf"
+CONN = "conn {0}\n\tleft=192.0.2.1\n\tright=198.51.100.7\n\tauthby=secret\n\tauto=add\n"
+
+
+def certificate() -> x509.Certificate:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "east")])
+    start = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(7).not_valid_before(start).not_valid_after(start + datetime.timedelta(days=9999))
+    return builder.sign(key, hashes.SHA256())
+
+
+@pytest.fixture
+def confs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("IPSEC_CONFS", str(tmp_path))
+    (tmp_path / "ipsec.d/certs").mkdir(parents=True)
+    return tmp_path
+
+
+def test_default_path_and_include(confs: Path) -> None:
+    (confs / "ipsec.conf").write_text("include ipsec.d/*.conf\n" + CONN.format("main"))
+    (confs / "ipsec.d/one.conf").write_text(CONN.format("one"))
+    loaded = load()
+    assert [conn.name for conn in loaded.connections] == ["one", "main"] and not loaded.failed
+    assert loaded.named("ONE") == loaded.named("one") and loaded.named("none") == ()
+
+
+def test_missing_file(confs: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load()
+    assert str(caught.value) == (
+        f"can not load config '{confs}/ipsec.conf': cannot read '{confs}/ipsec.conf': No such file or directory"
+    )
+
+
+def test_root_directory(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/more").write_text(CONN.format("more"))
+    (tmp_path / "ipsec.conf").write_text("include /etc/more\n")
+    assert [conn.name for conn in load(tmp_path / "ipsec.conf", str(tmp_path)).connections] == ["more"]
+
+
+def test_certificates(confs: Path) -> None:
+    made = certificate()
+    (confs / "ipsec.d/certs/east.pem").write_bytes(made.public_bytes(Encoding.PEM))
+    (confs / "ipsec.d/certs/east.der").write_bytes(made.public_bytes(Encoding.DER))
+    (confs / "ipsec.conf").write_text(
+        "conn x\n\tleft=192.0.2.1\n\tright=%any\n\tauto=add\n\tleftcert=east.pem\n\trightcert=east.der\n"
+    )
+    [conn] = load().connections
+    assert conn.left.cert == conn.right.cert == made.public_bytes(Encoding.DER)
+    assert conn.left.cert_name == "east.pem"
+
+
+def test_bad_certificates(confs: Path) -> None:
+    (confs / "ipsec.d/certs/junk").write_bytes(b"junk")
+    read = cert_reader(str(confs / "ipsec.d"))
+    with pytest.raises(ConfigError, match=f"cannot read certificate '{confs}/ipsec.d/certs/none': No such file"):
+        read("none")
+    with pytest.raises(ConfigError, match=f"'{confs}/ipsec.d/certs/junk' holds no usable certificate"):
+        read("junk")
+    with pytest.raises(ConfigError, match="Is a directory"):
+        read(".")
+    with pytest.raises(ConfigError, match="embedded null byte"):
+        read("a\0b")
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("readwriteconf-06/ipsec.conf", ["base", "vpn", "vpn2"]),
+        ("readwriteconf-08/ipsec.conf", ["base", "aes128"]),
+        ("readwriteconf-09/ipsec.conf", ["base", "aes128", "aes128-2"]),
+        ("readwriteconf-12/gimli.conf", ["jukie--gimli"]),
+        ("readwriteconf-13/tygerteam.conf", ["tygerteam--gimli"]),
+        ("quotes/v2", []),
+        ("pairs/empty/v2", []),
+        ("pairs/oe-behind/v2", []),
+        ("shipped/ipsec.conf.in", []),
+        ("shipped/linux-linux.conf.in", ["linux-to-linux"]),
+        ("shipped/oe-exclude-dns.conf.in", ["let-my-dns-go"]),
+        ("shipped/l2tp-cert.conf.in", []),
+        ("shipped/l2tp-psk.conf.in", []),
+        ("shipped/mast-l2tp-psk.conf.in", []),
+        ("shipped/xauth.conf.in", []),
+        ("shipped/ipv6.conf.in", []),
+    ],
+)
+def test_files_nobody_here_wrote(path: str, names: list[str]) -> None:
+    loaded = load(DATA / path)
+    assert [conn.name for conn in loaded.connections] == names
+    # Nothing in them is a mystery: no unknown keyword, no line that cannot be read.
+    for line in map(str, loaded.complaints):
+        assert "unknown keyword" not in line and "is not a parameter" not in line and "section header" not in line
+
+
+def test_what_is_refused_in_the_shipped_samples() -> None:
+    text = "\n".join(map(str, load(DATA / "shipped/l2tp-psk.conf.in").complaints))
+    assert "transport mode is not available" in text and "virtual subnets are not available" in text
+    text = "\n".join(map(str, load(DATA / "pairs/oe-behind/v2").complaints))
+    assert (
+        'conn "private-or-clear-behind": right=%opportunisticgroup: opportunistic encryption is not available' in text
+    )
+    [note] = load(DATA / "quotes/v2").complaints
+    assert "No such file or directory" in str(note) and not note.fatal
+
+
+def test_connections_survive_the_control_socket() -> None:
+    for conn in load(DATA / "readwriteconf-13/tygerteam.conf").connections:
+        assert connection_from_plain(connection_to_plain(conn)) == conn
+
+
+def test_five_hundred_conns(confs: Path) -> None:
+    text = "conn %default\n\tauthby=secret\n\tauto=start\n" + "".join(
+        f"conn c{n}\n\talso=base\n\tleftsubnet=10.{n // 250}.{n % 250}.0/24\n\trightsubnet=10.9.{n % 250}.0/24\n"
+        for n in range(500)
+    )
+    (confs / "ipsec.conf").write_text(text + "conn base\n\tleft=192.0.2.1\n\tright=198.51.100.7\n\tauto=ignore\n")
+    loaded = load()
+    # also= and %default both say auto=: the spliced one wins over the default, in all of them.
+    assert len(loaded.connections) == 501 and not loaded.failed
+
+
+def test_random_configurations_only_ever_give_complaints() -> None:
+    dice = random.Random(13)
+    keys = ["left", "right", "leftsubnet", "rightsubnets", "leftid", "auto", "type", "authby", "ike", "esp", "also",
+            "x-y", "leftrsasigkey", "dpddelay", "rekeyfuzz", "leftprotoport", "leftsourceip", "lefft",
+            "leftcert"]  # fmt: skip
+    values = ["192.0.2.1", "%any", "10.0.0.0/8", "{10.0.0.0/8 2001:db8::/32}", "@a", "start", "never", "secret",
+              "aes128", "tcp/80", "0sAQ==", "50%", "1h", '"', "a b", "", "é", "%", "passthrough", "x"]  # fmt: skip
+    for _ in range(1500):
+        lines = ["conn x"] if dice.random() < 0.9 else []
+        lines += [f"\t{dice.choice(keys)}={dice.choice(values)}" for _ in range(dice.randrange(1, 12))]
+        loaded = load_text("\n".join(lines), "f", lambda pattern, directory: [], cert_reader("/nowhere"))
+        assert all("\n" not in str(one) and len(str(one)) < 600 for one in loaded.complaints)
+        for conn in loaded.connections:
+            assert connection_from_plain(connection_to_plain(conn)) == conn
