@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Addresses, subnets and ranges, held against Openswan's own tables."""
+
 import json
 from ipaddress import ip_address, ip_network
 from pathlib import Path

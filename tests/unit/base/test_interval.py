@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Durations: units, limits, complaints."""
+
 import pytest
 
 from openswan.base.errors import ConfigError

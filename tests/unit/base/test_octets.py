@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Octets as text, held against Openswan's own tables."""
+
 import json
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Where configuration and run-time files lie, and that both can be moved."""
+
 from pathlib import Path
 
 import pytest

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""PROTO/PORT: what is read, what is refused."""
+
 import json
 from pathlib import Path
 

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""SA identifiers in all their forms, held against Openswan's own table."""
+
 import json
 from ipaddress import ip_address
 from pathlib import Path

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""addconn against a double of pluto: what is loaded, listed, exported, refused."""
+
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""readwriteconf: output and exit statuses."""
+
 from pathlib import Path
 
 import pytest

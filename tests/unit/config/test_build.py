@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""From values to connections: every keyword acted on, every refusal, every warning."""
+
 from ipaddress import ip_address, ip_network
 
 import pytest

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Complaints as lines."""
+
 from openswan.config.complaint import Complaint, error, warning
 
 

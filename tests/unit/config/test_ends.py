@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""left and right: each value's forms and refusals."""
+
 from ipaddress import ip_address, ip_network
 
 import pytest

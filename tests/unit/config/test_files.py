@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Reading files and finding those that include names."""
+
 from pathlib import Path
 
 import pytest

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""The conns that exist without being written."""
+
 from openswan.config.implicit import IMPLICIT
 from openswan.config.keyword import Section
 from openswan.config.keywords import find

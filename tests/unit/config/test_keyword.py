@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Values of each form: canonical spelling and complaints."""
+
 import pytest
 
 from openswan.base.errors import ConfigError

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""The keyword table: complete, consistent, and it knows every keyword of the old systems."""
+
 import re
 from pathlib import Path
 

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""ipsec.conf lines: good, bad, included, random."""
+
 import os
 import random
 from pathlib import Path

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Whole configurations, those of others among them, and random ones."""
+
 import datetime
 import random
 from pathlib import Path

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""The manual page has every keyword and is the one in the tree."""
+
 from pathlib import Path
 
 from openswan.config.keyword import Halves, Status

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Sections: also=, %default, duplicates, broken ones beside whole ones."""
+
 import random
 
 import pytest

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Connections through the control socket and back; bad requests."""
+
 import json
 from ipaddress import ip_address, ip_network
 from typing import Any

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Which secret serves whom."""
+
 from ipaddress import ip_address
 
 import pytest

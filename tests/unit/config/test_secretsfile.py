@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""ipsec.secrets: every form, every complaint, and no complaint tells a secret."""
+
 import random
 from ipaddress import ip_address
 from pathlib import Path

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""config setup: values, complaints, warnings."""
+
 from ipaddress import ip_address
 
 import pytest

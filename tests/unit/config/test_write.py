@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Written configuration is what the old program wrote, and reads back the same."""
+
 import re
 from pathlib import Path
 

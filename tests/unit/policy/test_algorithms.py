@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""ike= and esp= strings: both spellings, defaults, every refusal, random strings."""
+
 import random
 
 import pytest

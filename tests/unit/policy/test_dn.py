@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Distinguished names: text, DER, wildcards, damaged input."""
+
 import json
 import random
 from pathlib import Path

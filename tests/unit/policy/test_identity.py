@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Identities: forms, complaints, who matches whom."""
+
 from ipaddress import ip_address
 
 import pytest

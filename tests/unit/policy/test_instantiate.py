@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Instances of a template: what a peer gets and what it may not have."""
+
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Choosing a proposal as responder, and proposals as text."""
+
 from openswan.crypto.registry import Kind
 from openswan.policy.algorithms import DEFAULT_ESP, DEFAULT_IKE, parse_esp, parse_ike
 from openswan.policy.proposal import ESP, IKE, Proposal, Transform, choose, proposal_text, transform_text
