@@ -115,10 +115,12 @@ class Routes:
             self._keys.subtract(_keys(old))
         self._keys.update(_keys(wanted))
         self._wanted[subnet, device] = wanted
-        self._netlink.add(_behind(wanted))
-        self._netlink.add([self._route(wanted)])
-        if old is not None and old != wanted:
-            self._take_back(old)
+        try:
+            self._netlink.add(_behind(wanted))
+            self._netlink.add([self._route(wanted)])
+        finally:
+            if old is not None and old != wanted:
+                self._take_back(old)
 
     def delete(self, device: str, subnet: Subnet) -> None:
         """Take a route and what stands behind it away; one that is not there is fine."""
@@ -245,11 +247,14 @@ class Routes:
                 woken.clear()
                 await asyncio.sleep(SETTLE)
                 if self._foreign(events):
+                    begun = loop.time()
                     try:
                         if self.restore():
                             self._log("routes into the tunnel were gone; restored", False)
                     except (HostError, OSError) as why:
                         self._log(f"routes into the tunnel: {why}", True)
+                    # A routing daemon may change routes all day: looking at ours takes a tenth of the time at most.
+                    await asyncio.sleep(min(1.0, 10 * (loop.time() - begun)))
         finally:
             loop.remove_reader(events.fileno())
             events.close()
