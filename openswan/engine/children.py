@@ -74,6 +74,8 @@ class Children:
             if conn.owner:
                 self._report(child)
         else:
+            if not effect.initiator:
+                self.brain.ikes.hold_back(ike)
             self._use(child)
         self.brain.ikes.first_contact(ike)
 
@@ -157,10 +159,12 @@ class Children:
         """Let the eroute point at this child from now on."""
         conn = child.conn
         conn.owner, conn.tunnel_keys = child.serial, child.keys
-        self.brain.router.happen(conn, RouteEvent.SA_UP, child.said_out, partial(self._routed, child))
+        if not self.brain.router.happen(conn, RouteEvent.SA_UP, child.said_out, partial(self._routed, child)):
+            self.brain.ikes.release(child.ike)
 
     def _routed(self, child: ChildState, ok: bool) -> None:
         conn = child.conn
+        self.brain.ikes.release(child.ike)
         if child.closing or child.serial not in self.core.states.children:
             return
         if ok:

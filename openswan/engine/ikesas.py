@@ -11,6 +11,7 @@ from openswan.base.address import Endpoint
 from openswan.base.log import Rc
 from openswan.engine.conn import Conn, Kind
 from openswan.engine.effects import SendDatagram, SendKeepalive
+from openswan.engine.settings import ANSWER
 from openswan.engine.statedb import IkeState
 from openswan.engine.timers import Timer
 from openswan.ike.effects import (
@@ -35,6 +36,10 @@ from openswan.ike.v2.sa import IkeSaV2
 
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
+
+
+MOST_HELD_BACK = 16
+"""Datagrams of one IKE SA that wait for an updown command; repetitions beyond that are not missed."""
 
 
 class IkeSas:
@@ -132,7 +137,24 @@ class IkeSas:
     # -- out of the machines ------------------------------------------------------------------------------------------
 
     def _send(self, ike: IkeState, effect: Send) -> None:
-        self.core.emit(SendDatagram(effect.local, effect.remote, effect.data))
+        datagram = SendDatagram(effect.local, effect.remote, effect.data)
+        if ike.held_back is None:
+            self.core.emit(datagram)
+        elif len(ike.held_back) < MOST_HELD_BACK:
+            ike.held_back.append(datagram)
+
+    def hold_back(self, ike: IkeState) -> None:
+        """Send nothing until `release`: with the answer the peer's packets come, and their answers need our route."""
+        if ike.held_back is None:
+            ike.held_back = []
+            self.core.after(Timer.ANSWER, ike.serial, ANSWER, partial(self.release, ike))
+
+    def release(self, ike: IkeState) -> None:
+        """Send what was held back."""
+        self.core.timers.cancel((Timer.ANSWER, ike.serial))
+        datagrams, ike.held_back = ike.held_back, None
+        for datagram in datagrams or ():
+            self.core.emit(datagram)
 
     def _log(self, ike: IkeState, effect: Log) -> None:
         """A machine's line goes to everybody who waits for a connection on it."""

@@ -39,6 +39,8 @@ CONFIRM = 90.0
 after this, which is longer than an initiator asks for an answer that gets lost."""
 HELD = 2.0
 """The same for a first SA while packets are held anyway."""
+ANSWER = 2.0
+"""The peer waits this long at most for an answer while the updown commands of the child it asked for run."""
 SHUTDOWN_PATIENCE = 5.0
 """Updown commands may take this long at shutdown before pluto goes anyway."""
 FAILURE_SHUNT_LIFETIME = 60.0

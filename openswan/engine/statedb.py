@@ -10,6 +10,7 @@ from openswan.base.address import Address, Endpoint
 from openswan.base.interval import Instant
 from openswan.base.said import Said
 from openswan.engine.conn import Conn
+from openswan.engine.effects import SendDatagram
 from openswan.engine.pending import Pending
 from openswan.ike.policy import ChosenEsp
 from openswan.ike.v2.sa import IkeSaV2
@@ -50,6 +51,8 @@ class IkeState:
     pair: tuple[Address, Address] | None = None
     init: tuple[Endpoint, bytes] | None = None
     """Where and under which SPI the peer's first message came in."""
+    held_back: list[SendDatagram] | None = None
+    """While updown commands of a child the peer asked for run: what is to be sent once they have ended."""
     first_contact: bool = False
     """The peer said INITIAL_CONTACT: older SAs with it go once this one carries a child."""
     closing: bool = False

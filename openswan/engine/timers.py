@@ -20,6 +20,7 @@ class Timer(Enum):
     REKEY_CHILD = "EVENT_SA_REPLACE "
     EXPIRE_CHILD = "EVENT_SA_EXPIRE "
     CONFIRM = "EVENT_NULL"  # the new outbound SA is used although the peer has not used it yet
+    ANSWER = "EVENT_CRYPTO_FAILED"  # an answer goes out although an updown command still runs
     LINGER = "EVENT_SA_DELETE"  # a replaced inbound SA goes
     LIVENESS = "EVENT_DPD"
     KEEPALIVE = "EVENT_NAT_T_KEEPALIVE"
