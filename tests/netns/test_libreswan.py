@@ -15,7 +15,7 @@ from tests.netns.conns import INNER, NET4, SECRETS, conn
 from tests.netns.gateway import Gateway
 from tests.netns.lab import Lab, wait_for
 from tests.netns.libreswan import Libreswan
-from tests.netns.traffic import assert_ping
+from tests.netns.traffic import assert_ping, learn_path
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(600), pytest.mark.xdist_group("kernelpeer")]
 
@@ -60,6 +60,7 @@ def prove(peer: Libreswan, far: str = "10.2.0.1", near: str = "10.1.0.2") -> Non
     """Pings of all sizes both ways and some TCP, as protocol 50 and nothing else."""
     lab = peer.host.lab
     with Capture(lab.west, "tap0") as wire:
+        learn_path(lab.sunset, far, 1472)
         for size in (56, 1300, 1472, 4000):
             assert_ping(lab.sunset, far, size=size, wait=4)
         assert_ping(lab.west, far, source="10.1.0.1" if "." in far else "2001:db8:1::1", wait=4)

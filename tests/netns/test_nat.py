@@ -11,7 +11,7 @@ from tests.netns.capture import Capture, assert_quiet
 from tests.netns.conns import INNER, SECRETS, conn
 from tests.netns.gateway import Gateway
 from tests.netns.lab import Lab, wait_for
-from tests.netns.traffic import Flow, Receiver, assert_ping, transfer
+from tests.netns.traffic import Flow, Receiver, assert_ping, learn_path, transfer
 
 WEST = conn(
     "net", left="192.168.7.2", leftid="@west", leftsubnet="10.1.0.0/24",
@@ -36,6 +36,7 @@ def test_a_gateway_behind_a_masquerading_router(nat_lab: Lab) -> None:
         west.up("net")
         east.wait_tunnels()
         assert_ping(lab.sunset, "10.2.0.2")
+        learn_path(lab.sunset, "10.2.0.2", 1472)
         assert_ping(lab.sunset, "10.2.0.2", size=4000)
         assert_ping(lab.sunrise, "10.1.0.2")
         assert transfer(lab.sunset, lab.sunrise, "10.2.0.2").intact

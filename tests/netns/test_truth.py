@@ -68,9 +68,9 @@ def test_the_tables_follow_a_tunnel_from_the_cradle_to_the_grave(lab: Lab) -> No
     into = next(line for line in esp if "dir=in" in line)
     assert "@192.0.2.2 " in out and "@192.0.2.1 " in into
     assert "src=192.0.2.1" in out and "src=192.0.2.2" in into
-    spis = {d["direction"]: d for d in west.json("spi")}
-    assert spis["out"]["packets"] >= 5 and spis["in"]["packets"] >= 5
-    assert spis["out"]["octets"] >= 5 * 84
+    counted = {d["direction"]: d for d in west.json("spi")}
+    assert counted["out"]["packets"] >= 5 and counted["in"]["packets"] >= 5
+    assert counted["out"]["octets"] >= 5 * 84
     near, far = spis(west), spis(both.east)
     assert near == far and len(near) == 2
 

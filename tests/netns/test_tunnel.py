@@ -14,7 +14,7 @@ from tests.netns.gateway import Gateway
 from tests.netns.keys import Authority
 from tests.netns.lab import Lab, wait_for
 from tests.netns.pair import Pair, pair
-from tests.netns.traffic import Flow, Receiver, assert_ping, ping, transfer, udp_socket
+from tests.netns.traffic import Flow, Receiver, assert_ping, learn_path, ping, transfer, udp_socket
 
 SUNSET = {4: "10.1.0.2", 6: "2001:db8:1::2"}
 SUNRISE = {4: "10.2.0.2", 6: "2001:db8:2::2"}
@@ -24,18 +24,20 @@ OUTER = {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}
 
 def mix(inside: int, outside: int, **more: str) -> str:
     """conn `net` with those families."""
-    return conn(
-        "net",
-        left=OUTER[outside][0],
-        leftsubnet=SUBNETS[inside][0],
-        right=OUTER[outside][1],
-        rightsubnet=SUBNETS[inside][1],
-        **{"authby": "secret", "auto": "add", **more},
-    )
+    base = {
+        "left": OUTER[outside][0],
+        "leftsubnet": SUBNETS[inside][0],
+        "right": OUTER[outside][1],
+        "rightsubnet": SUBNETS[inside][1],
+        "authby": "secret",
+        "auto": "add",
+    }
+    return conn("net", base, **more)
 
 
 def prove(lab: Lab, inside: int = 4) -> None:
     """Small and large packets, both ways, and TCP both ways, whole."""
+    learn_path(lab.sunset, SUNRISE[inside], 1472)
     for size in (56, 1300, 1472, 5000):
         assert_ping(lab.sunset, SUNRISE[inside], 2, size=size)
     assert_ping(lab.sunrise, SUNSET[inside], 2)
@@ -192,6 +194,7 @@ def test_host_to_host(lab: Lab, family: int) -> None:
     both = pair(lab, text)
     both.up("hosts")
     with Capture(lab.west) as wire:
+        learn_path(lab.west, OUTER[family][1], 1472)
         for size in (56, 1400, 4000):
             assert_ping(lab.west, OUTER[family][1], size=size)
         assert_ping(lab.east, OUTER[family][0])
@@ -220,6 +223,7 @@ def test_the_peer_sits_inside_its_own_client(lab: Lab, family: int) -> None:
     both.up("net")
     with Capture(lab.west) as wire:
         assert_ping(lab.sunset, OUTER[family][1])
+        learn_path(lab.sunset, OUTER[family][1], 1472)
         assert_ping(lab.sunset, OUTER[family][1], size=3000)
         assert transfer(lab.sunset, lab.east, OUTER[family][1]).intact
         assert_quiet(wire, INNER)

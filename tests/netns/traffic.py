@@ -71,6 +71,13 @@ def assert_ping(host: Host, target: str, count: int = 3, source: str = "", size:
     assert seen.lost == 0 and seen.sent == count, seen.text
 
 
+def learn_path(host: Host, target: str, size: int) -> None:
+    """Send large packets until the path's MTU is known in both directions, as any host does in the beginning."""
+    for _ in range(4):
+        if ping(host, target, 2, size=size).lost == 0:
+            return
+
+
 class Receiver:
     """Collects datagrams on `address`:`port` and echoes them when `echo`."""
 
