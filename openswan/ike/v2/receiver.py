@@ -46,14 +46,20 @@ class Receiver(Core):
             header.require_v2()
         except WireError:
             self.counters[Ignored.MALFORMED] += 1
-            return self.drain()
+        else:
+            self._sort(header, data, local, remote, now)
+        if self.state is State.R0:
+            # Made for a first request that was none.
+            self.vanish()
+        return self.drain()
+
+    def _sort(self, header: Header, data: bytes, local: Endpoint, remote: Endpoint, now: Instant) -> None:
         if self.state is State.GONE:
             self.counters[Ignored.OUT_OF_PLACE] += 1
         elif header.exchange == ExchangeType.IKE_SA_INIT:
             self._receive_init(header, data, local, remote, now)
         else:
             self._receive_protected(header, data, local, remote, now)
-        return self.drain()
 
     # --- IKE_SA_INIT
 
@@ -71,7 +77,6 @@ class Receiver(Core):
             return
         if not header.from_initiator or header.message_id or header.spi_r != NO_SPI or header.spi_i == NO_SPI:
             self.counters[Ignored.FOREIGN] += 1
-            self.vanish()
             return
         try:
             message = Message.parse(data)

@@ -248,7 +248,10 @@ class Pair:
         for sa in side.machines:
             if sa.my_spi == (header.spi_i if sa.is_initiator else header.spi_r) and sa.my_spi != bytes(8):
                 return sa
-            if header.spi_r == bytes(8) and sa.spi_i == header.spi_i and sa.is_initiator == header.is_response:
+            if header.spi_r == bytes(8) and sa.is_initiator and header.is_response and sa.spi_i == header.spi_i:
+                return sa
+            # A first request is known by all its octets: another one may have the same SPI (RFC 7296 2.1).
+            if not sa.is_initiator and not header.is_response and sa.init_i == data:
                 return sa
         return None
 
