@@ -30,6 +30,7 @@ cdef struct crypt_key_t:
     uint8_t align
     uint8_t icv_len
     uint8_t esn
+    uint8_t few_by_evp
     uint8_t key_len
     uint8_t auth_len
     uint8_t salt[4]

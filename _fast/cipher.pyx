@@ -14,6 +14,10 @@ from _fast.ipsecmb cimport (mb_cbc_key, mb_chacha_key, mb_close, mb_gcm, mb_gcm_
                             mbjob_t, mbkey_t)
 from _fast.octets cimport put32
 
+cdef enum:
+    FEW = 6
+
+
 cdef extern from "<sys/random.h>" nogil:
     ssize_t getrandom(void *buf, size_t n, unsigned int flags)
 
@@ -62,6 +66,7 @@ cdef crypt_key_t *key_new(crypt_t *c, int provider, int cipher, const uint8_t *k
                           const uint8_t *auth, uint32_t auth_len, bint esn) noexcept nogil:
     cdef crypt_key_t *k
     cdef uint32_t salt = 0
+    cdef bint few
     if cipher == CIPHER_AES_GCM_16 or cipher == CIPHER_CHACHA20_POLY1305:
         salt = 4
         if integ != INTEG_NONE or auth_len or key_len < 4:
@@ -77,6 +82,8 @@ cdef crypt_key_t *key_new(crypt_t *c, int provider, int cipher, const uint8_t *k
             return NULL
     elif (cipher != CIPHER_AES_CBC and cipher != CIPHER_AES_GCM_16) or key_len not in (16, 24, 32):
         return NULL
+    # Multi-buffer HMAC costs the same for one packet as for a full set of lanes: left the choice, few go by EVP.
+    few = provider == PROVIDER_AUTO and c.mb.mgr != NULL and not salt
     if provider == PROVIDER_AUTO:
         provider = PROVIDER_MB if c.mb.mgr else PROVIDER_EVP
     if provider == PROVIDER_MB and c.mb.mgr == NULL:
@@ -88,6 +95,7 @@ cdef crypt_key_t *key_new(crypt_t *c, int provider, int cipher, const uint8_t *k
     k.integ = <uint8_t>integ
     k.provider = <uint8_t>provider
     k.esn = esn
+    k.few_by_evp = few
     k.key_len = <uint8_t>key_len
     k.auth_len = <uint8_t>auth_len
     memcpy(k.key, key, key_len)
@@ -107,9 +115,10 @@ cdef crypt_key_t *key_new(crypt_t *c, int provider, int cipher, const uint8_t *k
             mb_cbc_key(&c.mb, &k.mb, k.key, key_len)
         if not salt:
             mb_hmac_key(&c.mb, &k.mb, integ, k.auth, auth_len)
-        # libipsec-mb works from its schedules alone.
-        cleanse(k.key, sizeof(k.key))
-        cleanse(k.auth, sizeof(k.auth))
+        if not k.few_by_evp:
+            # libipsec-mb works from its schedules alone.
+            cleanse(k.key, sizeof(k.key))
+            cleanse(k.auth, sizeof(k.auth))
     return k
 
 
@@ -280,7 +289,7 @@ cdef void mb_aead(crypt_t *c, crypt_key_t *k, esp_job_t *job, int seal) noexcept
 cdef void run(crypt_t *c, crypt_key_t *k, esp_job_t *jobs, int n, int seal) noexcept nogil:
     cdef int i
     cdef bint aead = k.integ == INTEG_NONE
-    if k.provider == PROVIDER_MB:
+    if k.provider == PROVIDER_MB and not (k.few_by_evp and n < FEW):
         if c.mb.mgr == NULL:
             for i in range(n):
                 jobs[i].ok = 0

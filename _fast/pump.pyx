@@ -99,8 +99,7 @@ cdef void pump(worker_t *w) noexcept nogil:
             data = epoll_data(&events[i])
             slot = <int32_t><uint32_t>data
             if data >> 32 == KIND_DEVICE:
-                xmit_device(w, slot)
-                if events[i].events & (EPOLLERR | EPOLLHUP) and not events[i].events & EPOLLIN:
+                if not xmit_device(w, slot) and events[i].events & (EPOLLERR | EPOLLHUP):
                     # The interface is gone: waiting for it again would never sleep.
                     epoll_ctl(w.epoll, EPOLL_CTL_DEL, en.devices[slot].fd, NULL)
             elif data >> 32 == KIND_SOCKET:

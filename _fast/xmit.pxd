@@ -11,8 +11,8 @@ cdef void xmit_frame(worker_t *w, int32_t device, const uint8_t *frame, uint32_t
 cdef void xmit_held(worker_t *w, held_t *p, eroute_t *e) noexcept nogil
 # Seal and send what has collected.
 cdef void xmit_flush(worker_t *w) noexcept nogil
-# Read a device until it is empty or the budget is used.
-cdef void xmit_device(worker_t *w, int32_t device) noexcept nogil
+# Read a device until it is empty or the budget is used. False: it gave an error, or the end of all things.
+cdef bint xmit_device(worker_t *w, int32_t device) noexcept nogil
 # Give an eroute its place; holds it has made superfluous are emptied its way, before the world sees it.
 cdef int eroute_install(worker_t *w, eroute_t *e) noexcept nogil
 cdef bint eroute_uninstall(worker_t *w, eroute_t *key) noexcept nogil

@@ -590,17 +590,20 @@ cdef bint eroute_uninstall(worker_t *w, eroute_t *key) noexcept nogil:
     return True
 
 
-cdef void xmit_device(worker_t *w, int32_t device) noexcept nogil:
+cdef bint xmit_device(worker_t *w, int32_t device) noexcept nogil:
     cdef device_t *d = &w.engine.devices[device]
     cdef ssize_t n
     cdef int i
+    cdef bint alive = True
     for i in range(READS):
         if d.fd < 0:
             break
         n = read(d.fd, w.frame, FRAME_ROOM)
         if n <= 0:
+            alive = n < 0 and (errno == EAGAIN or errno == EINTR)
             break
         xmit_frame(w, device, w.frame, <uint32_t>n)
         if w.out_used >= OUT_FLUSH:
             xmit_flush(w)
     xmit_flush(w)
+    return alive

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The eroute table against its twin on random keys, and the order of specificity."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from _fast.radij import Radij
+
+from openswan.klips.keys import RawFlow, RawKey
+from openswan.klips.slow.radij import Radij as SlowRadij
+
+
+def random_address(rng: Random, version: int) -> bytes:
+    # Few distinct bits, so that keys nest and flows hit.
+    octets = bytearray(4 if version == 4 else 16)
+    octets[0] = 10
+    for at in (1, -1):
+        octets[at] = rng.choice([0, 1, 128, 129, 255])
+    return bytes(octets)
+
+
+def random_key(rng: Random) -> RawKey:
+    version = rng.choice([4, 6])
+    most = 32 if version == 4 else 128
+    lengths = [0, 1, 8, 9, 16, most - 7, most - 1, most]
+    protocol = rng.choice([0, 0, 6, 17])
+    return (
+        version,
+        random_address(rng, version),
+        rng.choice(lengths),
+        random_address(rng, version),
+        rng.choice(lengths),
+        protocol,
+        rng.choice([0, 0, 80, 443]) if protocol else 0,
+        rng.choice([0, 0, 80, 443]) if protocol else 0,
+    )
+
+
+def random_flow(rng: Random) -> RawFlow:
+    version = rng.choice([4, 6])
+    return (
+        version,
+        random_address(rng, version),
+        random_address(rng, version),
+        rng.choice([1, 6, 17]),
+        rng.choice([0, 80, 443, 5000]),
+        rng.choice([0, 80, 443, 5000]),
+    )
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_races_its_twin(seed: int) -> None:
+    rng = Random(seed)
+    fast, slow = Radij(), SlowRadij()
+    keys: list[RawKey] = []
+    for cookie in range(1, 600):
+        if keys and rng.random() < 0.3:
+            key = rng.choice(keys)
+            assert fast.remove(key) == slow.remove(key)
+        else:
+            key = random_key(rng)
+            keys.append(key)
+            assert fast.set(key, cookie) == slow.set(key, cookie)
+        assert len(fast) == len(slow)
+        for _ in range(4):
+            flow = random_flow(rng)
+            expected = slow.match(flow)
+            assert fast.match(flow) == expected, flow
+            assert fast.match(flow, True) == expected, flow
+            assert fast.match(flow, True) == expected, flow
+
+
+def test_source_beats_destination_beats_protocol_beats_ports() -> None:
+    table = Radij()
+    a, b = bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2])
+    rows: list[RawKey] = [
+        (4, a, 0, b, 0, 0, 0, 0),
+        (4, a, 0, b, 32, 6, 80, 443),
+        (4, a, 1, b, 0, 0, 0, 0),
+        (4, a, 32, b, 31, 6, 80, 443),
+        (4, a, 32, b, 32, 0, 0, 0),
+        (4, a, 32, b, 32, 6, 0, 0),
+        (4, a, 32, b, 32, 6, 0, 443),
+        (4, a, 32, b, 32, 6, 80, 0),
+        (4, a, 32, b, 32, 6, 80, 443),
+    ]
+    for cookie, key in enumerate(rows):
+        table.set(key, cookie)
+    for cookie in reversed(range(len(rows))):
+        assert table.match((4, a, b, 6, 80, 443)) == cookie
+        assert table.remove(rows[cookie])
+    assert table.match((4, a, b, 6, 80, 443)) is None and not table.remove(rows[0])
+
+
+def test_a_hundred_thousand_pairs_are_found() -> None:
+    table = Radij()
+    for n in range(100_000):
+        table.set((4, (10 << 24 | n).to_bytes(4, "big"), 32, b"\xc0\xa8\x00\x01", 32, 0, 0, 0), n)
+    assert len(table) == 100_000
+    for n in range(0, 100_000, 997):
+        assert table.match((4, (10 << 24 | n).to_bytes(4, "big"), b"\xc0\xa8\x00\x01", 17, 1, 2)) == n
+    assert table.match((4, b"\x0b\x00\x00\x00", b"\xc0\xa8\x00\x01", 17, 1, 2)) is None
+
+
+def test_keys_that_lie_about_their_lengths_are_refused() -> None:
+    table = Radij()
+    for key in (
+        (4, b"123", 8, b"1234", 8, 0, 0, 0),
+        (4, b"1234", 33, b"1234", 8, 0, 0, 0),
+        (6, b"1234", 8, b"1" * 16, 8, 0, 0, 0),
+    ):
+        with pytest.raises(ValueError):
+            table.set(key, 1)
+    with pytest.raises(ValueError):
+        table.match((4, b"12345", b"1234", 0, 0, 0))
