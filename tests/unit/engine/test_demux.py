@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What strangers get, and that nothing they send lasts."""
+
+from __future__ import annotations
+
+import random
+from ipaddress import ip_address
+
+import pytest
+
+from openswan.base.address import Endpoint
+from openswan.engine.demux import Bucket
+from openswan.engine.events import Datagram
+from openswan.engine.settings import Settings
+from openswan.wire.header import NO_SPI, Flags, Header
+from openswan.wire.message import Message
+from openswan.wire.v2.numbers import ExchangeType, NotifyType
+from tests.sim.net import Net, Packet
+from tests.sim.pair import EAST, SimHost, make_pair, psk, tunnel
+
+STRANGER = Endpoint(ip_address("203.0.113.66"), 500)
+HERE = Endpoint(ip_address(EAST), 500)
+
+
+def host(settings: Settings | None = None) -> SimHost:
+    it = SimHost(Net(0), "east", EAST, 0, psk("@east", "@west"), settings)
+    it.load(tunnel()[1])
+    return it
+
+
+def answers(it: SimHost, data: bytes) -> list[Message]:
+    sent: list[Packet] = []
+    it.net.attach(STRANGER.address, sent.append)
+    it.post(Datagram(HERE, STRANGER, data))
+    it.net.run(it.net.now + 1.0)
+    return [Message.parse(packet.body) for packet in sent]
+
+
+def message(exchange: ExchangeType, flags: Flags, spi_r: bytes = b"r" * 8, major: int = 2) -> bytes:
+    return Message(Header(b"i" * 8, spi_r, exchange, flags, 1, major=major), ()).emit()
+
+
+def first_message() -> bytes:
+    """A real first message of an honest initiator."""
+    pair = make_pair(9)
+    pair.west.load(tunnel()[0])
+    caught: list[bytes] = []
+    pair.net.attach(pair.east.address, lambda packet: caught.append(packet.body))
+    pair.west.request("initiate", name="net-net")
+    pair.run(0.1)
+    return caught[0]
+
+
+def test_a_higher_version_is_told_ours() -> None:
+    data = bytearray(message(ExchangeType.IKE_SA_INIT, Flags.INITIATOR, NO_SPI))
+    data[17] = 0x30
+    (answer,) = answers(host(), bytes(data))
+    assert answer.notify(NotifyType.INVALID_MAJOR_VERSION) is not None
+    assert answer.header.is_response
+
+
+def test_a_request_for_an_unknown_sa_is_told_so_but_a_response_never() -> None:
+    it = host()
+    (answer,) = answers(it, message(ExchangeType.INFORMATIONAL, Flags.INITIATOR))
+    assert answer.notify(NotifyType.INVALID_IKE_SPI) is not None
+    assert answers(it, message(ExchangeType.INFORMATIONAL, Flags.RESPONSE)) == []
+
+
+def test_stateless_answers_and_lines_are_limited() -> None:
+    it = host()
+    before = len(it.lines)
+    sent: list[Packet] = []
+    it.net.attach(STRANGER.address, sent.append)
+    for _ in range(1000):
+        it.post(Datagram(HERE, STRANGER, message(ExchangeType.INFORMATIONAL, Flags.INITIATOR)))
+    it.net.run(1.0)
+    assert 20 <= len(sent) <= 41
+    assert len(it.lines) - before <= 41
+
+
+def test_a_busy_responder_asks_for_a_cookie_and_keeps_nothing() -> None:
+    it = host(Settings(force_busy=True))
+    (answer,) = answers(it, first_message())
+    assert answer.notify(NotifyType.COOKIE) is not None
+    assert it.empty() and it.pluto.core.states.by_init == {}
+
+
+def test_a_repeated_first_message_finds_its_half_open_sa_and_gets_the_same_answer() -> None:
+    it, data = host(), first_message()
+    sent: list[Packet] = []
+    it.net.attach(ip_address("192.0.2.1"), sent.append)
+    for _ in range(3):
+        it.post(Datagram(HERE, Endpoint(ip_address("192.0.2.1"), 500), data))
+    it.net.run(0.2)
+    assert len(it.pluto.core.states.ikes) == 1 == it.pluto.core.states.half_open_total
+    assert len(sent) == 3 and len({packet.body for packet in sent}) == 1
+    it.net.run(200.0)
+    assert it.empty() and it.pluto.core.states.by_init == {} and it.pluto.core.timers.current == {}
+
+
+def test_half_open_sas_are_bounded_per_source_and_in_all() -> None:
+    it, data = host(Settings(cookie_threshold=10**6, half_open_per_peer=5, half_open_limit=12)), first_message()
+    for n in range(10):
+        it.post(Datagram(HERE, Endpoint(ip_address("192.0.2.1"), 1000 + n), bytes([n]) + data[1:]))
+    assert it.pluto.core.states.half_open_total == 5
+    for n in range(20):
+        # These addresses have a connection of their own.
+        it.post(Datagram(HERE, Endpoint(ip_address("192.0.2.1"), 2000 + n), bytes([n]) + data[1:]))
+    assert it.pluto.core.states.half_open_total == 5
+    assert any("too many half-open" in line for line in it.lines)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_garbage_of_any_kind_never_raises_and_leaves_nothing(seed: int) -> None:
+    it, good, dice = host(), first_message(), random.Random(seed)
+    for _ in range(400):
+        data = bytearray(good[: dice.randrange(len(good) + 1)] if dice.random() < 0.5 else good)
+        for _ in range(dice.randrange(6)):
+            if data:
+                data[dice.randrange(len(data))] = dice.randrange(256)
+        if len(data) >= 28 and dice.random() < 0.7:
+            data[24:28] = len(data).to_bytes(4, "big")
+        it.post(Datagram(HERE, Endpoint(STRANGER.address, dice.randrange(1, 65536)), bytes(data)))
+    it.net.run(400.0)
+    assert it.empty() and it.pluto.core.states.by_init == {}
+    it.sane()
+
+
+def test_nobody_is_answered_before_listen() -> None:
+    it = SimHost(Net(0), "east", EAST)
+    assert answers(it, first_message()) == []
+    assert answers(it, message(ExchangeType.INFORMATIONAL, Flags.INITIATOR)) == []
+
+
+def test_bucket() -> None:
+    bucket = Bucket(2.0, 3.0)
+    assert [bucket.take(0.0) for _ in range(4)] == [True, True, True, False]
+    assert bucket.take(0.5) and not bucket.take(0.5)
+    assert [bucket.take(100.0) for _ in range(4)] == [True, True, True, False]
