@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from openswan.ike.effects import IkeFailed
-from openswan.ike.policy import IkePolicy
 from openswan.ike.v2.tasks import cert
 from openswan.policy.connection import SendCert
 from openswan.policy.identity import FROM_CERT, Identity, IdKind, parse_identity
@@ -180,4 +179,3 @@ def test_failure_is_told_as_authentication_failed() -> None:
     pair.start()
     pair.run()
     assert pair.a.seen(IkeFailed)[0].notify == NotifyType.AUTHENTICATION_FAILED
-    assert isinstance(pair.ike, IkePolicy)

@@ -10,7 +10,7 @@ from openswan.ike.events import CreateChild, DeleteChild, DeleteIke, Probe, Reke
 from openswan.ike.v2.core import Ignored
 from openswan.ike.v2.states import State
 from openswan.wire.v2.notify import Notify
-from openswan.wire.v2.numbers import ExchangeType, NotifyType
+from openswan.wire.v2.numbers import NotifyType
 from tests.unit.ike.pair import ECP256, IKE_GCM, MODP2048, X25519, Datagram, Pair, ike_policy
 
 
@@ -211,7 +211,6 @@ def test_nothing_but_ike_auth_before_authentication(exchange: int) -> None:
     pair.step()
     pair.step()
     pair.wire.clear()
-    request = pair.forge(pair.a, 37, ())
     assert pair.b.sa.state is State.R1
     from openswan.ike.v2.tasks.ike_rekey import IkeRekey
 
@@ -224,4 +223,3 @@ def test_nothing_but_ike_auth_before_authentication(exchange: int) -> None:
     assert pair.b.sa.state is State.R1
     assert not pair.wire
     assert pair.b.sa.counters[Ignored.OUT_OF_PLACE] == 1
-    assert ExchangeType(exchange)
