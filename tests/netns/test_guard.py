@@ -14,6 +14,7 @@ import os
 import socket
 import struct
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from pathlib import Path
 import pytest
 from pyroute2 import netns as namespaces
 
+from openswan.base.errors import HostError
 from openswan.engine.effects import GuardEntry
 from openswan.host.guard.guard import Guard
 from openswan.policy.selector import FlowKey
@@ -388,3 +390,41 @@ def test_tunnelled_selectors_are_not_masqueraded(net: Net, tmp_path: Path, backe
         assert seen[False] == {ip_address("192.0.2.77").packed}
         assert seen[True] == {ip_address(HOST[4]).packed}
         sh(f"ip -n {net.g} route del 10.2.0.0/24; ip -n {net.g} addr del 192.0.2.77/32 dev ipsec0; {rule % '-D'}")
+
+
+HOLDER = """
+import sys, time
+from ipaddress import ip_network
+from pathlib import Path
+from openswan.engine.effects import GuardEntry
+from openswan.host.guard.guard import Guard
+from openswan.policy.selector import FlowKey
+guard = Guard.open("nft", Path(sys.argv[1]))
+guard.set("site", (GuardEntry(FlowKey(ip_network("10.1.0.0/24"), ip_network("10.2.0.0/24")), "ipsec0"),))
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_kill_nine(net: Net, tmp_path: Path) -> None:
+    """A living owner cannot be robbed; a dead one leaves everything in force."""
+    wire = Capture(net.p, "eth0")
+    with inside(net.g):
+        holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout is not None and holder.stdout.readline() == "ready\n"
+        with inside(net.g), pytest.raises(HostError, match="belongs to another process"):
+            Guard.open("nft", tmp_path / "other")
+        sh(f"ip netns exec {net.g} nft flush ruleset")
+    finally:
+        holder.kill()
+        holder.wait()
+    wire.plaintext(0)
+    for _ in range(3):
+        say(net.h, 4, HOST[4])
+        say(net.g, 4, INSIDE[4])
+    assert wire.plaintext() == []
+    with inside(net.g):
+        successor = Guard.open("nft", tmp_path)
+        assert set(successor.entries()) == {"site"} and successor.check()
+        successor.close(False)

@@ -229,8 +229,14 @@ class Guard:
 
     async def _follow(self) -> None:
         loop = asyncio.get_running_loop()
-        events = _Events(self.backend.portid)
         woken = asyncio.Event()
+        try:
+            events = _Events(self.backend.portid)
+        except HostError as why:
+            self._log(f"leak guard: {why}: foreign changes are noticed by looking only", False)
+            while True:
+                await asyncio.sleep(POLL)
+                self._look(True, True)
         loop.add_reader(events.fileno(), woken.set)
         try:
             while True:

@@ -247,6 +247,8 @@ class NftBackend:
                 if self.flags and isinstance(cause, OSError) and cause.errno in (22, 95):  # EINVAL, EOPNOTSUPP
                     self.flags = 0  # a kernel before 6.9: a plain table, watched instead
                     continue
+                if info is not None and info[0] & nf.TABLE_OWNER and isinstance(cause, PermissionError):
+                    raise HostError(f"table inet {TABLE} belongs to another process: is a pluto running here?") from why
                 raise
             self.nat = foreign_nat
             return
