@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""First packets and unknown ESP: what starts a negotiation, and what does not."""
+
 from __future__ import annotations
 
 from dataclasses import replace

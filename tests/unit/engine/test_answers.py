@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""What a responder answers: candidates, identities, selectors."""
+
 from __future__ import annotations
 
 from datetime import datetime

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""The parts hang together."""
+
 from openswan.base.entropy import SeededRng
 from openswan.engine.brain import Brain
 from openswan.engine.pluto import epoch

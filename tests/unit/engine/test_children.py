@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""The order of things when a child SA comes and goes."""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Look-ups of connections."""
+
 from dataclasses import replace
 from ipaddress import ip_address
 

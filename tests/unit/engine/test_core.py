@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Lines, clients and timers that all parts share."""
+
 from openswan.base.entropy import SeededRng
 from openswan.base.log import Rc
 from openswan.engine.conn import Conn

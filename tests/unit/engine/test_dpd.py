@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""When a peer is asked whether it lives."""
+
 from openswan.engine.dpd import Liveness
 from openswan.engine.timers import Timer
 from tests.sim.pair import EAST, WEST, Pair, conn, end, make_pair

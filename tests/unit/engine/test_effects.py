@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Effects are plain frozen data."""
+
 from __future__ import annotations
 
 import dataclasses

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""IKE SAs between their machines and the engine."""
+
 from __future__ import annotations
 
 import typing

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Words of the classic listings."""
+
 from dataclasses import replace
 
 from openswan.engine.conn import Conn

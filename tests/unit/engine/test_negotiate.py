@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Bringing connections up and down."""
+
 from __future__ import annotations
 
 from ipaddress import ip_address

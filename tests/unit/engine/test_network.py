@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Orientation and host names as the machine changes."""
+
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network

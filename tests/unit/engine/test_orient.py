@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Which end is ours."""
+
 from ipaddress import ip_address
 
 from openswan.engine.events import DefaultRoute, Interface, NetworkState

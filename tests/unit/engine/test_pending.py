@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Children that wait for their IKE SA."""
+
 from openswan.engine.conn import Conn
 from openswan.engine.pending import Pending
 from openswan.ike.events import CreateChild

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""The one door."""
+
 from __future__ import annotations
 
 import typing

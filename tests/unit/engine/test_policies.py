@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Policies from connections and secrets."""
+
 from __future__ import annotations
 
 import random

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""When SAs are replaced."""
+
 from dataclasses import replace
 
 import pytest

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""The table of eroute ownership."""
+
 import pytest
 
 from openswan.base.said import Shunt

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Constants that depend on each other."""
+
 from openswan.engine import settings
 from openswan.engine.settings import Settings
 

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Look-ups of SAs."""
+
 from __future__ import annotations
 
 from ipaddress import ip_address

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""What status shows during the life of a tunnel."""
+
 from __future__ import annotations
 
 import json

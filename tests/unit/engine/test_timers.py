@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Deadlines."""
+
 from openswan.engine.timers import Timer, Timers
 
 

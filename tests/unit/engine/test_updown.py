@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""The updown contract."""
+
 from dataclasses import replace
 from ipaddress import ip_address
 

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Requests and their classic answers."""
+
 from __future__ import annotations
 
 import json
