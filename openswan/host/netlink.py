@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator, Callable
 from ipaddress import ip_address
 from typing import Any
@@ -14,6 +15,7 @@ from pyroute2.netlink import exceptions  # type: ignore[import-untyped]
 from openswan.base.address import Address
 from openswan.base.errors import HostError
 from openswan.engine.events import DefaultRoute, Interface, NetworkState
+from openswan.host.nlmsg import NETLINK_ROUTE, NetlinkSocket, split
 
 RT_TABLE_MAIN = 254
 RTN_UNICAST = 1
@@ -21,12 +23,12 @@ SCOPE_LINK, SCOPE_HOST = 253, 254
 IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_TENTATIVE = 0x08, 0x20, 0x40
 UNUSABLE = IFA_F_DADFAILED | IFA_F_DEPRECATED | IFA_F_TENTATIVE
 IFF_UP = 0x1
-RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE = (
-    0x1, 0x10, 0x40, 0x100, 0x400
-)  # fmt: skip
-GROUPS = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE
+GROUPS = (1, 5, 7, 9, 11)
+"""RTNLGRP_ of links, and of addresses and routes of both families."""
+RTM_NEWROUTE, RTM_DELROUTE = 24, 25
+LINKS_AND_ADDRESSES = frozenset((16, 17, 20, 21))
+"""RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_DELADDR."""
 FAMILIES = (2, 10)
-INTERESTING = frozenset(f"RTM_{act}{what}" for act in ("NEW", "DEL") for what in ("LINK", "ADDR", "ROUTE"))
 SETTLE = 0.1
 """Seconds of quiet before a change is told: an interface that comes up is a dozen messages."""
 
@@ -37,7 +39,8 @@ async def network_state(is_virtual: Callable[[str], bool]) -> NetworkState:
     Devices for which `is_virtual` holds (our own ipsecN) are left out, as is loopback. HostError: no netlink.
     """
     try:
-        async with AsyncIPRoute() as netlink:
+        # With strict checking the kernel itself leaves out what other tables hold.
+        async with AsyncIPRoute(strict_check=True) as netlink:
             links = [message async for message in await netlink.get_links()]
             addresses = [message async for message in await netlink.get_addr()]
             routes = [
@@ -115,29 +118,44 @@ def _source(route: Any, gateway: str | None, version: int, addresses: list[tuple
     return mine[0][0] if mine else None
 
 
+def matters(kind: int, body: memoryview) -> bool:
+    """Could this rtnetlink message change what network_state() says? Of routes only defaults of the main table do."""
+    if kind in (RTM_NEWROUTE, RTM_DELROUTE):
+        return len(body) > 4 and body[1] == 0 and body[4] == RT_TABLE_MAIN
+    return kind in LINKS_AND_ADDRESSES
+
+
 async def changes() -> AsyncIterator[None]:
-    """One None after every change of links, addresses or routes, once things have settled; the first one at once."""
-    async with AsyncIPRoute() as netlink:
-        await netlink.bind(groups=GROUPS)
+    """One None after every change of links, addresses or default routes, once it has settled; the first one at once.
+
+    Messages are looked at by their first octets only: our own routes come and go by the thousand.
+    """
+    loop = asyncio.get_running_loop()
+    with NetlinkSocket(NETLINK_ROUTE, GROUPS) as events:
+        events.sock.setblocking(False)
         woken = asyncio.Event()
         woken.set()
 
-        async def listen() -> None:
+        def readable() -> None:
             while True:
-                async for message in netlink.get():
-                    if message.get("event") in INTERESTING:
-                        woken.set()
+                try:
+                    data = events.sock.recv(1 << 20)
+                except BlockingIOError:
+                    return
+                except OSError as why:
+                    if why.errno != errno.ENOBUFS:
+                        raise
+                    woken.set()  # some were lost: look
+                    continue
+                if any(matters(kind, body) for kind, _, body in split(data)):
+                    woken.set()
 
-        listening = asyncio.get_running_loop().create_task(listen())
+        loop.add_reader(events.fileno(), readable)
         try:
-            while not listening.done():
-                waiting = asyncio.get_running_loop().create_task(woken.wait())
-                await asyncio.wait([waiting, listening], return_when=asyncio.FIRST_COMPLETED)
-                waiting.cancel()
-                if woken.is_set():
-                    await asyncio.sleep(SETTLE)
-                    woken.clear()  # before the look, so that what happens during it is looked at again
-                    yield None
-            listening.result()
+            while True:
+                await woken.wait()
+                await asyncio.sleep(SETTLE)
+                woken.clear()  # before the look, so that what happens during it is looked at again
+                yield None
         finally:
-            listening.cancel()
+            loop.remove_reader(events.fileno())

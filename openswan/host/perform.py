@@ -34,6 +34,8 @@ from openswan.host.ikesock import Kind, Outer, OuterSockets
 from openswan.plane.commands import AttachSocket, Command, DetachSocket
 
 KEEPALIVE = b"\xff"
+FLUSH_PAUSE = 0.25
+"""Seconds between two readings of the connection tracking table."""
 
 
 class Engine(Protocol):
@@ -93,6 +95,7 @@ class Performer:
         self._post = post
         self._tasks: set[asyncio.Task[None]] = set()
         self._flows: list[tuple[Subnet, Subnet]] = []
+        self._flushed = float("-inf")
         self.sockets: OuterSockets | None = None
         self._table: Mapping[type[Any], Callable[[Any], None]] = {
             SendDatagram: self._send,
@@ -163,13 +166,16 @@ class Performer:
         self._start(run())
 
     def _flush(self, effect: FlushConntrack) -> None:
-        # Each flush reads the kernel's whole table, so those of one turn of the loop share a single reading.
+        # Each flush reads the kernel's whole table, so those of one moment share a single reading. The guard is in
+        # already: an old entry can spoil its flow a little longer, but not let it out.
         if not self._flows:
-            asyncio.get_running_loop().call_soon(self._flush_all)
+            loop = asyncio.get_running_loop()
+            loop.call_at(max(loop.time(), self._flushed + FLUSH_PAUSE), self._flush_all)
         self._flows += effect.flows
 
     def _flush_all(self) -> None:
         flows, self._flows = tuple(self._flows), []
+        self._flushed = asyncio.get_running_loop().time()
         try:
             self._parts.flush_conntrack(flows)
         except IpsecError as why:

@@ -7,7 +7,7 @@ import asyncio
 from ipaddress import ip_address
 from typing import Any
 
-from openswan.host.netlink import _defaults, _source, _usable, network_state
+from openswan.host.netlink import _defaults, _source, _usable, matters, network_state
 
 
 class Fake(dict[str, Any]):
@@ -53,3 +53,13 @@ def test_the_source_is_the_one_beside_the_gateway() -> None:
 def test_this_machine_has_a_state() -> None:
     state = asyncio.run(network_state(lambda name: name.startswith("ipsec")))
     assert all(each.name != "lo" for each in state.interfaces)
+
+
+def test_only_default_routes_of_the_main_table_are_worth_a_look() -> None:
+    def route(length: int, table: int) -> memoryview:
+        return memoryview(bytes([2, length, 0, 0, table, 0, 0, 0]))
+
+    assert matters(24, route(0, 254)) and matters(25, route(0, 254))
+    assert not matters(24, route(24, 254)) and not matters(24, route(0, 50))
+    assert not matters(24, memoryview(b"")) and not matters(28, memoryview(bytes(16)))
+    assert all(matters(kind, memoryview(b"")) for kind in (16, 17, 20, 21))

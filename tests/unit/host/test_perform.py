@@ -16,7 +16,7 @@ from openswan.config.secrets import SecretStore
 from openswan.engine import effects
 from openswan.engine.events import CertificatesRead, EffectFailed, EngineEvent, HostResolved, SecretsRead, UpdownDone
 from openswan.host.ikesock import OuterSockets
-from openswan.host.perform import Parts, Performer
+from openswan.host.perform import FLUSH_PAUSE, Parts, Performer
 from openswan.plane.commands import AttachSocket, Command, DelEroute, DetachSocket, Flush, SetEroute
 from openswan.policy.selector import FlowKey
 
@@ -141,7 +141,7 @@ def run(work: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(go())
 
 
-def test_flows_of_one_turn_are_forgotten_in_one_go() -> None:
+def test_flows_of_one_moment_are_forgotten_in_one_go() -> None:
     doubles = Doubles()
     flow, back = (KEY.src, KEY.dst), (KEY.dst, KEY.src)
 
@@ -149,11 +149,13 @@ def test_flows_of_one_turn_are_forgotten_in_one_go() -> None:
         doubles.performer(effects.FlushConntrack((flow,)))
         doubles.performer(effects.FlushConntrack((back,)))
         assert doubles.done == []
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
         assert doubles.done == [("flush", (flow, back))]
         doubles.refuse = "no room"
         doubles.performer(effects.FlushConntrack((flow,)))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        assert doubles.lines == [], "not so soon after the last"
+        await asyncio.sleep(FLUSH_PAUSE)
 
     run(work)
     assert doubles.lines == [("connection tracking entries could not be deleted: no room", True)]
