@@ -77,6 +77,15 @@ def with_groups(proposals: Sequence[Proposal], dh: Dh, default: Transform) -> tu
     return tuple(p if p.dh else replace(p, dh=(default,)) for p in proposals)
 
 
+def keeping_prf(proposals: Sequence[Proposal], prf: Transform) -> tuple[Proposal, ...]:
+    """The proposals that can go on with `prf`, and with no other one; empty when none can.
+
+    For the rekeying of an IKE SA. The successor's keys are expanded with its own PRF (RFC 7296 2.18), yet strongSwan up
+    to 6.0 expands them with the old one: as long as the PRF stays the same both are right.
+    """
+    return tuple(replace(p, prf=(prf,)) for p in proposals if prf in p.prf)
+
+
 def offer(proposals: Sequence[Proposal], protocol: ProtocolId, spi: bytes = b"") -> Sa:
     """The SA payload that offers these proposals, numbered from 1."""
     return Sa(

@@ -36,8 +36,8 @@ class IkeSaV2(Receiver):
     `peer_spi`, `state` (states.State), `is_established`, `policy`, `peer_id`, `my_id`, `chosen` (ChosenIke), `local`,
     `remote` (Endpoint), `children` (dict: inbound SPI -> Child), `nat_here`, `nat_there`, `encapsulate`, `own_peer`,
     `created`, `established` (Instant), `last_heard` (Instant of the last authenticated message), `counters`
-    (Ignored -> datagrams), `busy` (a request is unanswered or waiting), `init_i` (as responder: the whole first request;
-    another one with the same SPI is another initiator's, RFC 7296 2.1).
+    (Ignored -> datagrams), `busy` (a request is unanswered or waiting), `init_i` (as responder: the whole first
+    request; another one with the same SPI is another initiator's, RFC 7296 2.1).
     """
 
     @classmethod

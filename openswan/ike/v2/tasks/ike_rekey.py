@@ -21,12 +21,12 @@ from openswan.ike.effects import IkeRekeyed, NewSuccessor
 from openswan.ike.policy import ChosenIke
 from openswan.ike.rules import Shape
 from openswan.ike.v2.core import Core, Task, error, first_error
-from openswan.ike.v2.negotiate import Dh, accept, choose, group_transform, number, offer
+from openswan.ike.v2.negotiate import Dh, accept, choose, group_transform, keeping_prf, number, offer
 from openswan.ike.v2.states import State
 from openswan.ike.v2.tasks.child_create import NONCE_OCTETS, ChildCreate
 from openswan.ike.v2.tasks.child_delete import ChildDelete
 from openswan.ike.v2.tasks.init import install_keys
-from openswan.policy.proposal import Transform
+from openswan.policy.proposal import Proposal, Transform
 from openswan.wire.header import NO_SPI, SPI_OCTETS
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload
@@ -50,6 +50,7 @@ class IkeRekey(Task):
         self.group: Transform | None = None
         self.tried: set[Transform] = set()
         self.pair: dh.DhPair | None = None
+        self.offered: tuple[Proposal, ...] = ()
         self.spi = b""
         self.nonce = b""
 
@@ -59,15 +60,16 @@ class IkeRekey(Task):
             self.failed(sa, "the IKE SA is already being replaced")
             return None
         policy = sa.need_policy()
+        _, _, chosen = sa.need_keys()
+        self.offered = keeping_prf(policy.proposals, chosen.prf) or policy.proposals
         if self.group is None:
-            _, _, chosen = sa.need_keys()
-            groups = [g for proposal in policy.proposals for g in proposal.dh]
+            groups = [g for proposal in self.offered for g in proposal.dh]
             self.group = chosen.dh if chosen.dh in groups else groups[0]
         self.tried.add(self.group)
         self.pair = dh.generate(self.group.name, sa.rng)
         self.spi, self.nonce = sa.new_spi(), sa.rng.octets(NONCE_OCTETS)
         return (
-            offer(policy.proposals, ProtocolId.IKE, self.spi),
+            offer(self.offered, ProtocolId.IKE, self.spi),
             Nonce(self.nonce),
             Ke(DhId(number(Kind.DH, self.group)), self.pair.public),
         )
@@ -104,7 +106,7 @@ class IkeRekey(Task):
             return
         if kind == NotifyType.INVALID_KE_PAYLOAD and len(data) == 2:
             group = group_transform(int.from_bytes(data, "big"))
-            offered = {g for proposal in sa.need_policy().proposals for g in proposal.dh}
+            offered = {g for proposal in self.offered for g in proposal.dh}
             if group is not None and group in offered and group not in self.tried:
                 self.group = group
                 sa.submit(self, now, front=True)
@@ -115,7 +117,7 @@ class IkeRekey(Task):
         body, nonce, ke = answer.first(Sa), answer.first(Nonce), answer.first(Ke)
         if body is None or nonce is None or ke is None or self.pair is None:
             raise WireError("CREATE_CHILD_SA response without SA, nonce or KE")
-        match = accept(body, sa.need_policy().proposals, ProtocolId.IKE, Dh.REQUIRED)
+        match = accept(body, self.offered, ProtocolId.IKE, Dh.REQUIRED)
         chosen = match.ike()
         if chosen.dh != self.group or ke.group != number(Kind.DH, chosen.dh):
             raise IkeError("the peer answers with another group", NotifyType.INVALID_KE_PAYLOAD)
@@ -133,7 +135,10 @@ def respond(sa: Core, request: Message, now: Instant) -> tuple[Payload, ...]:
     body, nonce, ke = request.first(Sa), request.first(Nonce), request.first(Ke)
     if body is None or nonce is None or ke is None:
         raise WireError("CREATE_CHILD_SA request without SA, nonce or KE")
-    match = choose(body, sa.need_policy().proposals, ProtocolId.IKE, Dh.REQUIRED, int(ke.group))
+    _, _, current = sa.need_keys()
+    acceptable = sa.need_policy().proposals
+    acceptable = (*keeping_prf(acceptable, current.prf), *acceptable)
+    match = choose(body, acceptable, ProtocolId.IKE, Dh.REQUIRED, int(ke.group))
     if match is None:
         raise IkeError("no acceptable IKE proposal", NotifyType.NO_PROPOSAL_CHOSEN)
     chosen, spi_i = match.ike(), _ike_spi(match.wire.spi)

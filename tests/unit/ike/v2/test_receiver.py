@@ -161,7 +161,7 @@ def test_authentic_but_malformed_content(story: str) -> None:
         pair = conversation(story)
         side = pair.b
         index = turn % len(bodies)
-        kind, body = bodies[index]
+        body = bodies[index][1]
         if turn % 2:
             broken = body[: int.from_bytes(rng.octets(2), "big") % (len(body) + 1)]
         else:
