@@ -9,7 +9,17 @@ import pytest
 
 from openswan.base.errors import IkeError
 from openswan.crypto.registry import Kind
-from openswan.ike.v2.negotiate import Dh, Match, accept, choose, group_transform, number, offer, with_groups
+from openswan.ike.v2.negotiate import (
+    Dh,
+    Match,
+    accept,
+    choose,
+    group_transform,
+    keeping_prf,
+    number,
+    offer,
+    with_groups,
+)
 from openswan.policy.proposal import Proposal, Transform
 from openswan.wire.attribute import Attribute
 from openswan.wire.v2.numbers import DhId, EncrId, EsnId, IntegId, ProtocolId, TransformType
@@ -54,6 +64,13 @@ def test_our_order_decides() -> None:
     assert match is not None
     assert match.ike().encr == GCM
     assert match.wire.num == 2
+
+
+def test_keeping_the_prf() -> None:
+    sha384 = Transform("prf_hmac_sha2_384")
+    both, only = replace(IKE_GCM, prf=(sha384, PRF)), replace(IKE_CBC, prf=(sha384,))
+    assert keeping_prf((both, only), PRF) == (replace(both, prf=(PRF,)),)
+    assert keeping_prf((only,), PRF) == ()
 
 
 def test_the_group_of_the_ke_payload_saves_a_round_trip() -> None:

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from openswan.ike.effects import ChildGone, Forget, IkeGone, IkeRekeyed, NewSuccessor, ProbeAnswered, RequestFailed
 from openswan.ike.events import CreateChild, DeleteChild, DeleteIke, Probe, RekeyChild, RekeyIke
 from openswan.ike.v2.core import Ignored
 from openswan.ike.v2.states import State
+from openswan.policy.proposal import Transform
 from openswan.wire.v2.notify import Notify
 from openswan.wire.v2.numbers import NotifyType
 from tests.unit.ike.pair import ECP256, IKE_GCM, MODP2048, X25519, Datagram, Pair, ike_policy
@@ -68,8 +71,6 @@ def test_rekey_again_and_again() -> None:
 
 
 def test_another_group_than_the_first_guess() -> None:
-    from dataclasses import replace
-
     first = ike_policy(proposals=(replace(IKE_GCM, dh=(MODP2048, ECP256)),))
     second = ike_policy("@b", "@a", proposals=(replace(IKE_GCM, dh=(ECP256,)),))
     pair = Pair(first, second).up()
@@ -78,6 +79,35 @@ def test_another_group_than_the_first_guess() -> None:
     # Forget what was chosen, so that the first guess is wrong again.
     pair.a.sa.chosen = replace(pair.a.sa.chosen, dh=X25519)
     pair.a.request(RekeyIke())
+    pair.pass_time(60)
+    alive(pair)
+
+
+@pytest.mark.parametrize("who", ["a", "b"])
+def test_the_prf_stays_the_same_whatever_is_preferred(who: str) -> None:
+    """Responders prefer by their own lists, and these differ: without care every rekeying would change the PRF."""
+    sha384, sha256 = Transform("prf_hmac_sha2_384"), Transform("prf_hmac_sha2_256")
+    pair = Pair(
+        ike_policy(proposals=(replace(IKE_GCM, prf=(sha384, sha256)),)),
+        ike_policy("@b", "@a", proposals=(replace(IKE_GCM, prf=(sha256, sha384)),)),
+    ).up()
+    for asker in (pair.a, pair.b) if who == "a" else (pair.b, pair.a):
+        asker.request(RekeyIke())
+        pair.pass_time(60)
+        assert asker.sa.chosen is not None and asker.sa.chosen.prf == sha256
+    alive(pair)
+
+
+def test_another_prf_when_the_policy_no_longer_allows_the_old_one() -> None:
+    sha384 = Transform("prf_hmac_sha2_384")
+    pair = Pair().up()
+    for side in (pair.a, pair.b):
+        assert side.sa.policy is not None
+        side.sa.policy = replace(side.sa.policy, proposals=(replace(IKE_GCM, prf=(sha384,)),))
+    pair.a.request(RekeyIke())
+    pair.pass_time(60)
+    assert pair.b.sa.chosen is not None and pair.b.sa.chosen.prf == sha384
+    pair.b.request(RekeyIke())
     pair.pass_time(60)
     alive(pair)
 
