@@ -11,7 +11,6 @@ from openswan.base import paths
 from openswan.base.errors import HostError
 from openswan.cli.talk import request
 from openswan.host import process
-from openswan.host.cleanup import remove_everything
 
 USAGE = (
     "Usage: ipsec setup start | stop | restart | reload | force-reload | condrestart | try-restart | status | version"
@@ -86,6 +85,8 @@ def stop() -> int:
         say("pluto does not end; guard and routes stay")
         return 1
     _remove_orphans()
+    from openswan.host.cleanup import remove_everything  # only `stop` needs all of it
+
     complaints = remove_everything(paths.rundir())
     for line in complaints:
         say(line)

@@ -82,8 +82,11 @@ class Gateway:
         self._complained: frozenset[str] = frozenset()
         self.control = ControlServer(wanted.places.control, self._request, self._gone)
 
-    async def run(self, ready: Callable[[], None]) -> None:
-        """Bring everything up, call `ready` once whack is answered, serve until told to stop, take it all down."""
+    async def run(self, ready: Callable[[], None], signals: bool = True) -> None:
+        """Bring everything up, call `ready` once whack is answered, serve until told to stop, take it all down.
+
+        `signals`: SIGTERM, SIGINT and SIGHUP are ours (only the main thread can have them).
+        """
         loop = asyncio.get_running_loop()
         places, settings = self._wanted.places, self._wanted.settings
         self._klips = Klips()
@@ -112,11 +115,8 @@ class Gateway:
             self._routes.start()
             watching = loop.create_task(self._follow_network())
             await self.control.serve()
-            for number, action in ((signal.SIGTERM, self._sigterm), (signal.SIGINT, self._sigterm)):
-                loop.add_signal_handler(number, action)
-            loop.add_signal_handler(
-                signal.SIGHUP, self._log, 'Pluto ignores SIGHUP -- perhaps you want "whack --listen"', False
-            )
+            if signals:
+                self._take_signals()
             ready()
             await self._reactor.run()
             watching.cancel()
@@ -179,6 +179,13 @@ class Gateway:
 
     def _gone(self, client: int) -> None:
         self._reactor.post(WhackGone(client))
+
+    def _take_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._sigterm)
+        line = 'Pluto ignores SIGHUP -- perhaps you want "whack --listen"'
+        loop.add_signal_handler(signal.SIGHUP, self._log, line, False)
 
     def _sigterm(self) -> None:
         self._reactor.post(WhackRequest(autostart.SELF, "shutdown", {"keep_guard": True}))

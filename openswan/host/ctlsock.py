@@ -7,15 +7,18 @@ may connect; clients, request length, time to send it, and unread replies are al
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from openswan.base.errors import HostError, WireError
 from openswan.base.log import Rc
 from openswan.wire import whack
+
+if TYPE_CHECKING:
+    import asyncio
 
 MAX_CLIENTS = 256
 REQUEST_SECONDS = 10.0
@@ -54,9 +57,13 @@ class ControlServer:
 
     async def serve(self) -> None:
         """Start answering."""
+        import asyncio  # here, because the commands that only ask should start fast
+
         self._server = await asyncio.start_unix_server(self._client, sock=self._listening, limit=whack.MAX_REQUEST + 1)
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        import asyncio
+
         if len(self._clients) >= MAX_CLIENTS:
             writer.write(whack.encode_reply(Rc.WHACK_PROBLEM, f"pluto serves {MAX_CLIENTS} whacks already: try later"))
             writer.close()
@@ -102,6 +109,8 @@ class ControlServer:
 
     async def close(self) -> None:
         """Stop listening, let the last replies out, remove the socket."""
+        import asyncio
+
         writers = list(self._clients.values())
         self._clients.clear()
         for writer in writers:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from openswan.cli import setup
+from openswan.host import cleanup
 from openswan.host.process import PidState
 
 
@@ -28,7 +29,7 @@ class World:
         monkeypatch.setattr(setup.process, "start_daemon", self._start)
         monkeypatch.setattr(setup.process, "await_end", lambda pid, patience: not self.stubborn)
         monkeypatch.setattr(setup.process, "end", self._end)
-        monkeypatch.setattr(setup, "remove_everything", lambda rundir: self.left)
+        monkeypatch.setattr(cleanup, "remove_everything", lambda rundir: self.left)
 
     def _start(self, argv: list[str]) -> tuple[int, str, str]:
         self.started.append(argv[-2:])

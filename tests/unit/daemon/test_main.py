@@ -156,7 +156,8 @@ def test_it_starts_at_once_though_no_dns_server_answers(box: Box) -> None:
         "unshare", "-m", "sh", "-c", script, "sh", sys.executable, "-m", "openswan.cli.ipsec", "setup", "start"
     )
     assert done.returncode == 0, done.stderr
-    assert os.times().elapsed - begin < 2.0
+    # A resolver's patience is 10 s. (How long a start really takes is measured in tests/bench.)
+    assert os.times().elapsed - begin < 5.0
 
 
 def test_standing_in_the_foreground(box: Box) -> None:
