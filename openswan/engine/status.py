@@ -14,6 +14,7 @@ from openswan.engine.names import connection_policy
 from openswan.engine.policies import identity_of
 from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
+from openswan.ike.v2.states import ENDED
 from openswan.policy.connection import End, HostKind, SendCert
 from openswan.policy.selector import Selector
 
@@ -228,14 +229,15 @@ def ike_line(brain: Brain, ike: IkeState) -> str:
 
 
 def state_lines(brain: Brain) -> Iterator[str]:
-    """All states, sorted by connection and serial."""
+    """All states, sorted by connection and serial; an SA that has ended and only answers repetitions is none."""
     states = brain.core.states
     rows: list[tuple[str, int, list[str]]] = []
     for child in states.children.values():
         if not child.closing:
             rows.append((child.conn.unique, child.serial, list(child_line(brain, child))))
     for ike in states.ikes.values():
-        rows.append((ike.conn.unique if ike.conn else "", ike.serial, [ike_line(brain, ike)]))
+        if ike.machine.state not in ENDED:
+            rows.append((ike.conn.unique if ike.conn else "", ike.serial, [ike_line(brain, ike)]))
     for _, _, lines in sorted(rows, key=lambda row: row[:2]):
         yield from lines
 
@@ -300,6 +302,7 @@ def status_json(brain: Brain) -> str:
             "children": sorted(ike.children),
         }
         for ike in core.states.ikes.values()
+        if ike.machine.state not in ENDED
     ]
     document = {
         "listening": core.listening,

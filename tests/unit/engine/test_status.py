@@ -48,6 +48,9 @@ def test_the_life_of_a_tunnel_as_status_shows_it() -> None:
     assert any(re.match(r'#2: "net-net" esp\.[0-9a-f]+@198\.51\.100\.7 esp\.[0-9a-f]+@192\.0\.2\.1 ', t) for t in text)
     pair.west.say("terminate", name="net-net")
     assert "prospective erouted; eroute owner: #0" in "\n".join(lines_of(pair.west))
+    pair.run(1.0)
+    assert pair.east.pluto.core.states.ikes, "it still answers repetitions"
+    assert not any("STATE_" in line for line in (*lines_of(pair.west), *lines_of(pair.east)))
 
 
 def test_json_says_the_same() -> None:
