@@ -22,7 +22,8 @@ from _fast.sysio cimport *
 from _fast.types cimport *
 
 cdef enum:
-    BATCHES = 16               # receive calls of one visit to a socket
+    BATCHES = 16               # receive calls of one visit to a socket,
+    RECEIVE_OCTETS = 262144    # and octets
     UNKNOWN_A_SECOND = 10
     LARGE = 8192               # a datagram this long was put together by UDP_GRO
     SPARE = 64                 # octets before each buffer, for the vnet header
@@ -295,7 +296,7 @@ cdef void take_message(worker_t *w, int32_t slot, int at) noexcept nogil:
 cdef void rcv_socket(worker_t *w, int32_t slot) noexcept nogil:
     cdef socket_t *s = &w.engine.sockets[slot]
     cdef int i, got, round
-    cdef uint32_t want
+    cdef uint32_t want, octets = 0
     cdef bint large
     for round in range(BATCHES):
         if s.fd < 0:
@@ -322,9 +323,10 @@ cdef void rcv_socket(worker_t *w, int32_t slot) noexcept nogil:
         large = False
         for i in range(got):
             large = large or w.rxmsg[i].msg_len >= LARGE
+            octets += w.rxmsg[i].msg_len
             take_message(w, slot, i)
         open_batch(w, slot)
         merge_flush(w)
         w.rxwant = 2 if large else RX_MESSAGES
-        if <uint32_t>got < want:
+        if <uint32_t>got < want or octets >= RECEIVE_OCTETS:
             return

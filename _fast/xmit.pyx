@@ -28,7 +28,8 @@ from _fast.sysio cimport *
 from _fast.types cimport *
 
 cdef enum:
-    READS = 64                 # frames of one visit to a device
+    READS = 64                 # frames of one visit to a device,
+    READ_OCTETS = 262144       # and octets: a worker's other sources must not wait for milliseconds
     ICMP_A_SECOND = 1000
     GSO_SEGMENTS = 64          # what every kernel with UDP_SEGMENT takes
     GSO_OCTETS = 65000
@@ -595,6 +596,7 @@ cdef bint xmit_device(worker_t *w, int32_t device) noexcept nogil:
     cdef ssize_t n
     cdef int i
     cdef bint alive = True
+    cdef ssize_t octets = 0
     for i in range(READS):
         if d.fd < 0:
             break
@@ -603,6 +605,9 @@ cdef bint xmit_device(worker_t *w, int32_t device) noexcept nogil:
             alive = n < 0 and (errno == EAGAIN or errno == EINTR)
             break
         xmit_frame(w, device, w.frame, <uint32_t>n)
+        octets += n
+        if octets >= READ_OCTETS:
+            break
         if w.out_used >= OUT_FLUSH:
             xmit_flush(w)
     xmit_flush(w)

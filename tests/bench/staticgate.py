@@ -30,6 +30,7 @@ from openswan.klips.engine import Klips
 from openswan.plane.commands import (
     AddSa,
     AttachDevice,
+    AttachPass,
     AttachSocket,
     Direction,
     Encap,
@@ -62,6 +63,8 @@ class Setup:
     """SA pairs and eroutes of other connections beside the one measured."""
     esn: bool = False
     mtu: int = 1500
+    passing: bool = False
+    """The gateways pass instead of encrypting: %pass eroutes, raw sockets, marked packets routed out of the wan."""
 
 
 def tun(name: str) -> int:
@@ -118,6 +121,20 @@ def load(klips: Klips, s: Setup) -> None:
         pair(n, [low if s.me == "west" else high], [high if s.me == "west" else low])
 
 
+def let_through(klips: Klips, me: str, him: str) -> None:
+    """%pass for both families' nets, on raw sockets whose mark chooses the way out of the wan."""
+    for family, option, version in ((socket.AF_INET, (socket.IPPROTO_IP, 3), 4), (socket.AF_INET6, (41, 36), 6)):
+        raw = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        raw.setsockopt(*option, 1)  # IP_HDRINCL, IPV6_HDRINCL
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, FWMARK)
+        klips.execute(AttachPass(version, raw.fileno()))
+        raw.close()
+    for mine, his, version in zip(LANS[me], LANS[him], (4, 6), strict=True):
+        klips.execute(SetEroute(FlowKey(ip_network(mine), ip_network(his)), Shunt.PASS))
+        ip(f"-{version}", "route", "add", his, "via", OUTER[version][him], "table", "77")
+        ip(f"-{version}", "rule", "add", "fwmark", hex(FWMARK), "lookup", "77")
+
+
 def gateway(s: Setup) -> None:
     """Be one gateway until standard input ends."""
     him = "east" if s.me == "west" else "west"
@@ -132,7 +149,10 @@ def gateway(s: Setup) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, FWMARK)
     sock.bind((outer, 4500 if s.udp else 0))
     klips.execute(AttachSocket(Endpoint(ip_address(outer), 4500 if s.udp else 0), sock.fileno(), s.mtu))
-    load(klips, s)
+    if s.passing:
+        let_through(klips, s.me, him)
+    else:
+        load(klips, s)
     for net in LANS[him]:
         ip("route", "replace", net, "dev", "ipsec0")
     klips.start()

@@ -59,6 +59,7 @@ def test_the_queue_of_ike_messages_is_bounded(tunnel: Rig) -> None:
         for _ in range(100):
             tunnel.arrive(bytes(4) + b"x" * 1000)
         sent += 100
+    tunnel.klips.stop()
     assert tunnel.klips.drops()[Drop.IKE_OVERFLOW]
     assert len(tunnel.klips.poll_events()) <= 4097
 

@@ -7,6 +7,7 @@ host A ----lan---- west =======wan======= east ----lan---- host B
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ FAR = ("10.2.0.2", "2001:db8:2::2")
 
 @pytest.fixture
 def lab() -> Iterator[Lab]:
-    with Lab("oCt") as made:
+    with Lab(f"oC{os.getpid() % 100000}") as made:
         yield made
 
 
@@ -93,3 +94,12 @@ def test_five_thousand_others_beside(lab: Lab) -> None:
     assert tcp(lab, FAR[0])["sum_received"]["bytes"] > 1 << 20
     west, _ = lab.finish()
     assert west["eroutes"] == 5002
+
+
+def test_pass_goes_out_of_the_physical_device_unmodified(lab: Lab) -> None:
+    lab.start(Setup(passing=True))
+    for dst in FAR:
+        assert ping(lab, dst)
+        assert tcp(lab, dst)["sum_received"]["bytes"] > 1 << 20
+    west, _ = lab.finish()
+    assert west["sas"] == [] and west["devices"][0]["tx_packets"] > 100  # type: ignore[index]
