@@ -70,7 +70,7 @@ def look_up(tmp_path: Path, port: int, name: str, version: int = 0, lifetime: fl
         current = resolver._current()
         current.port = port
         addresses, reason = await resolver.look_up(name, version)
-        return [str(each) for each in addresses], reason
+        return sorted(str(each) for each in addresses), reason
 
     return asyncio.run(run())
 
