@@ -91,6 +91,8 @@ class Gateway:
         places, settings = self._wanted.places, self._wanted.settings
         self._klips = Klips()
         self._guard = Guard.open(rundir=places.rundir, ports=(settings.ike_port, settings.natt_port), log=self._log)
+        # A start that fails leaves things as they were: guarded if a predecessor had guarded them.
+        self._keep_guard = bool(self._guard.entries())
         self._routes = Routes(log=self._log)
         self._updown = Updown(World(self._routes, self._guard))
         self._performer = Performer(self._parts(), self._post)
@@ -111,6 +113,9 @@ class Gateway:
             loop.add_reader(self._klips.event_fd(), self._klips_events)
             self._take_network(await network_state(devices.is_virtual))
             self._autostart()
+            if self._performer.in_use:
+                raise HostError(self._performer.in_use[0])
+            self._keep_guard = True
             self._guard.start()
             self._routes.start()
             watching = loop.create_task(self._follow_network())
@@ -197,6 +202,7 @@ class Gateway:
         while True:
             try:
                 async for _ in changes():
+                    self._guard.settle(self._routes.homes())
                     state = await network_state(devices.is_virtual)
                     if state != self._seen:
                         self._take_network(state)

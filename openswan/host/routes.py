@@ -133,6 +133,10 @@ class Routes:
         """What is wanted now."""
         return tuple(self._wanted.values())
 
+    def homes(self) -> list[tuple[Subnet, str]]:
+        """Where destinations live by the routing tables, for Guard.settle()."""
+        return self._netlink.homes()
+
     def check(self) -> bool:
         """Is everything in force that should be?"""
         return not self._missing() and not self._missing_rules()

@@ -49,6 +49,7 @@ PROTOCOL = 4
 RTA_DST, RTA_SRC, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_METRICS, RTA_TABLE, RTA_MARK = (
     1, 2, 4, 5, 6, 7, 8, 15, 16
 )  # fmt: skip
+RTA_MULTIPATH = 9
 RTAX_MTU = 2
 FRA_PRIORITY, FRA_FWMARK, FRA_TABLE, FRA_FWMASK = 6, 10, 15, 16
 IFA_ADDRESS, IFA_LOCAL = 1, 2
@@ -209,6 +210,26 @@ class Rtnetlink:
                 _number(metrics, RTAX_MTU),
             )
 
+    def homes(self, most: int = 4096) -> list[tuple[Subnet, str]]:
+        """(subnet, device) of every unicast route that is no default one and leads into no ipsecN, in any table.
+
+        Empty when there are more than `most`: a full Internet table says nothing about where our own side lives.
+        """
+        found: set[tuple[Subnet, str]] = set()
+        for version in (4, 6):
+            body = struct.pack("=BBBBBBBBI", FAMILY[version], 0, 0, 0, 0, 0, 0, 0, 0)
+            for _, answer in self.socket.ask(Message(GETROUTE, NLM_F_DUMP, body)):
+                family, length, _, _, _, _, _, kind, _ = struct.unpack_from("=BBBBBBBBI", answer)
+                attrs = dict(parse_attrs(answer[12:]))
+                if family != FAMILY[version] or kind != UNICAST or not length or RTA_DST not in attrs:
+                    continue
+                hops = [_number(attrs, RTA_OIF)] if RTA_OIF in attrs else _hops(attrs)
+                subnet = ip_network((bytes(attrs[RTA_DST]), length))
+                found.update((subnet, name) for name in map(_name, hops) if name and not name.startswith("ipsec"))
+                if len(found) > most:
+                    return []
+        return sorted(found, key=str)
+
     def rules(self, version: int) -> Iterator[Rule]:
         """The rules by mark of one IP version."""
         body = struct.pack("=BBBBBBBBI", FAMILY[version], 0, 0, 0, 0, 0, 0, 0, 0)
@@ -273,6 +294,18 @@ class Rtnetlink:
             ip_address(bytes(attrs[RTA_PREFSRC])) if RTA_PREFSRC in attrs else None,
             _number(attrs, RTA_TABLE),
         )
+
+
+def _hops(attrs: dict[int, memoryview]) -> list[int]:
+    """Devices of a route over several next hops (struct rtnexthop: length, flags, hops, index)."""
+    view, found = attrs.get(RTA_MULTIPATH, memoryview(b"")), []
+    while len(view) >= 8:
+        length, _, _, index = struct.unpack_from("=HBBi", view)
+        if length < 8:
+            break
+        found.append(index)
+        view = view[(length + 3) & ~3 :]
+    return found
 
 
 def _number(attrs: dict[int, memoryview], kind: int) -> int:

@@ -27,6 +27,7 @@ from pyroute2 import netns as namespaces
 from openswan.base.errors import HostError
 from openswan.engine.effects import GuardEntry
 from openswan.host.guard.guard import Guard
+from openswan.host.rtnetlink import Rtnetlink
 from openswan.policy.selector import FlowKey
 
 pytestmark = pytest.mark.netns
@@ -428,3 +429,52 @@ def test_kill_nine(net: Net, tmp_path: Path) -> None:
         successor = Guard.open("nft", tmp_path)
         assert set(successor.entries()) == {"site"} and successor.check()
         successor.close(False)
+
+
+def udp4(source: str, target: str) -> bytes:
+    """An IPv4 UDP packet with our marker, as the engine writes decrypted ones."""
+    data = struct.pack(">HHHH", 9, PORT, 8 + len(SECRET), 0) + SECRET
+    head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(data), 7, 0, 64, 17, 0)
+    head += ip_address(source).packed + ip_address(target).packed
+    total = sum(struct.unpack(">10H", head))
+    total = (total & 0xFFFF) + (total >> 16)
+    return head[:10] + struct.pack(">H", ~(total + (total >> 16)) & 0xFFFF) + head[12:] + data
+
+
+@BACKENDS
+def test_what_was_decrypted_goes_home_and_not_back_to_the_wire(net: Net, tmp_path: Path, backend: str) -> None:
+    """Somebody's rule with a default route would send the LAN's own packets out again, in clear."""
+    packet = udp4(TARGET[4], HOST[4])
+    wire, lan = Capture(net.p, "eth0"), Capture(net.h, "eth0")
+    with opened(net, backend, tmp_path) as guard:
+        with inside(net.g):
+            guard.set("site", (GuardEntry(FlowKey(LAN[0], FAR[0]), "ipsec0"),))
+            tun = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+            fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH", b"ipsec0", 0x1001))  # TUNSETIFF
+            routes = Rtnetlink()
+            homes = routes.homes()
+            routes.close()
+        assert (LAN[0], "lan") in homes and (LAN[1], "lan") in homes
+        assert not [home for home in homes if home[0].prefixlen == 0]
+        foreign = f"ip -n {net.g} route add default via 203.0.113.2 table 77; ip -n {net.g} rule add pref 5 lookup 77"
+        repair = f"ip -n {net.g} rule del pref 5; ip -n {net.g} route flush table 77"
+        try:
+            os.write(tun, packet)
+            assert len(lan.plaintext()) == 1
+            sh(foreign)
+            os.write(tun, packet)
+            assert len(wire.plaintext()) == 1, "nobody has said yet where the LAN is"
+            with inside(net.g):
+                guard.settle(homes)
+                assert guard.check()
+            os.write(tun, packet)
+            assert wire.plaintext() == []
+            os.write(tun, udp4(TARGET[4], "198.51.100.7"))
+            assert len(wire.plaintext()) == 1, "other people's packets go where routes say"
+            sh(repair)
+            lan.plaintext(0)
+            os.write(tun, packet)
+            assert len(lan.plaintext()) == 1
+        finally:
+            sh(repair, check=False)
+            os.close(tun)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from openswan.base.address import Address
+from openswan.base.address import Address, Subnet
 from openswan.base.errors import HostError
 from openswan.base.numbers import IKE_PORT, NATT_PORT
 from openswan.engine.effects import GuardEntry
@@ -146,6 +146,16 @@ class Guard:
             for name in gone:
                 self.delete(name)
         return gone
+
+    def settle(self, routes: Iterable[tuple[Subnet, str]]) -> None:
+        """Tell where destinations live: (subnet, device) of every route but default ones and those into ipsecN.
+
+        What has been decrypted for one of these subnets leaves by one of its devices or not at all; for destinations
+        nobody knows a route to but the default one, any device does.
+        """
+        change = self.model.settle(routes)
+        if change:
+            self._apply(change)
 
     def entries(self) -> dict[str, Held]:
         """What is guarded for whom."""

@@ -72,8 +72,17 @@ class Contents:
         self.selectors: dict[int, list[tuple[str, str, str, str]]] = {4: [], 6: []}
         """(remote, local, tests of an outbound packet, tests of an inbound one)."""
         self.devices = sorted(model.devices())
+        self.homes: dict[int, set[str]] = {4: set(), 6: set()}
+        self.known: dict[int, set[str]] = {4: set(), 6: set()}
         for name, box in sorted(model.elements()):
             version = int(name[-1])
+            if name.startswith("home"):
+                device = box[1][0].to_bytes(16, "big").rstrip(b"\0").decode()
+                self.homes[version].update(f"{net},{device}" for net in _nets(version, box[0]))
+                continue
+            if name.startswith("known"):
+                self.known[version].update(map(str, _nets(version, box[0])))
+                continue
             fields = dict(zip(field_order(name), box, strict=True))
             remotes, locals_ = (_nets(version, fields[side]) for side in ("remote", "local"))
             self.far[version].update(map(str, remotes))
@@ -214,6 +223,8 @@ class IptablesBackend:
         lines: list[str] = []
         for version, family in ((4, "inet"), (6, "inet6")):
             sets = {f"ipsec-far{version}": ("hash:net", contents.far[version])}
+            sets[f"ipsec-known{version}"] = ("hash:net", contents.known[version])
+            sets[f"ipsec-home{version}"] = ("hash:net,iface", contents.homes[version])
             if self.pairs:
                 sets[f"ipsec-net{version}"] = ("hash:net,net", contents.pairs[version])
             for name, (kind, members) in sets.items():
@@ -233,8 +244,13 @@ class IptablesBackend:
         yield "*mangle"
         for chain in (*HOOKS, "out-sel", "in-sel"):
             yield f":ipsec-{chain} - [0:0]"
-        for chain, option in (("out", "-o"), ("in", "-i"), ("fwd", "-i")):
+        for chain, option in (("out", "-o"), ("in", "-i")):
             yield from (f"-A ipsec-{chain} {option} {device} -j RETURN" for device in contents.devices)
+        # As the rule table's chain `decrypted`.
+        for device in contents.devices:
+            yield from (f"-A ipsec-fwd -i {device} -o {other} -j RETURN" for other in contents.devices)
+            yield f"-A ipsec-fwd -i {device} -m set --match-set ipsec-home{version} dst,dst -j RETURN"
+            yield f"-A ipsec-fwd -i {device} -m set ! --match-set ipsec-known{version} dst -j RETURN"
         yield from self._exempt(version)
         for chain, remote, local in (("out", "dst", "src"), ("in", "src", "dst"), ("fwd", "src", "dst")):
             selectors = "ipsec-out-sel" if chain == "out" else "ipsec-in-sel"

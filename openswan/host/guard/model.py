@@ -8,6 +8,8 @@ A protected flow becomes one or two elements, never a rule. Sets, each for IPv4 
     proto  remote . local . protocol                   selectors of a whole protocol
     port   remote . local . protocol . rport . lport   selectors with ports
     frag   remote . local . protocol                   the same without ports, for fragments that show none
+    home   local . device                              where destinations live, by the routing tables
+    known  local . any protocol                        destinations of which that is known
 
 The narrower field comes first because the kernel narrows its candidates field by field: a gateway with one local subnet
 and ten thousand remote ones rejects ordinary traffic at the first field.
@@ -90,6 +92,23 @@ def element(plane: str, family: int, box: Box) -> Element:
     return (f"rl{family}", box) if volume((remote,)) <= volume((local,)) else (f"lr{family}", (local, remote))
 
 
+def device_range(name: str) -> Range:
+    """An interface name as the number a set's key holds."""
+    number = int.from_bytes(name.encode().ljust(16, b"\0"), "big")
+    return number, number
+
+
+def union(spans: Iterable[Range]) -> list[Range]:
+    """The same points in the fewest disjoint ranges."""
+    merged: list[Range] = []
+    for first, last in sorted(spans):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+        else:
+            merged.append((first, last))
+    return merged
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """A guarded flow that covers a packet; `outbound` tells which way the packet goes."""
@@ -126,6 +145,7 @@ class GuardModel:
         self.held: dict[str, Held] = {}
         self._covers = {(plane, family): Cover() for plane in PLANES for family in FAMILIES}
         self._devices: dict[str, int] = {}
+        self._homes: set[Element] = set()
 
     def replace(self, connection: str, held: Held | None) -> Change:
         """Replace what a connection holds (None: nothing any more) and tell what that changes."""
@@ -152,9 +172,27 @@ class GuardModel:
             self.held[connection] = held
         return change
 
+    def settle(self, routes: Iterable[tuple[Subnet, str]]) -> Change:
+        """Replace what is known of where destinations live: (subnet, device) of routes other than default ones."""
+        ranges: dict[tuple[int, str], list[Range]] = {}
+        for subnet, device in routes:
+            for name in (device, ""):
+                ranges.setdefault((subnet.version, name), []).append(address_range(subnet))
+        homes: set[Element] = set()
+        for (version, device), spans in ranges.items():
+            for span in union(spans):
+                homes.add(
+                    (f"home{version}", (span, device_range(device)))
+                    if device
+                    else (f"known{version}", (span, (0, 255)))
+                )
+        change = Change(homes - self._homes, self._homes - homes)
+        self._homes = homes
+        return change
+
     def elements(self) -> set[Element]:
         """Every element there should be."""
-        return {element(*where, box) for where, cover in self._covers.items() for box in cover.boxes()}
+        return self._homes | {element(*where, box) for where, cover in self._covers.items() for box in cover.boxes()}
 
     def devices(self) -> set[str]:
         """Devices protected traffic may use: those the entries name, and loopback."""

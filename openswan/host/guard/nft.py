@@ -29,6 +29,7 @@ from openswan.host.guard.rules import (
     Chain,
     Family,
     Guarded,
+    Home,
     HopLimit,
     IcmpTypes,
     LaterFragment,
@@ -42,6 +43,7 @@ from openswan.host.guard.rules import (
     ToIkePort,
     UdpPorts,
     field_order,
+    home_names,
     set_names,
 )
 from openswan.host.nlmsg import Message
@@ -54,13 +56,15 @@ ADDRESS_SIZE = {4: 4, 6: 16}
 ADDRESS_AT = {4: {"saddr": 12, "daddr": 16}, 6: {"saddr": 8, "daddr": 24}}
 PROTOCOL_AT = {4: 9, 6: 6}
 ICMP_HEADER = 8
-SIZES = {"proto": 1, "rport": 2, "lport": 2}
+SIZES = {"proto": 1, "rport": 2, "lport": 2, "device": 16}
+ALL_SETS = (*set_names(4), *home_names(4), *set_names(6), *home_names(6))
 
 
 def set_type(name: str) -> nf.SetType:
     """Datatypes and sizes of a selector set's key."""
     address = nf.IPV4 if name.endswith("4") else nf.IPV6
-    kinds = {"remote": address, "local": address, "proto": nf.PROTO, "rport": nf.SERVICE, "lport": nf.SERVICE}
+    kinds = {"remote": address, "local": address, "proto": nf.PROTO, "device": nf.IFNAME}
+    kinds |= {"rport": nf.SERVICE, "lport": nf.SERVICE}
     return nf.SetType(tuple(kinds[field] for field in field_order(name)), interval=True)
 
 
@@ -165,6 +169,13 @@ def _guarded(test: Guarded) -> list[bytes]:
     return [*expressions, nf.lookup(test.set, FIRST)]
 
 
+def _home(test: Home) -> list[bytes]:
+    size = ADDRESS_SIZE[test.version]
+    destination = nf.payload("network", ADDRESS_AT[test.version]["daddr"], size, FIRST)
+    second = "oifname" if test.set.startswith("home") else "l4proto"
+    return [*_family(test.version), destination, nf.meta(second, FIRST + size // 4), nf.lookup(test.set, FIRST)]
+
+
 COMPILE: dict[type[Any], Callable[[Any], list[bytes]]] = {
     Through: _through,
     Ours: _ours,
@@ -178,6 +189,7 @@ COMPILE: dict[type[Any], Callable[[Any], list[bytes]]] = {
     Local: _local,
     LaterFragment: _later_fragment,
     Guarded: _guarded,
+    Home: _home,
 }
 
 
@@ -321,7 +333,7 @@ class NftBackend:
         yield from (nft.counter(name) for name in COUNTERS)
         yield nft.new_set(DEVICES, 1, nf.SetType((nf.IFNAME,)))
         yield nft.new_set(IKE_PORTS, 2, nf.SetType((nf.SERVICE,)))
-        for number, name in enumerate((*set_names(4), *set_names(6)), 3):
+        for number, name in enumerate(ALL_SETS, 3):
             yield nft.new_set(name, number, set_type(name))
         # Full sets before the chains that look into them, so that no packet meets an empty one.
         everything = Change(add=model.elements(), devices_add=model.devices())
@@ -356,7 +368,7 @@ class NftBackend:
 
     def _difference(self, model: GuardModel) -> Iterator[Message]:
         """What would bring the kernel's sets in line with the model."""
-        wanted: dict[str, set[tuple[bytes, bytes | None]]] = {name: set() for name in (*set_names(4), *set_names(6))}
+        wanted: dict[str, set[tuple[bytes, bytes | None]]] = {name: set() for name in ALL_SETS}
         for name, box in model.elements():
             wanted[name].add(pack_key(name, box))
         wanted[DEVICES] = {(device_key(name), None) for name in model.devices()}

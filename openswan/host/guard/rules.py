@@ -110,6 +110,14 @@ class Guarded:
     quoted: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The destination is known to be ours and (`home`) leaves by a device it is known to live on, (`known`) anyhow."""
+
+    set: str
+    version: int
+
+
 Test: TypeAlias = (
     Through
     | Ours
@@ -123,6 +131,7 @@ Test: TypeAlias = (
     | Local
     | LaterFragment
     | Guarded
+    | Home
 )
 
 
@@ -155,12 +164,19 @@ def field_order(set_name: str) -> tuple[str, ...]:
         "proto": ("remote", "local", "proto"),
         "port": ("remote", "local", "proto", "rport", "lport"),
         "frag": ("remote", "local", "proto"),
+        "home": ("local", "device"),
+        "known": ("local", "proto"),
     }[plane]
 
 
 def set_names(version: int) -> tuple[str, ...]:
-    """The sets of one IP version."""
+    """The selector sets of one IP version."""
     return tuple(f"{plane}{version}" for plane in ("rl", "lr", "proto", "port", "frag"))
+
+
+def home_names(version: int) -> tuple[str, ...]:
+    """The sets of one IP version that say where our own side lives."""
+    return f"home{version}", f"known{version}"
 
 
 COUNTERS = ("out4", "out6", "in4", "in6")
@@ -260,7 +276,22 @@ CHAINS: tuple[Chain, ...] = (
         hook="input",
         priority=MANGLE,
     ),
-    Chain("through", (Rule((Through("iifname"),), "accept"), *_by_family("in")), hook="forward", priority=MANGLE),
+    # What has been decrypted goes to where its destination lives, not back to the wire because somebody's default route
+    # says so: then it meets the same sets as what comes in undecrypted.
+    Chain(
+        "decrypted",
+        (
+            Rule((Through("oifname"),), "accept"),
+            *(Rule((Home(f"home{version}", version),), "accept") for version in (4, 6)),
+            *(Rule((Home(f"known{version}", version),), "goto", f"in{version}") for version in (4, 6)),
+        ),
+    ),
+    Chain(
+        "through",
+        (Rule((Through("iifname"),), "goto", "decrypted"), *_by_family("in")),
+        hook="forward",
+        priority=MANGLE,
+    ),
     # With src_valid_mark a strict rp_filter on the physical device looks the peer up as our own sockets would, past
     # the routes into ipsecN.
     Chain(

@@ -24,6 +24,7 @@ from openswan.host.guard.rules import (
     Chain,
     Family,
     Guarded,
+    Home,
     HopLimit,
     IcmpTypes,
     LaterFragment,
@@ -37,6 +38,7 @@ from openswan.host.guard.rules import (
     ToIkePort,
     UdpPorts,
     field_order,
+    home_names,
     set_names,
 )
 
@@ -51,7 +53,7 @@ QUOTED = {
     4: {"saddr": "@th,160,32", "daddr": "@th,192,32", "proto": "@th,136,8"},
     6: {"saddr": "@th,128,128", "daddr": "@th,256,128", "proto": "@th,112,8"},
 }
-TYPES = {"proto": "inet_proto", "rport": "inet_service", "lport": "inet_service"}
+TYPES = {"device": "ifname", "proto": "inet_proto", "rport": "inet_service", "lport": "inet_service"}
 
 
 def _guarded(test: Guarded) -> str:
@@ -67,6 +69,11 @@ def _guarded(test: Guarded) -> str:
         quoted = QUOTED[test.version]
         names |= {field: quoted[header] for field, header in addresses.items()} | {"proto": quoted["proto"]}
     return " . ".join(names[field] for field in field_order(test.set)) + f" @{test.set}"
+
+
+def _home(test: Home) -> str:
+    second = "oifname" if test.set.startswith("home") else "meta l4proto"
+    return f"ip{'' if test.version == 4 else '6'} daddr . {second} @{test.set}"
 
 
 def _icmp_types(test: IcmpTypes) -> str:
@@ -87,6 +94,7 @@ TEXT: dict[type[Any], Callable[[Any], str]] = {
     Local: lambda test: "fib daddr type local",
     LaterFragment: lambda test: "ip frag-off & 0x1fff != 0" if test.version == 4 else "frag frag-off != 0",
     Guarded: _guarded,
+    Home: _home,
 }
 
 
@@ -127,7 +135,7 @@ def ruleset(devices: Iterable[str] = ("lo", "ipsec0"), ports: Iterable[int] = (I
     lines.append(f"set interfaces {{ type ifname; elements = {{ {names} }} }}")
     lines.append(f"set ikeports {{ type inet_service; elements = {{ {', '.join(map(str, sorted(ports)))} }} }}")
     for version in (4, 6):
-        for name in set_names(version):
+        for name in (*set_names(version), *home_names(version)):
             types = TYPES | {"remote": f"ipv{version}_addr", "local": f"ipv{version}_addr"}
             kind = " . ".join(types[field] for field in field_order(name))
             lines.append(f"set {name} {{ type {kind}; flags interval; }}")
@@ -142,7 +150,12 @@ def element_text(element: Element) -> tuple[str, str]:
     version = 4 if name.endswith("4") else 6
     parts = []
     for field, span in zip(field_order(name), box, strict=True):
-        parts.append(_address_text(version, span) if field in ("remote", "local") else _span(*span))
+        if field in ("remote", "local"):
+            parts.append(_address_text(version, span))
+        elif field == "device":
+            parts.append('"' + span[0].to_bytes(16, "big").rstrip(b"\0").decode() + '"')
+        else:
+            parts.append(_span(*span))
     return name, " . ".join(parts)
 
 

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from openswan.engine.effects import GuardEntry
-from openswan.host.guard.model import GuardModel, Held, covers
+from openswan.host.guard.model import GuardModel, Held, covers, union
 from openswan.host.guard.rules import field_order
 from openswan.policy.selector import FlowKey
 
@@ -113,3 +113,19 @@ def test_find_prefers_the_most_specific() -> None:
     inbound = model.find(ip_address("10.2.0.1"), ip_address("10.1.0.1"))
     assert inbound and not inbound[0].outbound
     assert model.find(ip_address("fd00::1"), ip_address("fd00::2"))[0].entry is None
+
+
+def test_homes_are_disjoint_a_device_and_change_by_difference() -> None:
+    model = GuardModel()
+    wide, half = ip_network("10.1.0.0/24"), ip_network("10.1.0.128/25")
+    first = model.settle([(wide, "lan"), (half, "lan"), (half, "dmz"), (ip_network("fd00::/64"), "lan")])
+    assert sorted(name for name, _ in first.add) == ["home4", "home4", "home6", "known4", "known6"]
+    assert model.elements() == first.add and not model.settle(
+        [(wide, "lan"), (half, "dmz"), (ip_network("fd00::/64"), "lan")]
+    )
+    second = model.settle([(wide, "lan"), (ip_network("fd00::/64"), "lan")])
+    assert [name for name, _ in second.remove] == ["home4"] and not second.add
+
+
+def test_union() -> None:
+    assert union([(5, 9), (0, 3), (4, 4), (20, 30), (22, 25)]) == [(0, 9), (20, 30)]
