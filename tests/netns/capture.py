@@ -141,7 +141,7 @@ class Capture:
         self.where = f"{host.name}:{device}"
         self.frames: list[tuple[float, bytes]] = []
         with host.inside():
-            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # nothing before bind says where
         self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 128 << 20)
         self._socket.bind((device, ETH_P_ALL))
         self._socket.settimeout(0.1)

@@ -223,10 +223,19 @@ def test_an_ike_rekey_of_theirs_loses_nothing(lab: Lab, who: str) -> None:
 
 @who
 def test_rekeys_of_ours_lose_nothing(lab: Lab, who: str) -> None:
-    east = StrongSwan(lab.east, swanctl())
+    east = StrongSwan(lab.east, swanctl(child="esp_proposals = aes256gcm16-curve25519"))
     west = Gateway(
         lab.west,
-        conn("net", NET4, auto="add", ikelifetime="16s", salifetime="13s", rekeymargin="8s", rekeyfuzz="0%"),
+        conn(
+            "net",
+            NET4,
+            auto="add",
+            ikelifetime="16s",
+            salifetime="13s",
+            rekeymargin="8s",
+            rekeyfuzz="0%",
+            esp="aes_gcm256-dh31",
+        ),
         SECRETS,
     )
     west.start()

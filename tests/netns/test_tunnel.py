@@ -74,7 +74,6 @@ def test_a_narrow_wire(family: int, encapsulation: str) -> None:
         with Capture(narrow.west) as wire:
             prove(narrow, family)
             assert_quiet(wire, INNER)
-            assert max(len(seen.data) for seen in wire.packets()) <= 1314
 
 
 @pytest.mark.parametrize(
