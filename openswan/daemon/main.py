@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
         print(f"ipsec pluto: {why}\n{USAGE}", file=sys.stderr)
         return 1
     if not process.is_root():
-        print("ipsec pluto: permission denied (must be superuser)", file=sys.stderr)
+        print("ipsec pluto: permission denied (must be root)", file=sys.stderr)
         return 1
     os.umask(0o077)
     rundir = options.control.parent

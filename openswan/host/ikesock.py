@@ -37,6 +37,10 @@ BATCH = 64
 """Datagrams read per readiness, so that one busy port cannot starve the timers."""
 
 
+class PortInUseError(HostError):
+    """Another program has the port."""
+
+
 class Kind(Enum):
     """What a socket carries."""
 
@@ -87,7 +91,8 @@ def open_socket(kind: Kind, address: Address, port: int) -> socket.socket:
     except OSError as why:
         if sock is not None:
             sock.close()
-        raise HostError(_explain(kind, address, port, why)) from None
+        error = PortInUseError if why.errno == errno.EADDRINUSE else HostError
+        raise error(_explain(kind, address, port, why)) from None
     return sock
 
 
@@ -110,7 +115,7 @@ def open_pass_socket(version: int) -> socket.socket:
 def _explain(kind: Kind, address: Address, port: int, why: OSError) -> str:
     where = f"{Endpoint(address, port)}" if port else f"{address}"
     if why.errno == errno.EADDRINUSE:
-        return f"cannot listen on UDP {where} for {kind.value}: another program has this port (ss -ulpn shows which)"
+        return f"cannot listen on UDP {where} for {kind.value}: port in use by another program (ss -ulpn shows it)"
     if why.errno in (errno.EPERM, errno.EACCES):
         return f"cannot open the socket for {kind.value} on {where}: root (CAP_NET_ADMIN and CAP_NET_RAW) is needed"
     if why.errno == errno.EADDRNOTAVAIL:
@@ -145,8 +150,8 @@ class OuterSockets:
     def __iter__(self) -> Iterator[Outer]:
         return iter(tuple(self._open.values()))
 
-    def follow(self, addresses: Mapping[Address, str]) -> list[str]:
-        """Open what is missing, close what is no longer wanted; complaints for the log.
+    def follow(self, addresses: Mapping[Address, str]) -> list[HostError]:
+        """Open what is missing, close what is no longer wanted; what could not be opened, and why.
 
         `addresses` maps a local address to its interface.
         """
@@ -157,14 +162,14 @@ class OuterSockets:
         }
         for local in [each for each in self._open if each not in wanted]:
             self._close(local)
-        complaints = []
+        complaints: list[HostError] = []
         for local, (kind, interface) in wanted.items():
             if local in self._open:
                 continue
             try:
                 sock = open_socket(kind, local.address, local.port)
             except HostError as why:
-                complaints.append(str(why))
+                complaints.append(why)
                 continue
             outer = Outer(kind, local, interface, sock)
             self._open[local] = outer

@@ -30,10 +30,12 @@ from openswan.engine.effects import (
     WhackLine,
 )
 from openswan.engine.events import CertificatesRead, EffectFailed, EngineEvent, HostResolved, SecretsRead, UpdownDone
-from openswan.host.ikesock import Kind, Outer, OuterSockets
+from openswan.host.ikesock import Kind, Outer, OuterSockets, PortInUseError
 from openswan.plane.commands import AttachSocket, Command, DetachSocket
 
 KEEPALIVE = b"\xff"
+LISTEN_AGAIN = 5.0
+"""Seconds until sockets that could not be opened are tried again."""
 FLUSH_PAUSE = 0.25
 """Seconds between two readings of the connection tracking table."""
 
@@ -96,6 +98,10 @@ class Performer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._flows: list[tuple[Subnet, Subnet]] = []
         self._flushed = float("-inf")
+        self._again: asyncio.TimerHandle | None = None
+        self._refused: list[str] = []
+        self.in_use: list[str] = []
+        """One line for each port that another program had when we last tried to listen."""
         self.sockets: OuterSockets | None = None
         self._table: Mapping[type[Any], Callable[[Any], None]] = {
             SendDatagram: self._send,
@@ -191,8 +197,19 @@ class Performer:
             return
         only = self._parts.listen_only
         addresses = {address: name for address, name in effect.addresses if not only or address in only}
-        for line in self.sockets.follow(addresses):
-            self._parts.log(line, True)
+        if self._again:
+            self._again.cancel()
+            self._again = None
+        refused = self.sockets.follow(addresses)
+        self.in_use = [str(why) for why in refused if isinstance(why, PortInUseError)]
+        lines = [str(why) for why in refused]
+        for line in lines:
+            if line not in self._refused:
+                self._parts.log(line, True)
+        self._refused = lines
+        if refused:
+            # What stands in the way may go away by itself: another daemon ends, an address becomes usable.
+            self._again = asyncio.get_running_loop().call_later(LISTEN_AGAIN, self._listen, effect)
 
     def attach(self, outer: Outer) -> None:
         """A socket has opened: the engine gets the ones that carry ESP."""
@@ -217,6 +234,8 @@ class Performer:
 
     async def finish(self, patience: float = 5.0) -> None:
         """Wait for what still runs, then cancel it."""
+        if self._again:
+            self._again.cancel()
         if self._tasks:
             _, pending = await asyncio.wait(self._tasks, timeout=patience)
             for task in pending:

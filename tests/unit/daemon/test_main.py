@@ -208,5 +208,5 @@ def test_no_tun_device_is_one_line(box: Box) -> None:
 def test_not_root(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daemon.process, "is_root", lambda: False)
     assert daemon.main([]) == 1
-    assert capsys.readouterr().err == "ipsec pluto: permission denied (must be superuser)\n"
+    assert capsys.readouterr().err == "ipsec pluto: permission denied (must be root)\n"
     assert daemon.main(["--help"]) == 0 and daemon.main(["--version"]) == 0

@@ -14,7 +14,7 @@ import pytest
 from openswan.base.address import Address, Endpoint
 from openswan.base.errors import HostError
 from openswan.base.numbers import FWMARK
-from openswan.host.ikesock import SO_MARK, Kind, Outer, OuterSockets, open_pass_socket, open_socket
+from openswan.host.ikesock import SO_MARK, Kind, Outer, OuterSockets, PortInUseError, open_pass_socket, open_socket
 
 Namespace = Callable[[Callable[[], Any]], Any]
 V4, V6 = ip_address("127.0.0.1"), ip_address("::1")
@@ -137,9 +137,11 @@ def test_a_port_in_use_and_a_lost_address_are_one_clear_line_each(namespace: Nam
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
             other.bind(("127.0.0.1", 500))
             complaints = sockets.follow({V4: "lo"})
-        assert complaints == [
-            "cannot listen on UDP 127.0.0.1:500 for IKE: another program has this port (ss -ulpn shows which)"
-        ]
+        (complaint,) = complaints
+        assert isinstance(complaint, PortInUseError)
+        assert str(complaint) == (
+            "cannot listen on UDP 127.0.0.1:500 for IKE: port in use by another program (ss -ulpn shows it)"
+        )
         assert events.attached == [Endpoint(V4, 4500), Endpoint(V4, 0)]
         assert sockets.follow({V4: "lo"}) == []
 

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import typing
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address, ip_network
 from typing import Any
+
+import pytest
 
 from openswan.base.address import Address, Endpoint
 from openswan.base.errors import HostError, KlipsError
@@ -15,6 +18,7 @@ from openswan.base.said import Shunt
 from openswan.config.secrets import SecretStore
 from openswan.engine import effects
 from openswan.engine.events import CertificatesRead, EffectFailed, EngineEvent, HostResolved, SecretsRead, UpdownDone
+from openswan.host import perform
 from openswan.host.ikesock import OuterSockets
 from openswan.host.perform import FLUSH_PAUSE, Parts, Performer
 from openswan.plane.commands import AttachSocket, Command, DelEroute, DetachSocket, Flush, SetEroute
@@ -215,7 +219,32 @@ def test_listening_gives_the_engine_its_sockets(namespace: Callable[[Callable[[]
             await asyncio.sleep(0.01)
         assert heard == [b"to ourselves", b"\xff"]
         performer(effects.Listen(()))
+        assert performer.in_use == []
         detached = [each.local for each in doubles.done if isinstance(each, DetachSocket)]
         assert detached == [Endpoint(V4, 4500), Endpoint(V4, 0)]
 
     namespace(lambda: asyncio.run(work()))  # type: ignore[arg-type]
+
+
+def test_a_port_that_is_taken_is_tried_again(
+    namespace: Callable[[Callable[[], Any]], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(perform, "LISTEN_AGAIN", 0.05)
+    doubles = Doubles()
+
+    async def work() -> None:
+        performer = doubles.performer
+        performer.sockets = OuterSockets(
+            lambda *_: None, lambda *_: None, performer.attach, performer.detach, ike_port=500
+        )
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("127.0.0.1", 500))
+            performer(effects.Listen(((V4, "lo"),)))
+            assert len(performer.in_use) == 1 and "127.0.0.1:500" in performer.in_use[0]
+            await asyncio.sleep(0.2)
+            assert len(doubles.lines) == 1, "said once, not at every try"
+        await asyncio.sleep(0.2)
+        assert performer.in_use == [] and len(list(performer.sockets)) == 3
+        await performer.finish()
+
+    namespace(lambda: asyncio.run(work()))
