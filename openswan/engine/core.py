@@ -37,6 +37,8 @@ class Core:
     names: dict[str, tuple[Address, ...]] = field(default_factory=dict)
     """Host names that have been resolved."""
     listening: bool = False
+    reading: int = 0
+    """Answers about secrets and certificates still to come since listen; nothing is negotiated without them."""
     stopping: bool = False
     waiting: dict[int, set[str]] = field(default_factory=dict)
     """whack clients and the connections (unique names) they wait for."""

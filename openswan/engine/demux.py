@@ -85,8 +85,8 @@ class Demux:
         """A first message: check for room, ask for a cookie, then let a machine look at it."""
         core, settings = self.core, self.core.settings
         states = core.states
-        if not core.listening or core.stopping:
-            return
+        if not core.listening or core.stopping or core.reading:
+            return  # it will ask again
         if (
             states.half_open_total >= settings.half_open_limit
             or states.half_open.get(remote.address, 0) >= settings.half_open_per_peer

@@ -35,6 +35,8 @@ class Negotiator:
     def __init__(self, brain: Brain) -> None:
         self.brain = brain
         self.core = brain.core
+        self.waiting: dict[str, Conn] = {}
+        """Connections to be started once secrets and certificates have been read."""
 
     # -- up -----------------------------------------------------------------------------------------------------------
 
@@ -88,6 +90,9 @@ class Negotiator:
         core.timers.cancel((Timer.RETRY, conn.unique))
         if conn.negotiating or conn.oriented is None or conn.peer is None or core.stopping:
             return
+        if core.reading:
+            self.waiting[conn.unique] = conn
+            return
         ike = core.states.sharable(conn.oriented.me, conn.peer, conn.signature)
         if ike is None:
             first = (conn.oriented.me, conn.peer) not in core.states.pairs
@@ -107,6 +112,13 @@ class Negotiator:
         else:
             core.say(conn, f"initiating child SA using IKE SA #{ike.serial}", Rc.LOG, token)
             self.brain.ikes.request(ike, request)
+
+    def ready(self) -> None:
+        """Secrets and certificates are there: start what waited for them."""
+        waiting, self.waiting = self.waiting, {}
+        for conn in waiting.values():
+            if conn.kind is not Kind.GOING_AWAY and not conn.children and (conn.wanted or conn.on_demand):
+                self.start(conn)
 
     def succeeded(self, conn: Conn) -> None:
         """A child of `conn` is up and routed."""
@@ -187,6 +199,7 @@ class Negotiator:
         for timer in (Timer.RETRY, Timer.FAILURE):
             core.timers.cancel((timer, conn.unique))
         conn.attempt = 0
+        self.waiting.pop(conn.unique, None)
         if conn.negotiating:
             self._cancel(conn)
         for serial in sorted(conn.children):

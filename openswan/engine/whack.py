@@ -230,6 +230,7 @@ class Whack:
         core.log("listening for IKE messages", event="listen")
         core.reply(client, Rc.LOG, "listening for IKE messages")
         core.listening = True
+        core.reading = 2
         core.emit(ReadSecrets())
         core.emit(ReadCertificates())
         network.listen()
@@ -288,6 +289,10 @@ class Whack:
 
     def _reread(self, client: int, complaints: tuple[str, ...]) -> None:
         self.brain.keyring.forget()
+        if not client and self.core.reading:
+            self.core.reading -= 1
+            if not self.core.reading:
+                self.brain.negotiator.ready()
         for line in complaints:
             self.core.log(line, True, "reread")
             self.core.reply(client, Rc.LOG_SERIOUS, line)

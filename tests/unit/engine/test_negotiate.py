@@ -108,3 +108,23 @@ def test_a_template_cannot_be_started_and_is_not_guarded() -> None:
     it = gateway()
     assert it.say("initiate", name="rw")[-1][0] == 29
     assert it.guards == {}
+
+
+def test_nothing_is_negotiated_before_the_secrets_have_been_read() -> None:
+    """At start everything is asked for at once: add, listen, start; the secrets come when the host has read them."""
+    from openswan.engine.effects import ReadSecrets
+    from openswan.engine.events import SecretsRead
+
+    pair = make_pair(1)
+    west, east = tunnel()
+    pair.east.load(east)
+    original = pair.west.perform
+    pair.west.perform = lambda effect: None if isinstance(effect, ReadSecrets) else original(effect)  # type: ignore[method-assign]
+    pair.west.load(west)
+    client = pair.west.request("initiate", name="net-net")
+    pair.run(1.0)
+    assert pair.net.transcript == [] and client not in pair.west.finished
+    assert "net-net" in pair.west.guards
+    pair.west.post(SecretsRead(pair.west.secrets, ()))
+    assert pair.run(1.0, pair.up)
+    assert client in pair.west.finished
