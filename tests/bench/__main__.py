@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from tests.bench import scale, throughput
+from tests.bench import engine, scale, throughput
 
+engine.main()
 throughput.main()
 scale.main()
