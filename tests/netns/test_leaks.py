@@ -24,7 +24,7 @@ from tests.netns.gateway import Gateway
 from tests.netns.lab import Host, Lab, wait_for
 from tests.netns.pair import Pair, pair
 from tests.netns.test_hostile import inject
-from tests.netns.traffic import Flow, Receiver, Stream, assert_ping, ping, udp_socket
+from tests.netns.traffic import Flow, Receiver, Stream, assert_ping, internet_checksum, ping, udp_socket
 
 ENDS = [
     ("forwarded", "sunset", "10.1.0.2", "10.2.0.2"),
@@ -88,13 +88,6 @@ def _ip(protocol: int, src: str, dst: str, body: bytes) -> bytes:
     )  # fmt: skip
 
 
-def _sum(octets: bytes) -> int:
-    octets += b"\0" * (len(octets) % 2)
-    total = sum(struct.unpack(f"!{len(octets) // 2}H", octets))
-    total = (total & 0xFFFF) + (total >> 16)
-    return ~(total + (total >> 16)) & 0xFFFF
-
-
 def forged(victim: Host, src: str, dst: str, payload: bytes) -> bytes:
     """A frame to the victim's wan with a datagram to port 7001 that nobody behind `src` has sent."""
     mac = victim.ip("-o", "link", "show", "wan").split("link/ether ")[1].split()[0]
@@ -103,18 +96,18 @@ def forged(victim: Host, src: str, dst: str, payload: bytes) -> bytes:
     length = 8 + len(payload)
     pseudo = ends + struct.pack("!II", length, 17)
     udp = struct.pack("!HHH", 7001, 7001, length)
-    udp += _sum(pseudo + udp + b"\0\0" + payload).to_bytes(2, "big") + payload
+    udp += internet_checksum(pseudo + udp + b"\0\0" + payload).to_bytes(2, "big") + payload
     if version == socket.AF_INET6:
         packet, kind = struct.pack("!IHBB", 6 << 28, length, 17, 64) + ends + udp, b"\x86\xdd"
     else:
         head = struct.pack("!BBHHHBB", 0x45, 0, 20 + length, 7, 0, 64, 17)
-        packet, kind = head + _sum(head + ends).to_bytes(2, "big") + ends + udp, b"\x08\x00"
+        packet, kind = head + internet_checksum(head + ends).to_bytes(2, "big") + ends + udp, b"\x08\x00"
     return bytes.fromhex(mac.replace(":", "")) + bytes.fromhex("020000000001") + kind + packet
 
 
 def _icmp(kind: int, code: int, quoted: bytes) -> bytes:
     body = struct.pack("!BBHI", kind, code, 0, 0) + quoted
-    return body[:2] + _sum(body).to_bytes(2, "big") + body[4:]
+    return body[:2] + internet_checksum(body).to_bytes(2, "big") + body[4:]
 
 
 class Everything:
