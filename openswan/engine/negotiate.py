@@ -72,11 +72,19 @@ class Negotiator:
             return
         self._resettle(conn)
         if conn.children:
-            self.core.say(conn, "already established", Rc.SUCCESS, conn.newest_child)
-            self.core.release(conn)
+            self._renew(conn, client)
             return
         conn.attempt = 0
         self.start(conn)
+
+    def _renew(self, conn: Conn, client: int) -> None:
+        """--up of what is up: whoever waits for it gets fresh SAs, made before the old ones go."""
+        child = self.core.states.children.get(conn.newest_child)
+        if client and child is not None and not child.closing and not child.ike.closing:
+            self.brain.lifetimes.rekey_child(child)
+        else:
+            self.core.say(conn, "already established", Rc.SUCCESS, conn.newest_child)
+            self.core.release(conn)
 
     def _resettle(self, conn: Conn) -> None:
         """A conn that was down and dropped its packets holds them again now that it is wanted."""
@@ -160,15 +168,15 @@ class Negotiator:
         elif not shunted:
             self.brain.router.happen(conn, RouteEvent.GIVEN_UP)
         if not again:
-            self._close_idle(conn)
+            self._close_idle(conn, begun_here=True)
         self.dissolve(conn)
 
-    def _close_idle(self, conn: Conn) -> None:
+    def _close_idle(self, conn: Conn, begun_here: bool = False) -> None:
         """An IKE SA that carries nothing and for which nobody will ask again is not kept."""
         for serial in list(conn.ikes):
             ike = self.core.states.ikes.get(serial)
             idle = ike is not None and not ike.children and not ike.attempts
-            if ike is not None and idle and ike.initiator and ike.established is not None:
+            if ike is not None and idle and (ike.initiator or not begun_here) and ike.established is not None:
                 self.brain.ikes.close(ike)
 
     def _pause(self, conn: Conn) -> float:
@@ -207,6 +215,7 @@ class Negotiator:
             if child is not None:
                 core.say(conn, f"deleting state ({child_state_name(child.initiator)})", Rc.LOG, serial)
                 self.brain.children.close(child)
+        self._close_idle(conn)
         self.brain.router.happen(conn, RouteEvent.GIVEN_UP)
         if conn.routing in (Routing.ROUTED_PROSPECTIVE, Routing.ROUTED_FAILURE):
             self.brain.router.happen(conn, RouteEvent.ROUTE)
