@@ -112,12 +112,15 @@ class Lifetimes:
         elif isinstance(request, RekeyChild):
             child = self.core.states.by_esp.get(request.spi_in)
             if child is not None and not child.closing:
-                self._tell(ike, f"rekeying of child #{child.serial} failed: {reason}")
+                self._tell(ike, f"rekeying of child #{child.serial} failed: {reason}", child)
+                self.core.release(child.conn)
                 self.core.after(Timer.REKEY_CHILD, child.serial, AGAIN, partial(self.rekey_child, child))
 
-    def _tell(self, ike: IkeState, text: str) -> None:
-        if ike.conn is not None:
-            self.core.say(ike.conn, text, Rc.LOG_SERIOUS, ike.serial, (), "rekey-failed")
+    def _tell(self, ike: IkeState, text: str, child: ChildState | None = None) -> None:
+        conn = child.conn if child is not None else ike.conn
+        if conn is not None:
+            clients = conn.clients if child is not None else ()
+            self.core.say(conn, text, Rc.LOG_SERIOUS, ike.serial, clients, "rekey-failed")
 
     def spent(self, said: Said, hard: bool) -> None:
         """The packet engine says an SA has used up its sequence numbers, or nearly so."""

@@ -23,15 +23,37 @@ def test_pauses_double_up_to_a_bound_and_never_march_in_step() -> None:
         assert 0.8 * middle <= min(pauses) < max(pauses) <= 1.2 * middle
 
 
-def test_up_of_what_is_up_says_so() -> None:
+def test_up_of_what_is_up_makes_fresh_sas_and_loses_nothing() -> None:
     pair = make_pair(1)
     west, east = tunnel()
     pair.west.load(west)
     pair.east.load(east)
     pair.west.request("initiate", name="net-net")
     assert pair.run(5.0, pair.up)
-    assert pair.west.say("initiate", name="net-net") == [(4, '"net-net" #2: already established')]
+    first = set(pair.west.klips.by_spi)
     assert pair.west.say("initiate", name="net-net", asynchronous=True) == []
+    client = pair.west.request("initiate", name="net-net")
+    for _ in range(20):
+        pair.send(pair.west, "10.1.0.5", "10.2.0.6")
+        pair.send(pair.east, "10.2.0.6", "10.1.0.5")
+        pair.run(0.5)
+    assert client in pair.west.finished and pair.west.whack[client][-1][0] == 4
+    assert not first & set(pair.west.klips.by_spi)
+    assert pair.missing() == []
+
+
+def test_up_again_ends_with_the_reason_when_the_peer_will_not() -> None:
+    pair = make_pair(1)
+    west, east = tunnel(retransmit_timeout=5.0, keying_tries=1)
+    pair.west.load(west)
+    pair.east.load(east)
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(5.0, pair.up)
+    pair.net.cut.add(pair.east.address)
+    client = pair.west.request("initiate", name="net-net")
+    pair.run(60.0)
+    assert client in pair.west.finished
+    assert pair.west.whack[client][-1][0] not in (0, 2, 4)
 
 
 def test_asynchronous_up_is_answered_at_once() -> None:
