@@ -10,12 +10,13 @@ from datetime import datetime
 from openswan.base.address import Endpoint, host_subnet
 from openswan.base.errors import IkeError
 from openswan.base.interval import Instant
-from openswan.engine.conn import Conn
+from openswan.engine.conn import Conn, Kind
 from openswan.engine.core import Core
 from openswan.engine.policies import Keyring, child_policy
+from openswan.engine.router import Router
 from openswan.ike.policy import AuthQuestion, ChildPolicy, ChildQuestion, IkePolicy
 from openswan.policy.identity import Identity, IdKind, matches
-from openswan.policy.selector import FlowKey, Selector
+from openswan.policy.selector import FlowKey, Selector, flow_keys
 
 NO_PROPOSAL_CHOSEN = 14
 AUTHENTICATION_FAILED = 24
@@ -32,6 +33,7 @@ class Answers:
 
     core: Core
     keyring: Keyring
+    router: Router
     clock: Callable[[Instant], datetime]
 
     def ike_candidates(self, local: Endpoint, remote: Endpoint) -> tuple[IkePolicy, ...]:
@@ -86,7 +88,7 @@ class Answers:
         """The connection of this peer whose selectors fit best what it proposes."""
         exact = self._exact(question)
         if exact is not None:
-            return self._child_policy(exact, question)
+            return self._unless_taken(exact, question)
         best: Conn | None = None
         best_score = 0
         for conn in self.core.conns.candidates(question.local.address, question.remote.address):
@@ -102,7 +104,19 @@ class Answers:
                 f"{question.remote.address}[{question.peer_id}]==={theirs}",
                 TS_UNACCEPTABLE,
             )
-        return self._child_policy(best, question)
+        return self._unless_taken(best, question)
+
+    def _unless_taken(self, conn: Conn, question: ChildQuestion) -> ChildPolicy:
+        """The child policy, unless its flow is another peer's already: better to refuse than to make and delete."""
+        policy = self._child_policy(conn, question)
+        peer_id = question.peer_id if conn.kind is Kind.TEMPLATE else conn.peer_id
+        for mine in policy.mine:
+            for theirs in policy.theirs:
+                for key in flow_keys(mine, theirs):
+                    holder = self.router.eroutes.get(key)
+                    if holder is not None and not self.router.yields(holder, conn, peer_id):
+                        raise IkeError(f"{key} is in use for {holder.label}", TS_UNACCEPTABLE)
+        return policy
 
     def _exact(self, question: ChildQuestion) -> Conn | None:
         """By hash: a connection with just these selectors, among thousands with the same peer."""
@@ -135,7 +149,7 @@ class Answers:
     def _covers(self, conn: Conn, question: ChildQuestion) -> int:
         if not self._same_peer(conn, question) or conn.local is None:
             return 0
-        mine, theirs = conn.local, conn.remote or Selector.of(host_subnet(question.remote.address))
+        mine, theirs = conn.local, self._client(conn, question)
         if mine in question.mine and theirs in question.theirs:
             return 4
         if any(one.contains(mine) for one in question.mine) and any(one.contains(theirs) for one in question.theirs):
@@ -146,11 +160,27 @@ class Answers:
             return 2
         return 0
 
-    @staticmethod
-    def _child_policy(conn: Conn, question: ChildQuestion) -> ChildPolicy:
+    def _client(self, conn: Conn, question: ChildQuestion) -> Selector:
+        """What a peer may protect: its client, or just itself.
+
+        Behind NAT "itself" is the one private address it has there, as long as that is nobody's here.
+        """
+        if conn.remote is not None:
+            return conn.remote
+        asking = self.core.asking
+        if asking is not None and asking.machine.nat_there and conn.local is not None:
+            for theirs in question.theirs:
+                host = theirs.first
+                single = host == theirs.last and host.is_private and not host.is_loopback and not host.is_link_local
+                itself = Selector.of(host_subnet(host))
+                if single and host not in self.core.plugs.addresses and not conn.local.intersect(itself):
+                    return itself
+        return Selector.of(host_subnet(question.remote.address))
+
+    def _child_policy(self, conn: Conn, question: ChildQuestion) -> ChildPolicy:
         if conn.remote is not None:
             return child_policy(conn)
-        theirs = Selector.of(host_subnet(question.remote.address))
+        theirs = self._client(conn, question)
         assert conn.local is not None
         return replace(child_policy_without_peer(conn, conn.local), theirs=(theirs,))
 

@@ -30,7 +30,7 @@ class Brain:
         self.core = Core(rng, settings)
         self.keyring = Keyring()
         self.router = Router(self.core)
-        self.answers = Answers(self.core, self.keyring, clock)
+        self.answers = Answers(self.core, self.keyring, self.router, clock)
         self.lifetimes = Lifetimes(self)
         self.liveness = Liveness(self)
         self.children = Children(self)

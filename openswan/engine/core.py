@@ -16,7 +16,7 @@ from openswan.engine.effects import Effect, KlipsCommand, Log, WhackDone, WhackL
 from openswan.engine.events import NetworkState
 from openswan.engine.orient import Plugs
 from openswan.engine.settings import Settings
-from openswan.engine.statedb import StateDb
+from openswan.engine.statedb import IkeState, StateDb
 from openswan.engine.timers import Timer, Timers
 from openswan.plane.commands import Command
 
@@ -39,6 +39,8 @@ class Core:
     listening: bool = False
     reading: int = 0
     """Answers about secrets and certificates still to come since listen; nothing is negotiated without them."""
+    asking: IkeState | None = None
+    """Whose machine is at work, and so asks the questions that come up now."""
     stopping: bool = False
     waiting: dict[int, set[str]] = field(default_factory=dict)
     """whack clients and the connections (unique names) they wait for."""

@@ -94,7 +94,10 @@ class IkeSas:
 
     def receive(self, ike: IkeState, data: bytes, local: Endpoint, remote: Endpoint) -> None:
         """Give a machine a datagram that bears its SPI."""
-        self.run(ike, ike.machine.receive(data, local, remote, self.core.now))
+        self.core.asking = ike
+        effects = ike.machine.receive(data, local, remote, self.core.now)
+        self.core.asking = None
+        self.run(ike, effects)
 
     def request(self, ike: IkeState, request: Request) -> None:
         """Ask a machine for something."""

@@ -19,6 +19,7 @@ from openswan.engine.timers import Timer
 from openswan.engine.updown import UpdownQueue, Verb, outcome, verb_name
 from openswan.plane.commands import DelEroute, SetEroute
 from openswan.policy.connection import ShuntPolicy
+from openswan.policy.identity import Identity
 from openswan.policy.selector import FlowKey
 
 Then = Callable[[bool], None]
@@ -50,7 +51,7 @@ class Router:
             return Rc.ROUTE, f"cannot route template policy of {conn.label}"
         for key in conn.keys:
             holder = self.eroutes.get(key)
-            if holder is not None and not self._yields(holder, conn):
+            if holder is not None and not self.yields(holder, conn, conn.peer_id):
                 serial = f" #{holder.owner}" if holder.owner else ""
                 return Rc.LOG_SERIOUS, f"cannot install eroute -- it is in use for {holder.label}{serial}"
         for user in self.routes.get((conn.keys[0].dst, conn.device), {}).values():
@@ -60,10 +61,14 @@ class Router:
         return None
 
     @staticmethod
-    def _yields(holder: Conn, taker: Conn) -> bool:
-        """May `taker` have the eroute that `holder` has?"""
-        if holder is taker or holder is taker.template or (holder.template and holder.template is taker.template):
+    def yields(holder: Conn, taker: Conn, peer_id: Identity | None) -> bool:
+        """May `taker`, or its instance for `peer_id`, have the eroute that `holder` has?"""
+        template = taker if taker.kind is Kind.TEMPLATE else taker.template
+        if holder is taker or holder is template:
             return True
+        if template is not None and holder.template is template:
+            # The same road warrior from a new address; another one never takes what is in use.
+            return holder.peer_id == peer_id
         return holder.policy.overlap_ip and taker.policy.overlap_ip
 
     def happen(self, conn: Conn, event: RouteEvent, target: Said | None = None, then: Then = _ignore) -> bool:

@@ -476,6 +476,37 @@ def test_two_road_warriors_behind_one_nat() -> None:
     gateway.sane()
 
 
+def behind_nat(net: Net, box: Nat, n: int, address: str) -> SimHost:
+    host = SimHost(net, f"rw{n}", address, n, psk(f"@rw{n}", "@gw"))
+    box.serve(host.address)
+    host.load(conn("home", end(address, "", f"@rw{n}"), end(EAST, EAST_NET, "@gw"), keying_tries=1))
+    return host
+
+
+def test_behind_nat_a_host_is_its_private_address_and_nobody_elses() -> None:
+    net = Net(1)
+    gateway = SimHost(net, "gw", EAST, 0, psk("@gw", "%any"))
+    gateway.load(conn("rw", end(EAST, EAST_NET, "@gw"), end("%any")))
+    one, two = Nat(ip_address(OUTSIDE), net), Nat(ip_address("203.0.113.6"), net)
+    first, second = behind_nat(net, one, 1, "192.168.0.1"), behind_nat(net, one, 2, "192.168.0.2")
+    for host in (first, second):
+        host.request("initiate", name="home")
+    assert net.run(30.0, lambda: len(gateway.klips.sas) == 4)
+    flows = {str(e.key) for g in gateway.guards.values() for e in g.entries}
+    assert flows == {"10.2.0.0/16 -> 192.168.0.1/32", "10.2.0.0/16 -> 192.168.0.2/32"}
+    # An address that is taken, one of our own clients, one that is not private: nothing of that.
+    net.nats.pop(first.address)
+    thief = behind_nat(net, two, 3, "192.168.0.1")
+    own, public = behind_nat(net, two, 4, "10.2.0.9"), behind_nat(net, two, 5, "8.8.8.8")
+    before = {key: eroute.target for key, eroute in gateway.klips.eroutes.items()}
+    for host in (thief, own, public):
+        client = host.request("initiate", name="home")
+        net.run(net.now + 60.0)
+        assert client in host.finished and not host.up(), host.name
+    assert {key: eroute.target for key, eroute in gateway.klips.eroutes.items()} == before
+    gateway.sane()
+
+
 # -- address changes and failures of the engine -----------------------------------------------------------------------
 
 
