@@ -38,7 +38,8 @@ def _name(common: str) -> x509.Name:
     )
 
 
-def _pem(key: Key) -> bytes:
+def pem(key: Key) -> bytes:
+    """A private key as PEM, PKCS #8."""
     style = serialization.PrivateFormat.PKCS8
     return key.private_bytes(serialization.Encoding.PEM, style, serialization.NoEncryption())
 
@@ -46,17 +47,19 @@ def _pem(key: Key) -> bytes:
 class Authority:
     """A self-signed CA that issues leaf certificates with a DNS subjectAltName."""
 
-    def __init__(self, kind: str, common: str = "Lab CA") -> None:
+    def __init__(self, kind: str, common: str = "Lab CA", above: Authority | None = None) -> None:
         self.kind = kind
         self._key = new_key(kind)
         self._name = _name(common)
+        above = above or self
         ski = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
         self._cert = (
-            self._start(self._name, self._key)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
+            above._start(self._name, self._key)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=1 if above is self else 0), critical=True)
             .add_extension(_usage(ca=True), critical=True)
             .add_extension(ski, critical=False)
-            .sign(self._key, hashes.SHA256())
+            .add_extension(above._identifier(), critical=False)
+            .sign(above._key, hashes.SHA256())
         )
         self.pem = self._cert.public_bytes(serialization.Encoding.PEM)
 
@@ -72,20 +75,27 @@ class Authority:
             .not_valid_after(now + datetime.timedelta(days=days))
         )
 
-    def issue(self, dns: str, days: int = 30) -> Credential:
-        """A leaf for `dns`; negative `days`: expired that long ago."""
+    def _identifier(self) -> x509.AuthorityKeyIdentifier:
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+
+    def subordinate(self, common: str) -> Authority:
+        """A CA below this one."""
+        return Authority(self.kind, common, self)
+
+    def issue(self, dns: str, days: int = 30, also: tuple[str, ...] = ()) -> Credential:
+        """A leaf for `dns` and the names in `also`; negative `days`: expired that long ago."""
         key = new_key(self.kind)
         cert = (
             self._start(_name(dns), key, days)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(dns)]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in (dns, *also)]), critical=False)
             .add_extension(_usage(ca=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+            .add_extension(self._identifier(), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        return Credential(cert.public_bytes(serialization.Encoding.PEM), _pem(key), f"C=CH, O=Lab, CN={dns}")
+        return Credential(cert.public_bytes(serialization.Encoding.PEM), pem(key), f"C=CH, O=Lab, CN={dns}")
 
 
 def _usage(ca: bool) -> x509.KeyUsage:

@@ -118,9 +118,9 @@ def test_raw_rsa_keys(lab: Lab) -> None:
     prove(lab)
 
 
-def certified(gateway: Gateway, ca: Authority, name: str) -> str:
+def certified(gateway: Gateway, ca: Authority, name: str, also: tuple[str, ...] = ()) -> str:
     """Put a certificate and its key where the gateway looks for them; the line for ipsec.secrets."""
-    mine = ca.issue(name)
+    mine = ca.issue(name, also=also)
     (gateway.dir / "ipsec.d/cacerts/lab.pem").write_bytes(ca.pem)
     (gateway.dir / f"ipsec.d/certs/{name}.pem").write_bytes(mine.cert)
     key = gateway.dir / f"ipsec.d/private/{name}.pem"
