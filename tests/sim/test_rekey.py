@@ -57,6 +57,11 @@ def rekeyings(pair: Pair) -> tuple[int, int]:
     return events.count("child-rekey"), events.count("ike-rekeyed")
 
 
+def gave_up(pair: Pair) -> bool:
+    """Did so many datagrams in a row get lost that an end took the other for dead?"""
+    return any("max number of retransmissions" in str(line) for line in pair.west.lines + pair.east.lines)
+
+
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
 def test_no_packet_is_lost_while_everything_is_rekeyed(first: int) -> None:
     for seed in range(first, first + CHUNK):
@@ -68,7 +73,8 @@ def test_no_packet_is_lost_while_everything_is_rekeyed(first: int) -> None:
         children, ikes = rekeyings(pair)
         assert children >= 5 and ikes >= 2, f"seed {seed}: {children} {ikes}"
         assert pair.missing() == [], f"seed {seed}"
-        assert pair.west.updowns.count("up-client net-net") == 1, "updown runs once, not at a rekeying"
+        ups = 2 if gave_up(pair) else 1
+        assert pair.west.updowns.count("up-client net-net") == ups, f"seed {seed}: updown runs once, not at a rekeying"
         settle_quietly(pair)
         assert len(pair.west.klips.sas) <= 4 and len(pair.east.klips.sas) <= 4, f"seed {seed}"
 
