@@ -8,6 +8,7 @@ answer, at most so many a second (RFC 7296 2.21.4, 1.5).
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from openswan.base.address import Endpoint
@@ -45,6 +46,11 @@ class Bucket:
         return True
 
 
+def digest(data: bytes) -> bytes:
+    """What names a first message: all of it counts (RFC 7296 2.1)."""
+    return hashlib.sha256(data).digest()
+
+
 class Demux:
     """From datagrams to IKE SAs."""
 
@@ -68,11 +74,11 @@ class Demux:
         states = self.core.states
         fresh = header.exchange == ExchangeType.IKE_SA_INIT and header.from_initiator and not header.is_response
         if fresh and header.spi_r == NO_SPI:
-            known = states.by_init.get((remote, header.spi_i))
+            known = states.by_init.get((remote, digest(data)))
             if known is not None:
                 self.brain.ikes.receive(known, data, local, remote)
             else:
-                self._stranger(header, local, remote, data)
+                self._stranger(local, remote, data)
             return
         ours = header.spi_r if header.from_initiator else header.spi_i
         ike = states.by_spi.get(ours)
@@ -81,7 +87,7 @@ class Demux:
         else:
             self._unknown(header, local, remote)
 
-    def _stranger(self, header: Header, local: Endpoint, remote: Endpoint, data: bytes) -> None:
+    def _stranger(self, local: Endpoint, remote: Endpoint, data: bytes) -> None:
         """A first message: check for room, ask for a cookie, then let a machine look at it."""
         core, settings = self.core, self.core.settings
         states = core.states
@@ -106,12 +112,12 @@ class Demux:
                     core.emit(SendDatagram(local, remote, answer))
                 return
         ike = self.brain.ikes.answer(local, remote)
-        self._admit(ike, header, local, remote, data)
+        self._admit(ike, local, remote, data)
 
-    def _admit(self, ike: IkeState, header: Header, local: Endpoint, remote: Endpoint, data: bytes) -> None:
+    def _admit(self, ike: IkeState, local: Endpoint, remote: Endpoint, data: bytes) -> None:
         states = self.core.states
         states.add_ike(ike)
-        states.opened(ike, remote, header.spi_i)
+        states.opened(ike, remote, digest(data))
         self.brain.ikes.receive(ike, data, local, remote)
         if ike.serial in states.ikes and not ike.failed and ike.machine.next_timer() is None and not ike.established:
             # It neither answered nor refused: nothing will ever come of it.

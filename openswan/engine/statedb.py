@@ -103,7 +103,8 @@ class StateDb:
         self.by_spi: dict[bytes, IkeState] = {}
         """By our own IKE SPI, 8 octets."""
         self.by_init: dict[tuple[Endpoint, bytes], IkeState] = {}
-        """Half-open responders by the initiator's address and SPI, so that a repeated first message finds them."""
+        """Responders by the initiator's address and a digest of its whole first message, so that a repetition finds
+        them and a forgery that borrows the SPI does not (RFC 7296 2.1)."""
         self.by_machine: dict[int, IkeState] = {}
         self.by_esp: dict[int, ChildState] = {}
         """By inbound ESP SPI."""
@@ -226,10 +227,10 @@ class StateDb:
             del self.by_spi[ike.spi]
         self.by_machine.pop(id(ike.machine), None)
 
-    def opened(self, ike: IkeState, remote: Endpoint, spi: bytes) -> None:
-        """Count a half-open responder."""
+    def opened(self, ike: IkeState, remote: Endpoint, first: bytes) -> None:
+        """Count a half-open responder; `first` is the digest of the message it answers."""
         ike.half_open_from = remote.address
-        ike.init = (remote, spi)
+        ike.init = (remote, first)
         self.by_init[ike.init] = ike
         self.half_open[remote.address] = self.half_open.get(remote.address, 0) + 1
         self.half_open_total += 1

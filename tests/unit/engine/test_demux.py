@@ -98,6 +98,19 @@ def test_a_repeated_first_message_finds_its_half_open_sa_and_gets_the_same_answe
     assert it.empty() and it.pluto.core.states.by_init == {} and it.pluto.core.timers.current == {}
 
 
+def test_a_forged_first_message_with_a_borrowed_spi_does_not_take_the_true_ones_place() -> None:
+    it, data = host(), first_message()
+    initiator = Endpoint(ip_address("192.0.2.1"), 500)
+    sent: list[Packet] = []
+    it.net.attach(initiator.address, sent.append)
+    forged = data[:-1] + bytes([data[-1] ^ 1])
+    for message_ in (forged, data):
+        it.post(Datagram(HERE, initiator, message_))
+    it.net.run(0.2)
+    assert len({packet.body for packet in sent}) == 2, "each got an answer of its own"
+    assert it.pluto.core.states.half_open_total == 2
+
+
 def test_half_open_sas_are_bounded_per_source_and_in_all() -> None:
     it, data = host(Settings(cookie_threshold=10**6, half_open_per_peer=5, half_open_limit=12)), first_message()
     for n in range(10):
