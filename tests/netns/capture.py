@@ -63,12 +63,13 @@ def classify(frame: bytes) -> tuple[str, str, str, int]:
 
 
 def datagram(frame: bytes) -> bytes | None:
-    """What all fragments of one datagram have in common: addresses, protocol, identification; None: no fragment."""
+    """What all fragments of one datagram have in common: protocol and identification; None: no fragment."""
     ethertype = frame[12:14]
     if ethertype == b"\x08\x00" and len(frame) >= 34 and int.from_bytes(frame[20:22], "big") & 0x3FFF:
-        return frame[26:34] + frame[23:24] + frame[18:20]
+        # Without the addresses: a router at the wire's other end may have translated them in the very same buffer.
+        return frame[23:24] + frame[18:20]
     if ethertype == b"\x86\xdd" and len(frame) >= 62 and frame[20] == 44:
-        return frame[22:54] + frame[54:55] + frame[58:62]
+        return frame[54:55] + frame[58:62]
     return None
 
 

@@ -73,7 +73,7 @@ def test_a_secrets_file_others_can_read(lab: Lab) -> None:
 def test_a_missing_secret_names_both_ends(lab: Lab) -> None:
     both = pair(lab, conn("net", NET4, auto="add"), secrets="")
     done = both.west.ipsec("auto", "--up", "net", check=False, timeout=30)
-    complaint(done, "192.0.2.1", "192.0.2.2", "secret")
+    complaint(done, "no preshared key", "192.0.2.1", "192.0.2.2")
 
 
 def test_an_algorithm_nobody_has(lab: Lab) -> None:
@@ -128,7 +128,7 @@ def test_start_does_not_wait_for_a_dead_dns_server(lab: Lab, auto: str) -> None:
     text = conn("named", NET4, right="gate.example.org", rightsubnet="10.9.0.0/24", auto=auto)
     east = Gateway(lab.east, conn("net", NET4, auto="add"), SECRETS)
     west = Gateway(lab.west, text + conn("net", NET4, auto="start"), SECRETS, resolv="nameserver 198.51.100.53\n")
-    east.start()
-    assert west.start() < 2.0
+    usual = east.start()
+    assert west.start() < max(2.0, 1.5 * usual), "a busy machine takes its time, but not for the name's sake"
     west.wait_tunnels()
     assert '"named"' in west.status()

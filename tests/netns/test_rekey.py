@@ -55,7 +55,7 @@ def assert_all_arrived(running: list[tuple[Flow, Receiver]]) -> None:
 @pytest.mark.parametrize("side", ["initiator", "responder", "both"])
 def test_child_sas_are_replaced_and_nothing_is_lost(lab: Lab, side: str) -> None:
     """Who rekeys is whose lifetime ends first; when both do at once the collision is settled."""
-    hasty, calm = conn("net", NET4, **CHILD), conn("net", NET4)
+    hasty, calm = conn("net", NET4, auto="add", **CHILD), conn("net", NET4, auto="add")
     both = pair(lab, calm if side == "responder" else hasty, calm if side == "initiator" else hasty)
     both.up("net")
     first = spis(both)
@@ -70,7 +70,7 @@ def test_child_sas_are_replaced_and_nothing_is_lost(lab: Lab, side: str) -> None
 
 @pytest.mark.parametrize("side", ["initiator", "responder", "both"])
 def test_the_ike_sa_is_replaced_and_nothing_is_lost(lab: Lab, side: str) -> None:
-    hasty, calm = conn("net", NET4, **IKE), conn("net", NET4)
+    hasty, calm = conn("net", NET4, auto="add", **IKE), conn("net", NET4, auto="add")
     both = pair(lab, calm if side == "responder" else hasty, calm if side == "initiator" else hasty)
     both.up("net")
     before = spis(both)
@@ -84,7 +84,7 @@ def test_the_ike_sa_is_replaced_and_nothing_is_lost(lab: Lab, side: str) -> None
 
 
 def test_up_again_replaces_a_child_sa_without_loss(lab: Lab) -> None:
-    both = pair(lab, conn("net", NET4))
+    both = pair(lab, conn("net", NET4, auto="add"))
     both.up("net")
     first = spis(both)
     running = flows(lab)
