@@ -16,6 +16,9 @@ TEST_PACKAGES  := conntrack ipset iperf3 openssl strongswan-charon strongswan-sw
                   libstrongswan-standard-plugins libstrongswan-extra-plugins strongswan-pki
 PEER_PACKAGES  := qemu-system-x86 debootstrap cpio
 
+# How many tests run side by side: those with namespaces have their own.
+JOBS   ?= $(shell nproc)
+
 SOURCES := setup.py pyproject.toml $(wildcard _fast/*.pyx _fast/*.pxd _fast/*.h)
 
 .PHONY: build demo test lint bench clean distclean fuzz man help
@@ -59,7 +62,7 @@ demo: build build/packages-demo
 
 ## test    everything: source, units, simulation, network namespaces, other implementations (root)
 test: build build/packages-demo build/packages-test
-	@$(VENV)/bin/pytest $(TESTS) $(PYTEST_ARGS)
+	@$(VENV)/bin/pytest -n $(JOBS) --dist loadgroup $(TESTS) $(PYTEST_ARGS)
 
 ## lint    ruff and mypy
 lint: build
