@@ -349,16 +349,20 @@ def sweep() -> None:
         for pid in run("ip", "netns", "pids", name, check=False).stdout.split():
             end_process(int(pid), 1.0)
         run("ip", "netns", "del", name, check=False)
+    for directory in Path("/tmp").glob(f"{PREFIX}[0-9]*x*"):
+        if not _owned(directory.name):
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _owned(name: str) -> bool:
+    """Does the process a name of ours speaks of live?"""
+    owner = name[len(PREFIX) :].partition("x")[0]
+    return not owner.isdigit() or alive(int(owner))
 
 
 def leftovers() -> list[str]:
     """Namespaces of labs whose process is gone."""
-    found = []
-    for name in namespaces():
-        owner = name[len(PREFIX) :].partition("x")[0]
-        if name.startswith(PREFIX) and owner.isdigit() and not alive(int(owner)):
-            found.append(name)
-    return found
+    return [name for name in namespaces() if name.startswith(PREFIX) and not _owned(name)]
 
 
 def namespaces() -> Sequence[str]:
