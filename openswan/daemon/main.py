@@ -13,6 +13,7 @@ from openswan import __version__
 from openswan.base import paths
 from openswan.base.errors import ConfigError, HostError, IpsecError
 from openswan.config.load import Loaded, load
+from openswan.config.secretsfile import load_secrets
 from openswan.daemon.gateway import Gateway, Places, Wanted
 from openswan.daemon.options import USAGE, Options, parse
 from openswan.engine.settings import Settings
@@ -20,6 +21,8 @@ from openswan.host import logsink, process
 
 ALREADY_RUNNING = 10
 CONF_UNREADABLE = 3
+MOST_TOLD = 20
+"""Lines about configuration files that `ipsec setup start` prints."""
 READY = "Pluto initialized"
 
 
@@ -90,6 +93,7 @@ def _serve(options: Options, announce: Callable[[], None], background: bool) -> 
         for complaint in loaded.complaints if loaded else ():
             sink(str(complaint), complaint.fatal)
         if background:
+            _tell(_complaints(options, loaded))
             process.redirect_standard(options.control.parent / "pluto.stderr")
         try:
             asyncio.run(gateway.run(announce))
@@ -102,6 +106,21 @@ def _serve(options: Options, announce: Callable[[], None], background: bool) -> 
         lock.release()
     sink("pluto has ended", False)
     return 0
+
+
+def _complaints(options: Options, loaded: Loaded | None) -> list[str]:
+    """What is wrong with ipsec.conf and, when connections are about to start, with ipsec.secrets."""
+    found = [str(each) for each in loaded.complaints] if loaded else []
+    return [*found, *load_secrets(options.secrets)[1]] if "autostart" in options else found
+
+
+def _tell(complaints: list[str]) -> None:
+    """The first of them to whoever started us; the log has all."""
+    for line in complaints[:MOST_TOLD]:
+        print(line, file=sys.stderr)
+    if len(complaints) > MOST_TOLD:
+        print(f"... and {len(complaints) - MOST_TOLD} more; see the log", file=sys.stderr)
+    sys.stderr.flush()
 
 
 def _configuration(options: Options) -> Loaded | None:

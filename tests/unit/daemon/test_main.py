@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -86,7 +87,8 @@ def box(tmp_path: Path) -> Iterator[Box]:
 
 def test_one_life(box: Box) -> None:
     done = box.ipsec("pluto", "--autostart")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "Pluto initialized\n", "")
+    assert (done.returncode, done.stdout) == (0, "Pluto initialized\n")
+    assert re.fullmatch(r""".*/ipsec.conf:11: conn "broken": unknown keyword 'lefft=.*\n""", done.stderr)
     pid = box.pid
     assert os.stat(box.dir / "pluto.ctl").st_mode & 0o777 == 0o600
 
@@ -132,6 +134,17 @@ def test_shutdown_through_whack_leaves_nothing(box: Box) -> None:
     assert done.returncode == 0, done.stderr
     assert box.run("sh", "-c", "ip -br link; ip rule; nft list ruleset").stdout == before
     assert box.ipsec("setup", "status").returncode == 3
+
+
+def test_the_starter_hears_what_is_wrong_with_the_files(box: Box) -> None:
+    (box.dir / "ipsec.secrets").chmod(0o644)
+    done = box.ipsec("setup", "start")
+    assert done.returncode == 0
+    assert re.search(r"^ipsec_setup: .*ipsec.conf:11: conn \"broken\": unknown keyword", done.stderr, re.MULTILINE)
+    assert re.search(r"^ipsec_setup: '.*ipsec.secrets' is refused: .* run: chmod 600 ", done.stderr, re.MULTILINE)
+    (box.dir / "ipsec.conf").write_text("version 2.0\n" + "".join(f"conn c{i}\n\tlefft=x\n" for i in range(99)))
+    told = box.ipsec("setup", "restart").stderr
+    assert told.count("unknown keyword") == daemon.MOST_TOLD and "... and 80 more; see the log" in told
 
 
 def test_a_killed_daemon_is_followed_by_the_next(box: Box) -> None:
