@@ -50,6 +50,8 @@ RTA_DST, RTA_SRC, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_METRICS, 
     1, 2, 4, 5, 6, 7, 8, 15, 16
 )  # fmt: skip
 RTA_MULTIPATH = 9
+RTM_F_LOOKUP_TABLE = 0x1000
+"""Without it the kernel answers with the main table whatever table it found the route in."""
 RTAX_MTU = 2
 FRA_PRIORITY, FRA_FWMARK, FRA_TABLE, FRA_FWMASK = 6, 10, 15, 16
 IFA_ADDRESS, IFA_LOCAL = 1, 2
@@ -275,7 +277,9 @@ class Rtnetlink:
     def way(self, dst: Address, src: Address | None = None, mark: int = 0) -> Way:
         """Ask the kernel for the route of a local packet; HostError when there is none."""
         bits = 32 if dst.version == 4 else 128
-        head = struct.pack("=BBBBBBBBI", FAMILY[dst.version], bits, bits if src else 0, 0, 0, 0, 0, 0, 0)
+        head = struct.pack(
+            "=BBBBBBBBI", FAMILY[dst.version], bits, bits if src else 0, 0, 0, 0, 0, 0, RTM_F_LOOKUP_TABLE
+        )
         body = head + attr(RTA_DST, dst.packed)
         if src is not None:
             body += attr(RTA_SRC, src.packed)
