@@ -188,7 +188,9 @@ class Keyring:
             return ""
         if policy.my_auth & Auth.PSK:
             peer = policy.peer_id if policy.peer_id is not None else "%any"
-            return f"Can't authenticate: no preshared key found for `{policy.my_id}' and `{peer}'"
+            return (
+                f"Can't authenticate: no preshared key found for `{policy.my_id}' and `{peer}'; add it to ipsec.secrets"
+            )
         return f"unable to locate my private key for signature (identity {policy.my_id}); add it to ipsec.secrets"
 
 
