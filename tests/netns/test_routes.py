@@ -27,6 +27,7 @@ from openswan.host.conntrack import Conntrack
 from openswan.host.guard.guard import Guard
 from openswan.host.netlink import changes, network_state
 from openswan.host.routes import Routes
+from openswan.host.rtnetlink import Rtnetlink
 from openswan.host.updown import World, carry_out
 from openswan.policy.selector import FlowKey
 
@@ -88,6 +89,9 @@ def test_what_goes_where(gateway: None) -> None:
         assert "dev ipsec0" in way("fd02::9") and "src fd01::1" in way("fd02::9")
         assert "dev wan" in way("10.2.0.9", "mark 0x1000") and "dev wan" in way("fd02::9", "mark 0x1000")
         assert "dev wan" in way("10.3.0.9")
+        netlink = Rtnetlink()
+        assert [netlink.way(ip_address(far)).table for far in ("10.2.0.9", "10.3.0.9", "fd02::9")] == [50, 254, 50]
+        netlink.close()
         routes.add("ipsec0", WORLD, client=LAN)
         assert "dev ipsec0" in way("198.51.100.1") and "dev lan" in way("10.1.0.77")
         assert "dev ipsec0" in way("203.0.113.2") and "dev wan" in way("203.0.113.2", "mark 0x1000")
