@@ -36,6 +36,8 @@ from openswan.plane.commands import AttachSocket, Command, DetachSocket
 KEEPALIVE = b"\xff"
 LISTEN_AGAIN = 5.0
 """Seconds until sockets that could not be opened are tried again."""
+GUARD_AGAIN = 2.0
+"""Seconds until a guard the kernel refused is tried again."""
 FLUSH_PAUSE = 0.25
 """Seconds between two readings of the connection tracking table."""
 
@@ -100,6 +102,7 @@ class Performer:
         self._flushed = float("-inf")
         self._again: asyncio.TimerHandle | None = None
         self._refused: list[str] = []
+        self._unguarded: dict[str, SetGuard] = {}
         self.in_use: list[str] = []
         """One line for each port that another program had when we last tried to listen."""
         self.sockets: OuterSockets | None = None
@@ -143,12 +146,21 @@ class Performer:
                 self._parts.log(f"packet engine refused {type(effect.command).__name__}: {why}", True)
 
     def _set_guard(self, effect: SetGuard) -> None:
+        self._unguarded.pop(effect.connection, None)
         try:
             self._parts.guard.set(effect.connection, effect.entries, effect.block_families)
         except IpsecError as why:
-            self._parts.log(f'"{effect.connection}": the leak guard could not be set: {why}', True)
+            # Routes and eroutes stay, they protect too; the guard is tried again until it is in or nobody wants it.
+            self._parts.log(f'"{effect.connection}": the leak guard could not be set, trying again: {why}', True)
+            self._unguarded[effect.connection] = effect
+            asyncio.get_running_loop().call_later(GUARD_AGAIN, self._guard_again, effect)
+
+    def _guard_again(self, effect: SetGuard) -> None:
+        if self._unguarded.get(effect.connection) is effect:
+            self._set_guard(effect)
 
     def _del_guard(self, effect: DelGuard) -> None:
+        self._unguarded.pop(effect.connection, None)
         try:
             self._parts.guard.delete(effect.connection)
         except IpsecError as why:

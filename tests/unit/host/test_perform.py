@@ -129,11 +129,9 @@ def test_refusals_come_back_or_are_logged() -> None:
     doubles.performer(effects.KlipsCommand(SetEroute(KEY, Shunt.TRAP), token=9))
     assert doubles.events == [EffectFailed(9, "no room")]
     doubles.performer(effects.KlipsCommand(DelEroute(KEY)))
-    doubles.performer(effects.SetGuard("x", ()))
     doubles.performer(effects.DelGuard("x"))
     assert [line for line, serious in doubles.lines if serious] == [
         "packet engine refused DelEroute: no room",
-        '"x": the leak guard could not be set: no room',
         '"x": the leak guard could not be taken back: no room',
     ]
 
@@ -143,6 +141,24 @@ def run(work: Callable[[], Awaitable[None]]) -> None:
         await work()
 
     asyncio.run(go())
+
+
+def test_a_refused_guard_is_tried_until_it_is_in_or_nobody_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(perform, "GUARD_AGAIN", 0.01)
+    doubles = Doubles()
+
+    async def work() -> None:
+        doubles.refuse = "no room"
+        doubles.performer(effects.SetGuard("x", ()))
+        doubles.performer(effects.SetGuard("y", ()))
+        await asyncio.sleep(0.05)
+        doubles.refuse = ""
+        doubles.performer(effects.DelGuard("y"))
+        await asyncio.sleep(0.05)
+
+    run(work)
+    assert doubles.done == [("delete", "y"), ("set", "x", (), ())]
+    assert doubles.lines.count(('"x": the leak guard could not be set, trying again: no room', True)) > 1
 
 
 def test_flows_of_one_moment_are_forgotten_in_one_go() -> None:
