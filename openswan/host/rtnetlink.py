@@ -51,7 +51,7 @@ RTA_DST, RTA_SRC, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_METRICS, 
 )  # fmt: skip
 RTA_MULTIPATH = 9
 RTM_F_LOOKUP_TABLE = 0x1000
-"""Without it the kernel answers with the main table whatever table it found the route in."""
+"""Without it IPv4 names the main table, wherever it found the route; IPv6 refuses the flag and names it anyway."""
 RTAX_MTU = 2
 FRA_PRIORITY, FRA_FWMARK, FRA_TABLE, FRA_FWMASK = 6, 10, 15, 16
 IFA_ADDRESS, IFA_LOCAL = 1, 2
@@ -277,9 +277,8 @@ class Rtnetlink:
     def way(self, dst: Address, src: Address | None = None, mark: int = 0) -> Way:
         """Ask the kernel for the route of a local packet; HostError when there is none."""
         bits = 32 if dst.version == 4 else 128
-        head = struct.pack(
-            "=BBBBBBBBI", FAMILY[dst.version], bits, bits if src else 0, 0, 0, 0, 0, 0, RTM_F_LOOKUP_TABLE
-        )
+        flags = RTM_F_LOOKUP_TABLE if dst.version == 4 else 0
+        head = struct.pack("=BBBBBBBBI", FAMILY[dst.version], bits, bits if src else 0, 0, 0, 0, 0, 0, flags)
         body = head + attr(RTA_DST, dst.packed)
         if src is not None:
             body += attr(RTA_SRC, src.packed)
