@@ -112,6 +112,9 @@ def restart_if_running() -> int:
 def status() -> int:
     """Running or stopped, how many tunnels, and what a dead pluto has left behind."""
     state = process.pid_state(paths.pid_file())
+    if state.exists and not state.pid and not process.is_root():
+        say("permission denied (must be superuser)")  # to look into the pid file
+        return NOT_ROOT
     if not state.alive:
         print("IPsec stopped")
         if state.exists:

@@ -117,6 +117,14 @@ def test_conditional_restart_of_nothing(world: World) -> None:
     assert not world.started
 
 
+def test_status_does_not_guess(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup.process, "is_root", lambda: False)
+    world.state = PidState(True, 0, False)
+    assert setup.main(["status"]) == 4
+    world.state = PidState(False, 0, False)
+    assert setup.main(["status"]) == 3
+
+
 def test_status(world: World, pluto: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert setup.main(["status"]) == 3
     assert capsys.readouterr().out == "IPsec stopped\n"
