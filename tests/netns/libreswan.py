@@ -2,7 +2,8 @@
 """libreswan on a stock Debian kernel in an emulated machine, driven by ../shared/peers/kernelpeer.
 
 The guest plays east of a lab of shape `vm`: 192.0.2.2 on the wire, 10.2.0.1/24 behind it. It takes orders on TCP port 7
-of its outer address (a shell, one order a connection), which only the lab's own namespace can reach.
+of its outer address (a shell, one order a connection), which only the lab's own namespace can reach. What arrives on
+UDP port 7001 of its inner address goes back to port 7002 of the sender.
 """
 
 from __future__ import annotations
@@ -30,6 +31,15 @@ while (my $c = $s->accept) {
 }
 """
 
+ECHO = r"""
+use IO::Socket::INET;
+use Socket;
+my $s = IO::Socket::INET->new(LocalAddr => '10.2.0.1', LocalPort => 7001, Proto => 'udp') or die;
+while (defined(my $from = $s->recv(my $data, 2000))) {
+  $s->send($data, 0, pack_sockaddr_in(7002, (unpack_sockaddr_in($from))[1]));
+}
+"""
+
 START = """
 cp /cfg/ipsec.conf /cfg/ipsec.secrets /etc/; chmod 600 /etc/ipsec.secrets
 mkdir -p /var/lib/ipsec/nss /run/pluto /var/log
@@ -38,8 +48,8 @@ ipsec pluto --config /etc/ipsec.conf --logfile /tmp/pluto.log
 perl /cfg/shell.pl &
 for i in 1 2 3 4 5 6 7 8 9 10; do ipsec whack --status > /dev/null 2>&1 && break; sleep 0.5; done
 ipsec whack --listen
-ipsec auto --add kernel
-ipsec auto --add kernel6
+for conn in $(sed -n 's/^conn //p' /etc/ipsec.conf); do ipsec auto --add $conn; done
+perl /cfg/echo.pl &
 """
 
 
@@ -51,7 +61,7 @@ def build() -> None:
 
 
 class Libreswan:
-    """The guest, booted with its conns `kernel` and `kernel6` loaded."""
+    """The guest, booted, with every conn of `conf` loaded."""
 
     def __init__(self, host: Host, conf: str, secrets: str) -> None:
         build()
@@ -59,7 +69,7 @@ class Libreswan:
         self.dir = host.lab.dir / "libreswan"
         self.dir.mkdir()
         for name, text in (
-            ("ipsec.conf", conf), ("ipsec.secrets", secrets), ("shell.pl", SHELL), ("start", START)
+            ("ipsec.conf", conf), ("ipsec.secrets", secrets), ("shell.pl", SHELL), ("echo.pl", ECHO), ("start", START)
         ):  # fmt: skip
             (self.dir / name).write_text(text)
         host.lab.at_close(self.stop)

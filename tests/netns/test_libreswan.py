@@ -1,132 +1,194 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Against libreswan on a stock Linux kernel: raw ESP (protocol 50), IKEv2, secrets, either side initiating.
 
-sunset ----lan---- west (ours) =======wan======= virtual machine: libreswan, 192.0.2.2, behind it 10.2.0.1
+    sunset ----lan---- west (ours) =======wan======= virtual machine: libreswan, 192.0.2.2, behind it 10.2.0.1
+
+The machine boots once, and one daemon of ours serves all tests; after each both must have forgotten everything.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import pytest
 
 from tests.netns.capture import Capture, assert_quiet
-from tests.netns.conns import INNER, NET4, SECRETS, conn
+from tests.netns.conns import INNER, NET4, NET6, SECRETS, conn
 from tests.netns.gateway import Gateway
 from tests.netns.lab import Lab, wait_for
 from tests.netns.libreswan import Libreswan
-from tests.netns.traffic import assert_ping, learn_path
+from tests.netns.traffic import Flow, Receiver, assert_ping, learn_path
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(600), pytest.mark.xdist_group("kernelpeer")]
 
-KERNEL = conn("kernel", NET4, ikev2="insist", encapsulation="no", auto="ignore") + conn(
-    "kernel6",
-    NET4,
-    leftsubnet="2001:db8:1::/64",
-    rightsubnet="2001:db8:2::/64",
-    ikev2="insist",
-    encapsulation="no",
-    auto="ignore",
+ALGORITHMS = ("aes_gcm128", "aes_gcm256", "aes128-sha2_256", "aes256-sha2_512", "aes256-sha1", "chacha20_poly1305")
+NETS4 = {"leftsubnet": NET4["leftsubnet"], "rightsubnet": NET4["rightsubnet"]}
+NETS6 = {"leftsubnet": NET6["leftsubnet"], "rightsubnet": NET6["rightsubnet"]}
+SHAPES = {
+    "net": NET4,
+    "6in4": {**NET4, **NETS6},
+    "6in6": NET6,
+    "4in6": {**NET6, **NETS4},
+    "udp": {**NET4, "leftsubnet": "10.1.0.2/32", "rightsubnet": "10.2.0.1/32"},
+}
+RAW = {"encapsulation": "no"}
+RAW_ALL = {**RAW, "esp": ",".join(ALGORITHMS)}
+KERNEL = "config setup\n    uniqueids=yes\n\n" + "".join(
+    conn(name, base, ikev2="insist", auto="ignore", **({"encapsulation": "yes"} if name == "udp" else RAW_ALL))
+    for name, base in SHAPES.items()
 )
+KERNEL_SECRETS = SECRETS.replace(":", "192.0.2.2 192.0.2.1 2001:db8::2 2001:db8::1 :", 1)
+
+
+@dataclass
+class Stage:
+    """Both gateways and what ours was given."""
+
+    lab: Lab
+    west: Gateway
+    east: Libreswan
+    conns: list[str] = field(default_factory=list)
+    revived: str = ""
+
+    def up(self, who: str = "we", name: str = "net", **more: str) -> None:
+        """Load our conn and bring it up from either side; the kernel holds both SAs afterwards."""
+        self.west.configure(conn(name, SHAPES.get(name, NET4), auto="add", **{**RAW, **more}))
+        self.west.ipsec("auto", "--add", name)
+        self.conns.append(name)
+        if who == "we":
+            self.west.up(name)
+        else:
+            self.revived = name
+            self.east.sh(f"ipsec auto --up {name}")
+        self.west.wait_tunnels()
+
+    def kernel(self) -> str:
+        """The kernel's SAs."""
+        return self.east.sh("ip xfrm state")
+
+    def spis(self) -> set[str]:
+        """Their SPIs."""
+        return set(re.findall(r"spi (0x[0-9a-f]+)", self.kernel()))
+
+    def prove(self, name: str = "net") -> None:
+        """Pings of all sizes both ways, as protocol 50 and nothing else."""
+        v6 = name.startswith("6")
+        far, near, mine = ("2001:db8:2::1", "2001:db8:1::2", "2001:db8:1::1") if v6 else (
+            "10.2.0.1", "10.1.0.2", "10.1.0.1")  # fmt: skip
+        with Capture(self.lab.west, "tap0") as wire:
+            learn_path(self.lab.sunset, far, 1472)
+            for size in (56, 1300, 1472, 4000):
+                assert_ping(self.lab.sunset, far, size=size, wait=4)
+            assert_ping(self.lab.west, far, source=mine, wait=4)
+            answer = self.east.sh(f"ping -n -c 3 -i 0.2 -W 4 -s 1400 -I {far} {near}")
+            assert "3 received" in answer, answer
+            wire.close()
+            # The orders to the guest are TCP between the outer addresses; nothing else may be seen.
+            orders = [s for s in wire.leaks(INNER) if s.kind == "tcp" and {s.src, s.dst} == {"192.0.2.1", "192.0.2.2"}]
+            assert len(orders) == len(wire.leaks(INNER)), wire.leaks(INNER)
+            kinds = wire.count()
+            assert kinds["esp"] > 30 and kinds["esp-udp"] == 0, kinds
+
+    def clear(self) -> None:
+        """Take our conns away; the peer is told and lets go."""
+        names, self.conns = self.conns, []
+        if self.revived:  # what libreswan has brought up it brings up again, whoever deletes it
+            self.east.sh(f"ipsec auto --down {self.revived}; ipsec auto --unroute {self.revived}", check=False)
+            self.revived = ""
+        for name in names:
+            self.west.ipsec("auto", "--delete", name)
+        wait_for("our states to end", lambda: "STATE_" not in self.west.status(), 8, 0.2)
+        wait_for("the kernel's SAs to go", lambda: "proto esp" not in self.kernel(), 8, 0.2)
 
 
 @pytest.fixture(scope="module")
-def peer() -> Iterator[Libreswan]:
+def _stage() -> Iterator[Stage]:
     with Lab("vm") as lab:
-        yield Libreswan(
-            lab.west, "config setup\n    uniqueids=yes\n\n" + KERNEL, SECRETS.replace(":", "192.0.2.2 192.0.2.1 :", 1)
-        )
-
-
-def with_esp(line: str) -> str:
-    """The order that gives libreswan's conn `kernel` that esp= line, or none; its SAs go."""
-    edit = rf"/esp=/d; s/^conn kernel$/conn kernel\n    {line}/" if line else "/esp=/d"
-    return f"sed -i '{edit}' /etc/ipsec.conf; ipsec auto --replace kernel"
+        east = Libreswan(lab.west, KERNEL, KERNEL_SECRETS)
+        west = Gateway(lab.west, "", SECRETS)
+        west.start()
+        yield Stage(lab, west, east)
 
 
 @pytest.fixture
-def west(peer: Libreswan) -> Iterator[Gateway]:
-    """A fresh gateway of ours; libreswan forgets its SAs afterwards."""
-    lab = peer.host.lab
-    gateway = Gateway(lab.west, conn("net", NET4, encapsulation="no", auto="add"), SECRETS)
-    gateway.start()
-    yield gateway
-    peer.sh(f"{with_esp('')}; ipsec auto --down kernel6", check=False)
-    gateway.close()
-    gateway.remove()
-
-
-def prove(peer: Libreswan, far: str = "10.2.0.1", near: str = "10.1.0.2") -> None:
-    """Pings of all sizes both ways and some TCP, as protocol 50 and nothing else."""
-    lab = peer.host.lab
-    with Capture(lab.west, "tap0") as wire:
-        learn_path(lab.sunset, far, 1472)
-        for size in (56, 1300, 1472, 4000):
-            assert_ping(lab.sunset, far, size=size, wait=4)
-        assert_ping(lab.west, far, source="10.1.0.1" if "." in far else "2001:db8:1::1", wait=4)
-        answer = peer.sh(f"ping -n -c 3 -i 0.2 -W 4 -s 1400 -I {far} {near}")
-        assert "3 received" in answer, answer
-        wire.close()
-        for seen in wire.leaks(INNER):
-            assert seen.kind == "tcp" and {seen.src, seen.dst} == {"192.0.2.1", "192.0.2.2"}, seen
-        kinds = wire.count()
-        assert kinds["esp"] > 30 and kinds["esp-udp"] == 0, kinds
-
-
-@pytest.mark.parametrize("who", ["we", "they"])
-def test_raw_esp(peer: Libreswan, west: Gateway, who: str) -> None:
-    if who == "we":
-        west.up("net")
-    else:
-        peer.sh("ipsec auto --up kernel")
-    west.wait_tunnels()
-    prove(peer)
-    assert "proto esp" in peer.sh("ip xfrm state")
-    assert "encap" not in peer.sh("ip xfrm state")
-    if who == "we":
-        west.ipsec("auto", "--down", "net")
-    else:
-        peer.sh("ipsec auto --down kernel")
-    wait_for("both to be down", lambda: not west.tunnels() and "proto esp" not in peer.sh("ip xfrm state"), 10)
-
-
-def test_tcp_through_raw_esp(peer: Libreswan, west: Gateway) -> None:
-    lab = peer.host.lab
-    west.up("net")
-    peer.sh("iperf3 -s -D -B 10.2.0.1 --logfile /tmp/iperf3.log; sleep 1")
-    with Capture(lab.west, "tap0") as wire:
-        lab.sunset.run("iperf3", "-c", "10.2.0.1", "-n", "2M", timeout=60)
-        lab.sunset.run("iperf3", "-c", "10.2.0.1", "-n", "2M", "-R", timeout=60)
-        assert_quiet(wire, INNER)
-    peer.sh("pkill iperf3", check=False)
-
-
-def test_ipv6_inside(peer: Libreswan, west: Gateway) -> None:
-    west.configure(
-        conn("net6", NET4, leftsubnet="2001:db8:1::/64", rightsubnet="2001:db8:2::/64", encapsulation="no", auto="add")
-    )
-    west.ipsec("auto", "--add", "net6")
-    west.up("net6")
-    prove(peer, "2001:db8:2::1", "2001:db8:1::2")
+def stage(_stage: Stage) -> Iterator[Stage]:
+    """The stage, empty before and afterwards; both logs are shown when the test fails."""
+    try:
+        yield _stage
+        _stage.clear()
+    except BaseException:
+        for name in SHAPES:
+            _stage.east.sh(f"ipsec auto --down {name}; ipsec auto --unroute {name}", check=False)
+        raise
+    finally:
+        print(_stage.east.log(), _stage.west.log(), sep="\n")
 
 
 @pytest.mark.parametrize(
-    "esp", ["aes_gcm128", "aes_gcm256", "aes128-sha2_256", "aes256-sha2_512", "aes256-sha1", "chacha20_poly1305"]
+    ("who", "name"), [("we", "net"), ("they", "net"), ("they", "6in4"), ("we", "6in6"), ("they", "4in6")]
 )
-def test_esp_algorithms_against_the_kernel(peer: Libreswan, west: Gateway, esp: str) -> None:
-    west.configure(conn("alg", NET4, encapsulation="no", auto="add", esp=esp))
-    west.ipsec("auto", "--delete", "net")
-    west.ipsec("auto", "--add", "alg")
-    peer.sh(with_esp(f"esp={esp}"))
-    west.up("alg")
-    assert_ping(peer.host.lab.sunset, "10.2.0.1", size=1300, wait=4)
+def test_raw_esp(stage: Stage, who: str, name: str) -> None:
+    stage.up(who, name)
+    stage.prove(name)
+    kernel = stage.kernel()
+    assert "proto esp" in kernel and "encap" not in kernel, kernel
+    if who == "we":
+        stage.west.ipsec("auto", "--down", name)
+    else:
+        stage.east.sh(f"ipsec auto --down {name}")
+    wait_for("both to be down", lambda: not stage.west.tunnels() and "proto esp" not in stage.kernel(), 10, 0.2)
 
 
-@pytest.mark.parametrize("what", ["ike", "child"])
-def test_their_rekeys(peer: Libreswan, west: Gateway, what: str) -> None:
-    west.up("net")
-    before = peer.sh("ip xfrm state")
-    peer.sh(f"ipsec whack --rekey-{'ike' if what == 'ike' else 'ipsec'} --name kernel")
-    if what == "child":
-        wait_for("new SAs", lambda: peer.sh("ip xfrm state") != before, 10, 0.5)
-    prove(peer)
+def test_udp_when_both_want_it(stage: Stage) -> None:
+    stage.up("they", "udp", encapsulation="yes")
+    assert "type espinudp" in stage.kernel()
+    assert_ping(stage.lab.sunset, "10.2.0.1", wait=4)
+
+
+def test_tcp_through_raw_esp(stage: Stage) -> None:
+    stage.up()
+    stage.east.sh("iperf3 -s -D -B 10.2.0.1 --logfile /tmp/iperf3.log; sleep 1")
+    with Capture(stage.lab.west, "tap0") as wire:
+        stage.lab.sunset.run("iperf3", "-c", "10.2.0.1", "-n", "2M", timeout=60)
+        stage.lab.sunset.run("iperf3", "-c", "10.2.0.1", "-n", "2M", "-R", timeout=60)
+        assert_quiet(wire, INNER)
+    stage.east.sh("pkill iperf3", check=False)
+
+
+@pytest.mark.parametrize("esp", ALGORITHMS)
+def test_esp_algorithms_against_the_kernel(stage: Stage, esp: str) -> None:
+    stage.up(esp=esp)
+    assert_ping(stage.lab.sunset, "10.2.0.1", size=1300, wait=4)
+
+
+@pytest.mark.parametrize("which", ["theirs", "ours"])
+def test_rekeys_lose_nothing(stage: Stage, which: str) -> None:
+    """Fifty datagrams a second to the guest and back while both kinds of SA are replaced."""
+    if which == "theirs":
+        stage.up()
+    else:
+        stage.up(ikelifetime="14s", salifetime="12s", rekeymargin="20s", rekeyfuzz="0%")
+    before = serials(stage)
+    spis = stage.spis()
+    back = Receiver(stage.lab.sunset, "10.1.0.2", 7002)
+    flow = Flow(stage.lab.sunset, "10.1.0.2", "10.2.0.1", 7001, b"<<echo>>", pace=0.02).start()
+    if which == "theirs":
+        for what in ("ipsec", "ike", "ipsec"):
+            stage.east.sh(f"ipsec whack --rekey-{what} --name net")
+    wait_for("later serials", lambda: min(a - b for a, b in zip(serials(stage), before, strict=True)) > 0, 15, 0.2)
+    wait_for("other SAs in the kernel", lambda: not spis & stage.spis(), 15, 0.5)
+    flow.stop()
+    wait_for("the last echo", lambda: len(back.got) >= flow.sent or None, 4)
+    back.close()
+    assert not flow.errors, flow.errors
+    assert sorted(back.numbers(flow.marker)) == list(range(flow.sent))
+    stage.prove()
+
+
+def serials(stage: Stage) -> tuple[int, int]:
+    """Our newest ISAKMP and IPsec SA."""
+    found = re.search(r"newest ISAKMP SA: #(\d+); newest IPsec SA: #(\d+)", stage.west.status())
+    assert found, stage.west.status()
+    return int(found[1]), int(found[2])

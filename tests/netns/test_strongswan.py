@@ -140,8 +140,7 @@ class Stage:
         for name in names:
             self.west.ipsec("auto", "--delete", name)
         wait_for("strongSwan to be told", lambda: "ESTABLISHED" not in self.east.sas(), 4, 0.1)
-        wait_for("our states to end", lambda: "STATE_" not in self.west.status(), 4, 0.1)
-        assert not self.west.eroutes()
+        wait_for("our states to end", lambda: "STATE_" not in (text := self.west.status()) and '"' not in text, 4, 0.1)
         assert self.lab.west.run("nft", "list", "ruleset").stdout.count("10.2.0.0") == 0
 
 
@@ -411,16 +410,15 @@ def test_our_rekeys_lose_nothing(stage: Stage, who: str) -> None:
     """With lifetimes of seconds; the rekeyed children have fresh key exchanges when `we` begin."""
     stage.play(
         swanctl(esp="aes256gcm16-curve25519" if who == "we" else ""),
-        net(ikelifetime="8s", salifetime="7s", rekeymargin="5s" if who == "we" else "10s", rekeyfuzz="0%",
-            pfs="yes" if who == "we" else "no"),
-    )  # fmt: skip
+        net(ikelifetime="5s", salifetime="4s", rekeymargin="9s", rekeyfuzz="0%", pfs="yes" if who == "we" else "no"),
+    )
     stage.up(who)
     children, ikes = set(stage.east.child_spis()), set(stage.east.ike_spis())
 
     def enough() -> bool:
         children.update(stage.east.child_spis())
         ikes.update(stage.east.ike_spis())
-        return len(children) >= 4 and len(ikes) >= 3
+        return len(children) >= 3 and len(ikes) >= 3
 
     with stage.steady():
         wait_for("rekeys of both", enough, 20, 0.2)
@@ -522,7 +520,7 @@ def test_we_notice_that_they_are_silent(stage: Stage, action: str) -> None:
     stage.east.forget()
 
 
-@pytest.mark.parametrize("contact", ["replace", "no"])
+@pytest.mark.parametrize("contact", ["replace", "never"])
 def test_they_were_reborn(stage: Stage, contact: str) -> None:
     """charon dies without a word and starts anew: its old SAs go at INITIAL_CONTACT, or when nobody answers on them."""
     theirs = swanctl("auth = psk\n id = east", "auth = psk\n id = west", ike=f"unique = {contact}")
@@ -536,7 +534,7 @@ def test_they_were_reborn(stage: Stage, contact: str) -> None:
     assert_ping(stage.lab.sunrise, "10.1.0.2")
     assert_ping(stage.lab.sunset, "10.2.0.2")
     wait_for("the old SAs to go", lambda: not old & {row["said"] for row in stage.west.json("spi")}, 12, 0.2)
-    assert ("INITIAL_CONTACT" in stage.west.log(20)) == (contact == "replace")
+    assert ("N(INIT_CONTACT)" in stage.east.log()) == (contact == "replace")
     assert_ping(stage.lab.sunset, "10.2.0.2")
 
 
