@@ -161,6 +161,7 @@ def established(sa: Core, policy: IkePolicy, peer: Identity, means: Means, initi
 
 def respond(sa: Core, request: Message, opened: Opened, local: Endpoint, remote: Endpoint, now: Instant) -> None:
     """The responder's part."""
+    name = ""
     try:
         rules.check(Shape.AUTH_REQUEST, request.payloads, encrypted=True)
         proof, him, wanted = request.first(Auth), request.first(IdI), request.first(IdR)
@@ -169,13 +170,14 @@ def respond(sa: Core, request: Message, opened: Opened, local: Endpoint, remote:
         identity = Identity(IdKind(int(him.kind)), him.body)
         sa.log(f"IKEv2 mode peer ID is {him.kind}: '{identity}'")
         policy = _ask(sa, request, proof, identity, wanted)
+        name = policy.name
         means = auth.check(sa, policy, proof, him, identity, request, now)
         sa.my_id = cert.my_identity(policy)
         me = auth.id_payload(IdR, sa.my_id)
         ours = auth.make(sa, policy, me)
         certs = cert.to_send(sa, policy, auth.my_means(policy))
     except (IkeError, CryptoError, WireError) as why:
-        refuse(sa, request, opened, why, local, remote, now)
+        refuse(sa, request, opened, why, local, remote, now, name)
         return
     sa.policy, sa.peer_id = policy, identity
     contact = request.notify(NotifyType.INITIAL_CONTACT) is not None
@@ -217,11 +219,12 @@ def refuse(
     local: Endpoint,
     remote: Endpoint,
     now: Instant,
+    connection: str = "",
 ) -> None:
-    """Tell the initiator, protected, that it is over, and answer repetitions for a while."""
+    """Tell the initiator, protected, that it is over, and answer repetitions for a while; `connection` if known."""
     kind = NotifyType((0 if isinstance(why, CryptoError) else why.notify) or REFUSED)
     data = b"" if isinstance(why, CryptoError) else why.data
-    sa.fail(str(why), int(kind))
+    sa.fail(f'"{connection}": {why}' if connection else str(why), int(kind))
     sa.reply(request.header, opened, (Notify(kind, data),), local, remote)
     sa.move(State.LINGER)
     sa.deadline = now + LINGER

@@ -99,7 +99,9 @@ def test_one_side_by_key_the_other_by_secret() -> None:
 
 def test_shared_keys() -> None:
     Pair(ike_policy(psk=b"x"), ike_policy("@b", "@a", psk=b"x")).up()
-    refused(Pair(ike_policy(psk=b"x"), ike_policy("@b", "@a", psk=b"y")), "PSK authentication failed AUTH mismatch!")
+    refused(
+        Pair(ike_policy(psk=b"x"), ike_policy("@b", "@a", psk=b"y")), '"test": PSK authentication failed AUTH mismatch!'
+    )
 
 
 def test_no_shared_key() -> None:
