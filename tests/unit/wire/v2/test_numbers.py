@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -21,8 +20,9 @@ from openswan.wire.v2.numbers import (
     TransformType,
     TsType,
 )
+from tests.shareddata import DATA
 
-RFC = Path("../shared/data/rfc/rfc7296.txt")
+RFC = DATA / "rfc" / "rfc7296.txt"
 
 
 def test_unknown_values_travel_with_their_number() -> None:
