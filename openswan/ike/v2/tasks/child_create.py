@@ -40,6 +40,7 @@ from openswan.wire.v2.sa import Sa
 from openswan.wire.v2.ts import TsI, TsR
 
 NONCE_OCTETS = 32
+REFUSED = NotifyType.NO_PROPOSAL_CHOSEN
 FIRST_SPI = 256
 """Smaller SPIs are reserved (RFC 4303 2.1)."""
 
@@ -187,7 +188,9 @@ class ChildCreate(Task):
                 self.group = group
                 sa.submit(self, now, front=True)
                 return
-        self.failed(sa, f"the peer refuses the child SA: {kind}", int(kind))
+        # Many peers are set up without forward secrecy for children, which shows only at the first rekeying.
+        hint = " (pfs=no if it wants no key exchange of its own)" if self.policy.pfs and kind == REFUSED else ""
+        self.failed(sa, f"the peer refuses the child SA: {kind}{hint}", int(kind))
 
     def terms(self, sa: Core, answer: Message) -> Terms:
         """What was agreed; IkeError when it is not what we asked for."""
