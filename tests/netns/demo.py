@@ -7,6 +7,7 @@ Everything happens in network namespaces of this process; at the end none is lef
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import textwrap
 import time
@@ -208,6 +209,8 @@ def main() -> int:
         return 2
     begin = time.monotonic()
     mine: list[str] = []
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         with Lab() as lab:
             mine = [host.ns for host in lab.hosts.values()]
@@ -215,6 +218,9 @@ def main() -> int:
     except (LabError, AssertionError, OSError) as error:
         print(f"\nthe demonstration failed: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nthe demonstration was interrupted; everything is put away", file=sys.stderr)
+        return 130
     left = set(mine) & set(namespaces())
     head(f"Done in {time.monotonic() - begin:.1f} s; namespaces left: {len(left)}")
     return 1 if left else 0
