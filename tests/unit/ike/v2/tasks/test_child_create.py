@@ -58,11 +58,15 @@ def test_selectors_nobody_has() -> None:
     pair.agree()
 
 
-def test_algorithms_nobody_has() -> None:
+@pytest.mark.parametrize("pfs", [False, True])
+def test_algorithms_nobody_has(pfs: bool) -> None:
     pair = Pair().up()
-    pair.a.request(CreateChild(child_policy(proposals=(replace(ESP_GCM, encr=(Transform("aes_gcm_16", 128),)),))))
+    strange = replace(ESP_GCM, encr=(Transform("aes_gcm_16", 128),))
+    pair.a.request(CreateChild(child_policy(proposals=(strange,), pfs=pfs)))
     pair.run()
-    assert pair.a.seen(RequestFailed)[-1].notify == NotifyType.NO_PROPOSAL_CHOSEN
+    failed = pair.a.seen(RequestFailed)[-1]
+    assert failed.notify == NotifyType.NO_PROPOSAL_CHOSEN
+    assert ("pfs=no" in failed.reason) == pfs
     pair.agree()
 
 
