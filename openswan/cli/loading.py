@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from openswan.config.load import load
-from openswan.config.plain import connection_to_plain
-
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -24,6 +21,10 @@ class Found:
 
 def find(config: Path, name: str) -> Found:
     """Read `config` and pick the conn called `name`; ConfigError when the file cannot be read."""
+    # Imported here: most calls of `ipsec auto` read no configuration, and its parts take three times as long to import.
+    from openswan.config.load import load
+    from openswan.config.plain import connection_to_plain
+
     loaded = load(config)
     complaints = tuple(str(each) for each in loaded.about(name))
     connections = tuple(connection_to_plain(each) for each in loaded.named(name))
