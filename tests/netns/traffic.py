@@ -55,7 +55,7 @@ def ping(
     count: int = 3,
     source: str = "",
     size: int = 56,
-    interval: float = 0.1,
+    interval: float = 0.03,
     wait: float = 2,
 ) -> Pings:
     """Echo requests with `size` octets of data, and their answers until `wait` seconds after the last; never fails.
