@@ -149,10 +149,14 @@ def test_udp_when_both_want_it(stage: Stage) -> None:
 
 def test_tcp_through_raw_esp(stage: Stage) -> None:
     stage.up()
-    stage.east.sh("iperf3 -s -D -B 10.2.0.1 --logfile /tmp/iperf3.log; sleep 1")
+    # A server for each run: between two runs one server does not listen for a moment.
+    directions: dict[str, tuple[str, ...]] = {"5201": (), "5202": ("-R",)}
+    for port in directions:
+        stage.east.sh(f"iperf3 -s -1 -D -B 10.2.0.1 -p {port} --logfile /tmp/iperf3-{port}.log")
+    stage.east.sh("sleep 1")
     with Capture(stage.lab.west, "tap0") as wire:
-        stage.lab.sunset.run("iperf3", "-c", "10.2.0.1", "-n", "2M", timeout=60)
-        stage.lab.sunset.run("iperf3", "-c", "10.2.0.1", "-n", "2M", "-R", timeout=60)
+        for port, options in directions.items():
+            stage.lab.sunset.run("iperf3", "-c", "10.2.0.1", "-p", port, "-n", "2M", *options, timeout=60)
         assert_quiet(wire, INNER)
     stage.east.sh("pkill iperf3", check=False)
 
