@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 
 from openswan.base.errors import HostError
+from openswan.base.log import Rc
 from openswan.cli.talk import request, show
 
 USAGE = "Usage: ipsec status [--json] [CONN]"
 
 
 def main(argv: list[str]) -> int:
-    """Print the status; exit 1 without a daemon."""
+    """Print the status; exit 1 without a daemon, 21 when there is no such connection."""
     if "--help" in argv:
         print(USAGE)
         return 0
@@ -21,11 +23,12 @@ def main(argv: list[str]) -> int:
         print(USAGE, file=sys.stderr)
         return 2
     try:
-        replies = request("status", timeout=30.0, json="--json" in argv)
+        replies: Iterable[tuple[int, str]] = request("status", timeout=30.0, json="--json" in argv)
         if "--json" in argv:
             return show(replies, plain=True)
         if names:
-            replies = ((code, text) for code, text in replies if _names(text, names[0]))
+            replies = [(code, text) for code, text in replies if _names(text, names[0])]
+            replies = replies or [(Rc.UNKNOWN_NAME, f'no connection named "{names[0]}"')]
         return show(replies)
     except HostError as why:
         print(why, file=sys.stderr)

@@ -18,6 +18,8 @@ def test_all_or_one_connection(pluto: Any, capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out.splitlines() == LINES
     assert main(["x"]) == 0
     assert capsys.readouterr().out.splitlines() == [LINES[1], LINES[2], LINES[4]]
+    assert main(["z"]) == 21
+    assert capsys.readouterr().out == '021 no connection named "z"\n'
 
 
 def test_json_comes_without_code(pluto: Any, capsys: pytest.CaptureFixture[str]) -> None:
