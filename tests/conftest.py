@@ -12,3 +12,19 @@ def pytest_configure() -> None:
     """One line instead of a hundred failures when the vectors and captures nobody here wrote are not there."""
     if not DATA.is_dir():
         raise pytest.UsageError(f"the test data is missing: it belongs into {DATA}, beside this tree")
+
+
+FULL_SIZES = (
+    ("simulated handshakes", "1,200 seeds of 20,000", "make soak-sim"),
+    ("simulated lives with rekeyings", "40 seeds of 400", "make soak-sim"),
+    ("random input", "seconds for each parser and the packet engine", "make fuzz, FUZZ_SECONDS=600 and more"),
+    ("throughput, many connections, memory", "nothing: a test must not depend on a machine's speed", "make bench"),
+)
+"""What is too long for every run: what is taken of it here, and what runs all of it."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what this run left out, and how to run it."""
+    terminalreporter.section("left out because it takes too long (results in docs/BENCHMARKS.md)")
+    for what, taken, command in FULL_SIZES:
+        terminalreporter.line(f"{what}: {taken}; all of it: {command}")
