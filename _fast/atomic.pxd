@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Atomics, locks, secret-safe memory and a keyed hash, inline.
-from libc.stdint cimport uint64_t, uint32_t
+from libc.stdint cimport int32_t, uint32_t, uint64_t
 
 cdef extern from * nogil:
     """
@@ -19,6 +19,8 @@ cdef extern from * nogil:
     #define ow_store_sc(p, v) __atomic_store_n((uint64_t *)(p), (v), __ATOMIC_SEQ_CST)
     #define ow_add_sc(p, v) __atomic_fetch_add((uint64_t *)(p), (v), __ATOMIC_SEQ_CST)
     #define ow_claim(p) (__atomic_exchange_n((uint32_t *)(p), 1, __ATOMIC_ACQ_REL) == 0)
+    #define ow_unclaim(p) __atomic_store_n((uint32_t *)(p), 0, __ATOMIC_RELEASE)
+    #define ow_load_slot(p) __atomic_load_n((int32_t *)(p), __ATOMIC_RELAXED)
     #define ow_fence() __atomic_thread_fence(__ATOMIC_SEQ_CST)
     static inline void ow_spin_lock(uint32_t *lock) {
         int tries = 0;
@@ -57,6 +59,8 @@ cdef extern from * nogil:
     void store_sc "ow_store_sc"(uint64_t *p, uint64_t v)
     uint64_t fetch_add_sc "ow_add_sc"(uint64_t *p, uint64_t v)
     bint claim "ow_claim"(uint32_t *p)
+    void unclaim "ow_unclaim"(uint32_t *p)
+    int32_t load_slot "ow_load_slot"(int32_t *p)
     void fence "ow_fence"()
     void spin_lock "ow_spin_lock"(uint32_t *p)
     void spin_unlock "ow_spin_unlock"(uint32_t *p)

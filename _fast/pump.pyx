@@ -505,11 +505,14 @@ cdef class Engine:
         """Let an SA eroute use another SA (0: none) from now on."""
         cdef eroute_t k
         cdef eroute_t *e
+        cdef uintptr_t sa
         fill_key(&k, key)
+        # Looked up before the lock: an error inside would keep it for ever.
+        sa = self.sas[sa_cookie] if sa_cookie else 0
         self.enter()
         e = radij_find(&self.en.radij, &k)
         if e != NULL and e.action == ACT_SA:
-            storep(&e.sa, <void *><uintptr_t>(self.sas[sa_cookie] if sa_cookie else 0))
+            storep(&e.sa, <void *>sa)
         self.leave()
 
     def del_eroute(self, tuple key):

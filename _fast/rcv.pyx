@@ -8,7 +8,7 @@ One recvmmsg brings several datagrams, and UDP_GRO makes each of those many equa
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
-from _fast.atomic cimport claim, fetch_add, load, loadp, spin_lock, spin_unlock, store
+from _fast.atomic cimport claim, fetch_add, load, load_slot, loadp, spin_lock, spin_unlock, store
 from _fast.cipher cimport BATCH, esp_job_t, key_open
 from _fast.coalesce cimport merge_flush, merge_put
 from _fast.esp cimport esp_plausible, esp_strip
@@ -170,6 +170,7 @@ cdef int deliver(worker_t *w, int32_t slot, incoming_t *j, uint32_t *octets) noe
     cdef flow_t quoted
     cdef path_t *path
     cdef bint fresh
+    cdef int32_t device
     cdef int why
     if not j.ok:
         fetch_add(&sa.auth_failures, 1)
@@ -207,10 +208,12 @@ cdef int deliver(worker_t *w, int32_t slot, incoming_t *j, uint32_t *octets) noe
             clamp_mss(packet, &info, path.inner_mtu - (40 if info.flow.version == 4 else 60))
     if claim_first(sa):
         tell(w, MAIL_FIRST_USE, sa, NULL)
-    if sa.device < 0:
+    # Read once: the control thread may take the device away between a test and a use.
+    device = load_slot(&sa.device)
+    if device < 0:
         return DROP_TUN_FAILED
     octets[0] += info.length
-    merge_put(w, sa.device, packet, &info)
+    merge_put(w, device, packet, &info)
     return PASSED
 
 

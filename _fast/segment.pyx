@@ -37,7 +37,8 @@ cdef int segment_init(segmenter_t *s, const uint8_t *frame, uint32_t length, con
             s.needs_csum = 1
             s.csum_start = le16(frame + 6)
             s.csum_offset = le16(frame + 8)
-            if <uint32_t>s.csum_start + s.csum_offset + 2 > s.length or s.csum_start < 20:
+            # Never into the IP header: policy has looked at its addresses already.
+            if <uint32_t>s.csum_start + s.csum_offset + 2 > s.length or s.csum_start < s.l4:
                 return DROP_MALFORMED
         return PASSED
     if info.fragmented:

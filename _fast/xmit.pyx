@@ -11,7 +11,7 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from _fast.atomic cimport (alloc_zeroed, claim, fetch_add, load, loadp, pthread_mutex_lock, pthread_mutex_unlock,
-                           store, wipe_free)
+                           store, unclaim, wipe_free)
 from _fast.cipher cimport BATCH, esp_job_t, key_seal
 from _fast.epoch cimport epoch_retire
 from _fast.esp cimport esp_frame, esp_length
@@ -69,10 +69,13 @@ cdef void tell_expired(worker_t *w, sa_t *sa, bint hard) noexcept nogil:
     if not claim(&sa.hard_told if hard else &sa.soft_told):
         return
     m = mail_new(&w.engine.mail, MAIL_EXPIRED, NULL, 0)
-    if m:
-        m.cookie = sa.id
-        m.number = hard
-        mail_post(&w.engine.mail, m)
+    if m == NULL:
+        # No room now: the next packet tells it.
+        unclaim(&sa.hard_told if hard else &sa.soft_told)
+        return
+    m.cookie = sa.id
+    m.number = hard
+    mail_post(&w.engine.mail, m)
 
 
 cdef uint8_t *reserve(worker_t *w, uint32_t octets) noexcept nogil:
@@ -538,13 +541,23 @@ cdef void clear_narrow(worker_t *w, eroute_t *e, eroute_t *old) noexcept nogil:
         h = after
 
 
+cdef void adopt_holds(engine_t *en, const eroute_t *old, const eroute_t *e) noexcept nogil:
+    # A trap set anew answers for the holds of the one before, and takes them along when it goes.
+    cdef eroute_t *h = en.hold.eroutes
+    while h:
+        if h.trap_cookie == old.cookie:
+            h.trap_cookie = e.cookie
+        h = h.next_hold
+
+
 cdef int eroute_install(worker_t *w, eroute_t *e) noexcept nogil:
     cdef engine_t *en = w.engine
     cdef eroute_t *old = radij_find(&en.radij, e)
     cdef eroute_t *ignored = NULL
     cdef held_t *p
-    if old != NULL and old.action == ACT_HOLD and e.action == ACT_TRAP and old.held:
-        # Back to a trap: what waits starts the next acquire.
+    if old != NULL and old.action == ACT_HOLD and old.trap_cookie and e.action == ACT_TRAP and old.held:
+        # The acquire for what waits is still on its way. A hold made by command has had its answer: there the trap is
+        # set and what waited is given up, because no acquire would ever come out of a hold.
         e.action = ACT_HOLD
         e.trap_cookie = 0
     if e.action == ACT_HOLD:
@@ -563,6 +576,8 @@ cdef int eroute_install(worker_t *w, eroute_t *e) noexcept nogil:
     if old != NULL:
         if old.action == ACT_HOLD:
             hold_delist(&en.hold, old)
+        if old.action == ACT_TRAP and e.action == ACT_TRAP:
+            adopt_holds(en, old, e)
         epoch_retire(&en.epoch, old, eroute_release, NULL)
     return 0
 

@@ -177,3 +177,15 @@ def test_sequence_numbers_never_go_back(tunnel: Rig) -> None:
     tunnel.klips._engine.set_sequence(cookie, 100)
     with pytest.raises(ValueError):
         tunnel.klips._engine.set_sequence(cookie, 99)
+
+
+def test_an_unknown_sa_is_refused_and_the_engine_goes_on(tunnel: Rig) -> None:
+    engine = tunnel.klips._engine
+    key = engine.eroutes()[0][0]
+    with pytest.raises(KeyError):
+        engine.bind_eroute(key, 1 << 40)
+    # On a lock that was kept this would wait for ever.
+    waiter = threading.Thread(target=engine.eroutes, daemon=True)
+    waiter.start()
+    waiter.join(2)
+    assert not waiter.is_alive()

@@ -67,8 +67,15 @@ def test_frames_that_lie() -> None:
         vnet(1, 0, 0, 3030, 16),
         vnet(1, 0, 0, 0, 16),
         vnet(1, 0, 0, 65535, 65535),
+        vnet(1, 0, 0, 19, 16),
     ):
         assert cut(header + packet) == (Drop.MALFORMED, [])
     for length in range(10 + 41):
         assert cut((vnet(1, 1, 1000) + packet)[:length])[1] == []
     assert cut(vnet(1, 1, 10) + tcp(HERE, THERE, 1, 2)) == (Drop.MALFORMED, [])
+
+
+def test_a_checksum_never_lands_in_the_ip_header() -> None:
+    # 30 octets in stands the destination of IPv6, which policy has matched already.
+    assert cut(vnet(1, 0, 0, 20, 10) + udp(HERE6, THERE6, 1, 2)) == (Drop.MALFORMED, [])
+    assert cut(vnet(1, 0, 0, 40, 6) + udp(HERE6, THERE6, 1, 2))[0] == 0

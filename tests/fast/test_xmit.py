@@ -324,6 +324,39 @@ def test_a_removed_trap_lets_go_of_its_holds(rig: Rig) -> None:
     assert rig.klips.eroutes() == []
 
 
+def test_a_trap_set_anew_takes_over_the_holds_of_the_one_before(rig: Rig) -> None:
+    key = rig.eroute(Shunt.TRAP)
+    rig.send(udp(HERE, THERE, 1, 2))
+    rig.events(1)
+    rig.eroute(Shunt.TRAP)
+    rig.uneroute(key)
+    rig.dropped(Drop.HOLD_DISCARDED)
+    assert rig.klips.eroutes() == []
+
+
+def test_a_hold_that_becomes_a_trap_asks_again(rig: Rig) -> None:
+    key = rig.eroute(Shunt.TRAP)
+    rig.send(udp(HERE, THERE, 1, 2))
+    rig.events(1)
+    rig.eroute(Shunt.HOLD)
+    rig.eroute(Shunt.TRAP)
+    rig.dropped(Drop.HOLD_DISCARDED)
+    (view,) = rig.klips.eroutes()
+    assert view.key == key and view.target is Shunt.TRAP
+    rig.send(udp(HERE, THERE, 1, 3))
+    rig.events(1)
+
+
+def test_a_trap_for_two_hosts_set_anew_keeps_what_its_acquire_is_about(rig: Rig) -> None:
+    rig.eroute(Shunt.TRAP, src=f"{HERE}/32", dst=f"{THERE}/32")
+    rig.send(udp(HERE, THERE, 1, 2))
+    rig.events(1)
+    rig.eroute(Shunt.TRAP, src=f"{HERE}/32", dst=f"{THERE}/32")
+    rig.do(rig.sa(Direction.OUT))
+    rig.eroute(src=f"{HERE}/32", dst=f"{THERE}/32")
+    assert rig.opened() == udp(HERE, THERE, 1, 2)
+
+
 def test_duplicate_syns_collapse_to_the_newest(rig: Rig) -> None:
     rig.eroute(Shunt.TRAP)
     first, again = (tcp(HERE, THERE, 5, 6, seq=n, flags=2, options=mss_option(1000)) for n in (1, 2))
@@ -379,6 +412,19 @@ def test_sequence_numbers_end_hard_and_say_so_before(tunnel: Rig) -> None:
     tunnel.dropped(Drop.SEQUENCE_EXHAUSTED, 2)
     got = [tunnel.wire() for _ in range(4)]
     assert got[-1][4:8] == b"\xff\xff\xff\xff" and tunnel.silent()
+
+
+def test_an_expiry_that_found_no_room_is_told_later(tunnel: Rig) -> None:
+    sa = tunnel.klips._sas[tunnel.out_said, Direction.OUT]
+    tunnel.eroute(Shunt.TRAP, dst="10.3.0.0/16")
+    for n in range(16384):
+        tunnel.send(udp(HERE, f"10.3.{n >> 8}.{n & 255}", 1, 2))
+    tunnel.klips._engine.set_sequence(sa.cookie, 2**31 - 1)
+    tunnel.send(udp(HERE, THERE, 1, 2))
+    tunnel.wire()
+    assert {type(event) for event in tunnel.events(16384)} == {Acquire}
+    tunnel.send(udp(HERE, THERE, 1, 2))
+    assert tunnel.events(1) == [SaExpired(tunnel.out_said, False)]
 
 
 def test_an_sa_can_go_while_its_eroute_stays_and_come_back(tunnel: Rig) -> None:
