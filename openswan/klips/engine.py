@@ -160,7 +160,13 @@ class Klips:
             raise KlipsError(f"SA {c.said}: outer source {c.src} is of the other address family")
         device = self._devices.get(c.device)
         ports = c.encap or Encap(0, 0)
-        sa = _Sa(c, 0, Endpoint(c.src, ports.src_port), Endpoint(c.said.dst, ports.dst_port))
+        # The row lives as long as the SA; its keys are the packet engine's alone, which wipes them.
+        sa = _Sa(
+            replace(c, enc_key=b"", auth_key=b""),
+            0,
+            Endpoint(c.src, ports.src_port),
+            Endpoint(c.said.dst, ports.dst_port),
+        )
         try:
             sa.cookie = self._engine.add_sa(
                 c.said.spi,

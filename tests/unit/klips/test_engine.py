@@ -154,3 +154,10 @@ def test_the_old_engines_drop_capture(rig: Rig) -> None:
     rig.dropped(Drop.SHUNT_DROP, inside)
     rig.dropped(Drop.NO_EROUTE, outside)
     assert rig.silent() and rig.klips.eroutes()[0].packets == inside
+
+
+def test_keys_are_not_kept_beside_the_engine(rig: Rig) -> None:
+    rig.do(rig.sa(Direction.OUT))
+    (kept,) = rig.klips._sas.values()
+    assert (kept.command.enc_key, kept.command.auth_key) == (b"", b"")
+    assert rig.klips.sas()[0].key_bits == 128
