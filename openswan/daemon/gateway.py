@@ -40,6 +40,8 @@ from openswan.plane.commands import AttachDevice, AttachPass, DetachDevice
 from openswan.policy.connection import Connection
 from openswan.wire.whack import decode_request
 
+LETTING_GO = ("unroute", "delete")
+"""Requests that end a connection's protection, also when a daemon before this one began it."""
 STALE = 600.0
 """Seconds after which guard and routes of a road warrior that has not come back since a restart are given up."""
 
@@ -173,6 +175,8 @@ class Gateway:
                 self.control.reply(client, code, text)
             self.control.finish(client)
             return
+        if verb in LETTING_GO:
+            self._let_go(str(arguments.get("name")))
         self._reactor.post(WhackRequest(client, verb, arguments))
 
     def _explain(self, src: Address, dst: Address, protocol: int, port: int) -> tuple[list[str], dict[str, Any]]:
@@ -265,6 +269,16 @@ class Gateway:
         keep = {held for held in self._guard.entries() if held.partition("[")[0] in names}
         self._guard.prune(keep | self._guarded)
         asyncio.get_running_loop().call_later(STALE, self._prune, names)
+
+    def _let_go(self, connection: str) -> None:
+        """Undo what a daemon before this one left for a connection and its instances: guards, and unused routes."""
+        held = self._guard.entries()
+        left = {name for name in held.keys() - self._guarded if name.partition("[")[0].partition("/")[0] == connection}
+        left |= {connection} & (held.keys() - self._guarded)
+        if left:
+            used = {entry.key.dst for name in held.keys() - left for entry in held[name].entries}
+            self._guard.prune(held.keys() - left)
+            self._routes.prune({entry.key.dst for name in left for entry in held[name].entries} - used)
 
     def _prune(self, names: set[str]) -> None:
         for name in self._guard.prune(names | self._guarded):

@@ -104,10 +104,11 @@ def explain(
     found = [view for view in eroutes if matches(view.key, src, dst, protocol, port)]
     eroute = max(found, key=lambda view: specificity(view.key), default=None)
     met = guard.lookup(src, dst, protocol, 0, port)
-    match = met[0] if met else None
+    match = _guard_of(met, eroute, eroutes)
     way, own = _ask(routes, src, dst, 0), _ask(routes, src, dst, FWMARK)
     conn = eroute.owner if eroute and eroute.owner else match.connection if match else ""
-    why = _why(eroute, len(found), match, way, conn)
+    home = match is None and _at_home(eroute, src, dst)
+    why = _why(eroute, len(found), match, way, conn, home)
     packet = f"{src} -> {dst}" + (f" proto {protocol}" if protocol else "") + (f" port {port}" if port else "")
     lines = [
         f"packet  {packet}",
@@ -139,6 +140,21 @@ def explain(
         "why": why,
     }
     return lines, data
+
+
+def _guard_of(met: Sequence[Match], eroute: ErouteView | None, eroutes: Sequence[ErouteView]) -> Match | None:
+    """The most specific guard; of several for the same flow the one whose conn has the eroute."""
+    if not met:
+        return None
+    owners = {eroute.owner} if eroute else {view.owner for view in eroutes}
+    flow = met[0].entry.key if met[0].entry else None
+    same = (each for each in met if each.entry and each.entry.key == flow and each.outbound == met[0].outbound)
+    return next((each for each in same if each.connection in owners), met[0])
+
+
+def _at_home(eroute: ErouteView | None, src: Address, dst: Address) -> bool:
+    """Are both ends in the conn's own client, which its guard leaves alone?"""
+    return eroute is not None and eroute.key.src != eroute.key.dst and src in eroute.key.src and dst in eroute.key.src
 
 
 def _guard_data(match: Match) -> dict[str, Any]:
@@ -198,11 +214,13 @@ CASES: tuple[Case, ...] = (
 """First case that holds; what holds for none has an eroute and a route that leads to it."""
 
 
-def _why(eroute: ErouteView | None, count: int, match: Match | None, way: Way | None, conn: str) -> str:
+def _why(eroute: ErouteView | None, count: int, match: Match | None, way: Way | None, conn: str, home: bool) -> str:
     device = eroute.device if eroute else match.entry.device if match and match.entry else ""
     inside = way is not None and bool(way.device) and (way.device == device or way.device.startswith("ipsec"))
     if way is not None and way.kind == "blackhole" and way.table in (0, ROUTE_TABLE):
         return f"{device or 'ipsecN'} is down or gone and the blackhole behind its route drops it"
+    if home and not inside:
+        return f"both ends are in the client of conn {conn} on this side: it goes its ordinary way ({way_text(way)})"
     for holds, text in CASES:
         if holds(eroute, match, inside):
             return text.format(conn=f"conn {conn}", route=way_text(way), device=device)

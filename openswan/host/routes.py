@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
@@ -153,13 +153,16 @@ class Routes:
             self._quietly(lambda route=route: self._netlink.add([route]))  # type: ignore[misc]
         return bool(rules) or self._missing() != routes
 
-    def prune(self) -> int:
-        """Delete what a predecessor left in our table and nobody wants any more; how many routes that were."""
+    def prune(self, subnets: Collection[Subnet] | None = None) -> int:
+        """Delete what a predecessor left in our table and nobody wants any more; how many routes that were.
+
+        With `subnets` only their routes.
+        """
         stale = [
             route
             for version in (4, 6)
             for route in self._netlink.routes(version, ROUTE_TABLE)
-            if self._keys[route.key] <= 0
+            if self._keys[route.key] <= 0 and (subnets is None or route.subnet in subnets)
         ]
         self._netlink.delete(stale)
         return len(stale)

@@ -175,6 +175,30 @@ def test_the_guard_over_a_restart(namespace: Namespace, tmp_path: Path) -> None:
     namespace(work)
 
 
+def test_what_a_killed_daemon_left_goes_when_the_operator_says_so(namespace: Namespace, tmp_path: Path) -> None:
+    def standing() -> tuple[bool, bool]:
+        return "10.2.0.0/24" in sh("nft list ruleset"), "10.2.0.0/24" in sh("ip route show table 50")
+
+    async def routed(running: Running) -> None:
+        await running.until(lambda: standing() == (True, True))
+
+    async def unrouted(running: Running) -> None:
+        assert standing() == (True, True), "the daemon that came after gave up what it had not been told to"
+        assert await running.ask(encode_request("unroute", name="y")) == [(21, 'no connection named "y"')]
+        assert standing() == (True, True)
+        assert await running.ask(encode_request("unroute", name="x")) == []
+        assert standing() == (False, False)
+
+    def work() -> None:
+        network()
+        Running(tmp_path).serve(routed, keep_guard=True)
+        # A killed daemon leaves its routes too: put back what the orderly end took away.
+        sh("ip route add blackhole 10.2.0.0/24 table 50 proto static metric 2147483647")
+        Running(tmp_path, conf=CONF.replace("auto=route", "auto=add")).serve(unrouted, keep_guard=False)
+
+    namespace(work)
+
+
 def test_what_stands_in_the_way_is_one_error(namespace: Namespace, tmp_path: Path) -> None:
     def work() -> None:
         network()

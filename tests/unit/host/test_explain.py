@@ -101,6 +101,20 @@ def test_a_blocked_family_says_so() -> None:
     assert "otherfamily=clear" in lines[-1] and data["conn"] == "world"
 
 
+def test_what_stays_on_our_side_goes_its_ordinary_way() -> None:
+    rows, flow = [row(LAN, ALL, SAID, "world")], ("world", FlowKey(LAN, ALL))
+    lines, data = explain(A, ip_address("10.1.0.9"), 0, 0, rows, Guarding(flow), Ways(WAN))
+    assert data["guard"] == [] and "both ends are in the client of conn world" in lines[-1]
+
+
+@pytest.mark.parametrize(("src", "dst"), [(A, B), (B, A)])
+def test_of_two_guards_for_one_flow_the_one_in_use_is_named(src: Address, dst: Address) -> None:
+    twins = (("alpha", NET[1]), NET)
+    lines, data = explain(src, dst, 0, 0, [row(LAN, FAR, SAID, "net")], Guarding(*twins), Ways(TUNNEL))
+    assert data["conn"] == "net" and lines[3].startswith("guard   net: ")
+    assert {each["conn"] for each in data["guard"]} == {"alpha", "net"}
+
+
 def test_the_winner_is_the_one_with_the_narrower_source() -> None:
     rows = [row(ip_network("10.1.0.0/16"), ip_network("10.2.0.1/32"), SAID, "dst"), row(LAN, ALL, SAID, "src")]
     _, data = explain(A, B, 0, 0, rows, Guarding(), Ways(TUNNEL))
