@@ -334,6 +334,8 @@ cdef void send_range(worker_t *w, uint32_t i, uint32_t end) noexcept nogil:
         current = s
         n = 1
         most = GSO_SEGMENTS if s != NULL and s.gso else 1
+        if s != NULL and s.mtu and o.length + (28 if o.version == 4 else 48) > s.mtu:
+            most = 1           # needs outer fragments: the kernel refuses such segments, which says nothing of GSO
         octets = o.length
         after = o.data + o.length
         while (n < most and i + n < end and w.sent[i + n].ok and w.sent[i + n].path == o.path

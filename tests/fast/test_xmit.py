@@ -14,7 +14,7 @@ from openswan.base.said import Shunt
 from openswan.plane.commands import AttachPass, DelSa, Direction, SetEroute
 from openswan.plane.events import Acquire, SaExpired
 from openswan.policy.selector import FlowKey
-from tests.fast.rig import HERE, THERE, Rig, checksum, checksums_right, icmp_error, ip, pseudo, tcp, udp
+from tests.fast.rig import HERE, THERE, Rig, checksum, checksums_right, eventually, icmp_error, ip, pseudo, tcp, udp
 
 HERE6, THERE6 = "fd01::5", "fd02::7"
 NEEDS_CSUM, TCPV4, TCPV6, UDP_L4 = 1, 1, 4, 5
@@ -378,6 +378,20 @@ def test_a_held_packet_too_big_for_the_path_is_sent_all_the_same(rig: Rig) -> No
     rig.eroute()
     assert rig.opened() == big
     assert rig.received()[20:22] == b"\x03\x04"
+
+
+def test_packets_that_need_outer_fragments_go_one_by_one(rig: Rig) -> None:
+    # On a device as small as the MTU says the kernel refuses them as segments; this receiver shows what was joined.
+    rig.peer.setsockopt(socket.IPPROTO_UDP, 104, 1)  # UDP_GRO
+    for size, together in ((1000, True), (2000, False)):
+        rig.eroute(Shunt.HOLD)
+        for _ in range(2):
+            rig.send(udp(HERE, THERE, 1, 2, bytes(size), df=False))
+        eventually(lambda: rig.klips.eroutes()[0].held == 2)
+        if together:
+            rig.do(rig.sa(Direction.OUT))
+        rig.eroute()
+        assert (len(rig.wire()) > 2 * size) is together
 
 
 def test_icmp_errors_go_back_through_the_sa_of_the_packet(tunnel: Rig) -> None:
