@@ -98,6 +98,7 @@ class Performer:
         self._parts = parts
         self._post = post
         self._tasks: set[asyncio.Task[None]] = set()
+        self._look_ups: set[asyncio.Task[None]] = set()
         self._flows: list[tuple[Subnet, Subnet]] = []
         self._flushed = float("-inf")
         self._again: asyncio.TimerHandle | None = None
@@ -181,7 +182,9 @@ class Performer:
             addresses, reason = await self._parts.resolve(effect.name, effect.version)
             self._post(HostResolved(effect.name, addresses, reason))
 
-        self._start(run())
+        task = self._start(run())
+        self._look_ups.add(task)
+        task.add_done_callback(self._look_ups.discard)
 
     def _flush(self, effect: FlushConntrack) -> None:
         # Each flush reads the kernel's whole table, so those of one moment share a single reading. The guard is in
@@ -234,10 +237,11 @@ class Performer:
         if outer.kind is not Kind.IKE:
             self._klips(KlipsCommand(DetachSocket(outer.local)))
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -245,9 +249,11 @@ class Performer:
             self._parts.log(f"EXPECTATION FAILED in a background task: {why!r}", True)
 
     async def finish(self, patience: float = 5.0) -> None:
-        """Wait for what still runs, then cancel it."""
+        """Wait for what still runs, then cancel it; nobody needs a host's address any more."""
         if self._again:
             self._again.cancel()
+        for task in tuple(self._look_ups):
+            task.cancel()
         if self._tasks:
             _, pending = await asyncio.wait(self._tasks, timeout=patience)
             for task in pending:

@@ -84,6 +84,8 @@ class Doubles:
         return 7, (f"{command} {environment['PLUTO_VERB']}",)
 
     async def resolve(self, name: str, version: int) -> tuple[tuple[Address, ...], str]:
+        if name == "unanswered":
+            await asyncio.Event().wait()
         return ((V4,), "") if version == 4 else ((), "none")
 
 
@@ -190,6 +192,7 @@ def test_what_takes_time_ends_with_an_event() -> None:
         doubles.performer(effects.Resolve("a", 4))
         doubles.performer(effects.Resolve("b", 6))
         assert doubles.events == []
+        await asyncio.sleep(0.01)
         await doubles.performer.finish()
 
     run(work)
@@ -199,6 +202,19 @@ def test_what_takes_time_ends_with_an_event() -> None:
         HostResolved("a", (V4,), ""),
         HostResolved("b", (), "none"),
     }
+
+
+def test_the_end_does_not_wait_for_a_name_server() -> None:
+    doubles = Doubles()
+
+    async def work() -> None:
+        doubles.performer(effects.Resolve("unanswered", 4))
+        doubles.performer(effects.RunUpdown(1, "ipsec _updown", {"PLUTO_VERB": "down-client"}))
+        await asyncio.sleep(0)
+        await asyncio.wait_for(doubles.performer.finish(patience=60), 30)
+
+    run(work)
+    assert doubles.events == [UpdownDone(1, 7, ("ipsec _updown down-client",))]
 
 
 def test_a_bug_in_a_task_is_logged() -> None:
