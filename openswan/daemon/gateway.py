@@ -268,6 +268,7 @@ class Gateway:
         names = {each.name for each in connections}
         keep = {held for held in self._guard.entries() if held.partition("[")[0] in names}
         self._guard.prune(keep | self._guarded)
+        self._tell_kept()
         asyncio.get_running_loop().call_later(STALE, self._prune, names)
 
     def _let_go(self, connection: str) -> None:
@@ -278,11 +279,17 @@ class Gateway:
         if left:
             used = {entry.key.dst for name in held.keys() - left for entry in held[name].entries}
             self._guard.prune(held.keys() - left)
+            self._tell_kept()
             self._routes.prune({entry.key.dst for name in left for entry in held[name].entries} - used)
+
+    def _tell_kept(self) -> None:
+        """The status shows what stands, whoever put it there."""
+        self._pluto.brain.router.kept = self._guard.entries().keys() - self._guarded
 
     def _prune(self, names: set[str]) -> None:
         for name in self._guard.prune(names | self._guarded):
             self._log(f'"{name}" has not come back: its traffic is guarded no more', False)
+        self._tell_kept()
         self._routes.prune()
 
     def _shutdown(self, keep_guard: bool) -> None:

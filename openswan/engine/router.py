@@ -40,6 +40,8 @@ class Router:
         self.eclipsed: dict[FlowKey, list[Conn]] = {}
         self.routes: dict[RouteKey, dict[str, Conn]] = {}
         self.guards: dict[str, tuple[Conn, SetGuard]] = {}
+        self.kept: set[str] = set()
+        """Names under which a daemon before this one left a guard that still stands; for the status alone."""
         self.keep_guards = False
         """Going down for a restart: nothing is unprotected any more."""
 
@@ -262,6 +264,7 @@ class Router:
         if entry is None:
             return
         known = self.guards.get(conn.unique)
+        self.kept.discard(conn.unique)
         self.guards[conn.unique] = (conn, entry)
         conn.guarded = True
         if known is not None and known[1] == entry:

@@ -111,7 +111,7 @@ def facts(brain: Brain, conn: Conn) -> dict[str, Any]:
         "routing": conn.routing.story,
         "eroute_owner": conn.owner,
         "shunt": str(conn.shunt) if conn.shunt is not None else None,
-        "guarded": conn.guarded,
+        "guarded": _guarded(brain, conn),
         "on_demand": conn.on_demand,
         "wanted": conn.wanted,
         "policy": connection_policy(conn),
@@ -125,6 +125,10 @@ def facts(brain: Brain, conn: Conn) -> dict[str, Any]:
         "aliases": list(policy.aliases),
         "attempts": conn.attempt,
     }
+
+
+def _guarded(brain: Brain, conn: Conn) -> bool:
+    return conn.guarded or conn.unique in brain.router.kept
 
 
 def _prio(conn: Conn) -> str:
@@ -163,7 +167,7 @@ def connection_lines(brain: Brain, conn: Conn) -> Iterator[str]:
             f"{label}:   dpd: action:{policy.dpd_action.value}; delay:{seconds(policy.dpd_delay)}; "
             f"timeout:{seconds(policy.dpd_timeout)};"
         )
-    guard = "in place" if conn.guarded else "off (leakguard=no)" if not policy.leak_guard else "not in place"
+    guard = "in place" if _guarded(brain, conn) else "off (leakguard=no)" if not policy.leak_guard else "not in place"
     yield f"{label}:   leak guard: {guard}; negotiates: {'on demand' if conn.on_demand else 'when asked'};"
     yield (
         f"{label}:   newest ISAKMP SA: #{conn.newest_ike}; newest IPsec SA: #{conn.newest_child}; "

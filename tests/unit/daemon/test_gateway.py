@@ -182,12 +182,19 @@ def test_what_a_killed_daemon_left_goes_when_the_operator_says_so(namespace: Nam
     async def routed(running: Running) -> None:
         await running.until(lambda: standing() == (True, True))
 
+    async def shown(running: Running) -> str:
+        lines = [text for _, text in await running.ask(encode_request("status"))]
+        (guard,) = (text.partition("leak guard: ")[2].partition(";")[0] for text in lines if "leak guard: " in text)
+        return guard
+
     async def unrouted(running: Running) -> None:
         assert standing() == (True, True), "the daemon that came after gave up what it had not been told to"
         assert await running.ask(encode_request("unroute", name="y")) == [(21, 'no connection named "y"')]
         assert standing() == (True, True)
+        assert await shown(running) == "in place"
         assert await running.ask(encode_request("unroute", name="x")) == []
         assert standing() == (False, False)
+        assert await shown(running) == "not in place"
 
     def work() -> None:
         network()

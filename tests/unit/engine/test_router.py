@@ -43,6 +43,20 @@ def test_unroute_takes_everything_back_and_the_guard_last() -> None:
     it.sane()
 
 
+def test_the_status_shows_a_guard_a_daemon_before_this_one_left() -> None:
+    def shown() -> bool:
+        return any("leak guard: in place" in text for _, text in it.say("status"))
+
+    it = host(tunnel()[0])
+    assert not shown()
+    it.pluto.brain.router.kept = {"net-net"}
+    assert shown()
+    it.say("route", name="net-net")
+    assert shown()
+    it.say("unroute", name="net-net")
+    assert not shown()
+
+
 def test_routing_twice_is_harmless() -> None:
     it = host(tunnel()[0])
     it.say("route", name="net-net")
