@@ -8,7 +8,7 @@ One recvmmsg brings several datagrams, and UDP_GRO makes each of those many equa
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
-from _fast.atomic cimport claim, fetch_add, load, load_slot, loadp, spin_lock, spin_unlock, store
+from _fast.atomic cimport claim, fetch_add, load, load_slot, loadp, spin_lock, spin_unlock, store, unclaim
 from _fast.cipher cimport BATCH, esp_job_t, key_open
 from _fast.coalesce cimport merge_flush, merge_put
 from _fast.esp cimport esp_plausible, esp_strip
@@ -107,13 +107,16 @@ cdef void take_segment(worker_t *w, int32_t slot, const uint8_t *remote, uint8_t
 
 # --- after decryption ---------------------------------------------------------------------------------------------
 
-cdef void tell(worker_t *w, int kind, sa_t *sa, const uint8_t *remote) noexcept nogil:
+cdef bint tell(worker_t *w, int kind, sa_t *sa, const uint8_t *remote) noexcept nogil:
+    # False: there was no room, the next packet should try again.
     cdef mail_t *m = mail_new(&w.engine.mail, kind, NULL, 0)
-    if m:
-        m.cookie = sa.id
-        if remote:
-            memcpy(m.remote, remote, 28)
-        mail_post(&w.engine.mail, m)
+    if m == NULL:
+        return False
+    m.cookie = sa.id
+    if remote:
+        memcpy(m.remote, remote, 28)
+    mail_post(&w.engine.mail, m)
+    return True
 
 
 cdef inline bint same_source(const path_t *path, const uint8_t *remote, bint ports) noexcept nogil:
@@ -137,7 +140,10 @@ cdef bint source_allowed(worker_t *w, int32_t slot, sa_t *sa, const uint8_t *rem
     if memcmp(sa.mapping, remote, 24):
         memcpy(sa.mapping, remote, 24)
         spin_unlock(&sa.lock)
-        tell(w, MAIL_NEW_MAPPING, sa, remote)
+        if not tell(w, MAIL_NEW_MAPPING, sa, remote):
+            spin_lock(&sa.lock)
+            memset(sa.mapping, 0, sizeof(sa.mapping))
+            spin_unlock(&sa.lock)
     else:
         spin_unlock(&sa.lock)
     return True
@@ -206,8 +212,8 @@ cdef int deliver(worker_t *w, int32_t slot, incoming_t *j, uint32_t *octets) noe
         path = <path_t *>loadp(&sa.path)
         if path.inner_mtu:
             clamp_mss(packet, &info, path.inner_mtu - (40 if info.flow.version == 4 else 60))
-    if claim_first(sa):
-        tell(w, MAIL_FIRST_USE, sa, NULL)
+    if claim_first(sa) and not tell(w, MAIL_FIRST_USE, sa, NULL):
+        unclaim(&sa.first_told)
     # Read once: the control thread may take the device away between a test and a use.
     device = load_slot(&sa.device)
     if device < 0:

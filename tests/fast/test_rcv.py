@@ -10,9 +10,9 @@ import pytest
 
 from openswan.base.address import Endpoint
 from openswan.base.drops import Drop
-from openswan.base.said import Said
+from openswan.base.said import Said, Shunt
 from openswan.plane.commands import Direction, MoveSa
-from openswan.plane.events import IkeDatagram, NewMapping, SaFirstUse, UnknownSpi
+from openswan.plane.events import Acquire, IkeDatagram, NewMapping, SaFirstUse, UnknownSpi
 from openswan.policy.selector import Selector
 from tests.fast.rig import HERE, IN_SPI, THERE, Rig, eventually, icmp_error, ip, tcp, udp
 
@@ -237,6 +237,23 @@ def test_congestion_marks_of_the_outer_header_come_in(tunnel: Rig) -> None:
             else:
                 assert tunnel.received() == udp(src, dst, 1, 2, tos=0x40 | seen)
     assert tunnel.klips.drops()[Drop.MALFORMED] == 2
+
+
+def test_a_first_use_and_a_mapping_that_found_no_room_are_told_later(tunnel: Rig) -> None:
+    tunnel.eroute(Shunt.TRAP, dst="10.3.0.0/16")
+    for n in range(16384):
+        tunnel.send(udp(HERE, f"10.3.{n >> 8}.{n & 255}", 1, 2))
+    eventually(lambda: sum(view.held for view in tunnel.klips.eroutes()) == 16384, timeout=10.0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as moved:
+        moved.bind(("127.0.0.1", 0))
+        to = (str(tunnel.local.address), tunnel.local.port)
+        elsewhere = Endpoint(ip_address("127.0.0.1"), moved.getsockname()[1])
+        moved.sendto(tunnel.seal(udp(THERE, HERE, 1, 2)), to)
+        tunnel.received()
+        assert {type(event) for event in tunnel.events(16384)} == {Acquire}
+        moved.sendto(tunnel.seal(udp(THERE, HERE, 1, 2)), to)
+        tunnel.received()
+        assert tunnel.events(2) == [NewMapping(tunnel.in_said, elsewhere), SaFirstUse(tunnel.in_said)]
 
 
 def test_a_nat_that_changes_its_mind_is_reported_once(tunnel: Rig) -> None:
