@@ -106,6 +106,9 @@ def _private_text(path: str) -> str:
 def _check_mode(path: str) -> None:
     try:
         mode = stat.S_IMODE(os.stat(path).st_mode)
+    except FileNotFoundError as why:
+        remedy = f"put your keys there, mode 0600 (ipsec newhostkey --output {path} makes one)"
+        raise ConfigError(f"cannot read '{path}': {_reason(why)}; {remedy}") from None
     except (OSError, ValueError) as why:
         raise ConfigError(f"cannot read '{path}': {_reason(why)}") from None
     if mode & 0o077:

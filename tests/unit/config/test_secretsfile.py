@@ -192,7 +192,9 @@ def test_default_file(confs: Path) -> None:
 
 def test_missing_file(confs: Path) -> None:
     (confs / "ipsec.secrets").unlink()
-    assert load_secrets() == (SecretStore(), (f"cannot read '{confs}/ipsec.secrets': No such file or directory",))
+    store, (complaint,) = load_secrets()
+    assert store == SecretStore()
+    assert complaint.startswith(f"cannot read '{confs}/ipsec.secrets': No such file or directory; put your keys there")
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o601])
