@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-from typing import TypeAlias
+from typing import TypeAlias, TypedDict
 
 RawKey: TypeAlias = tuple[int, bytes, int, bytes, int, int, int, int]
 RawFlow: TypeAlias = tuple[int, bytes, bytes, int, int, int]
@@ -7,6 +7,21 @@ RawSelector: TypeAlias = tuple[int, int, bytes, bytes, bytes, bytes, int, int, i
 RawPath: TypeAlias = tuple[int, bytes, int, bytes, int, bool, int, int]
 Row: TypeAlias = tuple[RawKey, int, int, int, int, float, int, int]
 Remote: TypeAlias = tuple[int, bytes, int]
+
+class RawSa(TypedDict):
+    """An SA as the engine takes it; addresses as octets, ports in host order."""
+
+    spi: int
+    inbound: bool
+    cipher: int  # of CIPHERS
+    key: bytes
+    integ: int  # of INTEGS
+    auth: bytes
+    esn: bool
+    window: int
+    device: int  # slot, -1: none
+    selectors: list[RawSelector]  # version, protocol, source first, last, destination first, last, port ranges low, high
+    path: RawPath  # version, local, port, remote, port, encapsulated, socket slot or -1, outer MTU or 0
 
 class Engine:
     def __init__(self, provider: int, workers: int) -> None: ...
@@ -23,20 +38,7 @@ class Engine:
     def attach_socket(self, slot: int, fd: int, version: int, local: bytes, port: int, mtu: int) -> None: ...
     def detach_socket(self, slot: int) -> None: ...
     def attach_pass(self, version: int, fd: int) -> None: ...
-    def add_sa(
-        self,
-        spi: int,
-        inbound: bool,
-        cipher: int,
-        key: bytes,
-        integ: int,
-        auth: bytes,
-        esn: bool,
-        window: int,
-        device: int,
-        selectors: list[RawSelector],
-        path: RawPath,
-    ) -> int: ...
+    def add_sa(self, spec: RawSa) -> int: ...
     def move_sa(self, cookie: int, path: RawPath) -> None: ...
     def del_sa(self, cookie: int) -> None: ...
     def set_sequence(self, cookie: int, sequence: int) -> None: ...

@@ -21,13 +21,14 @@ from _fast.mail cimport (MAIL_ACQUIRE, MAIL_EXPIRED, MAIL_FIRST_USE, MAIL_IKE, M
 from _fast.octets cimport get16, put16
 from _fast.plant cimport *
 from _fast.radij cimport cached_t, fill_key, flow_from, radij_find, radij_free, radij_init, radij_match
-from _fast.rcv cimport rcv_socket
+from _fast.recv cimport recv_socket
 from _fast.replay cimport replay_init
 from _fast.sadb cimport sa_release, sadb_add, sadb_find, sadb_free, sadb_init, sadb_remove
+from _fast.send cimport send_outbox
 from _fast.sysio cimport *
 from _fast.table cimport node_t
 from _fast.types cimport *
-from _fast.xmit cimport eroute_install, eroute_release, eroute_uninstall, xmit_device, xmit_flush
+from _fast.xmit cimport eroute_install, eroute_release, eroute_uninstall, xmit_device
 
 cdef enum:
     KIND_WAKE = 1
@@ -103,7 +104,7 @@ cdef void pump(worker_t *w) noexcept nogil:
                     # The interface is gone: waiting for it again would never sleep.
                     epoll_ctl(w.epoll, EPOLL_CTL_DEL, en.devices[slot].fd, NULL)
             elif data >> 32 == KIND_SOCKET:
-                rcv_socket(w, slot)
+                recv_socket(w, slot)
             else:
                 read(w.wake, &count, 8)
         if load(&en.epoch.waiting) and pthread_mutex_trylock(&en.lock) == 0:
@@ -241,7 +242,7 @@ cdef class Engine:
 
     cdef void leave(self) noexcept:
         with nogil:
-            xmit_flush(self.crew[0])
+            send_outbox(self.crew[0])
             epoch_leave(&self.en.epoch, 0)
             epoch_reclaim(&self.en.epoch)
             pthread_mutex_unlock(&self.en.lock)
@@ -376,17 +377,20 @@ cdef class Engine:
 
     # --- SAs
 
-    def add_sa(self, uint32_t spi, bint inbound, int cipher, bytes key, int integ, bytes auth, bint esn,
-               uint32_t window, int device, list selectors, tuple path):
-        """Install an SA; answers its cookie.
+    def add_sa(self, dict spec):
+        """Install an SA as RawSa of pump.pyi describes it; answers its cookie.
 
-        selectors: (version, protocol, src first, src last, dst first, dst last, sport low, high, dport low, high).
-        path: (version, local, local port, remote, remote port, encapsulated, socket slot or -1, outer MTU or 0).
         KeyError: the inbound SPI is taken. ValueError: the keys do not fit.
         """
         cdef sa_t *sa
         cdef int i
-        if inbound and sadb_find(&self.en.sadb, spi):
+        cdef list selectors = spec["selectors"]
+        cdef bytes key = spec["key"]
+        cdef bytes auth = spec["auth"]
+        cdef bint esn = spec["esn"]
+        cdef uint32_t spi = spec["spi"]
+        cdef bint inbound = spec["inbound"]
+        if inbound and sadb_find(&self.en.sadb, spi) != NULL:
             raise KeyError(spi)
         sa = <sa_t *>alloc_zeroed(sizeof(sa_t))
         if sa == NULL:
@@ -395,15 +399,15 @@ cdef class Engine:
             sa.spi = spi
             sa.inbound = inbound
             sa.esn = esn
-            sa.device = device
+            sa.device = spec["device"]
             sa.added = coarse_now()
             sa.limit = ~<uint64_t>0 - (1 << 20) if esn else <uint64_t>0xFFFFFFFF
             sa.soft = <uint64_t>1 << (63 if esn else 31)
-            sa.key = key_new(&self.crew[0].crypt, self.en.provider, cipher, key, <uint32_t>len(key), integ, auth,
-                             <uint32_t>len(auth), esn)
+            sa.key = key_new(&self.crew[0].crypt, self.en.provider, spec["cipher"], key, <uint32_t>len(key),
+                             spec["integ"], auth, <uint32_t>len(auth), esn)
             if sa.key == NULL:
                 raise ValueError("keys do not fit the algorithm")
-            if replay_init(&sa.replay, window):
+            if replay_init(&sa.replay, spec["window"]):
                 raise MemoryError
             sa.nselectors = <uint32_t>len(selectors)
             sa.selectors = <selector_t *>alloc_zeroed(sizeof(selector_t) * (len(selectors) + 1))
@@ -411,14 +415,14 @@ cdef class Engine:
                 raise MemoryError
             for i in range(len(selectors)):
                 fill_selector(&sa.selectors[i], selectors[i])
-            sa.path = make_path(sa, path)
+            sa.path = make_path(sa, spec["path"])
         except BaseException:
             sa_release(sa, NULL)
             raise
         self.enter()
         sa.id = self.en.next_cookie
         self.en.next_cookie += 1
-        if inbound and sadb_add(&self.en.sadb, sa):
+        if sa.inbound and sadb_add(&self.en.sadb, sa):
             self.leave()
             sa_release(sa, NULL)
             raise MemoryError

@@ -1,32 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Inbound: datagrams -> SA by SPI -> replay -> decrypt in batches -> selectors -> super-packets into the TUN.
-
-One recvmmsg brings several datagrams, and UDP_GRO makes each of those many equal segments end to end:
-
-    | ESP ... | ESP ... | ESP ... | shorter, perhaps IKE |     every segment is classified by itself
-"""
+"""Inbound: datagrams -> SA by SPI -> replay -> decrypt in batches -> selectors -> super-packets into the TUN."""
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from _fast.atomic cimport claim, fetch_add, load, load_slot, loadp, spin_lock, spin_unlock, store, unclaim
 from _fast.cipher cimport BATCH, esp_job_t, key_open
-from _fast.coalesce cimport merge_flush, merge_put
+from _fast.coalesce cimport merge_put
 from _fast.esp cimport esp_plausible, esp_strip
 from _fast.iphdr cimport clamp_mss, parse_packet, put_ip_sum, quoted_flow, selectors_allow
 from _fast.mail cimport (MAIL_FIRST_USE, MAIL_IKE, MAIL_NEW_MAPPING, MAIL_UNKNOWN_SPI, mail_new, mail_post, mail_t)
 from _fast.octets cimport get16, get32
-from _fast.plant cimport RX_MESSAGES, engine_t, incoming_t, socket_t, worker_t
+from _fast.plant cimport engine_t, incoming_t, socket_t, worker_t
 from _fast.replay cimport replay_check, replay_infer, replay_mark
 from _fast.sadb cimport sadb_find
-from _fast.sysio cimport *
 from _fast.types cimport *
 
 cdef enum:
-    BATCHES = 16               # receive calls of one visit to a socket,
-    RECEIVE_OCTETS = 262144    # and octets
     UNKNOWN_A_SECOND = 10
-    LARGE = 8192               # a datagram this long was put together by UDP_GRO
-    SPARE = 64                 # octets before each buffer, for the vnet header
 
 
 # --- before decryption --------------------------------------------------------------------------------------------
@@ -58,7 +48,7 @@ cdef void ike(worker_t *w, int32_t slot, const uint8_t *remote, const uint8_t *d
     mail_post(&w.engine.mail, m)
 
 
-cdef void take_segment(worker_t *w, int32_t slot, const uint8_t *remote, uint8_t *data, uint32_t length,
+cdef void rcv_take(worker_t *w, int32_t slot, const uint8_t *remote, uint8_t *data, uint32_t length,
                        uint8_t tos) noexcept nogil:
     cdef socket_t *s = &w.engine.sockets[slot]
     cdef incoming_t *j
@@ -94,7 +84,7 @@ cdef void take_segment(worker_t *w, int32_t slot, const uint8_t *remote, uint8_t
         fetch_add(&sa.replays, 1)
         return
     if w.came_count == BATCH:
-        open_batch(w, slot)
+        rcv_open(w, slot)
     j = &w.came[w.came_count]
     w.came_count += 1
     j.data = data
@@ -228,7 +218,7 @@ cdef inline bint claim_first(sa_t *sa) noexcept nogil:
     return sa.first_told == 0 and claim(&sa.first_told)
 
 
-cdef void open_batch(worker_t *w, int32_t slot) noexcept nogil:
+cdef void rcv_open(worker_t *w, int32_t slot) noexcept nogil:
     cdef esp_job_t jobs[64]
     cdef uint32_t i = 0, n, k, octets, good
     cdef sa_t *sa
@@ -256,86 +246,3 @@ cdef void open_batch(worker_t *w, int32_t slot) noexcept nogil:
             store(&sa.last_use, w.now)
         i += n
     w.came_count = 0
-
-
-# --- the socket ---------------------------------------------------------------------------------------------------
-
-cdef void take_message(worker_t *w, int32_t slot, int at) noexcept nogil:
-    cdef socket_t *s = &w.engine.sockets[slot]
-    cdef msghdr *m = &w.rxmsg[at].msg_hdr
-    cdef uint8_t *data = <uint8_t *>m.msg_iov.iov_base
-    cdef uint32_t length = w.rxmsg[at].msg_len, size = length, n, head
-    cdef cmsghdr *c = CMSG_FIRSTHDR(m)
-    cdef int value
-    cdef uint8_t tos = 0
-    if m.msg_flags & MSG_TRUNC:
-        w.drops[DROP_MALFORMED] += 1
-        return
-    while c != NULL:
-        if c.cmsg_level == SOL_UDP and c.cmsg_type == UDP_GRO:
-            memcpy(&value, CMSG_DATA(c), sizeof(int))
-            if value > 0:
-                size = <uint32_t>value
-        elif c.cmsg_level == IPPROTO_IP and c.cmsg_type == IP_TOS:
-            tos = CMSG_DATA(c)[0]
-        elif c.cmsg_level == IPPROTO_IPV6 and c.cmsg_type == IPV6_TCLASS:
-            memcpy(&value, CMSG_DATA(c), sizeof(int))
-            tos = <uint8_t>value
-        c = CMSG_NXTHDR(m, c)
-    if not s.udp and s.version == 4:
-        # A raw IPv4 socket gives the IP header too.
-        head = (data[0] & 15) * 4 if length >= 20 else 0
-        if head < 20 or head > length:
-            w.drops[DROP_MALFORMED] += 1
-            return
-        tos = data[1]
-        data += head
-        length -= head
-        size = length
-    if length == 0:
-        w.drops[DROP_MALFORMED] += 1
-        return
-    while length:
-        n = size if size < length else length
-        take_segment(w, slot, w.rxname[at], data, n, tos)
-        data += n
-        length -= n
-
-
-cdef void rcv_socket(worker_t *w, int32_t slot) noexcept nogil:
-    cdef socket_t *s = &w.engine.sockets[slot]
-    cdef int i, got, round
-    cdef uint32_t want, octets = 0
-    cdef bint large
-    for round in range(BATCHES):
-        if s.fd < 0:
-            return
-        # After a datagram of GRO the next one is likely as large: take it alone, while its buffer is in the cache.
-        want = w.rxwant
-        for i in range(<int>want):
-            memset(&w.rxmsg[i], 0, sizeof(mmsghdr))
-            w.rxiov[i].iov_base = w.rx + <size_t>i * (FRAME_ROOM + SPARE) + SPARE
-            w.rxiov[i].iov_len = FRAME_ROOM
-            w.rxmsg[i].msg_hdr.msg_name = w.rxname[i]
-            w.rxmsg[i].msg_hdr.msg_namelen = 28
-            w.rxmsg[i].msg_hdr.msg_iov = &w.rxiov[i]
-            w.rxmsg[i].msg_hdr.msg_iovlen = 1
-            w.rxmsg[i].msg_hdr.msg_control = w.rxctl[i]
-            w.rxmsg[i].msg_hdr.msg_controllen = sizeof(w.rxctl[i])
-            memset(w.rxname[i], 0, 28)
-        got = recvmmsg(s.fd, w.rxmsg, want, MSG_DONTWAIT, NULL)
-        if got <= 0:
-            # Asynchronous errors (a peer's ICMP) are read off this way too; an empty socket ends the visit.
-            if got < 0 and errno != EAGAIN and errno != EINTR and round == 0:
-                continue
-            return
-        large = False
-        for i in range(got):
-            large = large or w.rxmsg[i].msg_len >= LARGE
-            octets += w.rxmsg[i].msg_len
-            take_message(w, slot, i)
-        open_batch(w, slot)
-        merge_flush(w)
-        w.rxwant = 2 if large else RX_MESSAGES
-        if <uint32_t>got < want or octets >= RECEIVE_OCTETS:
-            return

@@ -5,12 +5,10 @@ from _fast.plant cimport held_t, worker_t
 from _fast.types cimport eroute_t
 
 # One frame read from a device (vnet header first) through the eroute table; packets for the wire collect in the
-# worker's outbox until xmit_flush. What is dropped is counted here.
+# worker's outbox until send_outbox. What is dropped is counted here.
 cdef void xmit_frame(worker_t *w, int32_t device, const uint8_t *frame, uint32_t length) noexcept nogil
 # A held frame by an eroute already chosen; engine's mutex held. May meet a %hold again and stay.
 cdef void xmit_held(worker_t *w, held_t *p, eroute_t *e) noexcept nogil
-# Seal and send what has collected.
-cdef void xmit_flush(worker_t *w) noexcept nogil
 # Read a device until it is empty or the budget is used. False: it gave an error, or the end of all things.
 cdef bint xmit_device(worker_t *w, int32_t device) noexcept nogil
 # Give an eroute its place; holds it has made superfluous are emptied its way, before the world sees it.

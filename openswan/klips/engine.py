@@ -169,17 +169,19 @@ class Klips:
         )
         try:
             sa.cookie = self._engine.add_sa(
-                c.said.spi,
-                c.direction is Direction.IN,
-                CIPHERS[c.cipher],
-                c.enc_key,
-                INTEGS[c.integ],
-                c.auth_key,
-                c.esn,
-                c.replay_window,
-                device.slot if device else -1,
-                [raw_selector(src, dst) for src, dst in c.selectors],
-                self._outer(sa),
+                {
+                    "spi": c.said.spi,
+                    "inbound": c.direction is Direction.IN,
+                    "cipher": CIPHERS[c.cipher],
+                    "key": c.enc_key,
+                    "integ": INTEGS[c.integ],
+                    "auth": c.auth_key,
+                    "esn": c.esn,
+                    "window": c.replay_window,
+                    "device": device.slot if device else -1,
+                    "selectors": [raw_selector(src, dst) for src, dst in c.selectors],
+                    "path": self._outer(sa),
+                }
             )
         except KeyError:
             raise KlipsError(f"SA {c.said} already in use.  Delete old one first.") from None

@@ -19,6 +19,26 @@ class Direction(Enum):
     OUT = "out"
 
 
+class Mode(Enum):
+    """What an SA wraps (RFC 4301 4.1): a whole packet in a new one, or the payload of one."""
+
+    TUNNEL = "tunnel"
+    TRANSPORT = "transport"
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """When an SA ends by use, bytes of inner packets and packets; 0: never. Soft is reported, hard stops the SA."""
+
+    soft_bytes: int = 0
+    hard_bytes: int = 0
+    soft_packets: int = 0
+    hard_packets: int = 0
+
+
+NO_LIMIT = Life()
+
+
 @dataclass(frozen=True, slots=True)
 class Encap:
     """UDP encapsulation of ESP (RFC 3948): the outer ports as this SA's packets carry them, in host order."""
@@ -37,7 +57,8 @@ class AddSa:
     """Outer source: ourselves for OUT, the peer for IN."""
     direction: Direction
     cipher: str
-    """Name in crypto.registry: aes_gcm_16, chacha20_poly1305, aes_cbc, null."""
+    """Name in crypto.registry: aes_gcm_16, chacha20_poly1305, aes_cbc, null ...; `deflate` for an IPComp SA (whose SPI
+    is its CPI), empty for AH and for an SA of protocol IPIP, which only puts a packet into another."""
     enc_key: bytes = field(repr=False)
     """Key material in RFC order; the 4-octet salt of an AEAD comes last (RFC 4106 8.1, RFC 7634 2)."""
     integ: str = ""
@@ -58,6 +79,17 @@ class AddSa:
     """pluto's state number for listings."""
     peer_said: Said | None = None
     """The SA of the other direction: ICMP errors about decrypted packets return through it."""
+    mode: Mode = Mode.TUNNEL
+    life: Life = NO_LIMIT
+    copy_dscp: bool = False
+    """hidetos=no: the inner DSCP goes outside (RFC 4301 5.1.2.1). ECN is always carried over as RFC 6040 says."""
+    tfc: int = 0
+    """Pad packets to this many octets of inner length (RFC 4303 2.7); 0: no more than alignment needs."""
+    mtu: int = 0
+    """Outer path MTU set by hand, octets; 0: the physical interface's, then what is learned."""
+    original: tuple[Address, Address] | None = None
+    """Transport mode behind a NAT: (source, destination) as the peers see themselves (RFC 7296 2.23.1), so that inner
+    checksums can be put right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +106,25 @@ class MoveSa:
     said: Said
     src: Endpoint
     dst: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSas:
+    """Make a bundle of up to four SAs of one direction, innermost first; one alone leaves its bundle.
+
+    OUT: an eroute that names the first applies them all, in order. IN: what comes out of each must be of the one before
+    it in this tuple. KlipsError when one does not exist or is of the other direction.
+    """
+
+    saids: tuple[Said, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetPathMtu:
+    """The largest outer packet known to reach the SA's peer, octets, header included; only ever an OUT SA's."""
+
+    said: Said
+    mtu: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +210,8 @@ Command: TypeAlias = (
     AddSa
     | DelSa
     | MoveSa
+    | GroupSas
+    | SetPathMtu
     | SetEroute
     | DelEroute
     | Flush

@@ -116,6 +116,14 @@ def checksums_right(packet: bytes) -> bool:
     return checksum(src + dst + struct.pack("!IHBB", length, 0, 0, protocol) + packet[head:]) == 0
 
 
+def vnet(kind: int, head: int, size: int, start: int, offset: int, flags: int = 1) -> bytes:
+    return struct.pack("<BBHHHH", flags, kind, head, size, start, offset)
+
+
+def mss_option(value: int) -> bytes:
+    return struct.pack("!BBH", 2, 4, value)
+
+
 class Rig:
     """One engine with a tunnel 10.1.0.0/16 <-> 10.2.0.0/16 whose peer is this process."""
 

@@ -12,7 +12,7 @@ from openswan.base.address import Endpoint
 from openswan.base.drops import Drop
 from openswan.base.said import Said, Shunt
 from openswan.plane.commands import Direction, MoveSa
-from openswan.plane.events import Acquire, IkeDatagram, NewMapping, SaFirstUse, UnknownSpi
+from openswan.plane.events import Acquire, NewMapping, SaFirstUse, UnknownSpi
 from openswan.policy.selector import Selector
 from tests.fast.rig import HERE, IN_SPI, THERE, Rig, eventually, icmp_error, ip, tcp, udp
 
@@ -36,32 +36,6 @@ def test_packets_of_every_size_come_out(cipher: str, provider: str, esn: bool) -
         assert view.sequence == rig.sequence and view.idle >= 0
     finally:
         rig.close()
-
-
-def test_ike_and_keepalives_are_told_apart(tunnel: Rig) -> None:
-    tunnel.arrive(b"\xff")
-    tunnel.dropped(Drop.KEEPALIVE)
-    tunnel.arrive(bytes(4) + b"ike message")
-    tunnel.arrive(bytes(4))
-    assert tunnel.events(2) == [
-        IkeDatagram(tunnel.local, tunnel.remote, b"ike message"),
-        IkeDatagram(tunnel.local, tunnel.remote, b""),
-    ]
-    for runt in (b"", b"\xfe", b"\0\0\0", b"\xff\xff", b"1234567"):
-        tunnel.arrive(runt)
-    tunnel.dropped(Drop.MALFORMED, 5)
-    assert tunnel.silent()
-
-
-def test_the_queue_of_ike_messages_is_bounded(tunnel: Rig) -> None:
-    sent = 0
-    while not tunnel.klips.drops()[Drop.IKE_OVERFLOW] and sent < 20000:
-        for _ in range(100):
-            tunnel.arrive(bytes(4) + b"x" * 1000)
-        sent += 100
-    tunnel.klips.stop()
-    assert tunnel.klips.drops()[Drop.IKE_OVERFLOW]
-    assert len(tunnel.klips.poll_events()) <= 4097
 
 
 def test_unknown_spis_are_reported_a_few_times_a_second(tunnel: Rig) -> None:

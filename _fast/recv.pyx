@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Receiving: one recvmmsg brings several datagrams, and UDP_GRO makes each of those many equal segments end to end:
+
+    | ESP ... | ESP ... | ESP ... | shorter, perhaps IKE |     every segment is classified by itself
+"""
+from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.string cimport memcpy, memset
+
+from _fast.coalesce cimport merge_flush
+from _fast.plant cimport RX_MESSAGES, socket_t, worker_t
+from _fast.rcv cimport rcv_open, rcv_take
+from _fast.sysio cimport *
+from _fast.types cimport *
+
+cdef enum:
+    BATCHES = 16               # receive calls of one visit to a socket,
+    RECEIVE_OCTETS = 262144    # and octets
+    LARGE = 8192               # a datagram this long was put together by UDP_GRO
+    SPARE = 64                 # octets before each buffer, for the vnet header
+
+
+cdef void take_message(worker_t *w, int32_t slot, int at) noexcept nogil:
+    cdef socket_t *s = &w.engine.sockets[slot]
+    cdef msghdr *m = &w.rxmsg[at].msg_hdr
+    cdef uint8_t *data = <uint8_t *>m.msg_iov.iov_base
+    cdef uint32_t length = w.rxmsg[at].msg_len, size = length, n, head
+    cdef cmsghdr *c = CMSG_FIRSTHDR(m)
+    cdef int value
+    cdef uint8_t tos = 0
+    if m.msg_flags & MSG_TRUNC:
+        w.drops[DROP_MALFORMED] += 1
+        return
+    while c != NULL:
+        if c.cmsg_level == SOL_UDP and c.cmsg_type == UDP_GRO:
+            memcpy(&value, CMSG_DATA(c), sizeof(int))
+            if value > 0:
+                size = <uint32_t>value
+        elif c.cmsg_level == IPPROTO_IP and c.cmsg_type == IP_TOS:
+            tos = CMSG_DATA(c)[0]
+        elif c.cmsg_level == IPPROTO_IPV6 and c.cmsg_type == IPV6_TCLASS:
+            memcpy(&value, CMSG_DATA(c), sizeof(int))
+            tos = <uint8_t>value
+        c = CMSG_NXTHDR(m, c)
+    if not s.udp and s.version == 4:
+        # A raw IPv4 socket gives the IP header too.
+        head = (data[0] & 15) * 4 if length >= 20 else 0
+        if head < 20 or head > length:
+            w.drops[DROP_MALFORMED] += 1
+            return
+        tos = data[1]
+        data += head
+        length -= head
+        size = length
+    if length == 0:
+        w.drops[DROP_MALFORMED] += 1
+        return
+    while length:
+        n = size if size < length else length
+        rcv_take(w, slot, w.rxname[at], data, n, tos)
+        data += n
+        length -= n
+
+
+cdef void recv_socket(worker_t *w, int32_t slot) noexcept nogil:
+    cdef socket_t *s = &w.engine.sockets[slot]
+    cdef int i, got, round
+    cdef uint32_t want, octets = 0
+    cdef bint large
+    for round in range(BATCHES):
+        if s.fd < 0:
+            return
+        # After a datagram of GRO the next one is likely as large: take it alone, while its buffer is in the cache.
+        want = w.rxwant
+        for i in range(<int>want):
+            memset(&w.rxmsg[i], 0, sizeof(mmsghdr))
+            w.rxiov[i].iov_base = w.rx + <size_t>i * (FRAME_ROOM + SPARE) + SPARE
+            w.rxiov[i].iov_len = FRAME_ROOM
+            w.rxmsg[i].msg_hdr.msg_name = w.rxname[i]
+            w.rxmsg[i].msg_hdr.msg_namelen = 28
+            w.rxmsg[i].msg_hdr.msg_iov = &w.rxiov[i]
+            w.rxmsg[i].msg_hdr.msg_iovlen = 1
+            w.rxmsg[i].msg_hdr.msg_control = w.rxctl[i]
+            w.rxmsg[i].msg_hdr.msg_controllen = sizeof(w.rxctl[i])
+            memset(w.rxname[i], 0, 28)
+        got = recvmmsg(s.fd, w.rxmsg, want, MSG_DONTWAIT, NULL)
+        if got <= 0:
+            # Asynchronous errors (a peer's ICMP) are read off this way too; an empty socket ends the visit.
+            if got < 0 and errno != EAGAIN and errno != EINTR and round == 0:
+                continue
+            return
+        large = False
+        for i in range(got):
+            large = large or w.rxmsg[i].msg_len >= LARGE
+            octets += w.rxmsg[i].msg_len
+            take_message(w, slot, i)
+        rcv_open(w, slot)
+        merge_flush(w)
+        w.rxwant = 2 if large else RX_MESSAGES
+        if <uint32_t>got < want or octets >= RECEIVE_OCTETS:
+            return
