@@ -5,6 +5,7 @@ Worker 0 is the control thread: it sends held packets and answers questions. Wor
 takes the interpreter lock; each waits in epoll for its own devices and sockets, so an idle engine uses no CPU.
 """
 cimport cython
+from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
@@ -572,6 +573,12 @@ cdef class Engine:
     def waiting(self):
         """Retired and not yet released."""
         return load(&self.en.epoch.waiting)
+
+    def worker(self, int index):
+        """Worker `index` as a capsule "_fast.worker", for fuzzers that call the packet path themselves; good while self is."""
+        if not 0 <= index <= self.en.workers:
+            raise ValueError("index")
+        return PyCapsule_New(self.crew[index], "_fast.worker", NULL)
 
     def take(self):
         """The oldest event as a tuple, or None: (kind, cookie, number, socket slot, remote, flow key, trap key, data)."""
