@@ -18,6 +18,8 @@ class Integ:
 
     def __init__(self, name: str, key: bytes | bytearray) -> None:
         self.algorithm = registry.get(Kind.INTEG, name)
+        if not self.algorithm.ike:
+            raise CryptoError(f"integrity algorithm '{name}' does not protect IKE messages; use sha2_256")
         if len(key) != self.algorithm.keymat_octets():
             raise CryptoError(f"{name} wants a key of {self.algorithm.keymat_octets()} octets, not {len(key)}")
         self._key = Secret(key)

@@ -2,8 +2,8 @@
 """THE table of algorithms: names, numbers and sizes, and looking them up by either.
 
 Everything that negotiates, derives keys or lists algorithms reads this table. Sizes of keys are in bits, all others in
-octets. `number` is the IKEv2 Transform ID (RFC 7296 3.3.2), which ESP shares. Aliases are the classic spellings of
-ipsec.conf; they are compared in lower case with `-` read as `_`.
+octets. `number` is the IKEv2 Transform ID (RFC 7296 3.3.2), which ESP and AH share. Aliases are the classic spellings
+of ipsec.conf; they are compared in lower case with `-` read as `_`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Algorithm:
     """In the classic "cipher= integ= prf= group=" of the established lines."""
     aliases: tuple[str, ...] = ()
     key_bits: tuple[int, ...] = ()
-    """ENCR: key sizes without salt, the preferred one first; INTEG and PRF: the one (preferred) size."""
+    """Key sizes without salt, the preferred one first; INTEG and PRF have one."""
     variable_key: bool = False
     """Does a proposal carry the Key Length attribute (RFC 7296 3.3.5)?"""
     salt: int = 0
@@ -50,8 +50,9 @@ class Algorithm:
     icv: int = 0
     """Octets of integrity check value on the wire."""
     aead: bool = False
+    """Brings its own integrity: no INTEG goes with it. True of AES-GMAC too, which encrypts nothing (RFC 4543)."""
     hash: str = ""
-    """INTEG and PRF: the hash inside the HMAC, as hashlib spells it."""
+    """INTEG and PRF: the hash inside the HMAC, as hashlib spells it; empty when it is no HMAC."""
     output: int = 0
     """PRF: octets it makes; DH: octets of the shared secret."""
     public: int = 0
@@ -63,8 +64,15 @@ class Algorithm:
     ike: bool = True
     esp: bool = True
     """Usable for protecting IKE messages; for ESP."""
+    ah: bool = False
+    """INTEG: usable for AH."""
     ikev1: int = 0
     """IKEv1's number in phase 1 (encryption, hash or group), 0: none."""
+    ikev1_esp: int = 0
+    """IKEv1's number in phase 2: ENCR the ESP transform, INTEG the Authentication Algorithm attribute (RFC 2407 4.4.4,
+    4.5), 0: none."""
+    ikev1_ah: int = 0
+    """INTEG: IKEv1's AH transform (RFC 2407 4.4.3), 0: none."""
 
     @property
     def default_bits(self) -> int:
@@ -87,6 +95,7 @@ class Algorithm:
 
 
 MD5 = "MD5 is broken; use sha2_256 or stronger"
+SINGLE_DES = "single DES keys can be found by trying them all; use aes_gcm_16 or aes_cbc"
 UNAVAILABLE_HASH = "nobody here has it; use sha2_256 or stronger"
 UNAVAILABLE_GROUP = "nobody here has it; use x25519 or ecp256"
 SHORT_GROUP = "its logarithms can be computed; use modp2048 or stronger"
@@ -96,22 +105,15 @@ def _encr(name: str, number: int, display: str, short: str, *aliases: str, **mor
     return Algorithm(name, Kind.ENCR, number, display, short, aliases, **more)  # type: ignore[arg-type]
 
 
-def _hmac(name: str, number: int, hash_name: str, octets: int, icv: int, short: str, *aliases: str) -> Algorithm:
-    v1 = {"md5": 1, "sha1": 2, "sha256": 4, "sha384": 5, "sha512": 6}[hash_name]
-    return Algorithm(
-        name,
-        Kind.INTEG,
-        number,
-        name.upper(),
-        short,
-        aliases,
-        (octets * 8,),
-        icv=icv,
-        hash=hash_name,
-        weak=hash_name == "md5",
-        refused=MD5 if hash_name == "md5" else "",
-        ikev1=v1,
-    )
+def _aes(name: str, number: int, *aliases: str, **more: object) -> Algorithm:
+    """AES with a nonce of salt and an IV of 8 octets; IKEv1 never used these for itself, its ESP shares the numbers."""
+    made = {"key_bits": AEAD_BITS, "variable_key": True, "salt": 4, "iv": 8, "aead": True, "ikev1_esp": number, **more}
+    return _encr(name, number, name.upper(), name, *aliases, **made)
+
+
+def _integ(name: str, number: int, octets: int, short: str, *aliases: str, **more: object) -> Algorithm:
+    made = {"key_bits": (octets * 8,), "icv": 12, "ah": True, **more}
+    return Algorithm(name, Kind.INTEG, number, name.upper(), short, aliases, **made)  # type: ignore[arg-type]
 
 
 def _prf(name: str, number: int, hash_name: str, octets: int, short: str, *aliases: str) -> Algorithm:
@@ -167,38 +169,55 @@ AEAD_BITS = (256, 128, 192)
 
 ALGORITHMS: tuple[Algorithm, ...] = (
     # Encryption. The classic default key of plain "aes" is 128 bits.
-    _encr("aes_gcm_16", 20, "AES_GCM_16", "aes_gcm_16", "aes_gcm", "aesgcm", "aes_gcm_c", "aes_gcm16", "aesgcm16",
-          key_bits=AEAD_BITS, variable_key=True, salt=4, iv=8, icv=16, aead=True),
+    _aes("aes_gcm_16", 20, "aes_gcm", "aesgcm", "aes_gcm_c", "aes_gcm16", "aesgcm16", icv=16),
     _encr("chacha20_poly1305", 28, "CHACHA20_POLY1305", "chacha20_poly1305", "chacha20poly1305",
           key_bits=(256,), salt=4, iv=8, icv=16, aead=True),
-    _encr("aes_cbc", 12, "AES_CBC", "aes", "aes", key_bits=AES_BITS, variable_key=True, block=16, iv=16, ikev1=7),
-    _encr("3des_cbc", 3, "3DES_CBC", "3des", "3des", key_bits=(192,), block=8, iv=8, weak=True, esp=False, ikev1=5),
-    _encr("null", 11, "NULL", "null", key_bits=(0,), block=1, weak=True, ike=False),
+    _encr("aes_cbc", 12, "AES_CBC", "aes", "aes", key_bits=AES_BITS, variable_key=True, block=16, iv=16, ikev1=7,
+          ikev1_esp=12),
+    _aes("aes_gcm_12", 19, "aes_gcm_b", "aes_gcm12", "aesgcm12", icv=12),
+    _aes("aes_gcm_8", 18, "aes_gcm_a", "aes_gcm8", "aesgcm8", icv=8),
+    _aes("aes_ccm_16", 16, "aes_ccm", "aesccm", "aes_ccm_c", "aes_ccm16", "aesccm16", salt=3, icv=16),
+    _aes("aes_ccm_12", 15, "aes_ccm_b", "aes_ccm12", "aesccm12", salt=3, icv=12),
+    _aes("aes_ccm_8", 14, "aes_ccm_a", "aes_ccm8", "aesccm8", salt=3, icv=8),
+    _aes("aes_ctr", 13, "aesctr", key_bits=AES_BITS, aead=False, ike=False),
+    _aes("null_auth_aes_gmac", 21, "aes_gmac", "aesgmac", icv=16, weak=True, ike=False, ikev1_esp=23),
+    _encr("3des_cbc", 3, "3DES_CBC", "3des", "3des", key_bits=(192,), block=8, iv=8, weak=True, ikev1=5, ikev1_esp=3),
+    _encr("null", 11, "NULL", "null", key_bits=(0,), block=1, weak=True, ike=False, ikev1_esp=11),
     _encr("des_cbc", 2, "DES_CBC", "des", "des", "1des", key_bits=(64,), block=8, iv=8, weak=True, ikev1=1,
-          refused="single DES keys can be found by trying them all; use aes_gcm_16 or aes_cbc"),
+          ikev1_esp=2, refused=SINGLE_DES),
+    _encr("des_iv64", 1, "DES_IV64", "des_iv64", key_bits=(64,), block=8, iv=8, weak=True, ikev1_esp=1,
+          refused=SINGLE_DES),
     *(
         _encr(name, number, name.upper(), name, *aliases, refused="nobody here has it; use aes_gcm_16 or aes_cbc")
         for name, number, aliases in (
-            ("aes_ctr", 13, ("aesctr",)), ("aes_ccm_8", 14, ("aes_ccm_a",)), ("aes_ccm_12", 15, ("aes_ccm_b",)),
-            ("aes_ccm_16", 16, ("aes_ccm", "aes_ccm_c")), ("aes_gcm_8", 18, ("aes_gcm_a",)),
-            ("aes_gcm_12", 19, ("aes_gcm_b",)), ("null_auth_aes_gmac", 21, ()), ("camellia_cbc", 23, ("camellia",)),
-            ("blowfish", 7, ("blowfish_cbc",)), ("cast_cbc", 6, ("cast",)), ("idea", 5, ()), ("rc5", 4, ()),
-            ("serpent", 65004, ("serpent_cbc",)), ("twofish", 65005, ("twofish_cbc",)),
+            ("camellia_cbc", 23, ("camellia",)), ("blowfish", 7, ("blowfish_cbc",)), ("cast_cbc", 6, ("cast",)),
+            ("idea", 5, ()), ("rc5", 4, ()), ("serpent", 65004, ("serpent_cbc",)), ("twofish", 65005, ("twofish_cbc",)),
         )
     ),
     # Integrity.
-    _hmac("hmac_sha2_256_128", 12, "sha256", 32, 16, "sha256", "sha2_256", "sha256", "sha2", "hmac_sha2_256",
-          "hmac_sha256", "sha2_256_128"),
-    _hmac("hmac_sha2_512_256", 14, "sha512", 64, 32, "sha512", "sha2_512", "sha512", "hmac_sha2_512", "hmac_sha512",
-          "sha2_512_256"),
-    _hmac("hmac_sha2_384_192", 13, "sha384", 48, 24, "sha384", "sha2_384", "sha384", "hmac_sha2_384", "hmac_sha384",
-          "sha2_384_192"),
-    _hmac("hmac_sha1_96", 2, "sha1", 20, 12, "sha1", "sha1", "sha", "hmac_sha1", "hmac_sha", "sha1_96"),
-    _hmac("hmac_md5_96", 1, "md5", 16, 12, "md5", "md5", "hmac_md5"),
+    _integ("hmac_sha2_256_128", 12, 32, "sha256", "sha2_256", "sha256", "sha2", "hmac_sha2_256", "hmac_sha256",
+           "sha2_256_128", icv=16, hash="sha256", ikev1=4, ikev1_esp=5, ikev1_ah=5),
+    _integ("hmac_sha2_512_256", 14, 64, "sha512", "sha2_512", "sha512", "hmac_sha2_512", "hmac_sha512",
+           "sha2_512_256", icv=32, hash="sha512", ikev1=6, ikev1_esp=7, ikev1_ah=7),
+    _integ("hmac_sha2_384_192", 13, 48, "sha384", "sha2_384", "sha384", "hmac_sha2_384", "hmac_sha384",
+           "sha2_384_192", icv=24, hash="sha384", ikev1=5, ikev1_esp=6, ikev1_ah=6),
+    _integ("hmac_sha1_96", 2, 20, "sha1", "sha1", "sha", "hmac_sha1", "hmac_sha", "sha1_96",
+           hash="sha1", ikev1=2, ikev1_esp=2, ikev1_ah=3),
+    # RFC 3566; RFC 4494 (IKEv1 never got a number for CMAC).
+    _integ("aes_xcbc_96", 5, 16, "aes_xcbc", "aes_xcbc", "aesxcbc", "aes_xcbc_mac", ike=False, ikev1_esp=9, ikev1_ah=9),
+    _integ("aes_cmac_96", 8, 16, "aes_cmac", "aes_cmac", "aescmac", ike=False),
+    # AH alone, the salt behind the key (RFC 4543 8.1); in ESP it is null_auth_aes_gmac.
     *(
-        Algorithm(name, Kind.INTEG, number, name.upper(), name, aliases, refused=UNAVAILABLE_HASH)
-        for name, number, aliases in (("aes_xcbc_96", 5, ("aes_xcbc",)), ("aes_cmac_96", 8, ("aes_cmac",)))
+        _integ(f"aes_{bits}_gmac", number, bits // 8, f"aes_{bits}_gmac", f"aes{bits}gmac", f"aes_gmac_{bits}",
+               salt=4, iv=8, icv=16, ike=False, esp=False, ikev1_ah=v1)
+        for bits, number, v1 in ((128, 9, 11), (192, 10, 12), (256, 11, 13))
     ),
+    # SHA2-256 cut to 96 bits, as Linux did before 2.6.33. 252 is Openswan's private number; peers with the old cut
+    # negotiate 12 and need sha2_truncbug=yes instead.
+    _integ("hmac_sha2_256_96", 252, 32, "sha256_96", "sha2_256_96", "sha256_96", "hmac_sha2_256_truncbug",
+           hash="sha256", weak=True, ike=False, ikev1_esp=252),
+    _integ("hmac_md5_96", 1, 16, "md5", "md5", "hmac_md5", "md5_96",
+           hash="md5", weak=True, ike=False, ikev1=1, ikev1_esp=1, ikev1_ah=2),
     # Pseudo-random functions. An ike= string may name one by its integrity algorithm's name: find() takes the kind.
     _prf("prf_hmac_sha2_256", 5, "sha256", 32, "sha256", "prfsha2_256", "prfsha256", "prf_sha2_256", "prf_sha256",
          "sha2_256", "sha256", "sha2", "hmac_sha2_256"),

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""ike= and esp= strings to proposals: Openswan's and libreswan's spellings, and what is offered when nothing is said.
+"""ike=, esp= and ah= strings to proposals: Openswan's and libreswan's spellings, and what is offered by default.
 
 PROPOSAL[,PROPOSAL...]; a proposal is `-` separated parts, each one name or several joined by `+`: ciphers with their
 key size (aes256, aes_gcm_16_256, aes-256), integrity, for IKE a PRF (prfsha2_256, or a second hash), and a group
-(also after `;`). A part left out means every default of that kind. A trailing `!` is accepted and says nothing.
+(also after `;`). A part left out means every default of that kind. A trailing `!` is accepted and says nothing. AH has
+integrity and a group only. What crypto.registry calls weak is never a default.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from functools import lru_cache
 
 from openswan.base.errors import ConfigError
 from openswan.crypto.registry import INTEG_PRF, Algorithm, Kind, find, names, normal, of_kind
-from openswan.policy.proposal import ESP, IKE, Proposal, Transform
+from openswan.policy.proposal import AH, ESP, IKE, Proposal, Transform
 
 LONGEST = 2000
 """Characters of one string."""
@@ -43,8 +44,17 @@ DEFAULT_ESP = (
     Proposal(ESP, DEFAULT_AEAD),
     Proposal(ESP, DEFAULT_CBC, DEFAULT_INTEG),
 )
+DEFAULT_AH = (Proposal(AH, (), DEFAULT_INTEG),)
 
 NO_INTEGRITY = ("null", "none")
+WHERE = {IKE: "IKE", AH: "AH", ESP: "ESP"}
+INSTEAD = {Kind.ENCR: "aes_gcm_16 or aes_cbc", Kind.INTEG: "sha2_256", Kind.PRF: "sha2_256", Kind.DH: "x25519"}
+CLASSIC_WORDS = {
+    (IKE, "des_cbc"): "OAKLEY_DES_CBC is not supported: ",
+    (ESP, "des_cbc"): "unsupported ESP Transform ESP_DES: ",
+    (ESP, "des_iv64"): "unsupported ESP Transform ESP_DES_IV64: ",
+}
+"""How pluto has always put it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +76,15 @@ def parse_esp(text: str, esn: tuple[bool, ...] = (False,)) -> Parsed:
     return Parsed(with_esn(parsed.proposals, esn), parsed.warnings)
 
 
+def parse_ah(text: str, esn: tuple[bool, ...] = (False,)) -> Parsed:
+    """ah=, or phase2alg= with phase2=ah, to proposals; ConfigError names the bad part."""
+    parsed = _parse("ah", AH, text)
+    return Parsed(with_esn(parsed.proposals, esn), parsed.warnings)
+
+
 @lru_cache(maxsize=256)
 def with_esn(proposals: tuple[Proposal, ...], esn: tuple[bool, ...]) -> tuple[Proposal, ...]:
-    """The same ESP proposals with these sequence number sizes."""
+    """The same ESP or AH proposals with these sequence number sizes."""
     return tuple(Proposal(one.protocol, one.encr, one.integ, one.prf, one.dh, esn) for one in proposals)
 
 
@@ -125,8 +141,6 @@ class _Reader:
         if parts[0].isdigit() and self.bare:
             self._key_size(int(parts[0]))
             return 1
-        if parts[0].isdigit() and self.integ and int(parts[0]) == 96:
-            raise ConfigError("integrity cut to 96 bits is not available; use sha2_256 as it is")
         alternatives = parts[0].split("+")
         if len(alternatives) == 1:
             for count in range(min(4, len(parts)), 1, -1):
@@ -152,7 +166,7 @@ class _Reader:
     def _expected(self) -> tuple[Kind, ...]:
         """Which kinds the next part may be, in order of trial."""
         kinds: list[Kind] = []
-        if not (self.encr or self.integ or self.prf or self.dh):
+        if self.protocol != AH and not (self.encr or self.integ or self.prf or self.dh):
             kinds.append(Kind.ENCR)
         aead = any(_row(Kind.ENCR, one).aead for one in self.encr)
         if not self.integ and not self.prf and not self.dh and not aead and not self.no_integrity:
@@ -171,8 +185,7 @@ class _Reader:
         if kind is not Kind.ENCR or sized is None or (row := find(kind, sized[1])) is None:
             return None
         bits = int(sized[2])
-        # The old aes_gcm_c-160 counted the 32 bits of salt.
-        return row, bits - 32 if row.aead and bits not in row.key_bits and bits - 32 in row.key_bits else bits
+        return row, _without_salt(row, bits)
 
     def _accept(self, kind: Kind, found: Sequence[tuple[Algorithm, int]]) -> None:
         self.bare = []
@@ -190,20 +203,22 @@ class _Reader:
 
     def _check(self, kind: Kind, row: Algorithm, bits: int) -> None:
         if row.refused:
-            raise ConfigError(f"'{row.name}' is refused: {row.refused}")
-        usable = row.ike if self.protocol == IKE else row.esp or kind is Kind.DH
+            words = CLASSIC_WORDS.get((self.protocol, row.name), "")
+            raise ConfigError(f"'{row.name}' is refused: {words}{row.refused}")
+        usable = {IKE: row.ike, AH: row.ah, ESP: row.esp}[self.protocol] or kind is Kind.DH
         if not usable:
-            where = "IKE" if self.protocol == IKE else "ESP"
-            raise ConfigError(f"'{row.name}' is not available for {where}; use aes_gcm_16 or aes_cbc")
+            raise ConfigError(f"'{row.name}' is not available for {WHERE[self.protocol]}; use {INSTEAD[kind]}")
         if bits and bits not in row.key_bits:
             sizes = ", ".join(map(str, sorted(row.key_bits)))
             raise ConfigError(f"'{row.name}' has no {bits}-bit keys, only {sizes}")
         if row.weak:
-            self.warnings.append(f"'{row.name}' is weak, RFC 8247 and RFC 8221 advise against it; use aes_gcm_16")
+            self.warnings.append(
+                f"'{row.name}' is weak, RFC 8247 and RFC 8221 advise against it; use {INSTEAD[kind].split()[0]}"
+            )
 
     def _key_size(self, bits: int) -> None:
         for row in self.bare:
-            size = bits - 32 if row.aead and bits - 32 in row.key_bits and bits not in row.key_bits else bits
+            size = _without_salt(row, bits)
             self._check(Kind.ENCR, row, size)
             for sized in KEY_BITS:
                 self.encr.remove(Transform(row.name, sized))
@@ -226,6 +241,8 @@ class _Reader:
         """Put the defaults where nothing was said and keep AEAD and other ciphers apart."""
         aead: tuple[Transform, ...]
         other: tuple[Transform, ...]
+        if self.protocol == AH:
+            return [Proposal(AH, (), tuple(self.integ) or DEFAULT_INTEG, (), tuple(self.dh))]
         if not self.encr:
             aead, other = (() if self.integ else DEFAULT_AEAD), DEFAULT_CBC
         else:
@@ -259,6 +276,12 @@ class _Reader:
         if self.integ:
             return tuple(dict.fromkeys(Transform(INTEG_PRF[one.name]) for one in integ))
         return DEFAULT_PRF
+
+
+def _without_salt(row: Algorithm, bits: int) -> int:
+    """The key size meant: the old aes_gcm_c-160 and aes_ccm_a-152 counted the salt."""
+    salt = row.salt * 8
+    return bits - salt if bits not in row.key_bits and bits - salt in row.key_bits else bits
 
 
 def _row(kind: Kind, transform: Transform) -> Algorithm:

@@ -49,6 +49,12 @@ def test_wrong_key_length(octets: int) -> None:
         Integ("hmac_sha1_96", bytes(octets))
 
 
+@pytest.mark.parametrize("name", ["hmac_md5_96", "aes_xcbc_96", "aes_cmac_96", "aes_128_gmac", "hmac_sha2_256_96"])
+def test_those_of_esp_and_ah_alone_are_refused(name: str) -> None:
+    with pytest.raises(CryptoError, match="does not protect IKE messages; use sha2_256"):
+        Integ(name, bytes(16))
+
+
 def test_wiped() -> None:
     integ = Integ("hmac_sha1_96", bytes(20))
     integ.wipe()

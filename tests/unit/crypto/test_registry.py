@@ -23,6 +23,17 @@ from tests.shareddata import DATA
         (Kind.ENCR, "3des", "3des_cbc"),
         (Kind.ENCR, "chacha20_poly1305", "chacha20_poly1305"),
         (Kind.ENCR, "null", "null"),
+        (Kind.ENCR, "aes_ctr", "aes_ctr"),
+        (Kind.ENCR, "aes_ccm_a", "aes_ccm_8"),
+        (Kind.ENCR, "aes_ccm", "aes_ccm_16"),
+        (Kind.ENCR, "aes_gcm_b", "aes_gcm_12"),
+        (Kind.ENCR, "aes_gmac", "null_auth_aes_gmac"),
+        (Kind.INTEG, "md5", "hmac_md5_96"),
+        (Kind.INTEG, "hmac-md5-96", "hmac_md5_96"),
+        (Kind.INTEG, "aes_xcbc", "aes_xcbc_96"),
+        (Kind.INTEG, "aes_cmac", "aes_cmac_96"),
+        (Kind.INTEG, "sha2_256-96", "hmac_sha2_256_96"),
+        (Kind.INTEG, "aes_256_gmac", "aes_256_gmac"),
         (Kind.INTEG, "sha1", "hmac_sha1_96"),
         (Kind.INTEG, "sha2_256", "hmac_sha2_256_128"),
         (Kind.INTEG, "hmac-sha2_384", "hmac_sha2_384_192"),
@@ -47,8 +58,8 @@ def test_classic_names(kind: Kind, text: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
-        *((Kind.ENCR, text) for text in ("des", "aes_ctr", "aes_ccm_16", "camellia", "blowfish", "serpent")),
-        *((Kind.INTEG, text) for text in ("md5", "hmac_md5", "aes_xcbc")),
+        *((Kind.ENCR, text) for text in ("des", "1des", "des_iv64", "idea", "rc5", "cast", "twofish")),
+        *((Kind.ENCR, text) for text in ("camellia", "blowfish", "serpent")),
         *((Kind.PRF, text) for text in ("prfmd5", "prfaes128xcbc")),
         *((Kind.DH, text) for text in ("modp768", "dh1", "modp1024", "dh2", "modp1536", "dh5", "dh22", "dh23", "x448")),
     ],
@@ -68,7 +79,13 @@ def test_unknown_names_list_the_known_ones() -> None:
 
 
 def test_weak_ones_are_marked() -> None:
-    assert {row.name for row in ALGORITHMS if row.weak and not row.refused} == {"3des_cbc", "null"}
+    weak = {row.name for row in ALGORITHMS if row.weak and not row.refused}
+    assert weak == {"3des_cbc", "null", "null_auth_aes_gmac", "hmac_md5_96", "hmac_sha2_256_96"}
+    assert not {row.name for row in ALGORITHMS if row.name.startswith("des_")} & {row.name for row in of_encr()}
+
+
+def of_encr() -> list[registry.Algorithm]:
+    return list(registry.of_kind(Kind.ENCR))
 
 
 def test_key_material_sizes() -> None:
@@ -79,6 +96,12 @@ def test_key_material_sizes() -> None:
     assert registry.get(Kind.ENCR, "aes").keymat_octets() == 16
     assert registry.get(Kind.ENCR, "null").keymat_octets() == 0
     assert registry.get(Kind.INTEG, "sha2_512").keymat_octets() == 64
+    assert registry.get(Kind.ENCR, "aes_ccm_8").keymat_octets(192) == 27  # RFC 4309 7.1: 3 octets of salt
+    assert registry.get(Kind.ENCR, "aes_ctr").keymat_octets(256) == 36  # RFC 3686 5.1
+    assert registry.get(Kind.ENCR, "null_auth_aes_gmac").keymat_octets(128) == 20
+    assert registry.get(Kind.INTEG, "aes_192_gmac").keymat_octets() == 28  # RFC 4543 8.1
+    assert registry.get(Kind.INTEG, "aes_xcbc").keymat_octets() == 16
+    assert registry.get(Kind.ENCR, "3des").keymat_octets() == 24
     for bits in (1, 7, 64, 127, 129, 160, 65535):
         with pytest.raises(CryptoError, match="keys, only 128, 192, 256"):
             gcm.keymat_octets(bits)
@@ -120,8 +143,27 @@ def test_numbers_are_those_of_the_rfc() -> None:
         "aes_cbc": "ENCR_AES_CBC",
         "null": "ENCR_NULL",
         "hmac_sha1_96": "AUTH_HMAC_SHA1_96",
+        "hmac_md5_96": "AUTH_HMAC_MD5_96",
+        "aes_xcbc_96": "AUTH_AES_XCBC_96",
+        "aes_ctr": "ENCR_AES_CTR",
     }
     for name, words in spelled.items():
         number = re.search(rf"^ +{words}\s+(\d+)", text, re.MULTILINE)
         assert number is not None
         assert next(row for row in ALGORITHMS if row.name == name).number == int(number[1])
+
+
+def test_ikev1_numbers_are_those_of_the_rfc() -> None:
+    """RFC 2407 4.4.3 to 4.5, RFC 4868 2.7 aside, RFC 4543 8.3."""
+    v1 = {row.name: (row.ikev1_esp, row.ikev1_ah) for row in ALGORITHMS}
+    assert v1["hmac_md5_96"] == (1, 2) and v1["hmac_sha1_96"] == (2, 3) and v1["3des_cbc"] == (3, 0)
+    text = (DATA / "rfc" / "rfc2407.txt").read_text(errors="replace")
+    for name, words in {"3des_cbc": "ESP_3DES", "null": "ESP_NULL", "des_cbc": "ESP_DES"}.items():
+        number = re.search(rf"^ +{words}\s+(\d+)", text, re.MULTILINE)
+        assert number is not None and v1[name][0] == int(number[1])
+    for name, words in {"hmac_md5_96": "AH_MD5", "hmac_sha1_96": "AH_SHA"}.items():
+        number = re.search(rf"^ +{words}\s+(\d+)", text, re.MULTILINE)
+        assert number is not None and v1[name][1] == int(number[1])
+    for kind in (Kind.ENCR, Kind.INTEG):
+        used = [row.ikev1_esp for row in ALGORITHMS if row.kind is kind and row.ikev1_esp]
+        assert len(used) == len(set(used))

@@ -6,11 +6,13 @@ import random
 import pytest
 
 from openswan.base.errors import ConfigError
-from openswan.crypto.registry import Kind
+from openswan.crypto.registry import Kind, find
 from openswan.policy.algorithms import (
+    DEFAULT_AH,
     DEFAULT_DH,
     DEFAULT_ESP,
     DEFAULT_IKE,
+    parse_ah,
     parse_esp,
     parse_ike,
     usable,
@@ -78,10 +80,66 @@ def test_parts_left_out_mean_the_defaults() -> None:
         ("sha1", "AES_CBC_256+AES_CBC_128-HMAC_SHA1_96"),
         ("null-sha2_256", "NULL-HMAC_SHA2_256_128"),
         ("aes256-sha2_512+sha2_256-dh31", "AES_CBC_256-HMAC_SHA2_512_256+HMAC_SHA2_256_128-X25519"),
+        ("3des-md5", "3DES_CBC-HMAC_MD5_96"),
+        ("3des-md5;modp2048", "3DES_CBC-HMAC_MD5_96-MODP2048"),
+        ("3des_cbc", "3DES_CBC-HMAC_SHA2_512_256+HMAC_SHA2_256_128"),
+        ("aes128-hmac-md5-96", "AES_CBC_128-HMAC_MD5_96"),
+        ("aes128-sha2_256-96", "AES_CBC_128-HMAC_SHA2_256_96"),
+        ("aes128-sha2_256-96-modp2048", "AES_CBC_128-HMAC_SHA2_256_96-MODP2048"),
+        ("aes_ccm_a-152-null", "AES_CCM_8_128"),
+        ("aes_ccm_b-216", "AES_CCM_12_192"),
+        ("aes_ccm_c-280", "AES_CCM_16_256"),
+        ("aes_ccm256", "AES_CCM_16_256"),
+        ("aes_gcm_8_128,aes_gcm_b-224", "AES_GCM_8_128, AES_GCM_12_192"),
+        ("aes_ctr256-sha1", "AES_CTR_256-HMAC_SHA1_96"),
+        ("aes_ctr-160-aes_xcbc", "AES_CTR_128-AES_XCBC_96"),
+        ("aes-aes_cmac", "AES_CBC_256+AES_CBC_128-AES_CMAC_96"),
+        ("null_auth_aes_gmac_256", "NULL_AUTH_AES_GMAC_256"),
     ],
 )
 def test_esp(text: str, want: str) -> None:
     assert proposals_text(parse_esp(text).proposals) == want
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("hmac-sha1", "HMAC_SHA1_96"),
+        ("hmac_md5", "HMAC_MD5_96"),
+        ("hmac-md5-96", "HMAC_MD5_96"),
+        ("sha2_256-96", "HMAC_SHA2_256_96"),
+        ("sha2_256+sha2_512-modp2048", "HMAC_SHA2_256_128+HMAC_SHA2_512_256-MODP2048"),
+        ("aes_xcbc,aes_cmac", "AES_XCBC_96, AES_CMAC_96"),
+        ("aes_128_gmac", "AES_128_GMAC"),
+        ("modp2048", "HMAC_SHA2_512_256+HMAC_SHA2_256_128-MODP2048"),
+    ],
+)
+def test_ah(text: str, want: str) -> None:
+    parsed = parse_ah(text, (True, False)).proposals
+    assert proposals_text(parsed) == want
+    assert all(one.protocol == 2 and not one.encr and one.esn == (True, False) for one in parsed)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("aes128-sha1", "'aes128' does not belong"),
+        ("", "empty proposal"),
+        ("null", "'null' does not belong"),
+        ("prfsha1", "'prfsha1' does not belong"),
+    ],
+)
+def test_ah_refuses(text: str, why: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_ah(text)
+    assert why in str(caught.value)
+
+
+def test_weak_ones_are_nobodys_default() -> None:
+    for one in (*DEFAULT_IKE, *DEFAULT_ESP, *DEFAULT_AH, *parse_esp("modp2048").proposals, *parse_ah("dh14").proposals):
+        for kind, transforms in ((Kind.ENCR, one.encr), (Kind.INTEG, one.integ)):
+            rows = [find(kind, transform.name) for transform in transforms]
+            assert all(row is not None and not row.weak for row in rows)
 
 
 def test_esp_carries_esn() -> None:
@@ -105,6 +163,13 @@ def test_null_encryption_warns() -> None:
     assert "'null' is weak" in parse_esp("null-sha1").warnings[0]
 
 
+def test_each_weak_one_warns() -> None:
+    warnings = parse_esp("3des-md5,aes128-sha2_256-96,null_auth_aes_gmac").warnings
+    names = ("'3des_cbc'", "'hmac_md5_96'", "'hmac_sha2_256_96'", "'null_auth_aes_gmac'")
+    assert len(warnings) == 4 and all(f"{name} is weak" in line for name, line in zip(names, warnings, strict=True))
+    assert warnings[1].endswith("use sha2_256") and warnings[0].endswith("use aes_gcm_16")
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -117,17 +182,19 @@ def test_null_encryption_warns() -> None:
         ("aes128-sha1-modp1536", "'modp1536' is refused"),
         ("aes128-sha1-dh22", "'dh22' is refused"),
         ("modp768", "'modp768' is refused"),
-        ("des-sha1", "'des_cbc' is refused: single DES"),
-        ("aes128-md5", "'hmac_md5_96' is refused: MD5 is broken"),
-        ("aes_ccm_a-152-null", "'aes_ccm_8' is refused: nobody here has it"),
-        ("aes_ctr256", "'aes_ctr' is refused"),
+        ("des-sha1", "'des_cbc' is refused: OAKLEY_DES_CBC is not supported: single DES"),
+        ("aes128-md5", "'hmac_md5_96' is not available for IKE; use sha2_256"),
+        ("aes128-prfmd5", "'prf_hmac_md5' is refused: MD5 is broken"),
+        ("aes_ctr256", "'aes_ctr' is not available for IKE"),
+        ("null_auth_aes_gmac", "'null_auth_aes_gmac' is not available for IKE"),
+        ("aes128-aes_xcbc", "'aes_xcbc_96' is not available for IKE"),
         ("camellia256-sha1", "'camellia_cbc' is refused"),
         ("aes128-sha1-ml_kem_768", "'ml_kem_768' is refused"),
         ("aes128-sha1-dh24", "'dh24' is refused"),
         ("ase128-sha1", "unknown algorithm 'ase128' (did you mean 'aes"),
         ("zzzzzzzz", "unknown algorithm 'zzzzzzzz'"),
         ("sha1-aes128", "'aes128' does not belong where it stands"),
-        ("aes128-sha2_256-96", "cut to 96 bits"),
+        ("aes128-sha2_256-96", "'hmac_sha2_256_96' is not available for IKE"),
         ("aes128-null-modp2048", "no integrity protection"),
         ("aes_gcm+aes-sha1", "mixes AEAD and other ciphers"),
         ("null-sha1", "'null' is not available for IKE"),
@@ -144,8 +211,12 @@ def test_ike_refuses(text: str, why: str) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("3des_cbc", "'3des_cbc' is not available for ESP"),
-        ("3des-md5", "'3des_cbc' is not available for ESP"),
+        ("des-md5", "'des_cbc' is refused: unsupported ESP Transform ESP_DES: single DES"),
+        ("des_iv64-sha1", "unsupported ESP Transform ESP_DES_IV64"),
+        ("3des128-sha1", "'3des_cbc' has no 128-bit keys, only 192"),
+        ("aes128-aes_128_gmac", "'aes_128_gmac' is not available for ESP"),
+        ("null_auth_aes_gmac-sha1", "'sha1' does not belong"),
+        ("aes_ccm_a-153", "'aes_ccm_8' has no 153-bit keys"),
         ("aes128-prfsha1", "'prfsha1' does not belong"),
         ("aes_gcm-sha1", "'sha1' does not belong where it stands"),
     ],
