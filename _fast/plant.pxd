@@ -36,6 +36,7 @@ cdef struct socket_t:
     uint8_t version
     uint8_t udp
     uint8_t gso
+    uint8_t wildcard           # bound to no address: what it receives came to any
     uint8_t local[16]
     uint16_t port
     uint32_t mtu

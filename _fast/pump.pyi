@@ -11,6 +11,7 @@ Remote: TypeAlias = tuple[int, bytes, int]
 class RawSa(TypedDict):
     """An SA as the engine takes it; addresses as octets, ports in host order."""
 
+    proto: int  # of the outer header: 50, 51, 108, 4
     spi: int
     inbound: bool
     cipher: int  # of CIPHERS

@@ -331,6 +331,7 @@ cdef class Engine:
         s.udp = port != 0
         memset(s.local, 0, 16)
         memcpy(s.local, <const uint8_t *>local, len(local))
+        s.wildcard = not any(local)
         s.port = port
         s.mtu = mtu
         s.gso = s.udp
@@ -381,7 +382,7 @@ cdef class Engine:
     def add_sa(self, dict spec):
         """Install an SA as RawSa of pump.pyi describes it; answers its cookie.
 
-        KeyError: the inbound SPI is taken. ValueError: the keys do not fit.
+        KeyError: protocol, SPI and local address of an inbound one are taken. ValueError: the keys do not fit.
         """
         cdef sa_t *sa
         cdef int i
@@ -391,13 +392,12 @@ cdef class Engine:
         cdef bint esn = spec["esn"]
         cdef uint32_t spi = spec["spi"]
         cdef bint inbound = spec["inbound"]
-        if inbound and sadb_find(&self.en.sadb, spi) != NULL:
-            raise KeyError(spi)
         sa = <sa_t *>alloc_zeroed(sizeof(sa_t))
         if sa == NULL:
             raise MemoryError
         try:
             sa.spi = spi
+            sa.proto = spec["proto"]
             sa.inbound = inbound
             sa.esn = esn
             sa.device = spec["device"]
@@ -417,6 +417,8 @@ cdef class Engine:
             for i in range(len(selectors)):
                 fill_selector(&sa.selectors[i], selectors[i])
             sa.path = make_path(sa, spec["path"])
+            if inbound and sadb_find(&self.en.sadb, sa.proto, spi, sa.path.local, sa.path.version) != NULL:
+                raise KeyError(spi)
         except BaseException:
             sa_release(sa, NULL)
             raise
@@ -432,10 +434,16 @@ cdef class Engine:
         return sa.id
 
     def move_sa(self, uint64_t cookie, tuple path):
-        """Give an SA other outer addresses while packets flow."""
+        """Give an SA other outer addresses while packets flow. KeyError: an inbound one has this name there already."""
         cdef sa_t *sa = <sa_t *><uintptr_t>self.sas[cookie]
         cdef path_t *new = make_path(sa, path)
         cdef path_t *old = sa.path
+        cdef sa_t *taken
+        if sa.inbound:
+            taken = sadb_find(&self.en.sadb, sa.proto, sa.spi, new.local, new.version)
+            if taken != NULL and taken != sa:
+                wipe_free(new, sizeof(path_t))
+                raise KeyError(cookie)
         self.enter()
         storep(&sa.path, new)
         epoch_retire(&self.en.epoch, old, release_memory, <void *><uintptr_t>sizeof(path_t))

@@ -66,7 +66,7 @@ cdef void rcv_take(worker_t *w, int32_t slot, const uint8_t *remote, uint8_t *da
     if length < 8:
         w.drops[DROP_MALFORMED] += 1
         return
-    sa = sadb_find(&w.engine.sadb, get32(data))
+    sa = sadb_find(&w.engine.sadb, 50, get32(data), NULL if s.wildcard else s.local, s.version)
     if sa == NULL:
         w.drops[DROP_NO_SA] += 1
         tell_unknown(w, slot, remote, get32(data))

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from _fast.epoch cimport epoch_t
 from _fast.table cimport table_t
 from _fast.types cimport sa_t
 
 cdef struct sadb_t:
-    table_t inbound            # by SPI
+    table_t inbound            # by protocol and SPI; the local address is compared, because it may move
     uint64_t seed
 
 cdef int sadb_init(sadb_t *db, epoch_t *epoch) noexcept nogil
@@ -14,6 +14,7 @@ cdef void sadb_free(sadb_t *db) noexcept nogil
 # Inbound SAs only: outbound ones are reached through their eroutes. -1 without memory.
 cdef int sadb_add(sadb_t *db, sa_t *sa) noexcept nogil
 cdef bint sadb_remove(sadb_t *db, sa_t *sa) noexcept nogil
-cdef sa_t *sadb_find(sadb_t *db, uint32_t spi) noexcept nogil
+# `dst16` is the local address a packet came to, 4 octets and zeros for IPv4; NULL: not known, so any will do.
+cdef sa_t *sadb_find(sadb_t *db, uint8_t proto, uint32_t spi, const uint8_t *dst16, uint8_t version) noexcept nogil
 # Wipes keys and frees all an SA owns; for epoch_retire.
 cdef void sa_release(void *item, void *context) noexcept nogil

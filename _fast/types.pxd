@@ -108,6 +108,7 @@ cdef struct path_t:
 
 cdef struct sa_t:
     uint32_t spi
+    uint8_t proto              # 50 ESP, 51 AH, 108 IPComp, 4 IPIP: the protocol number its packets carry outside
     uint8_t inbound
     uint8_t esn
     uint8_t first_used

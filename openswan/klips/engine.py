@@ -170,6 +170,7 @@ class Klips:
         try:
             sa.cookie = self._engine.add_sa(
                 {
+                    "proto": int(c.said.proto),
                     "spi": c.said.spi,
                     "inbound": c.direction is Direction.IN,
                     "cipher": CIPHERS[c.cipher],
@@ -217,10 +218,14 @@ class Klips:
             raise KlipsError(f"SA {c.said} does not exist.  Cannot move.")
         if c.src.address.version != c.dst.address.version:
             raise KlipsError(f"SA {c.said}: {c.src} and {c.dst} are not of one address family")
-        sa.src, sa.dst = c.src, c.dst
         encap = Encap(c.src.port, c.dst.port) if c.src.port or c.dst.port else None
-        sa.command = replace(sa.command, encap=encap)
-        self._engine.move_sa(sa.cookie, self._outer(sa))
+        before = sa.src, sa.dst, sa.command
+        sa.src, sa.dst, sa.command = c.src, c.dst, replace(sa.command, encap=encap)
+        try:
+            self._engine.move_sa(sa.cookie, self._outer(sa))
+        except KeyError:
+            sa.src, sa.dst, sa.command = before
+            raise KlipsError(f"SA {c.said}: another SA of its SPI is in use at {c.dst.address}.") from None
 
     def _renew_paths(self) -> None:
         """Sockets came or went: every SA finds its own again."""

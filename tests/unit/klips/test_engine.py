@@ -10,6 +10,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
+from openswan.base.address import Endpoint
 from openswan.base.drops import Drop
 from openswan.base.errors import KlipsError
 from openswan.base.said import Said, Shunt
@@ -50,7 +51,14 @@ def test_sas_are_refused_in_the_classic_words(rig: Rig) -> None:
     assert "does not exist.  Cannot delete." in refused(rig, DelSa(rig.in_said))
     rig.do(rig.sa(Direction.IN))
     elsewhere = Said(rig.in_said.proto, rig.in_said.spi, ip_address("127.0.0.7"))
+    rig.do(rig.sa(Direction.IN, elsewhere))
     assert "already in use" in refused(rig, rig.sa(Direction.IN, elsewhere))
+    here = Endpoint(rig.in_said.dst, rig.local.port)
+    assert "another SA of its SPI is in use at 127.0.0.1" in refused(rig, MoveSa(elsewhere, rig.remote, here))
+    assert [str(view.said.dst) for view in rig.klips.sas()] == ["127.0.0.1", "127.0.0.1", "127.0.0.7"]
+    third = Endpoint(ip_address("127.0.0.8"), rig.local.port)
+    rig.do(MoveSa(elsewhere, rig.remote, third))
+    assert "already in use" in refused(rig, rig.sa(Direction.IN, Said(elsewhere.proto, elsewhere.spi, third.address)))
     low = Said(rig.out_said.proto, 255, rig.out_said.dst)
     assert refused(rig, rig.sa(Direction.OUT, low)) == "Illegal reserved spi: 0xff"
     other = Said(rig.out_said.proto, 0x4444, rig.out_said.dst)
