@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from _fast.types cimport flow_t, packet_info_t, selector_t
+from _fast.types cimport flow_t, packet_info_t, selectors_t
 
 # Parse the IPv4 or IPv6 packet in data[0:length]. Octets after the packet's own length are allowed (RFC 4303 2.7).
 # Answers 0, or DROP_MALFORMED and leaves `info` undefined.
@@ -11,7 +11,7 @@ cdef int parse_packet(const uint8_t *data, uint32_t length, packet_info_t *info)
 # Answers 0, or DROP_MALFORMED when what is quoted does not parse or was not sent by the error's destination.
 cdef int quoted_flow(const uint8_t *data, packet_info_t *info, flow_t *quoted) noexcept nogil
 
-cdef bint selectors_allow(const selector_t *selectors, uint32_t count, const flow_t *flow) noexcept nogil
+cdef bint selectors_allow(const selectors_t *selectors, const flow_t *flow) noexcept nogil
 
 # Sum over the pseudo header; add the transport segment and fold (RFC 793 3.1, RFC 8200 8.1).
 cdef uint64_t pseudo_sum(const uint8_t *ip, uint8_t proto, uint32_t length) noexcept nogil

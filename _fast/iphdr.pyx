@@ -16,7 +16,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from _fast.octets cimport fold_sum, get16, get32, put16, put_sum, sum_octets
-from _fast.types cimport DROP_MALFORMED, PASSED, flow_t, packet_info_t, selector_t
+from _fast.types cimport DROP_MALFORMED, PASSED, flow_t, packet_info_t, selector_t, selectors_t
 
 cdef enum:
     MOST_EXTENSIONS = 8        # headers walked before an IPv6 packet counts as malformed
@@ -147,12 +147,12 @@ cdef int quoted_flow(const uint8_t *data, packet_info_t *info, flow_t *quoted) n
     return PASSED
 
 
-cdef bint selectors_allow(const selector_t *selectors, uint32_t count, const flow_t *flow) noexcept nogil:
+cdef bint selectors_allow(const selectors_t *selectors, const flow_t *flow) noexcept nogil:
     cdef uint32_t i
     cdef size_t n = 4 if flow.version == 4 else 16
     cdef const selector_t *s
-    for i in range(count):
-        s = &selectors[i]
+    for i in range(selectors.count):
+        s = &selectors.items[i]
         if s.version != flow.version or (s.proto and s.proto != flow.proto):
             continue
         if memcmp(flow.src, s.src_first, n) < 0 or memcmp(flow.src, s.src_last, n) > 0:

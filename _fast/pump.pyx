@@ -24,7 +24,7 @@ from _fast.plant cimport *
 from _fast.radij cimport cached_t, fill_key, flow_from, radij_find, radij_free, radij_init, radij_match
 from _fast.recv cimport recv_socket
 from _fast.replay cimport replay_init
-from _fast.sadb cimport sa_release, sadb_add, sadb_find, sadb_free, sadb_init, sadb_remove
+from _fast.sadb cimport release_selectors, sa_release, sadb_add, sadb_find, sadb_free, sadb_init, sadb_remove
 from _fast.send cimport send_outbox
 from _fast.sysio cimport *
 from _fast.table cimport node_t
@@ -385,8 +385,6 @@ cdef class Engine:
         KeyError: protocol, SPI and local address of an inbound one are taken. ValueError: the keys do not fit.
         """
         cdef sa_t *sa
-        cdef int i
-        cdef list selectors = spec["selectors"]
         cdef bytes key = spec["key"]
         cdef bytes auth = spec["auth"]
         cdef bint esn = spec["esn"]
@@ -410,12 +408,7 @@ cdef class Engine:
                 raise ValueError("keys do not fit the algorithm")
             if replay_init(&sa.replay, spec["window"]):
                 raise MemoryError
-            sa.nselectors = <uint32_t>len(selectors)
-            sa.selectors = <selector_t *>alloc_zeroed(sizeof(selector_t) * (len(selectors) + 1))
-            if sa.selectors == NULL:
-                raise MemoryError
-            for i in range(len(selectors)):
-                fill_selector(&sa.selectors[i], selectors[i])
+            sa.selectors = make_selectors(spec["selectors"])
             sa.path = make_path(sa, spec["path"])
             if inbound and sadb_find(&self.en.sadb, sa.proto, spi, sa.path.local, sa.path.version) != NULL:
                 raise KeyError(spi)
@@ -447,6 +440,16 @@ cdef class Engine:
         self.enter()
         storep(&sa.path, new)
         epoch_retire(&self.en.epoch, old, release_memory, <void *><uintptr_t>sizeof(path_t))
+        self.leave()
+
+    def set_selectors(self, uint64_t cookie, list selectors):
+        """Replace what an SA may carry while packets flow."""
+        cdef sa_t *sa = <sa_t *><uintptr_t>self.sas[cookie]
+        cdef selectors_t *new = make_selectors(selectors)
+        cdef selectors_t *old = sa.selectors
+        self.enter()
+        storep(&sa.selectors, new)
+        epoch_retire(&self.en.epoch, old, release_selectors, NULL)
         self.leave()
 
     def del_sa(self, uint64_t cookie):
@@ -617,6 +620,21 @@ cdef tuple eroute_row(eroute_t *e):
     cdef uint64_t last = load(&e.last_use)
     return (key_tuple(e), e.action, e.cookie, e.trap_cookie, load(&e.packets),
             max(0.0, (<double>coarse_now() - <double>last) / 1e9) if last else -1.0, e.held, e.device)
+
+
+cdef selectors_t *make_selectors(list wanted) except NULL:
+    cdef selectors_t *made = <selectors_t *>alloc_zeroed(sizeof(selectors_t) + sizeof(selector_t) * len(wanted))
+    cdef int i
+    if made == NULL:
+        raise MemoryError
+    made.count = <uint32_t>len(wanted)
+    try:
+        for i in range(len(wanted)):
+            fill_selector(&made.items[i], wanted[i])
+    except BaseException:
+        release_selectors(made, NULL)
+        raise
+    return made
 
 
 cdef void fill_selector(selector_t *s, tuple t) except *:

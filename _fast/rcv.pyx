@@ -165,6 +165,7 @@ cdef int deliver(worker_t *w, int32_t slot, incoming_t *j, uint32_t *octets) noe
     cdef packet_info_t info
     cdef flow_t quoted
     cdef path_t *path
+    cdef const selectors_t *allowed = <selectors_t *>loadp(&sa.selectors)
     cdef bint fresh
     cdef int32_t device
     cdef int why
@@ -188,12 +189,12 @@ cdef int deliver(worker_t *w, int32_t slot, incoming_t *j, uint32_t *octets) noe
         return DROP_UNKNOWN_NEXT_HEADER
     if parse_packet(packet, inner, &info) != PASSED or (info.flow.version == 4) != (next_header == 4):
         return DROP_MALFORMED
-    if not selectors_allow(sa.selectors, sa.nselectors, &info.flow):
+    if not selectors_allow(allowed, &info.flow):
         if not info.icmp_error:
             fetch_add(&sa.selector_failures, 1)
             return DROP_SELECTOR_MISMATCH
         # An error about a packet we sent: its quoted packet, turned round, is what this SA may carry (RFC 4301 6.2).
-        if quoted_flow(packet, &info, &quoted) != PASSED or not selectors_allow(sa.selectors, sa.nselectors, &quoted):
+        if quoted_flow(packet, &info, &quoted) != PASSED or not selectors_allow(allowed, &quoted):
             fetch_add(&sa.selector_failures, 1)
             return DROP_ICMP_ERROR_FOREIGN
     if not fix_ecn(packet, &info, j.tos):

@@ -16,5 +16,7 @@ cdef int sadb_add(sadb_t *db, sa_t *sa) noexcept nogil
 cdef bint sadb_remove(sadb_t *db, sa_t *sa) noexcept nogil
 # `dst16` is the local address a packet came to, 4 octets and zeros for IPv4; NULL: not known, so any will do.
 cdef sa_t *sadb_find(sadb_t *db, uint8_t proto, uint32_t spi, const uint8_t *dst16, uint8_t version) noexcept nogil
+# For epoch_retire when an SA's are replaced.
+cdef void release_selectors(void *item, void *context) noexcept nogil
 # Wipes keys and frees all an SA owns; for epoch_retire.
 cdef void sa_release(void *item, void *context) noexcept nogil

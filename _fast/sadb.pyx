@@ -13,7 +13,7 @@ from _fast.cipher cimport key_free
 from _fast.epoch cimport epoch_drain, epoch_init, epoch_retire, epoch_t
 from _fast.replay cimport replay_free
 from _fast.table cimport node_t, table_add, table_first, table_free, table_init, table_next, table_remove
-from _fast.types cimport path_t, sa_t, selector_t
+from _fast.types cimport path_t, sa_t, selector_t, selectors_t
 
 cdef extern from "<sys/random.h>" nogil:
     ssize_t getrandom(void *buf, size_t n, unsigned int flags)
@@ -55,13 +55,19 @@ cdef sa_t *sadb_find(sadb_t *db, uint8_t proto, uint32_t spi, const uint8_t *dst
     return NULL
 
 
+cdef void release_selectors(void *item, void *context) noexcept nogil:
+    cdef selectors_t *selectors = <selectors_t *>item
+    if selectors:
+        wipe_free(selectors, sizeof(selectors_t) + sizeof(selector_t) * selectors.count)
+
+
 cdef void sa_release(void *item, void *context) noexcept nogil:
     cdef sa_t *sa = <sa_t *>item
     key_free(sa.key)
     if sa.replay.bits:
         replay_free(&sa.replay)
     wipe_free(sa.path, sizeof(path_t))
-    wipe_free(sa.selectors, sizeof(selector_t) * sa.nselectors)
+    release_selectors(sa.selectors, NULL)
     wipe_free(sa, sizeof(sa_t))
 
 

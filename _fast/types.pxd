@@ -86,6 +86,11 @@ cdef struct selector_t:
     uint8_t dst_first[16]
     uint8_t dst_last[16]
 
+# What an SA may carry: any of these; replaced whole when it changes.
+cdef struct selectors_t:
+    uint32_t count
+    selector_t items[1]        # `count` of them
+
 # RFC 6479: a ring of 64-bit words, one more than the window needs.
 cdef struct replay_t:
     uint64_t top               # highest accepted, 0: none yet
@@ -125,8 +130,7 @@ cdef struct sa_t:
     uint32_t lock              # guards replay
     replay_t replay
     int32_t device
-    uint32_t nselectors
-    selector_t *selectors
+    selectors_t *selectors
     uint8_t mapping[28]        # last reported other source of an IN SA
     uint64_t packets
     uint64_t octets

@@ -29,8 +29,10 @@ from openswan.plane.commands import (
     Direction,
     Encap,
     Flush,
+    MoveDevice,
     MoveSa,
     SetEroute,
+    SetSelectors,
 )
 from openswan.plane.events import (
     Acquire,
@@ -70,6 +72,8 @@ class _Sa:
 class _Device:
     command: AttachDevice
     slot: int
+    physical_mtu: int = 0
+    """Of the interface below, octets; 0: not told."""
 
 
 class Klips:
@@ -101,10 +105,12 @@ class Klips:
             AddSa: self._add_sa,
             DelSa: self._del_sa,
             MoveSa: self._move_sa,
+            SetSelectors: self._set_selectors,
             SetEroute: self._set_eroute,
             DelEroute: self._del_eroute,
             Flush: self._flush,
             AttachDevice: self._attach_device,
+            MoveDevice: self._move_device,
             DetachDevice: self._detach_device,
             AttachSocket: self._attach_socket,
             DetachSocket: self._detach_socket,
@@ -227,6 +233,13 @@ class Klips:
             sa.src, sa.dst, sa.command = before
             raise KlipsError(f"SA {c.said}: another SA of its SPI is in use at {c.dst.address}.") from None
 
+    def _set_selectors(self, c: SetSelectors) -> None:
+        sa = self._sas.get((c.said, Direction.IN)) or self._sas.get((c.said, Direction.OUT))
+        if sa is None:
+            raise KlipsError(f"SA {c.said} does not exist.  Cannot set its selectors.")
+        self._engine.set_selectors(sa.cookie, [raw_selector(src, dst) for src, dst in c.selectors])
+        sa.command = replace(sa.command, selectors=c.selectors)
+
     def _renew_paths(self) -> None:
         """Sockets came or went: every SA finds its own again."""
         for sa in self._sas.values():
@@ -287,6 +300,13 @@ class Klips:
         for sa in self._sas.values():
             if sa.command.device == c.name:
                 self._engine.set_sa_device(sa.cookie, slot)
+
+    def _move_device(self, c: MoveDevice) -> None:
+        device = self._devices.get(c.name)
+        if device is None:
+            raise KlipsError(f"{c.name} is not attached")
+        device.command = replace(device.command, physical=c.physical)
+        device.physical_mtu = c.physical_mtu
 
     def _detach_device(self, c: DetachDevice) -> None:
         device = self._devices.pop(c.name, None)
@@ -378,6 +398,11 @@ class Klips:
         """Rows of the SA table, in the order they were added."""
         return [self._sa_view(sa) for sa in self._sas.values()]
 
+    def sa(self, said: Said) -> SaView | None:
+        """The row of one SA, or None."""
+        found = self._sas.get((said, Direction.OUT)) or self._sas.get((said, Direction.IN))
+        return None if found is None else self._sa_view(found)
+
     def _sa_view(self, sa: _Sa) -> SaView:
         packets, octets, sequence, replays, auth, selector, age, idle, bits, _ = self._engine.sa(sa.cookie)
         c = sa.command
@@ -425,6 +450,15 @@ class Klips:
             held=held,
         )
 
+    def eroute(self, key: FlowKey) -> SetEroute | None:
+        """The command that made the eroute of exactly this key, or would have made the engine's own hold; or None."""
+        if made := self._eroutes.get(key):
+            return made
+        found = self.match(key)
+        if found is None or found.key != key:
+            return None
+        return SetEroute(key, found.target, found.device, found.owner, found.serial)
+
     def match(self, flow: FlowKey) -> ErouteView | None:
         """The eroute a packet of this concrete flow would meet, or None."""
         row = self._engine.match(raw_flow(flow))
@@ -435,7 +469,7 @@ class Klips:
         views = []
         for name, device in sorted(self._devices.items()):
             rx, tx, mtu = self._engine.device(device.slot)
-            physical = max((s.mtu for _, s in self._sockets.values()), default=0)
+            physical = device.physical_mtu or max((s.mtu for _, s in self._sockets.values()), default=0)
             views.append(DeviceView(name, device.command.physical, mtu, physical, rx, tx))
         return views
 

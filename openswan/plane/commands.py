@@ -120,6 +120,17 @@ class GroupSas:
 
 
 @dataclass(frozen=True, slots=True)
+class SetSelectors:
+    """Replace what an SA's inner packets may be, at once and while packets flow; none: nothing passes.
+
+    KlipsError when the SA does not exist.
+    """
+
+    said: Said
+    selectors: tuple[tuple[Selector, Selector], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SetPathMtu:
     """The largest outer packet known to reach the SA's peer, octets, header included; only ever an OUT SA's."""
 
@@ -163,6 +174,16 @@ class AttachDevice:
     fd: int
     mtu: int
     """Of the virtual interface, octets."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoveDevice:
+    """Say on which physical interface a virtual one stands from now on; packets flow on meanwhile."""
+
+    name: str
+    physical: str
+    """Empty: on none."""
+    physical_mtu: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +232,13 @@ Command: TypeAlias = (
     | DelSa
     | MoveSa
     | GroupSas
+    | SetSelectors
     | SetPathMtu
     | SetEroute
     | DelEroute
     | Flush
     | AttachDevice
+    | MoveDevice
     | DetachDevice
     | AttachSocket
     | DetachSocket

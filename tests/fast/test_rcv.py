@@ -11,7 +11,7 @@ import pytest
 from openswan.base.address import Endpoint
 from openswan.base.drops import Drop
 from openswan.base.said import Said, Shunt
-from openswan.plane.commands import Direction, MoveSa
+from openswan.plane.commands import Direction, MoveSa, SetSelectors
 from openswan.plane.events import Acquire, NewMapping, SaFirstUse, UnknownSpi
 from openswan.policy.selector import Selector
 from tests.fast.rig import HERE, IN_SPI, THERE, Rig, eventually, icmp_error, ip, tcp, udp
@@ -175,6 +175,20 @@ def test_an_sa_without_selectors_lets_nothing_in(rig: Rig) -> None:
     rig.do(rig.sa(Direction.IN, selectors=()))
     rig.arrive(rig.seal(udp(THERE, HERE, 1, 2)))
     rig.dropped(Drop.SELECTOR_MISMATCH)
+
+
+def test_selectors_are_replaced_while_packets_flow(tunnel: Rig) -> None:
+    lan, far = Selector.of(ip_network("10.1.0.0/24")), Selector.of(ip_network("10.2.0.0/24"))
+    packet = udp(THERE, HERE, 1, 2)
+    for dropped, (selectors, allowed) in enumerate(
+        ((((lan, far),), False), (((far, lan),), True), ((), False), (((lan, far), (far, lan)), True)), 1
+    ):
+        tunnel.do(SetSelectors(tunnel.in_said, selectors))
+        tunnel.arrive(tunnel.seal(packet))
+        if allowed:
+            assert tunnel.received() == packet
+        else:
+            tunnel.dropped(Drop.SELECTOR_MISMATCH, (dropped + 1) // 2)
 
 
 def test_icmp_errors_about_our_packets_come_in(tunnel: Rig) -> None:

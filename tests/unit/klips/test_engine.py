@@ -23,8 +23,10 @@ from openswan.plane.commands import (
     DetachDevice,
     DetachSocket,
     Direction,
+    MoveDevice,
     MoveSa,
     SetEroute,
+    SetSelectors,
 )
 from openswan.policy.selector import FlowKey
 from tests.fast.rig import HERE, THERE, Rig, udp
@@ -122,6 +124,25 @@ def test_match_finds_the_most_specific(rig: Rig) -> None:
     found = rig.klips.match(FlowKey(host, peer, 6, 4000, 23))
     assert found is not None and found.target == rig.out_said
     assert rig.klips.match(FlowKey(peer, host)) is None
+
+
+def test_single_rows_are_found_by_their_names(rig: Rig) -> None:
+    rig.tunnel()
+    found = rig.klips.sa(rig.out_said)
+    assert found is not None and found.direction is Direction.OUT
+    assert rig.klips.sa(Said(rig.out_said.proto, 0x4444, rig.out_said.dst)) is None
+    broad = FlowKey(ip_network("10.1.0.0/16"), ip_network("10.2.0.0/16"))
+    made = rig.klips.eroute(broad)
+    assert made is not None and made.target == rig.out_said
+    assert rig.klips.eroute(FlowKey(ip_network(HERE), ip_network(THERE))) is None
+
+
+def test_a_device_moves_to_another_physical_interface(rig: Rig) -> None:
+    rig.do(MoveDevice("ipsec0", "ppp0", 1492))
+    (device,) = rig.klips.devices()
+    assert (device.physical, device.physical_mtu) == ("ppp0", 1492)
+    assert "ipsec7 is not attached" in refused(rig, MoveDevice("ipsec7", "ppp0"))
+    assert "does not exist" in refused(rig, SetSelectors(rig.in_said, ()))
 
 
 def test_drops_have_a_counter_for_every_reason(rig: Rig) -> None:
