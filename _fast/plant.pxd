@@ -138,7 +138,7 @@ cdef struct worker_t:
     uint64_t now
     crypt_t crypt
     cached_t *cache
-    uint64_t drops[32]
+    uint64_t drops[48]
     uint8_t *frame
     uint8_t *out
     uint32_t out_used

@@ -41,7 +41,11 @@ cdef enum:
     DROP_ICMP_ERROR_FOREIGN = 22
     DROP_KEEPALIVE = 23
     DROP_IKE_OVERFLOW = 24
-    DROP_KINDS = 32
+    DROP_UNEXPECTED_SA = 25
+    DROP_MODE_MISMATCH = 26
+    DROP_BAD_COMPRESSION = 27
+    DROP_FRAGMENT = 28
+    DROP_KINDS = 48
 
 # What an eroute does; the numbers of openswan.base.said.Shunt, 0 for an SA.
 cdef enum:
@@ -115,10 +119,14 @@ cdef struct sa_t:
     uint32_t spi
     uint8_t proto              # 50 ESP, 51 AH, 108 IPComp, 4 IPIP: the protocol number its packets carry outside
     uint8_t inbound
+    uint8_t transport          # mode: 0 tunnel, 1 transport
+    uint8_t chained            # not a lone ESP SA in tunnel mode: its packets go by _fast.bundle
+    uint8_t enclosed           # IN: comes only inside another SA of its bundle
     uint8_t esn
     uint8_t first_used
     uint8_t overhead_tail      # octets after the payload: ICV
     uint64_t id
+    sa_t *next                 # OUT: what goes round this SA's packets; IN: what must be inside them; NULL: nothing
     crypt_key_t *key
     path_t *path
     uint64_t sequence          # OUT: last used

@@ -34,3 +34,7 @@ class Drop(IntEnum):
     ICMP_ERROR_FOREIGN = 22  # an ICMP error whose quoted packet belongs to no SA
     KEEPALIVE = 23  # NAT keepalive octet (not an error)
     IKE_OVERFLOW = 24  # the queue of IKE datagrams to pluto is full
+    UNEXPECTED_SA = 25  # inside a bundle: not the SA that belongs there, or a protocol where none belongs
+    MODE_MISMATCH = 26  # a tunnel-mode SA with transport payload or the other way round; not between the SA's two ends
+    BAD_COMPRESSION = 27  # IPComp payload that does not inflate, or to more than a packet may have
+    FRAGMENT = 28  # a fragment where only whole packets may be (RFC 4303 3.1.1, RFC 4302 3.3.4, RFC 3173 2)
