@@ -21,6 +21,10 @@ cdef extern from * nogil:
     #define ow_claim(p) (__atomic_exchange_n((uint32_t *)(p), 1, __ATOMIC_ACQ_REL) == 0)
     #define ow_unclaim(p) __atomic_store_n((uint32_t *)(p), 0, __ATOMIC_RELEASE)
     #define ow_load_slot(p) __atomic_load_n((int32_t *)(p), __ATOMIC_RELAXED)
+    static inline int32_t ow_settle(int32_t *p, int32_t v) {
+        int32_t was = 0;
+        return __atomic_compare_exchange_n(p, &was, v, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) ? v : was;
+    }
     #define ow_fence() __atomic_thread_fence(__ATOMIC_SEQ_CST)
     static inline void ow_spin_lock(uint32_t *lock) {
         int tries = 0;
@@ -61,6 +65,8 @@ cdef extern from * nogil:
     bint claim "ow_claim"(uint32_t *p)
     void unclaim "ow_unclaim"(uint32_t *p)
     int32_t load_slot "ow_load_slot"(int32_t *p)
+    # Makes a slot that is 0 hold `v`; answers what it holds then.
+    int32_t settle_slot "ow_settle"(int32_t *p, int32_t v)
     void fence "ow_fence"()
     void spin_lock "ow_spin_lock"(uint32_t *p)
     void spin_unlock "ow_spin_unlock"(uint32_t *p)

@@ -7,7 +7,6 @@ one would come out whole. Nothing is copied: the write gathers the pieces from w
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
-from _fast.atomic cimport fetch_add
 from _fast.iphdr cimport pseudo_sum, put_ip_sum
 from _fast.octets cimport fold_sum, get16, get32, put16, put_sum, putle16, sum_octets
 from _fast.plant cimport MERGE_PIECES, MERGE_SLOTS, device_t, merge_t, worker_t
@@ -30,10 +29,10 @@ cdef void put_frame(worker_t *w, int32_t device, uint8_t *packet, uint32_t lengt
     cdef device_t *d = &w.engine.devices[device]
     memset(packet - VNET_LEN, 0, VNET_LEN)
     packet[-VNET_LEN] = flags
-    if d.fd < 0 or write(d.fd, packet - VNET_LEN, length + VNET_LEN) < 0:
+    if d.fd < 0 or write(d.queue[w.index], packet - VNET_LEN, length + VNET_LEN) < 0:
         w.drops[DROP_TUN_FAILED] += 1
     else:
-        fetch_add(&d.rx_packets, 1)
+        w.to_host[device] += 1
 
 
 cdef void emit(worker_t *w, merge_t *m) noexcept nogil:
@@ -67,10 +66,10 @@ cdef void emit(worker_t *w, merge_t *m) noexcept nogil:
     putle16(vnet + 2, <uint16_t>m.head)
     putle16(vnet + 4, <uint16_t>m.segment)
     putle16(vnet + 6, <uint16_t>m.l4)
-    if d.fd < 0 or writev(d.fd, m.iov, <int>m.pieces) < 0:
+    if d.fd < 0 or writev(d.queue[w.index], m.iov, <int>m.pieces) < 0:
         w.drops[DROP_TUN_FAILED] += m.pieces
     else:
-        fetch_add(&d.rx_packets, m.pieces)
+        w.to_host[m.device] += m.pieces
 
 
 cdef bint alike(const merge_t *m, const uint8_t *packet, uint32_t head) noexcept nogil:

@@ -42,8 +42,8 @@ cdef void out_answer(worker_t *w, int32_t device, const uint8_t *packet, const p
         n = icmp_too_big(w.room + VNET_LEN, packet, info, mtu)
     else:
         n = icmp_prohibited(w.room + VNET_LEN, packet, info)
-    if write(d.fd, w.room, n + VNET_LEN) >= 0:
-        fetch_add(&d.rx_packets, 1)
+    if write(d.queue[w.index], w.room, n + VNET_LEN) >= 0:
+        w.to_host[device] += 1
 
 
 # --- the outbox ---------------------------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ cdef void out_sa(worker_t *w, int32_t device, sa_t *sa, const uint8_t *frame, ui
         fetch_add(&sa.packets, packets)
         fetch_add(&sa.octets, octets)
         store(&sa.last_use, w.now)
-        fetch_add(&w.engine.devices[device].tx_packets, packets)
+        w.from_host[device] += packets
 
 
 cdef void out_pass(worker_t *w, int32_t device, const uint8_t *frame, uint32_t length, packet_info_t *info) noexcept nogil:
@@ -164,4 +164,4 @@ cdef void out_pass(worker_t *w, int32_t device, const uint8_t *frame, uint32_t l
         o.ok = 1
         w.out_used += inner
         w.out_count += 1
-        fetch_add(&w.engine.devices[device].tx_packets, 1)
+        w.from_host[device] += 1

@@ -16,23 +16,28 @@ cdef enum:
     OUT_FLUSH = 49152          # octets after which a flush is worth its system call
     OUT_PACKETS = 1024
     RX_MESSAGES = 32
+    RING_OCTETS = 1048576
+    FRAMES = 64                # read from a device before they are worked on,
+    FRAME_OCTETS = 32768       # or octets of them
     MERGE_SLOTS = 16
     MERGE_PIECES = 128         # packets of one super-packet; the kernel takes no more for UDP
     CACHE_FLOWS = 4096
     PAIR_BUCKETS = 4096
 
+# Each worker has a descriptor of its own where the kernel gave that many (a queue of the TUN, a socket of a SO_REUSEPORT
+# group); else some are shared. Worker 0, the control thread, writes to the first.
 cdef struct device_t:
-    int32_t fd                 # -1: slot free
-    int32_t worker
+    int32_t fd                 # -1: slot free, else the first queue
+    int32_t queue[9]
     uint32_t mtu
     uint8_t offload            # takes TSO super-packets
     uint8_t uso                # and USO ones
-    uint64_t rx_packets
-    uint64_t tx_packets
 
 cdef struct socket_t:
-    int32_t fd                 # -1: slot free
-    int32_t worker
+    int32_t fd                 # -1: slot free, else the first lane
+    int32_t lane[9]
+    int32_t spread             # lanes the kernel chooses from by SPI; 0: one worker reads all
+    int32_t reader             # that worker
     uint8_t version
     uint8_t udp
     uint8_t gso
@@ -77,6 +82,16 @@ cdef struct hold_t:
     uint64_t narrow            # holds the engine made itself
     pair_t *buckets[4096]
 
+# What one worker hands over to another: a ring with one writer and one reader.
+cdef struct ring_t:
+    uint64_t head              # octets written so far
+    uint64_t away[7]           # the two ends write to cache lines of their own
+    uint64_t tail              # octets taken so far
+    uint64_t back[7]
+    uint8_t data[1048576]
+
+cdef struct worker_t
+
 cdef struct engine_t:
     pthread_mutex_t lock       # writers: control thread, and a worker that holds a packet
     epoch_t epoch
@@ -95,6 +110,7 @@ cdef struct engine_t:
     uint64_t next_cookie
     int32_t provider
     int32_t workers
+    worker_t *crew[9]
 
 cdef struct outgoing_t:
     uint8_t *data
@@ -139,7 +155,14 @@ cdef struct worker_t:
     crypt_t crypt
     cached_t *cache
     uint64_t drops[48]
-    uint8_t *frame
+    uint64_t to_host[64]       # packets to the host and from it, by device: each worker counts its own
+    uint64_t from_host[64]
+    ring_t *inbox[9]           # by sender
+    uint8_t owes[9]            # workers that have something new in their inbox from here
+    uint64_t asleep
+    uint8_t *frame             # FRAME_OCTETS of frames end to end, and room for the largest
+    const uint8_t *frames[64]
+    uint32_t lengths[64]
     uint8_t *out
     uint32_t out_used
     uint32_t out_count

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The engine: descriptors, threads, and the commands that change what the threads read.
+"""The engine's face for klips.engine: the commands that change what the workers read, and what there is to report.
 
-Worker 0 is the control thread: it sends held packets and answers questions. Workers 1 to n sit in `run`, which never
-takes the interpreter lock; each waits in epoll for its own devices and sockets, so an idle engine uses no CPU.
+Worker 0 is the control thread: it sends held packets and answers questions. Workers 1 to n sit in `run`. A command
+publishes what it changes with one atomic store; what was there before goes when every worker has passed a quiet point.
 """
 cimport cython
 from cpython.pycapsule cimport PyCapsule_New
@@ -11,115 +11,27 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from _fast.atomic cimport (alloc_zeroed, load, loadp, pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock,
-                           pthread_mutex_trylock, pthread_mutex_unlock, store, store_sc, storep, load_sc, wipe_free)
-from _fast.cipher cimport PROVIDER_EVP, crypt_close, crypt_open, key_new
+                           pthread_mutex_unlock, store, store_sc, storep, wipe_free)
+from _fast.attach cimport close_later, device_attach, device_detach, socket_attach, socket_detach
+from _fast.cipher cimport key_new
 from _fast.epoch cimport (epoch_drain, epoch_enter, epoch_init, epoch_leave, epoch_reclaim, epoch_retire,
                           release_memory)
 from _fast.esp cimport esp_payload
+from _fast.handoff cimport lane_of
 from _fast.hold cimport hold_delist, hold_drop, hold_take
 from _fast.mail cimport (MAIL_ACQUIRE, MAIL_EXPIRED, MAIL_FIRST_USE, MAIL_IKE, MAIL_NEW_MAPPING, MAIL_UNKNOWN_SPI,
                          mail_free, mail_init, mail_t, mail_take)
 from _fast.octets cimport get16, put16
 from _fast.plant cimport *
-from _fast.radij cimport cached_t, fill_key, flow_from, radij_find, radij_free, radij_init, radij_match
-from _fast.recv cimport recv_socket
+from _fast.radij cimport fill_key, flow_from, radij_find, radij_free, radij_init, radij_match
 from _fast.replay cimport replay_init
 from _fast.sadb cimport release_selectors, sa_release, sadb_add, sadb_find, sadb_free, sadb_init, sadb_remove
 from _fast.send cimport send_outbox
 from _fast.sysio cimport *
 from _fast.table cimport node_t
 from _fast.types cimport *
-from _fast.xmit cimport eroute_install, eroute_release, eroute_uninstall, xmit_device
-
-cdef enum:
-    KIND_WAKE = 1
-    KIND_DEVICE = 2
-    KIND_SOCKET = 3
-    BUFFER = 8 << 20
-    RX_OCTETS = 32 * (66048 + 64) + 64
-
-
-# --- workers ------------------------------------------------------------------------------------------------------
-
-cdef worker_t *worker_new(engine_t *en, int index) noexcept nogil:
-    cdef worker_t *w = <worker_t *>alloc_zeroed(sizeof(worker_t))
-    cdef epoll_event event
-    if w == NULL:
-        return NULL
-    w.engine = en
-    w.index = index
-    w.now = coarse_now()
-    w.rxwant = RX_MESSAGES
-    w.epoll = epoll_create1(EPOLL_CLOEXEC)
-    w.wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
-    w.cache = <cached_t *>alloc_zeroed(CACHE_FLOWS * sizeof(cached_t))
-    w.frame = <uint8_t *>alloc_zeroed(FRAME_ROOM)
-    w.out = <uint8_t *>alloc_zeroed(OUT_ROOM + 4096)
-    w.room = <uint8_t *>alloc_zeroed(2048)
-    # Pages of the receive buffers come into being when a datagram needs them.
-    w.rx = <uint8_t *>mmap(NULL, RX_OCTETS, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-    if <void *>w.rx == <void *>-1:
-        w.rx = NULL
-    if (w.epoll < 0 or w.wake < 0 or not w.cache or not w.frame or not w.out or not w.room or not w.rx
-            or crypt_open(&w.crypt, index, en.provider)):
-        worker_free(w)
-        return NULL
-    epoll_fill(&event, EPOLLIN, <uint64_t>KIND_WAKE << 32)
-    epoll_ctl(w.epoll, EPOLL_CTL_ADD, w.wake, &event)
-    return w
-
-
-cdef void worker_free(worker_t *w) noexcept nogil:
-    if w == NULL:
-        return
-    if w.epoll >= 0:
-        close(w.epoll)
-    if w.wake >= 0:
-        close(w.wake)
-    if w.rx:
-        munmap(w.rx, RX_OCTETS)
-    wipe_free(w.cache, CACHE_FLOWS * sizeof(cached_t))
-    wipe_free(w.frame, FRAME_ROOM)
-    wipe_free(w.out, OUT_ROOM + 4096)
-    wipe_free(w.room, 2048)
-    crypt_close(&w.crypt)
-    wipe_free(w, sizeof(worker_t))
-
-
-cdef void pump(worker_t *w) noexcept nogil:
-    cdef epoll_event events[64]
-    cdef engine_t *en = w.engine
-    cdef uint64_t data, count
-    cdef int n, i
-    cdef int32_t slot
-    while not load_sc(&en.stop):
-        epoch_leave(&en.epoch, w.index)
-        n = epoll_wait(w.epoll, events, 64, -1)
-        epoch_enter(&en.epoch, w.index)
-        w.now = coarse_now()
-        for i in range(n):
-            data = epoll_data(&events[i])
-            slot = <int32_t><uint32_t>data
-            if data >> 32 == KIND_DEVICE:
-                if not xmit_device(w, slot) and events[i].events & (EPOLLERR | EPOLLHUP):
-                    # The interface is gone: waiting for it again would never sleep.
-                    epoll_ctl(w.epoll, EPOLL_CTL_DEL, en.devices[slot].fd, NULL)
-            elif data >> 32 == KIND_SOCKET:
-                recv_socket(w, slot)
-            else:
-                read(w.wake, &count, 8)
-        if load(&en.epoch.waiting) and pthread_mutex_trylock(&en.lock) == 0:
-            epoch_enter(&en.epoch, w.index)
-            epoch_reclaim(&en.epoch)
-            pthread_mutex_unlock(&en.lock)
-    epoch_leave(&en.epoch, w.index)
-
-
-cdef void release_fd(void *item, void *context) noexcept nogil:
-    close(<int><uintptr_t>context)
-
-
-# --- the engine's face for klips.engine ---------------------------------------------------------------------------
+from _fast.worker cimport work, worker_free, worker_new
+from _fast.xmit cimport eroute_install, eroute_release, eroute_uninstall
 
 @cython.no_gc_clear
 cdef class Engine:
@@ -129,15 +41,12 @@ cdef class Engine:
     """
 
     cdef engine_t *en
-    cdef worker_t *crew[9]
     cdef dict sas              # cookie -> pointer
-    cdef uint64_t rewake
 
     def __cinit__(self, int provider, int workers):
         cdef int i
         if not 1 <= workers <= MAX_WORKERS - 1:
             raise ValueError("workers")
-        memset(self.crew, 0, sizeof(self.crew))
         self.sas = {}
         self.en = <engine_t *>alloc_zeroed(sizeof(engine_t))
         if self.en == NULL:
@@ -157,8 +66,8 @@ cdef class Engine:
                 &self.en.radij, &self.en.epoch):
             raise MemoryError
         for i in range(workers + 1):
-            self.crew[i] = worker_new(self.en, i)
-            if self.crew[i] == NULL:
+            self.en.crew[i] = worker_new(self.en, i)
+            if self.en.crew[i] == NULL:
                 raise ValueError("provider not available on this machine")
 
     def __dealloc__(self):
@@ -170,6 +79,12 @@ cdef class Engine:
         if self.en == NULL:
             return
         # No worker runs any more: run() holds a reference to self.
+        for i in range(MAX_DEVICES):
+            if self.en.devices[i].fd >= 0:
+                device_detach(self.en, i)
+        for i in range(MAX_SOCKETS):
+            if self.en.sockets[i].fd >= 0:
+                socket_detach(self.en, i)
         epoch_drain(&self.en.epoch)
         for family in range(2):
             if self.en.radij.list[family] == NULL:
@@ -191,17 +106,11 @@ cdef class Engine:
         sadb_free(&self.en.sadb)
         if self.en.mail.fd >= 0:
             mail_free(&self.en.mail)
-        for i in range(MAX_DEVICES):
-            if self.en.devices[i].fd >= 0:
-                close(self.en.devices[i].fd)
-        for i in range(MAX_SOCKETS):
-            if self.en.sockets[i].fd >= 0:
-                close(self.en.sockets[i].fd)
         for i in range(2):
             if self.en.pass_fd[i] >= 0:
                 close(self.en.pass_fd[i])
         for i in range(MAX_WORKERS):
-            worker_free(self.crew[i])
+            worker_free(self.en.crew[i])
         pthread_mutex_destroy(&self.en.lock)
         wipe_free(self.en, sizeof(engine_t))
 
@@ -221,7 +130,7 @@ cdef class Engine:
         if not 1 <= index <= self.en.workers:
             raise ValueError("index")
         with nogil:
-            pump(self.crew[index])
+            work(self.en.crew[index])
 
     def stop(self):
         """Make every run() return."""
@@ -229,7 +138,7 @@ cdef class Engine:
         cdef int i
         store_sc(&self.en.stop, 1)
         for i in range(1, self.en.workers + 1):
-            write(self.crew[i].wake, &one, 8)
+            write(self.en.crew[i].wake, &one, 8)
 
     def restart(self):
         """Allow run() again after stop()."""
@@ -238,65 +147,42 @@ cdef class Engine:
     cdef void enter(self) noexcept:
         with nogil:
             pthread_mutex_lock(&self.en.lock)
-            self.crew[0].now = coarse_now()
+            self.en.crew[0].now = coarse_now()
             epoch_enter(&self.en.epoch, 0)
 
     cdef void leave(self) noexcept:
         with nogil:
-            send_outbox(self.crew[0])
+            send_outbox(self.en.crew[0])
             epoch_leave(&self.en.epoch, 0)
             epoch_reclaim(&self.en.epoch)
             pthread_mutex_unlock(&self.en.lock)
 
-    cdef int32_t watch(self, int kind, int slot, int fd) except -1:
-        # One worker: everything. More: half of them send, half receive.
-        cdef int n = self.en.workers
-        cdef int half = n // 2
-        cdef int index
-        cdef epoll_event event
-        if n == 1:
-            index = 1
-        elif kind == KIND_DEVICE:
-            index = 1 + slot % half
-        else:
-            index = 1 + half + slot % (n - half)
-        epoll_fill(&event, EPOLLIN, (<uint64_t>kind << 32) | <uint64_t>slot)
-        if epoll_ctl(self.crew[index].epoll, EPOLL_CTL_ADD, fd, &event) < 0:
-            raise OSError(errno, "descriptor cannot be waited for")
-        return index
-
     # --- devices and sockets
 
-    def attach_device(self, int slot, int fd, uint32_t mtu):
-        """Take over a TUN descriptor (or, for tests, a socket that keeps message bounds).
+    def attach_device(self, int slot, tuple fds, uint32_t mtu):
+        """Take over the queues of a TUN (or, for tests, sockets that keep message bounds), one a worker or fewer.
 
         Answers (offload, uso): whether super-packets of TCP and of UDP may be written.
         """
-        cdef device_t *d = &self.en.devices[slot]
-        cdef int size = VNET_LEN
-        cdef int flags = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN
-        if not 0 <= slot < MAX_DEVICES or d.fd >= 0:
+        cdef int own[9]
+        cdef int count = self.read_fds(fds, own)
+        if not 0 <= slot < MAX_DEVICES or self.en.devices[slot].fd >= 0:
             raise ValueError("device slot")
-        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK)
-        d.offload = d.uso = 0
-        # A persistent device keeps what an earlier owner set, so all of it is set again.
-        if ioctl(fd, TUNSETVNETHDRSZ, &size) == 0:
-            if ioctl(fd, TUNSETOFFLOAD, <unsigned long>(flags | TUN_F_USO4 | TUN_F_USO6)) == 0:
-                d.offload = d.uso = 1
-            elif ioctl(fd, TUNSETOFFLOAD, <unsigned long>flags) == 0 or ioctl(
-                    fd, TUNSETOFFLOAD, <unsigned long>(flags & ~TUN_F_TSO_ECN)) == 0:
-                d.offload = 1
-            else:
-                ioctl(fd, TUNSETOFFLOAD, <unsigned long>0)
-        d.mtu = mtu
-        d.rx_packets = d.tx_packets = 0
-        d.fd = fd
-        try:
-            d.worker = self.watch(KIND_DEVICE, slot, fd)
-        except OSError:
-            d.fd = -1
-            raise
-        return (bool(d.offload), bool(d.uso))
+        self.enter()
+        failed = device_attach(self.en, slot, own, count, mtu)
+        number = errno
+        self.leave()
+        if failed:
+            raise OSError(number, "descriptor cannot be waited for")
+        return (bool(self.en.devices[slot].offload), bool(self.en.devices[slot].uso))
+
+    cdef int read_fds(self, tuple fds, int *own) except -1:
+        cdef int i, n = <int>len(fds)
+        if not 1 <= n <= self.en.workers:
+            raise ValueError(f"{n} descriptors for {self.en.workers} workers")
+        for i in range(n):
+            own[i] = fds[i]
+        return n
 
     def set_offload(self, int slot, bint tcp, bint udp):
         """Say by hand what super-packets the device takes, for tests with a socket in the TUN's place."""
@@ -304,65 +190,52 @@ cdef class Engine:
         self.en.devices[slot].uso = udp
 
     def detach_device(self, int slot):
-        """Stop reading it and close its descriptor."""
-        cdef device_t *d = &self.en.devices[slot]
+        """Stop reading it and close its descriptors."""
         self.enter()
-        epoll_ctl(self.crew[d.worker].epoll, EPOLL_CTL_DEL, d.fd, NULL)
-        fd, d.fd = d.fd, -1
-        epoch_retire(&self.en.epoch, <void *>d, release_fd, <void *><uintptr_t><int>fd)
+        device_detach(self.en, slot)
         self.leave()
 
     def device(self, int slot):
         """(packets to the host, packets from it, mtu)."""
-        cdef device_t *d = &self.en.devices[slot]
-        return (load(&d.rx_packets), load(&d.tx_packets), d.mtu)
+        cdef int i
+        rx = tx = 0
+        for i in range(self.en.workers + 1):
+            rx += load(&self.en.crew[i].to_host[slot])
+            tx += load(&self.en.crew[i].from_host[slot])
+        return (rx, tx, self.en.devices[slot].mtu)
 
-    def attach_socket(self, int slot, int fd, int version, bytes local, int port, uint32_t mtu):
-        """Use a bound socket (port 0: raw protocol 50); a duplicate of the descriptor is kept."""
-        cdef socket_t *s = &self.en.sockets[slot]
-        cdef int one = 1, big = BUFFER, omit
-        cdef int own = fcntl(fd, F_DUPFD_CLOEXEC, 3)
-        if own < 0:
-            raise OSError(errno, "socket cannot be duplicated")
-        if not 0 <= slot < MAX_SOCKETS or s.fd >= 0 or len(local) != (4 if version == 4 else 16):
-            close(own)
+    def attach_socket(self, int slot, tuple fds, bint spread, int version, bytes local, int port, uint32_t mtu):
+        """Use the bound sockets of one endpoint (port 0: raw protocol 50); duplicates of the descriptors are kept.
+
+        `spread`: the kernel chooses among them by SPI, as _fast.handoff.lane does.
+        """
+        cdef int own[9]
+        cdef int i, number = 0, count = self.read_fds(fds, own)
+        cdef bint failed = False
+        if not 0 <= slot < MAX_SOCKETS or self.en.sockets[slot].fd >= 0 or len(local) != (4 if version == 4 else 16):
             raise ValueError("socket slot")
-        s.version = version
-        s.udp = port != 0
-        memset(s.local, 0, 16)
-        memcpy(s.local, <const uint8_t *>local, len(local))
-        s.wildcard = not any(local)
-        s.port = port
-        s.mtu = mtu
-        s.gso = s.udp
-        if s.udp:
-            setsockopt(own, SOL_UDP, UDP_GRO, &one, sizeof(int))
-        for name, forced in ((SO_RCVBUF, SO_RCVBUFFORCE), (SO_SNDBUF, SO_SNDBUFFORCE)):
-            if setsockopt(own, SOL_SOCKET, forced, &big, sizeof(int)) < 0:
-                setsockopt(own, SOL_SOCKET, name, &big, sizeof(int))
-        if version == 4:
-            omit = IP_PMTUDISC_OMIT
-            setsockopt(own, IPPROTO_IP, IP_MTU_DISCOVER, &omit, sizeof(int))
-            setsockopt(own, IPPROTO_IP, IP_RECVTOS, &one, sizeof(int))
-        else:
-            omit = IPV6_PMTUDISC_OMIT
-            setsockopt(own, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &omit, sizeof(int))
-            setsockopt(own, IPPROTO_IPV6, IPV6_RECVTCLASS, &one, sizeof(int))
-        s.fd = own
-        try:
-            s.worker = self.watch(KIND_SOCKET, slot, own)
-        except OSError:
-            s.fd = -1
-            close(own)
-            raise
+        for i in range(count):
+            own[i] = fcntl(own[i], F_DUPFD_CLOEXEC, 3)
+            if own[i] < 0 and not failed:
+                failed, number = True, errno
+        if failed:
+            for i in range(count):
+                if own[i] >= 0:
+                    close(own[i])
+            raise OSError(number, "socket cannot be duplicated")
+        self.enter()
+        failed = socket_attach(self.en, slot, own, count, spread, version, local, <uint16_t>port, mtu) != 0
+        number = errno
+        self.leave()
+        if failed:
+            for i in range(count):
+                close(own[i])
+            raise OSError(number, "descriptor cannot be waited for")
 
     def detach_socket(self, int slot):
-        """Stop using it."""
-        cdef socket_t *s = &self.en.sockets[slot]
+        """Stop using them."""
         self.enter()
-        epoll_ctl(self.crew[s.worker].epoll, EPOLL_CTL_DEL, s.fd, NULL)
-        fd, s.fd = s.fd, -1
-        epoch_retire(&self.en.epoch, <void *>s, release_fd, <void *><uintptr_t><int>fd)
+        socket_detach(self.en, slot)
         self.leave()
 
     def attach_pass(self, int version, int fd):
@@ -374,7 +247,7 @@ cdef class Engine:
         self.enter()
         old, self.en.pass_fd[at] = self.en.pass_fd[at], own
         if old >= 0:
-            epoch_retire(&self.en.epoch, <void *>self.en, release_fd, <void *><uintptr_t><int>old)
+            close_later(self.en, old)
         self.leave()
 
     # --- SAs
@@ -402,7 +275,7 @@ cdef class Engine:
             sa.added = coarse_now()
             sa.limit = ~<uint64_t>0 - (1 << 20) if esn else <uint64_t>0xFFFFFFFF
             sa.soft = <uint64_t>1 << (63 if esn else 31)
-            sa.key = key_new(&self.crew[0].crypt, self.en.provider, spec["cipher"], key, <uint32_t>len(key),
+            sa.key = key_new(&self.en.crew[0].crypt, self.en.provider, spec["cipher"], key, <uint32_t>len(key),
                              spec["integ"], auth, <uint32_t>len(auth), esn)
             if sa.key == NULL:
                 raise ValueError("keys do not fit the algorithm")
@@ -412,6 +285,7 @@ cdef class Engine:
             sa.path = make_path(sa, spec["path"])
             if inbound and sadb_find(&self.en.sadb, sa.proto, spi, sa.path.local, sa.path.version) != NULL:
                 raise KeyError(spi)
+            sa.owner = self.owner_of(sa, spec["partner"])
         except BaseException:
             sa_release(sa, NULL)
             raise
@@ -425,6 +299,14 @@ cdef class Engine:
         self.leave()
         self.sas[sa.id] = <uintptr_t>sa
         return sa.id
+
+    cdef int32_t owner_of(self, const sa_t *sa, uint32_t partner) noexcept:
+        # The worker that gets the packets of the other direction: the kernel gives it those of the same flows to seal.
+        cdef socket_t *s
+        if sa.inbound or not partner or sa.path.sock < 0:
+            return 0
+        s = &self.en.sockets[sa.path.sock]
+        return lane_of(partner, s.spread) if s.spread else s.reader
 
     def move_sa(self, uint64_t cookie, tuple path):
         """Give an SA other outer addresses while packets flow. KeyError: an inbound one has this name there already."""
@@ -510,7 +392,7 @@ cdef class Engine:
         cookie = e.cookie = self.en.next_cookie
         self.en.next_cookie += 1
         with nogil:
-            failed = eroute_install(self.crew[0], e)
+            failed = eroute_install(self.en.crew[0], e)
         self.leave()
         if failed:
             wipe_free(e, sizeof(eroute_t))
@@ -538,7 +420,7 @@ cdef class Engine:
         fill_key(&k, key)
         self.enter()
         with nogil:
-            found = eroute_uninstall(self.crew[0], &k)
+            found = eroute_uninstall(self.en.crew[0], &k)
         self.leave()
         return found
 
@@ -578,7 +460,7 @@ cdef class Engine:
         totals = [0] * DROP_KINDS
         for i in range(self.en.workers + 1):
             for k in range(DROP_KINDS):
-                totals[k] += load(&self.crew[i].drops[k])
+                totals[k] += load(&self.en.crew[i].drops[k])
         return totals
 
     def waiting(self):
@@ -589,7 +471,7 @@ cdef class Engine:
         """Worker `index` as a capsule "_fast.worker", for fuzzers that call the packet path themselves; good while self is."""
         if not 0 <= index <= self.en.workers:
             raise ValueError("index")
-        return PyCapsule_New(self.crew[index], "_fast.worker", NULL)
+        return PyCapsule_New(self.en.crew[index], "_fast.worker", NULL)
 
     def take(self):
         """The oldest event as a tuple, or None: (kind, cookie, number, socket slot, remote, flow key, trap key, data)."""

@@ -7,6 +7,7 @@ from _fast.atomic cimport claim, fetch_add, load, load_slot, loadp, spin_lock, s
 from _fast.cipher cimport BATCH, esp_job_t, key_open
 from _fast.coalesce cimport merge_put
 from _fast.esp cimport esp_plausible, esp_strip
+from _fast.handoff cimport INBOUND, hand_over, lane_of
 from _fast.iphdr cimport clamp_mss, parse_packet, put_ip_sum, quoted_flow, selectors_allow
 from _fast.mail cimport (MAIL_FIRST_USE, MAIL_IKE, MAIL_NEW_MAPPING, MAIL_UNKNOWN_SPI, mail_new, mail_post, mail_t)
 from _fast.octets cimport get16, get32
@@ -56,6 +57,7 @@ cdef void rcv_take(worker_t *w, int32_t slot, const uint8_t *remote, uint8_t *da
     cdef uint32_t low
     cdef uint64_t sequence
     cdef bint fresh
+    cdef int to
     if s.udp:
         if length == 1 and data[0] == 0xFF:
             w.drops[DROP_KEEPALIVE] += 1
@@ -66,6 +68,13 @@ cdef void rcv_take(worker_t *w, int32_t slot, const uint8_t *remote, uint8_t *da
     if length < 8:
         w.drops[DROP_MALFORMED] += 1
         return
+    if s.spread > 1:
+        # UDP_GRO joins what two SAs of one peer sent, and the kernel looks at the first only.
+        to = lane_of(get32(data), s.spread)
+        if to != w.index:
+            if not hand_over(w, to, INBOUND, slot, remote, tos, data, length):
+                w.drops[DROP_WORKER_BUSY] += 1
+            return
     sa = sadb_find(&w.engine.sadb, 50, get32(data), NULL if s.wildcard else s.local, s.version)
     if sa == NULL:
         w.drops[DROP_NO_SA] += 1

@@ -82,7 +82,7 @@ cdef void recv_socket(worker_t *w, int32_t slot) noexcept nogil:
             w.rxmsg[i].msg_hdr.msg_control = w.rxctl[i]
             w.rxmsg[i].msg_hdr.msg_controllen = sizeof(w.rxctl[i])
             memset(w.rxname[i], 0, 28)
-        got = recvmmsg(s.fd, w.rxmsg, want, MSG_DONTWAIT, NULL)
+        got = recvmmsg(s.lane[w.index], w.rxmsg, want, MSG_DONTWAIT, NULL)
         if got <= 0:
             # Asynchronous errors (a peer's ICMP) are read off this way too; an empty socket ends the visit.
             if got < 0 and errno != EAGAIN and errno != EINTR and round == 0:

@@ -49,7 +49,7 @@ cdef int fd_of(worker_t *w, const outgoing_t *o) noexcept nogil:
     if o.sa == NULL:
         return w.engine.pass_fd[0 if o.version == 4 else 1]
     s = socket_of(w, o)
-    return -1 if s == NULL else s.fd
+    return -1 if s == NULL else s.lane[w.index]
 
 
 cdef void name_message(worker_t *w, uint32_t at, uint32_t first, uint32_t count) noexcept nogil:

@@ -41,6 +41,7 @@ cdef extern from * nogil:
         clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
         return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
     }
+    static inline void ow_set_errno(int e) { errno = e; }
     static inline void ow_epoll(struct epoll_event *e, uint32_t events, uint64_t data) { e->events = events; e->data.u64 = data; }
     static inline uint64_t ow_epoll_data(struct epoll_event *e) { return e->data.u64; }
     """
@@ -97,6 +98,7 @@ cdef extern from * nogil:
     int eventfd(unsigned int start, int flags)
     void *mmap(void *at, size_t n, int prot, int flags, int fd, long off)
     int munmap(void *at, size_t n)
+    void set_errno "ow_set_errno"(int e)
     uint64_t coarse_now "ow_now"()
     void epoll_fill "ow_epoll"(epoll_event *e, uint32_t events, uint64_t data)
     uint64_t epoll_data "ow_epoll_data"(epoll_event *e)

@@ -45,6 +45,7 @@ cdef enum:
     DROP_MODE_MISMATCH = 26
     DROP_BAD_COMPRESSION = 27
     DROP_FRAGMENT = 28
+    DROP_WORKER_BUSY = 29
     DROP_KINDS = 48
 
 # What an eroute does; the numbers of openswan.base.said.Shunt, 0 for an SA.
@@ -139,6 +140,7 @@ cdef struct sa_t:
     replay_t replay
     int32_t device
     selectors_t *selectors
+    int32_t owner              # OUT: the worker that seals its packets, so that they leave in order; 0: who comes first
     uint8_t mapping[28]        # last reported other source of an IN SA
     uint64_t packets
     uint64_t octets

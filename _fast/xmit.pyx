@@ -11,13 +11,14 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from _fast.atomic cimport (alloc_zeroed, fetch_add, load, loadp, pthread_mutex_lock, pthread_mutex_unlock,
-                           store, wipe_free)
+                           load_slot, settle_slot, store, wipe_free)
 from _fast.epoch cimport epoch_retire
+from _fast.handoff cimport OUTBOUND, hand_over
 from _fast.hold cimport MOST_NARROW, hold_delist, hold_drop, hold_enlist, hold_put, hold_take
 from _fast.iphdr cimport parse_packet, quoted_flow
 from _fast.mail cimport MAIL_ACQUIRE, mail_new, mail_post, mail_t
 from _fast.outbox cimport out_answer, out_pass, out_sa
-from _fast.plant cimport CACHE_FLOWS, OUT_FLUSH, device_t, engine_t, worker_t
+from _fast.plant cimport CACHE_FLOWS, FRAME_OCTETS, FRAMES, OUT_FLUSH, device_t, engine_t, worker_t
 from _fast.radij cimport radij_cached, radij_covers, radij_find, radij_match, radij_rank, radij_remove, radij_set
 from _fast.send cimport send_outbox
 from _fast.sysio cimport *
@@ -114,6 +115,22 @@ cdef void wait_for_policy(worker_t *w, int32_t device, const uint8_t *frame, uin
         w.drops[DROP_HOLD_OVERFLOW] += <uint64_t>gone
 
 
+cdef bint elsewhere(worker_t *w, int32_t device, const uint8_t *frame, uint32_t length, sa_t *sa) noexcept nogil:
+    # An SA is sealed by one worker, else its packets would leave out of order: a peer's replay window may be 32 wide, and
+    # a thread can lose the processor between two of them. True: the frame is the owner's now, or dropped.
+    cdef int32_t owner
+    if w.engine.workers == 1 or w.index == 0 or sa == NULL:
+        return False
+    owner = load_slot(&sa.owner)
+    if owner == 0:
+        owner = settle_slot(&sa.owner, w.index)
+    if owner == w.index:
+        return False
+    if not hand_over(w, owner, OUTBOUND, device, NULL, 0, frame, length):
+        w.drops[DROP_WORKER_BUSY] += 1
+    return True
+
+
 cdef void xmit_frame(worker_t *w, int32_t device, const uint8_t *frame, uint32_t length) noexcept nogil:
     cdef engine_t *en = w.engine
     cdef packet_info_t info
@@ -139,6 +156,8 @@ cdef void xmit_frame(worker_t *w, int32_t device, const uint8_t *frame, uint32_t
         pthread_mutex_lock(&en.lock)
         wait_for_policy(w, device, frame, length, &info, &info.flow)
         pthread_mutex_unlock(&en.lock)
+        return
+    if e.action == ACT_SA and elsewhere(w, device, frame, length, <sa_t *>loadp(&e.sa)):
         return
     fetch_add(&e.packets, 1)
     store(&e.last_use, w.now)
@@ -275,23 +294,40 @@ cdef bint eroute_uninstall(worker_t *w, eroute_t *key) noexcept nogil:
     return True
 
 
+cdef void xmit_frames(worker_t *w, int32_t device, int count) noexcept nogil:
+    # `count` frames of w.frames, in order.
+    cdef int i
+    for i in range(count):
+        if w.out_used >= OUT_FLUSH:
+            send_outbox(w)
+        xmit_frame(w, device, w.frames[i], w.lengths[i])
+
+
 cdef bint xmit_device(worker_t *w, int32_t device) noexcept nogil:
     cdef device_t *d = &w.engine.devices[device]
-    cdef ssize_t n
-    cdef int i
+    cdef ssize_t n = 1
+    cdef size_t used, octets = 0
+    cdef int count, reads = 0
     cdef bint alive = True
-    cdef ssize_t octets = 0
-    for i in range(READS):
-        if d.fd < 0:
-            break
-        n = read(d.fd, w.frame, FRAME_ROOM)
-        if n <= 0:
-            alive = n < 0 and (errno == EAGAIN or errno == EINTR)
-            break
-        xmit_frame(w, device, w.frame, <uint32_t>n)
-        octets += n
-        if octets >= READ_OCTETS:
-            break
+    while n > 0 and reads < READS and octets < READ_OCTETS:
+        count = 0
+        used = 0
+        # Small frames are collected, a large one is worked on at once, while it is in the cache.
+        while count < FRAMES and used < FRAME_OCTETS:
+            if d.fd < 0:
+                n = 0
+                break
+            n = read(d.queue[w.index], w.frame + used, FRAME_ROOM)
+            if n <= 0:
+                alive = n < 0 and (errno == EAGAIN or errno == EINTR)
+                break
+            w.frames[count] = w.frame + used
+            w.lengths[count] = <uint32_t>n
+            count += 1
+            used += (<size_t>n + 63) & ~<size_t>63
+        xmit_frames(w, device, count)
+        reads += count
+        octets += used
         if w.out_used >= OUT_FLUSH:
             send_outbox(w)
     send_outbox(w)

@@ -38,3 +38,4 @@ class Drop(IntEnum):
     MODE_MISMATCH = 26  # a tunnel-mode SA with transport payload or the other way round; not between the SA's two ends
     BAD_COMPRESSION = 27  # IPComp payload that does not inflate, or to more than a packet may have
     FRAGMENT = 28  # a fragment where only whole packets may be (RFC 4303 3.1.1, RFC 4302 3.3.4, RFC 3173 2)
+    WORKER_BUSY = 29  # the worker that has the SA did not keep up with what others handed over to it

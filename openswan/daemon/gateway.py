@@ -105,6 +105,7 @@ class Gateway:
             self._performer.detach,
             settings.ike_port,
             settings.natt_port,
+            self._klips.workers,
         )
         self._pluto = Pluto(SystemRng(), settings, clock.calendar_of)
         self._reactor = Reactor(self._pluto, self._perform, self._log)
@@ -237,8 +238,8 @@ class Gateway:
         if self._attached.get(plan.name) == plan:
             return
         if plan.name not in self._attached:
-            fd = tun.open_tun(plan.name)
-            self._klips.execute(AttachDevice(plan.name, plan.physical, fd, plan.mtu))
+            queues = tun.open_queues(plan.name, self._klips.workers)
+            self._klips.execute(AttachDevice(plan.name, plan.physical, queues, plan.mtu))
             self._log(f"KLIPS {plan.name} on {plan.physical} mtu {plan.mtu}", False)
         self._attached[plan.name] = plan
         for line in tun.configure(plan.name, plan.mtu):

@@ -9,6 +9,7 @@ then swallow all ESP.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import errno
 import os
 import socket
@@ -25,6 +26,7 @@ from openswan.base.numbers import FWMARK, IKE_PORT, NATT_PORT, NON_ESP_MARKER
 SO_MARK = 36
 SO_RCVBUFFORCE = 33
 SO_SNDBUFFORCE = 32
+SO_ATTACH_REUSEPORT_CBPF = 51
 IP_MTU_DISCOVER, IP_PMTUDISC_OMIT = 10, 5
 IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT = 23, 5
 IP_RECVERR, IPV6_RECVERR = 11, 25
@@ -57,14 +59,30 @@ class Outer:
     local: Endpoint
     interface: str
     sock: socket.socket
+    """What we send by."""
+    more: tuple[socket.socket, ...] = ()
+    """The rest of a group, where the kernel spreads ESP over several sockets by SPI."""
+
+    @property
+    def fds(self) -> tuple[int, ...]:
+        """Descriptors of all."""
+        return tuple(each.fileno() for each in (self.sock, *self.more))
+
+    @property
+    def spread(self) -> bool:
+        """Is it a group?"""
+        return bool(self.more)
 
 
 def _sockaddr(address: Address, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
     return (str(address), port) if address.version == 4 else (str(address), port, 0, 0)
 
 
-def open_socket(kind: Kind, address: Address, port: int) -> socket.socket:
-    """A bound, marked, non-blocking socket; HostError says in one line what stands in the way."""
+def open_socket(kind: Kind, address: Address, port: int, shared: bool = False) -> socket.socket:
+    """A bound, marked, non-blocking socket; HostError says in one line what stands in the way.
+
+    `shared`: beside others of ours on this port.
+    """
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     raw = kind is Kind.ESP
     sock: socket.socket | None = None
@@ -75,6 +93,8 @@ def open_socket(kind: Kind, address: Address, port: int) -> socket.socket:
             50 if raw else 0,
         )
         sock.setsockopt(socket.SOL_SOCKET, SO_MARK, FWMARK)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET:
             sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT)
         else:
@@ -94,6 +114,47 @@ def open_socket(kind: Kind, address: Address, port: int) -> socket.socket:
         error = PortInUseError if why.errno == errno.EADDRINUSE else HostError
         raise error(_explain(kind, address, port, why)) from None
     return sock
+
+
+def open_group(address: Address, port: int, count: int) -> tuple[socket.socket, ...]:
+    """UDP sockets for ESP on one address and port, among which the kernel chooses by SPI; one where it cannot.
+
+    The first is bound alone, so that a port somebody else has is refused as ever, and it gets all that is not ESP.
+    HostError as open_socket.
+    """
+    first = open_socket(Kind.NATT, address, port)
+    group = [first]
+    try:
+        for _ in range(count - 1):
+            first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            group.append(open_socket(Kind.NATT, address, port, shared=True))
+        if len(group) > 1:
+            _spread_by_spi(first, len(group))
+    except (OSError, HostError):
+        for each in group[1:]:
+            each.close()
+        return (first,)
+    return tuple(group)
+
+
+def _spread_by_spi(sock: socket.socket, lanes: int) -> None:
+    """Tell the kernel which socket of a group gets a datagram: classic BPF on its first four octets, the SPI.
+
+    The engine computes the same (plane.commands.AttachSocket). Too short a datagram ends the program with 0.
+    """
+    program = (
+        (0x20, 0, 0, 0),  # A = the SPI, zero for IKE
+        (0x07, 0, 0, 0),  # X = A
+        (0x74, 0, 0, 16),  # A >>= 16
+        (0xAC, 0, 0, 0),  # A ^= X
+        (0x24, 0, 0, 0x9E3779B1),  # A *= K modulo 2^32
+        (0x74, 0, 0, 16),  # A >>= 16
+        (0x94, 0, 0, lanes),  # A %= lanes
+        (0x16, 0, 0, 0),  # the socket's place in the group
+    )
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in program))
+    filter_ = struct.pack("@HP", len(program), ctypes.addressof(code))
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, filter_)
 
 
 def open_pass_socket(version: int) -> socket.socket:
@@ -127,8 +188,8 @@ class OuterSockets:
     """All outer sockets, kept in step with the addresses pluto listens on.
 
     `attach(outer)` is called for each socket that opens, `detach(outer)` before one closes: sockets the packet engine
-    reads change hands there. `on_datagram(local, remote, data)` is what came in on UDP 500, `on_error(local, remote,
-    reason)` what the kernel said about something we sent.
+    reads change hands there. It has `lanes` workers: that many sockets share UDP 4500. `on_datagram(local, remote,
+    data)` is what came in on UDP 500, `on_error(local, remote, reason)` what the kernel said about something we sent.
     """
 
     def __init__(
@@ -139,11 +200,13 @@ class OuterSockets:
         detach: Callable[[Outer], None],
         ike_port: int = IKE_PORT,
         natt_port: int = NATT_PORT,
+        lanes: int = 1,
     ) -> None:
         self._on_datagram = on_datagram
         self._on_error = on_error
         self._attach = attach
         self._detach = detach
+        self._lanes = lanes
         self._ports = {Kind.IKE: ike_port, Kind.NATT: natt_port, Kind.ESP: 0}
         self._open: dict[Endpoint, Outer] = {}
 
@@ -167,11 +230,14 @@ class OuterSockets:
             if local in self._open:
                 continue
             try:
-                sock = open_socket(kind, local.address, local.port)
+                if kind is Kind.NATT:
+                    sock, *more = open_group(local.address, local.port, self._lanes)
+                else:
+                    sock, more = open_socket(kind, local.address, local.port), []
             except HostError as why:
                 complaints.append(why)
                 continue
-            outer = Outer(kind, local, interface, sock)
+            outer = Outer(kind, local, interface, sock, tuple(more))
             self._open[local] = outer
             if kind is Kind.IKE:
                 asyncio.get_running_loop().add_reader(sock.fileno(), self._readable, outer)
@@ -183,7 +249,8 @@ class OuterSockets:
         self._detach(outer)
         if outer.kind is Kind.IKE:
             asyncio.get_running_loop().remove_reader(outer.sock.fileno())
-        outer.sock.close()
+        for sock in (outer.sock, *outer.more):
+            sock.close()
 
     def close(self) -> None:
         """Close all of them."""

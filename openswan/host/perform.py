@@ -230,7 +230,7 @@ class Performer:
         """A socket has opened: the engine gets the ones that carry ESP."""
         if outer.kind is not Kind.IKE:
             mtu = self._parts.interface_mtu(outer.interface)
-            self._klips(KlipsCommand(AttachSocket(outer.local, outer.sock.fileno(), mtu)))
+            self._klips(KlipsCommand(AttachSocket(outer.local, outer.fds, mtu, outer.spread)))
 
     def detach(self, outer: Outer) -> None:
         """A socket is about to close."""

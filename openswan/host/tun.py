@@ -49,8 +49,19 @@ class Plan:
     mtu: int
 
 
+def open_queues(name: str, count: int, path: str = TUN_PATH) -> tuple[int, ...]:
+    """Up to `count` queues of the persistent TUN `name`, at least one; HostError when there is none to be had."""
+    fds = [open_tun(name, path)]
+    while len(fds) < count:
+        try:
+            fds.append(open_tun(name, path))
+        except HostError:
+            break  # a kernel that gives fewer: the engine shares them out
+    return tuple(fds)
+
+
 def open_tun(name: str, path: str = TUN_PATH) -> int:
-    """A non-blocking descriptor of the persistent TUN `name`, made if need be; HostError in one line otherwise."""
+    """A non-blocking queue of the persistent TUN `name`, made if need be; HostError in one line otherwise."""
     if not 0 < len(name.encode()) <= MAX_NAME:
         raise HostError(f"'{name}' cannot name an interface: 1 to {MAX_NAME} characters")
     try:

@@ -51,6 +51,7 @@ from openswan.policy.selector import FlowKey
 DEVICES = 64
 SOCKETS = 256
 MAX_WINDOW = 4096
+MAX_WORKERS = 8
 """Limits of _fast.types."""
 
 ACQUIRE, EXPIRED, FIRST_USE, NEW_MAPPING, UNKNOWN_SPI, IKE = range(1, 7)
@@ -79,7 +80,7 @@ class _Device:
 class Klips:
     """One packet engine.
 
-    `provider` is auto, ipsec-mb or evp; `workers` threads (0: as many as fit this machine). KlipsError when the
+    `provider` is auto, ipsec-mb or evp; `workers` threads (0: one for each core, 8 at most). KlipsError when the
     provider is not available. Commands come from one thread; packets flow in threads of the engine's own.
     """
 
@@ -87,7 +88,7 @@ class Klips:
         if provider not in PROVIDERS:
             raise KlipsError(f"unknown crypto provider '{provider}': use {', '.join(PROVIDERS)}")
         try:
-            self._engine = Engine(PROVIDERS[provider], workers or min(2, os.cpu_count() or 1))
+            self._engine = Engine(PROVIDERS[provider], workers or min(MAX_WORKERS, len(os.sched_getaffinity(0))))
         except ValueError as why:
             raise KlipsError(f"crypto provider '{provider}': {why}") from None
         except OSError as why:
@@ -122,6 +123,11 @@ class Klips:
     def start(self) -> None:
         """Let packets flow."""
         self._pump.start()
+
+    @property
+    def workers(self) -> int:
+        """How many packet threads there are: queues of a device, sockets of an endpoint wanted."""
+        return self._engine.workers
 
     def stop(self) -> None:
         """Stop the packet threads; tables and descriptors stay."""
@@ -186,6 +192,7 @@ class Klips:
                     "esn": c.esn,
                     "window": c.replay_window,
                     "device": device.slot if device else -1,
+                    "partner": c.peer_said.spi if c.peer_said else 0,
                     "selectors": [raw_selector(src, dst) for src, dst in c.selectors],
                     "path": self._outer(sa),
                 }
@@ -293,7 +300,7 @@ class Klips:
             raise KlipsError(f"{c.name} is already attached.  Detach it first.")
         slot = _free(DEVICES, {d.slot for d in self._devices.values()}, "virtual interfaces")
         try:
-            self._engine.attach_device(slot, c.fd, c.mtu)
+            self._engine.attach_device(slot, c.fds, c.mtu)
         except ValueError as why:
             raise KlipsError(f"{c.name}: {why}") from None
         self._devices[c.name] = _Device(c, slot)
@@ -322,7 +329,9 @@ class Klips:
             raise KlipsError(f"socket {c.local} is already attached.  Detach it first.")
         slot = _free(SOCKETS, {taken for taken, _ in self._sockets.values()}, "sockets")
         try:
-            self._engine.attach_socket(slot, c.fd, c.local.address.version, c.local.address.packed, c.local.port, c.mtu)
+            self._engine.attach_socket(
+                slot, c.fds, c.spread, c.local.address.version, c.local.address.packed, c.local.port, c.mtu
+            )
         except ValueError as why:
             raise KlipsError(f"socket {c.local}: {why}") from None
         self._sockets[c.local] = (slot, c)

@@ -164,14 +164,15 @@ class Flush:
 
 @dataclass(frozen=True, slots=True)
 class AttachDevice:
-    """Take over a TUN descriptor as virtual interface `name`, on top of physical interface `physical`.
+    """Take over the queues of a TUN as virtual interface `name`, on top of physical interface `physical`.
 
-    `fd` is open, with IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE; the engine sets its offloads and owns it from now on.
+    `fds` are open, with IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE, one for each worker of the engine or fewer (at
+    least one); the engine sets their offloads and owns them from now on.
     """
 
     name: str
     physical: str
-    fd: int
+    fds: tuple[int, ...]
     mtu: int
     """Of the virtual interface, octets."""
 
@@ -188,24 +189,28 @@ class MoveDevice:
 
 @dataclass(frozen=True, slots=True)
 class DetachDevice:
-    """Stop reading `name` and close its descriptor."""
+    """Stop reading `name` and close its descriptors."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class AttachSocket:
-    """Hand over a bound, marked socket: ESP of SAs whose local address (and port) it has goes in and out through it.
+    """Hand over the bound, marked sockets of one local endpoint: ESP of SAs that have it goes in and out through them.
 
-    `port` is 4500 (or what stands in for it) for UDP, 0 for a raw protocol 50 socket. The engine reads it from now on;
-    datagrams with the non-ESP marker come back as IkeDatagram events. The descriptor stays open in the host too,
-    which may send IKE on it.
+    `port` is 4500 (or what stands in for it) for UDP, 0 for a raw protocol 50 socket. The engine reads them from now
+    on; datagrams with the non-ESP marker come back as IkeDatagram events. The descriptors stay open in the host too,
+    which may send IKE on them.
     """
 
     local: Endpoint
-    fd: int
+    fds: tuple[int, ...]
+    """One for each worker of the engine or fewer, at least one."""
     mtu: int = 1500
     """Of the physical interface, octets."""
+    spread: bool = False
+    """The kernel chooses among them by SPI, the first four octets: with S = SPI ^ SPI >> 16, socket
+    `(S * 0x9E3779B1 mod 2^32 >> 16) mod len(fds)`, and the first for what is shorter."""
 
 
 @dataclass(frozen=True, slots=True)

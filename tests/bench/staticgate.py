@@ -26,6 +26,7 @@ from typing import IO
 from openswan.base.address import Endpoint
 from openswan.base.numbers import FWMARK, IpProtocol
 from openswan.base.said import Said, Shunt
+from openswan.host.ikesock import Kind, open_group, open_socket
 from openswan.klips.engine import Klips
 from openswan.plane.commands import (
     AddSa,
@@ -106,6 +107,7 @@ def load(klips: Klips, s: Setup) -> None:
                     (spi.to_bytes(4, "big") * 16)[:auth_len],
                     esn=s.esn,
                     encap=encap,
+                    peer_said=Said(IpProtocol.ESP, spis[s.me if out else him], mine if out else his),
                     selectors=tuple(pairs),
                 )
             )
@@ -139,16 +141,14 @@ def gateway(s: Setup) -> None:
     """Be one gateway until standard input ends."""
     him = "east" if s.me == "west" else "west"
     klips = Klips(s.provider, s.workers)
-    fd = tun("ipsec0")
+    queues = tuple(tun("ipsec0") for _ in range(klips.workers))
     ip("link", "set", "ipsec0", "mtu", str(s.mtu), "up", "txqueuelen", "1000")
-    klips.execute(AttachDevice("ipsec0", "wan", fd, s.mtu))
-    family = socket.AF_INET if s.outer == 4 else socket.AF_INET6
-    outer = OUTER[s.outer][s.me]
-    kind, protocol = (socket.SOCK_DGRAM, 0) if s.udp else (socket.SOCK_RAW, int(IpProtocol.ESP))
-    sock = socket.socket(family, kind, protocol)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, FWMARK)
-    sock.bind((outer, 4500 if s.udp else 0))
-    klips.execute(AttachSocket(Endpoint(ip_address(outer), 4500 if s.udp else 0), sock.fileno(), s.mtu))
+    klips.execute(AttachDevice("ipsec0", "wan", queues, s.mtu))
+    local = Endpoint(ip_address(OUTER[s.outer][s.me]), 4500 if s.udp else 0)
+    group = (
+        open_group(local.address, local.port, klips.workers) if s.udp else (open_socket(Kind.ESP, local.address, 0),)
+    )
+    klips.execute(AttachSocket(local, tuple(each.fileno() for each in group), s.mtu, len(group) > 1))
     if s.passing:
         let_through(klips, s.me, him)
     else:

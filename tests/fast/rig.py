@@ -148,8 +148,8 @@ class Rig:
         self.cipher, self.esn = cipher, esn
         self.local = Endpoint(ip_address("127.0.0.1"), self.sock.getsockname()[1])
         self.remote = Endpoint(ip_address("127.0.0.1"), self.peer.getsockname()[1])
-        self.do(AttachDevice("ipsec0", "lo", inside.detach(), mtu))
-        self.do(AttachSocket(self.local, self.sock.fileno(), mtu))
+        self.do(AttachDevice("ipsec0", "lo", (inside.detach(),), mtu))
+        self.do(AttachSocket(self.local, (self.sock.fileno(),), mtu))
         self.out_said = Said(IpProtocol.ESP, OUT_SPI, self.remote.address)
         self.in_said = Said(IpProtocol.ESP, IN_SPI, self.local.address)
         key, integ, auth = KEYS[cipher]

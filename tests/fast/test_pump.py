@@ -133,8 +133,8 @@ def test_descriptors_are_closed_when_they_are_detached(tunnel: Rig) -> None:
         with ours, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.bind(("127.0.0.1", 0))
             local = Endpoint(ip_address("127.0.0.1"), sock.getsockname()[1])
-            tunnel.do(AttachDevice("ipsec1", "lo", engines.detach(), 1500))
-            tunnel.do(AttachSocket(local, sock.fileno()))
+            tunnel.do(AttachDevice("ipsec1", "lo", (engines.detach(),), 1500))
+            tunnel.do(AttachSocket(local, (sock.fileno(),)))
             tunnel.do(DetachSocket(local))
             tunnel.do(DetachDevice("ipsec1"))
     eventually(

@@ -86,11 +86,11 @@ def test_eroutes_are_refused_in_the_classic_words(rig: Rig) -> None:
 
 
 def test_descriptors_are_refused_by_name(rig: Rig) -> None:
-    assert "ipsec0 is already attached" in refused(rig, AttachDevice("ipsec0", "lo", 0, 1500))
+    assert "ipsec0 is already attached" in refused(rig, AttachDevice("ipsec0", "lo", (0,), 1500))
     assert "ipsec7 is not attached" in refused(rig, DetachDevice("ipsec7"))
-    assert "already attached" in refused(rig, AttachSocket(rig.local, rig.sock.fileno()))
+    assert "already attached" in refused(rig, AttachSocket(rig.local, (rig.sock.fileno(),)))
     assert "is not attached" in refused(rig, DetachSocket(rig.remote))
-    assert "socket cannot be duplicated" in refused(rig, AttachSocket(rig.remote, 9999))
+    assert "socket cannot be duplicated" in refused(rig, AttachSocket(rig.remote, (9999,)))
 
 
 def test_unknown_providers_are_refused() -> None:
