@@ -4,11 +4,13 @@ back to a sender whose packet will not fit."""
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from _fast.atomic cimport claim, fetch_add, load, loadp, store, unclaim
+from _fast.atomic cimport fetch_add, load, loadp, store
+from _fast.ecn cimport tos_outside
 from _fast.esp cimport esp_frame, esp_length
+from _fast.fragment cimport fragment_init, fragment_largest, fragment_next, fragmenter_t
 from _fast.icmp cimport icmp_may_answer, icmp_prohibited, icmp_too_big
 from _fast.iphdr cimport clamp_mss
-from _fast.mail cimport MAIL_EXPIRED, mail_new, mail_post, mail_t
+from _fast.life cimport life_sequence, life_spend
 from _fast.plant cimport OUT_PACKETS, OUT_ROOM, device_t, engine_t, outgoing_t, worker_t
 from _fast.segment cimport segment_init, segment_largest, segment_next, segmenter_t
 from _fast.send cimport send_outbox
@@ -48,20 +50,6 @@ cdef void out_answer(worker_t *w, int32_t device, const uint8_t *packet, const p
 
 # --- the outbox ---------------------------------------------------------------------------------------------------
 
-cdef void tell_expired(worker_t *w, sa_t *sa, bint hard) noexcept nogil:
-    cdef mail_t *m
-    if not claim(&sa.hard_told if hard else &sa.soft_told):
-        return
-    m = mail_new(&w.engine.mail, MAIL_EXPIRED, NULL, 0)
-    if m == NULL:
-        # No room now: the next packet tells it.
-        unclaim(&sa.hard_told if hard else &sa.soft_told)
-        return
-    m.cookie = sa.id
-    m.number = hard
-    mail_post(&w.engine.mail, m)
-
-
 cdef uint8_t *reserve(worker_t *w, uint32_t octets) noexcept nogil:
     # Room for one more packet; the outbox is larger than any packet.
     if w.out_count == OUT_PACKETS or w.out_used + octets > OUT_ROOM:
@@ -69,17 +57,51 @@ cdef uint8_t *reserve(worker_t *w, uint32_t octets) noexcept nogil:
     return w.out + w.out_used
 
 
+cdef int stage(worker_t *w, sa_t *sa, path_t *path, uint8_t *at, uint32_t inner, uint8_t tos, uint8_t version,
+               uint64_t packets, uint64_t octets) noexcept nogil:
+    # One inner packet, which stands where its payload belongs, becomes an outgoing one. `packets` and `octets` went
+    # before it in this batch and are not in the SA's totals yet. 0 or a drop reason.
+    cdef outgoing_t *o
+    cdef uint64_t sequence
+    cdef uint32_t text = sa.tfc if path.inner_mtu == 0 or sa.tfc < path.inner_mtu else path.inner_mtu
+    cdef int why = life_spend(w, sa, load(&sa.packets) + packets + 1, load(&sa.octets) + octets + inner)
+    if why == PASSED:
+        why = life_sequence(w, sa, &sequence)
+    if why:
+        return why
+    if text > inner:
+        # The receiver tells padding from packet by the packet's own length (RFC 4303 2.7).
+        memset(at + 8 + sa.key.iv_len + inner, 0, text - inner)
+    else:
+        text = inner
+    o = &w.sent[w.out_count]
+    o.data = at
+    o.length = esp_frame(&w.crypt, sa.key, at, text, 4 if version == 4 else 41, sa.spi, sequence)
+    if o.length == 0:
+        return DROP_NO_MEMORY
+    o.sa = sa
+    o.path = path
+    o.sequence = sequence
+    o.tos = tos_outside(sa, tos)
+    o.version = path.version
+    o.ok = 0
+    w.out_used += o.length
+    w.out_count += 1
+    return PASSED
+
+
 cdef void out_sa(worker_t *w, int32_t device, sa_t *sa, const uint8_t *frame, uint32_t length, packet_info_t *info,
-                  bint held) noexcept nogil:
+                 bint held) noexcept nogil:
     cdef path_t *path
     cdef segmenter_t s
+    cdef fragmenter_t f
     cdef packet_info_t piece
-    cdef outgoing_t *o
     cdef uint8_t *at
-    cdef uint32_t limit, inner, most
-    cdef uint64_t sequence, octets = 0, packets = 0
+    cdef uint8_t *packet
+    cdef uint32_t limit, inner, most, room
+    cdef uint64_t octets = 0, packets = 0
+    cdef bint cut = False
     cdef int why
-    cdef uint8_t next_header = 4 if info.flow.version == 4 else 41
     if sa == NULL:
         w.drops[DROP_NO_SA] += 1
         return
@@ -90,49 +112,52 @@ cdef void out_sa(worker_t *w, int32_t device, sa_t *sa, const uint8_t *frame, ui
         w.drops[why] += 1
         return
     most = segment_largest(&s)
-    if limit and most > limit and info.dont_fragment and not (info.flow.version == 6 and most <= 1280):
-        # RFC 4301 8.1: the sender must learn. A packet that was held is sent all the same, in outer fragments: its
-        # sender could not have known.
-        out_answer(w, device, frame + VNET_LEN, info, limit)
-        if not held:
-            w.drops[DROP_TOO_BIG] += 1
-            return
-    if most + 512 > MAX_PACKET:
+    if limit and most > limit:
+        if not info.dont_fragment:
+            # RFC 4301 8: before encryption, so that its receiver puts it together and no gateway has to.
+            cut = True
+        elif info.flow.version == 4 or most > 1280:
+            # RFC 4301 8.1: the sender must learn. A packet that was held is sent all the same, in outer fragments: its
+            # sender could not have known. IPv6 up to 1280 octets has a right to pass (RFC 8200 5), likewise.
+            out_answer(w, device, frame + VNET_LEN, info, limit)
+            if not held:
+                w.drops[DROP_TOO_BIG] += 1
+                return
+    if most + 512 > MAX_PACKET and not cut:
         w.drops[DROP_TOO_BIG] += 1
         return
+    room = limit if cut else most
+    room = esp_length(sa.key, room if room > sa.tfc else sa.tfc) + 64
     while True:
-        at = reserve(w, esp_length(sa.key, most) + 64)
-        inner = segment_next(&s, at + 8 + sa.key.iv_len)
+        at = reserve(w, room)
+        packet = at + 8 + sa.key.iv_len
+        inner = segment_next(&s, w.whole if cut else packet)
         if inner == 0:
             break
-        if info.flow.proto == 6 and limit:
-            memcpy(&piece, info, sizeof(packet_info_t))
-            piece.length = inner
-            clamp_mss(at + 8 + sa.key.iv_len, &piece, limit - (40 if info.flow.version == 4 else 60))
-        sequence = fetch_add(&sa.sequence, 1) + 1
-        if sequence >= sa.soft:
-            if sequence > sa.limit:
-                w.drops[DROP_SEQUENCE_EXHAUSTED] += 1
-                tell_expired(w, sa, True)
-                continue
-            tell_expired(w, sa, False)
-        o = &w.sent[w.out_count]
-        o.data = at
-        o.length = esp_frame(&w.crypt, sa.key, at, inner, next_header, sa.spi, sequence)
-        if o.length == 0:
-            w.drops[DROP_NO_MEMORY] += 1
-            continue
-        o.sa = sa
-        o.path = path
-        o.sequence = sequence
-        # RFC 6040 4.1, normal mode: the ECN field goes outside, the DSCP does not (it would tell classes apart).
-        o.tos = info.tos & 3
-        o.version = path.version
-        # Segments lie end to end: UDP_SEGMENT wants them so.
-        w.out_used += o.length
-        w.out_count += 1
-        octets += inner
-        packets += 1
+        if cut and inner > limit:
+            why = fragment_init(&f, w.whole, inner, limit, 0)
+            while why == PASSED:
+                at = reserve(w, room)
+                inner = fragment_next(&f, at + 8 + sa.key.iv_len)
+                if inner == 0:
+                    break
+                why = stage(w, sa, path, at, inner, info.tos, info.flow.version, packets, octets)
+                if why == PASSED:
+                    packets += 1
+                    octets += inner
+        else:
+            if cut:
+                memcpy(packet, w.whole, inner)
+            if info.flow.proto == 6 and limit:
+                memcpy(&piece, info, sizeof(packet_info_t))
+                piece.length = inner
+                clamp_mss(packet, &piece, limit - (40 if info.flow.version == 4 else 60))
+            why = stage(w, sa, path, at, inner, info.tos, info.flow.version, packets, octets)
+            if why == PASSED:
+                packets += 1
+                octets += inner
+        if why:
+            w.drops[why] += 1
     if packets:
         fetch_add(&sa.packets, packets)
         fetch_add(&sa.octets, octets)
@@ -140,28 +165,52 @@ cdef void out_sa(worker_t *w, int32_t device, sa_t *sa, const uint8_t *frame, ui
         w.from_host[device] += packets
 
 
+cdef void stage_clear(worker_t *w, int32_t device, uint8_t *at, uint32_t length, uint8_t version) noexcept nogil:
+    cdef outgoing_t *o = &w.sent[w.out_count]
+    o.data = at
+    o.length = length
+    o.sa = NULL
+    o.path = NULL
+    o.tos = 0
+    o.version = version
+    o.ok = 1
+    w.out_used += length
+    w.out_count += 1
+    w.from_host[device] += 1
+
+
 cdef void out_pass(worker_t *w, int32_t device, const uint8_t *frame, uint32_t length, packet_info_t *info) noexcept nogil:
     cdef segmenter_t s
-    cdef outgoing_t *o
     cdef uint8_t *at
-    cdef uint32_t inner
-    cdef int why = segment_init(&s, frame, length, info, 0)
+    cdef uint32_t inner, most
+    cdef uint32_t limit = w.engine.devices[device].pass_mtu
+    cdef fragmenter_t f
+    cdef int why = segment_init(&s, frame, length, info, limit)
     if why:
         w.drops[why] += 1
         return
+    most = segment_largest(&s)
+    if limit and most > limit and info.dont_fragment:
+        out_answer(w, device, frame + VNET_LEN, info, limit)
+        w.drops[DROP_TOO_BIG] += 1
+        return
+    if limit == 0 or most <= limit:
+        while True:
+            at = reserve(w, most)
+            inner = segment_next(&s, at)
+            if inner == 0:
+                return
+            stage_clear(w, device, at, inner, info.flow.version)
     while True:
-        at = reserve(w, segment_largest(&s))
-        inner = segment_next(&s, at)
+        inner = segment_next(&s, w.whole)
         if inner == 0:
             return
-        o = &w.sent[w.out_count]
-        o.data = at
-        o.length = inner
-        o.sa = NULL
-        o.path = NULL
-        o.tos = 0
-        o.version = info.flow.version
-        o.ok = 1
-        w.out_used += inner
-        w.out_count += 1
-        w.from_host[device] += 1
+        why = fragment_init(&f, w.whole, inner, limit, 0)
+        while why == PASSED:
+            at = reserve(w, limit)
+            inner = fragment_next(&f, at)
+            if inner == 0:
+                break
+            stage_clear(w, device, at, inner, info.flow.version)
+        if why:
+            w.drops[why] += 1

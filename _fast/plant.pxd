@@ -23,6 +23,7 @@ cdef enum:
     MERGE_PIECES = 128         # packets of one super-packet; the kernel takes no more for UDP
     CACHE_FLOWS = 4096
     PAIR_BUCKETS = 4096
+    PIECES_ROOM = 98304        # fragments of one system call, or of the largest packet
 
 # Each worker has a descriptor of its own where the kernel gave that many (a queue of the TUN, a socket of a SO_REUSEPORT
 # group); else some are shared. Worker 0, the control thread, writes to the first.
@@ -30,6 +31,7 @@ cdef struct device_t:
     int32_t fd                 # -1: slot free, else the first queue
     int32_t queue[9]
     uint32_t mtu
+    uint32_t pass_mtu          # of the physical interface below: what leaves in clear must fit; 0: unknown
     uint8_t offload            # takes TSO super-packets
     uint8_t uso                # and USO ones
 
@@ -174,6 +176,8 @@ cdef struct worker_t:
     uint32_t txcount[1024]
     uint8_t *rx
     uint8_t *room              # for one generated ICMP message
+    uint8_t *whole             # one packet about to be cut into fragments
+    uint8_t *pieces            # its fragments
     mmsghdr rxmsg[32]
     iovec rxiov[32]
     uint8_t rxname[32][28]

@@ -16,12 +16,12 @@ from _fast.attach cimport close_later, device_attach, device_detach, socket_atta
 from _fast.cipher cimport key_new
 from _fast.epoch cimport (epoch_drain, epoch_enter, epoch_init, epoch_leave, epoch_reclaim, epoch_retire,
                           release_memory)
-from _fast.esp cimport esp_payload
 from _fast.handoff cimport lane_of
 from _fast.hold cimport hold_delist, hold_drop, hold_take
 from _fast.mail cimport (MAIL_ACQUIRE, MAIL_EXPIRED, MAIL_FIRST_USE, MAIL_IKE, MAIL_NEW_MAPPING, MAIL_UNKNOWN_SPI,
                          mail_free, mail_init, mail_t, mail_take)
-from _fast.octets cimport get16, put16
+from _fast.octets cimport get16
+from _fast.path cimport make_path
 from _fast.plant cimport *
 from _fast.radij cimport fill_key, flow_from, radij_find, radij_free, radij_init, radij_match
 from _fast.replay cimport replay_init
@@ -195,6 +195,15 @@ cdef class Engine:
         device_detach(self.en, slot)
         self.leave()
 
+    def set_device_mtu(self, int slot, uint32_t mtu, uint32_t below):
+        """The virtual interface's MTU and that of the physical one below (0: unknown), octets."""
+        self.en.devices[slot].mtu = mtu
+        self.en.devices[slot].pass_mtu = below
+
+    def set_socket_mtu(self, int slot, uint32_t mtu):
+        """The MTU of the socket's physical interface; SAs learn of it by move_sa."""
+        self.en.sockets[slot].mtu = mtu
+
     def device(self, int slot):
         """(packets to the host, packets from it, mtu)."""
         cdef int i
@@ -279,6 +288,10 @@ cdef class Engine:
                              spec["integ"], auth, <uint32_t>len(auth), esn)
             if sa.key == NULL:
                 raise ValueError("keys do not fit the algorithm")
+            sa.copy_dscp = spec["copy_dscp"]
+            sa.tfc = spec["tfc"]
+            (sa.life.soft_octets, sa.life.hard_octets, sa.life.soft_packets,
+             sa.life.hard_packets) = [limit or ~<uint64_t>0 for limit in spec["life"]]
             if replay_init(&sa.replay, spec["window"]):
                 raise MemoryError
             sa.selectors = make_selectors(spec["selectors"])
@@ -355,7 +368,10 @@ cdef class Engine:
         (<sa_t *><uintptr_t>self.sas[cookie]).device = device
 
     def sa(self, uint64_t cookie):
-        """(packets, octets, sequence, replays, auth failures, selector failures, age s, idle s or -1, key bits)."""
+        """(packets, octets, sequence, replays, auth failures, selector failures, age s, idle s or -1, key bits,
+
+        provider, ECN alarms).
+        """
         cdef sa_t *sa = <sa_t *><uintptr_t>self.sas[cookie]
         cdef uint64_t now = coarse_now()
         cdef uint64_t last = load(&sa.last_use)
@@ -364,7 +380,8 @@ cdef class Engine:
             sequence = sa.limit
         return (load(&sa.packets), load(&sa.octets), sequence, load(&sa.replays), load(&sa.auth_failures),
                 load(&sa.selector_failures), max(0.0, (<double>now - <double>sa.added) / 1e9),
-                max(0.0, (<double>now - <double>last) / 1e9) if last else -1.0, sa.key.key_len * 8, sa.key.provider)
+                max(0.0, (<double>now - <double>last) / 1e9) if last else -1.0, sa.key.key_len * 8, sa.key.provider,
+                load(&sa.ecn_alarms))
 
     def inner_mtu(self, uint64_t cookie):
         """Largest inner packet that needs no outer fragment; 0 when the path is not known."""
@@ -531,29 +548,3 @@ cdef void fill_selector(selector_t *s, tuple t) except *:
             raise ValueError("selector")
         memcpy(into[i], <const uint8_t *>part, len(part))
     s.sport_low, s.sport_high, s.dport_low, s.dport_high = t[6:10]
-
-
-cdef path_t *make_path(const sa_t *sa, tuple t) except NULL:
-    cdef path_t *p = <path_t *>alloc_zeroed(sizeof(path_t))
-    cdef bytes local = t[1]
-    cdef bytes remote = t[3]
-    cdef uint32_t mtu = t[7]
-    cdef uint32_t outer
-    if p == NULL:
-        raise MemoryError
-    p.version = t[0]
-    p.encap = t[5]
-    p.sock = t[6]
-    p.local_port = t[2]
-    if len(local) != (4 if p.version == 4 else 16) or len(remote) != len(local):
-        wipe_free(p, sizeof(path_t))
-        raise ValueError("addresses")
-    memcpy(p.local, <const uint8_t *>local, len(local))
-    (<uint16_t *>p.remote)[0] = <uint16_t>(AF_INET if p.version == 4 else AF_INET6)
-    # A raw socket must not be told a port.
-    put16(p.remote + 2, <uint16_t>t[4] if p.encap else 0)
-    memcpy(p.remote + (4 if p.version == 4 else 8), <const uint8_t *>remote, len(remote))
-    p.remote_len = 16 if p.version == 4 else 28
-    outer = (20 if p.version == 4 else 40) + (8 if p.encap else 0)
-    p.inner_mtu = esp_payload(sa.key, mtu - outer) if mtu > outer else 0
-    return p

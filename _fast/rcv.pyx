@@ -6,9 +6,11 @@ from libc.string cimport memcmp, memcpy, memset
 from _fast.atomic cimport claim, fetch_add, load, load_slot, loadp, spin_lock, spin_unlock, store, unclaim
 from _fast.cipher cimport BATCH, esp_job_t, key_open
 from _fast.coalesce cimport merge_put
+from _fast.ecn cimport ecn_inside
 from _fast.esp cimport esp_plausible, esp_strip
 from _fast.handoff cimport INBOUND, hand_over, lane_of
-from _fast.iphdr cimport clamp_mss, parse_packet, put_ip_sum, quoted_flow, selectors_allow
+from _fast.iphdr cimport clamp_mss, parse_packet, quoted_flow, selectors_allow
+from _fast.life cimport life_spend
 from _fast.mail cimport (MAIL_FIRST_USE, MAIL_IKE, MAIL_NEW_MAPPING, MAIL_UNKNOWN_SPI, mail_new, mail_post, mail_t)
 from _fast.octets cimport get16, get32
 from _fast.plant cimport engine_t, incoming_t, socket_t, worker_t
@@ -148,25 +150,7 @@ cdef bint source_allowed(worker_t *w, int32_t slot, sa_t *sa, const uint8_t *rem
     return True
 
 
-cdef bint fix_ecn(uint8_t *packet, packet_info_t *info, uint8_t outer) noexcept nogil:
-    # RFC 6040 4.2, figure 4. False: the packet must be dropped.
-    cdef uint8_t inner = info.tos & 3
-    outer &= 3
-    if outer == 3 and inner == 0:
-        return False
-    if inner == 0 or inner == 3 or outer == 0 or outer == inner or outer == 2:
-        return True
-    # Outer CE over ECT, or outer ECT(1) over inner ECT(0): the outer value wins.
-    if info.flow.version == 4:
-        packet[1] = (packet[1] & 0xFC) | outer
-        put_ip_sum(packet)
-    else:
-        packet[1] = (packet[1] & 0xCF) | <uint8_t>(outer << 4)
-    info.tos = (info.tos & 0xFC) | outer
-    return True
-
-
-cdef int deliver(worker_t *w, int32_t slot, incoming_t *j, uint32_t *octets) noexcept nogil:
+cdef int deliver(worker_t *w, int32_t slot, incoming_t *j, uint32_t *packets, uint32_t *octets) noexcept nogil:
     cdef sa_t *sa = j.sa
     cdef uint32_t inner = 0
     cdef uint8_t next_header = 0
@@ -206,8 +190,12 @@ cdef int deliver(worker_t *w, int32_t slot, incoming_t *j, uint32_t *octets) noe
         if quoted_flow(packet, &info, &quoted) != PASSED or not selectors_allow(allowed, &quoted):
             fetch_add(&sa.selector_failures, 1)
             return DROP_ICMP_ERROR_FOREIGN
-    if not fix_ecn(packet, &info, j.tos):
-        return DROP_MALFORMED
+    why = life_spend(w, sa, load(&sa.packets) + packets[0] + 1, load(&sa.octets) + octets[0] + info.length)
+    if why:
+        return why
+    why = ecn_inside(packet, &info, j.tos, &sa.ecn_alarms)
+    if why:
+        return why
     if info.flow.proto == 6:
         path = <path_t *>loadp(&sa.path)
         if path.inner_mtu:
@@ -218,6 +206,7 @@ cdef int deliver(worker_t *w, int32_t slot, incoming_t *j, uint32_t *octets) noe
     device = load_slot(&sa.device)
     if device < 0:
         return DROP_TUN_FAILED
+    packets[0] += 1
     octets[0] += info.length
     merge_put(w, device, packet, &info)
     return PASSED
@@ -245,11 +234,9 @@ cdef void rcv_open(worker_t *w, int32_t slot) noexcept nogil:
         octets = good = 0
         for k in range(n):
             w.came[i + k].ok = jobs[k].ok != 0
-            why = deliver(w, slot, &w.came[i + k], &octets)
+            why = deliver(w, slot, &w.came[i + k], &good, &octets)
             if why:
                 w.drops[why] += 1
-            else:
-                good += 1
         if good:
             fetch_add(&sa.packets, good)
             fetch_add(&sa.octets, octets)

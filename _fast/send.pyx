@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from _fast.cipher cimport BATCH, esp_job_t, key_seal
+from _fast.outer cimport outer_send_cut, outer_too_big
 from _fast.plant cimport outgoing_t, socket_t, worker_t
 from _fast.sysio cimport *
 from _fast.types cimport *
@@ -159,6 +160,17 @@ cdef void send_range(worker_t *w, uint32_t i, uint32_t end) noexcept nogil:
                 w.drops[DROP_SEND_FAILED] += 1
             i += 1
             continue
+        if outer_too_big(o):
+            if count:
+                # What came before it leaves before it.
+                again = send_messages(w, count, current_fd, current)
+                count = 0
+                if again:
+                    i = again
+                continue
+            if outer_send_cut(w, o):
+                i += 1
+                continue
         s = socket_of(w, o) if o.sa else NULL
         current_fd = fd
         current = s
@@ -169,7 +181,7 @@ cdef void send_range(worker_t *w, uint32_t i, uint32_t end) noexcept nogil:
         octets = o.length
         after = o.data + o.length
         while (n < most and i + n < end and w.sent[i + n].ok and w.sent[i + n].path == o.path
-               and w.sent[i + n].tos == o.tos and w.sent[i + n].length <= o.length and w.sent[i + n].data == after
+               and not outer_too_big(&w.sent[i + n]) and w.sent[i + n].tos == o.tos and w.sent[i + n].length <= o.length and w.sent[i + n].data == after
                and octets + w.sent[i + n].length <= GSO_OCTETS):
             octets += w.sent[i + n].length
             after += w.sent[i + n].length

@@ -46,6 +46,7 @@ cdef enum:
     DROP_BAD_COMPRESSION = 27
     DROP_FRAGMENT = 28
     DROP_WORKER_BUSY = 29
+    DROP_CONGESTED = 30
     DROP_KINDS = 48
 
 # What an eroute does; the numbers of openswan.base.said.Shunt, 0 for an SA.
@@ -115,6 +116,14 @@ cdef struct path_t:
     uint8_t encap
     int32_t sock               # slot of the socket, SLOT_DETACHED: none
     uint32_t inner_mtu         # largest inner packet that needs no outer fragment; 0: unknown
+    uint32_t cut               # IPv6: outer packets above this leave in fragments of this size; 0: never
+
+# When an SA ends by use (RFC 4301 4.4.2.1); all ones: never.
+cdef struct life_t:
+    uint64_t soft_octets       # of inner packets
+    uint64_t hard_octets
+    uint64_t soft_packets
+    uint64_t hard_packets
 
 cdef struct sa_t:
     uint32_t spi
@@ -125,7 +134,9 @@ cdef struct sa_t:
     uint8_t enclosed           # IN: comes only inside another SA of its bundle
     uint8_t esn
     uint8_t first_used
-    uint8_t overhead_tail      # octets after the payload: ICV
+    uint8_t copy_dscp          # OUT: the inner DSCP goes outside
+    uint16_t tfc               # OUT: pad inner packets to this many octets (RFC 4303 2.7); 0: not
+    life_t life
     uint64_t id
     sa_t *next                 # OUT: what goes round this SA's packets; IN: what must be inside them; NULL: nothing
     crypt_key_t *key
@@ -147,6 +158,7 @@ cdef struct sa_t:
     uint64_t replays
     uint64_t auth_failures
     uint64_t selector_failures
+    uint64_t ecn_alarms        # impossible pairs of inner and outer ECN (RFC 6040 4.2)
     uint64_t last_use          # monotonic ns, 0: never
     uint64_t added
 

@@ -54,13 +54,15 @@ cdef worker_t *worker_new(engine_t *en, int index) noexcept nogil:
     w.room = <uint8_t *>alloc_zeroed(2048)
     w.out = <uint8_t *>lazy(OUT_ROOM + 4096)
     w.frame = <uint8_t *>lazy(FRAME_MEMORY)
+    w.whole = <uint8_t *>lazy(FRAME_ROOM)
+    w.pieces = <uint8_t *>lazy(PIECES_ROOM)
     w.rx = <uint8_t *>lazy(RX_OCTETS)
     for i in range(1, en.workers + 1):
         if index and i != index:
             w.inbox[i] = <ring_t *>lazy(sizeof(ring_t))
             failed = failed or w.inbox[i] == NULL
     if (failed or w.epoll < 0 or w.wake < 0 or not w.cache or not w.frame or not w.out or not w.room or not w.rx
-            or crypt_open(&w.crypt, index, en.provider) or worker_watch(w, KIND_WAKE, 0, w.wake)):
+            or not w.whole or not w.pieces or crypt_open(&w.crypt, index, en.provider) or worker_watch(w, KIND_WAKE, 0, w.wake)):
         worker_free(w)
         return NULL
     return w
@@ -79,6 +81,10 @@ cdef void worker_free(worker_t *w) noexcept nogil:
         munmap(w.rx, RX_OCTETS)
     if w.frame:
         munmap(w.frame, FRAME_MEMORY)
+    if w.whole:
+        munmap(w.whole, FRAME_ROOM)
+    if w.pieces:
+        munmap(w.pieces, PIECES_ROOM)
     if w.out:
         munmap(w.out, OUT_ROOM + 4096)
     for i in range(9):

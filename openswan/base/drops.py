@@ -39,3 +39,4 @@ class Drop(IntEnum):
     BAD_COMPRESSION = 27  # IPComp payload that does not inflate, or to more than a packet may have
     FRAGMENT = 28  # a fragment where only whole packets may be (RFC 4303 3.1.1, RFC 4302 3.3.4, RFC 3173 2)
     WORKER_BUSY = 29  # the worker that has the SA did not keep up with what others handed over to it
+    CONGESTED = 30  # congestion mark outside on a packet whose transport cannot hear of it (RFC 6040 4.2)

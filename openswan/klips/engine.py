@@ -32,6 +32,8 @@ from openswan.plane.commands import (
     MoveDevice,
     MoveSa,
     SetEroute,
+    SetMtu,
+    SetPathMtu,
     SetSelectors,
 )
 from openswan.plane.events import (
@@ -52,6 +54,8 @@ DEVICES = 64
 SOCKETS = 256
 MAX_WINDOW = 4096
 MAX_WORKERS = 8
+MAX_TFC = 9000
+LEAST_MTU = {4: 576, 6: 1280}
 """Limits of _fast.types."""
 
 ACQUIRE, EXPIRED, FIRST_USE, NEW_MAPPING, UNKNOWN_SPI, IKE = range(1, 7)
@@ -66,6 +70,9 @@ class _Sa:
     cookie: int
     src: Endpoint
     dst: Endpoint
+    mtu: int = 0
+    """Of the path, once it is known or when it was given."""
+    unproven: bool = False
     eroutes: set[FlowKey] = field(default_factory=set)
 
 
@@ -107,6 +114,8 @@ class Klips:
             DelSa: self._del_sa,
             MoveSa: self._move_sa,
             SetSelectors: self._set_selectors,
+            SetPathMtu: self._set_path_mtu,
+            SetMtu: self._set_mtu,
             SetEroute: self._set_eroute,
             DelEroute: self._del_eroute,
             Flush: self._flush,
@@ -144,18 +153,20 @@ class Klips:
 
     # --- SAs
 
-    def _path(self, version: int, local: Endpoint, remote: Endpoint, encap: bool) -> RawPath:
-        slot, mtu = -1, 0
+    def _path(self, sa: _Sa, local: Endpoint, remote: Endpoint) -> RawPath:
+        version, slot, mtu = local.address.version, -1, 0
         wildcard = Endpoint(type(local.address)(0), local.port)
         found = self._sockets.get(local) or self._sockets.get(wildcard)
         if found:
             slot, mtu = found[0], found[1].mtu
-        return (version, local.address.packed, local.port, remote.address.packed, remote.port, encap, slot, mtu)
+        encap, known = sa.command.encap is not None, min(sa.mtu or mtu, mtu or sa.mtu)
+        cut = LEAST_MTU[6] if sa.unproven else known if known < mtu else 0
+        return (version, local.address.packed, local.port, remote.address.packed, remote.port, encap, slot, known, cut)
 
     def _outer(self, sa: _Sa) -> RawPath:
         """The path of an SA: for OUT we are its source, for IN its destination."""
         local, remote = (sa.src, sa.dst) if sa.command.direction is Direction.OUT else (sa.dst, sa.src)
-        return self._path(local.address.version, local, remote, sa.command.encap is not None)
+        return self._path(sa, local, remote)
 
     def _add_sa(self, c: AddSa) -> None:
         if (c.said, c.direction) in self._sas:
@@ -170,6 +181,10 @@ class Klips:
             raise KlipsError(f"SA {c.said}: replay window {c.replay_window} is not within 0 to {MAX_WINDOW}")
         if c.src.version != c.said.dst.version:
             raise KlipsError(f"SA {c.said}: outer source {c.src} is of the other address family")
+        if not 0 <= c.tfc <= MAX_TFC:
+            raise KlipsError(f"SA {c.said}: tfc {c.tfc} is not within 0 to {MAX_TFC}")
+        if c.mtu:
+            _check_mtu(c.said, c.mtu)
         device = self._devices.get(c.device)
         ports = c.encap or Encap(0, 0)
         # The row lives as long as the SA; its keys are the packet engine's alone, which wipes them.
@@ -178,6 +193,8 @@ class Klips:
             0,
             Endpoint(c.src, ports.src_port),
             Endpoint(c.said.dst, ports.dst_port),
+            c.mtu,
+            c.unproven,
         )
         try:
             sa.cookie = self._engine.add_sa(
@@ -195,6 +212,9 @@ class Klips:
                     "partner": c.peer_said.spi if c.peer_said else 0,
                     "selectors": [raw_selector(src, dst) for src, dst in c.selectors],
                     "path": self._outer(sa),
+                    "copy_dscp": c.copy_dscp,
+                    "tfc": c.tfc,
+                    "life": (c.life.soft_bytes, c.life.hard_bytes, c.life.soft_packets, c.life.hard_packets),
                 }
             )
         except KeyError:
@@ -246,6 +266,29 @@ class Klips:
             raise KlipsError(f"SA {c.said} does not exist.  Cannot set its selectors.")
         self._engine.set_selectors(sa.cookie, [raw_selector(src, dst) for src, dst in c.selectors])
         sa.command = replace(sa.command, selectors=c.selectors)
+
+    def _set_path_mtu(self, c: SetPathMtu) -> None:
+        _check_mtu(c.said, c.mtu)
+        sa = self._sas.get((c.said, Direction.OUT))
+        if sa is None:
+            raise KlipsError(f"SA {c.said} does not exist.  Its path cannot be set.")
+        back = sa.command.peer_said
+        for each in (sa, self._sas.get((back, Direction.IN)) if back else None):
+            if each is not None:
+                each.mtu, each.unproven = c.mtu, False
+                self._engine.move_sa(each.cookie, self._outer(each))
+
+    def _set_mtu(self, c: SetMtu) -> None:
+        for local, (slot, socket) in list(self._sockets.items()):
+            if local.address in c.addresses and socket.mtu != c.mtu:
+                self._sockets[local] = (slot, replace(socket, mtu=c.mtu))
+                self._engine.set_socket_mtu(slot, c.mtu)
+        for device in self._devices.values():
+            if device.command.physical == c.physical:
+                device.command = replace(device.command, mtu=c.virtual_mtu)
+                device.physical_mtu = c.mtu
+                self._engine.set_device_mtu(device.slot, c.virtual_mtu, c.mtu)
+        self._renew_paths()
 
     def _renew_paths(self) -> None:
         """Sockets came or went: every SA finds its own again."""
@@ -314,6 +357,7 @@ class Klips:
             raise KlipsError(f"{c.name} is not attached")
         device.command = replace(device.command, physical=c.physical)
         device.physical_mtu = c.physical_mtu
+        self._engine.set_device_mtu(device.slot, device.command.mtu, c.physical_mtu)
 
     def _detach_device(self, c: DetachDevice) -> None:
         device = self._devices.pop(c.name, None)
@@ -413,7 +457,7 @@ class Klips:
         return None if found is None else self._sa_view(found)
 
     def _sa_view(self, sa: _Sa) -> SaView:
-        packets, octets, sequence, replays, auth, selector, age, idle, bits, _ = self._engine.sa(sa.cookie)
+        packets, octets, sequence, replays, auth, selector, age, idle, bits, _, alarms = self._engine.sa(sa.cookie)
         c = sa.command
         return SaView(
             said=c.said,
@@ -436,6 +480,9 @@ class Klips:
             selector_failures=selector,
             age=age,
             idle=idle,
+            path_mtu=self._outer(sa)[7],
+            inner_mtu=self._engine.inner_mtu(sa.cookie),
+            ecn_alarms=alarms,
         )
 
     def eroutes(self) -> list[ErouteView]:
@@ -486,6 +533,12 @@ class Klips:
         """Packets dropped so far, by reason; reasons that never happened are there with 0."""
         counters = self._engine.drops()
         return {reason: counters[reason] for reason in Drop if reason is not Drop.NONE}
+
+
+def _check_mtu(said: Said, mtu: int) -> None:
+    least = LEAST_MTU[said.dst.version]
+    if not least <= mtu <= 65535:
+        raise KlipsError(f"SA {said}: path MTU {mtu} is not within {least} to 65535")
 
 
 def _free(limit: int, taken: set[int], what: str) -> int:

@@ -16,8 +16,9 @@ RawFlow: TypeAlias = tuple[int, bytes, bytes, int, int, int]
 RawSelector: TypeAlias = tuple[int, int, bytes, bytes, bytes, bytes, int, int, int, int]
 """Version, protocol, first and last source, first and last destination, source ports, destination ports."""
 
-RawPath: TypeAlias = tuple[int, bytes, int, bytes, int, bool, int, int]
-"""Version, local address and port, remote address and port, UDP encapsulated, socket slot or -1, outer MTU or 0."""
+RawPath: TypeAlias = tuple[int, bytes, int, bytes, int, bool, int, int, int]
+"""Version, local address and port, remote address and port, UDP encapsulated, socket slot or -1, outer MTU or 0, and
+the size IPv6 outer packets are cut to, or 0."""
 
 
 def raw_key(key: FlowKey) -> RawKey:

@@ -84,9 +84,13 @@ class AddSa:
     copy_dscp: bool = False
     """hidetos=no: the inner DSCP goes outside (RFC 4301 5.1.2.1). ECN is always carried over as RFC 6040 says."""
     tfc: int = 0
-    """Pad packets to this many octets of inner length (RFC 4303 2.7); 0: no more than alignment needs."""
+    """OUT: pad inner packets to this many octets, or to what the path takes if that is less (RFC 4303 2.7); 0: no more
+    than alignment needs."""
     mtu: int = 0
-    """Outer path MTU set by hand, octets; 0: the physical interface's, then what is learned."""
+    """Outer path MTU set by hand or known already, octets; 0: the physical interface's, then what is learned."""
+    unproven: bool = False
+    """OUT: SetPathMtu will tell what the path takes. Until then IPv6 outer packets leave in fragments of 1280 octets,
+    which every path takes, and senders are not told of any limit but the interface's."""
     original: tuple[Address, Address] | None = None
     """Transport mode behind a NAT: (source, destination) as the peers see themselves (RFC 7296 2.23.1), so that inner
     checksums can be put right."""
@@ -132,7 +136,10 @@ class SetSelectors:
 
 @dataclass(frozen=True, slots=True)
 class SetPathMtu:
-    """The largest outer packet known to reach the SA's peer, octets, header included; only ever an OUT SA's."""
+    """The largest outer packet known to reach the SA's peer, octets, header included; only ever an OUT SA's.
+
+    The SA of the other direction (AddSa.peer_said) clamps TCP's MSS to it too. KlipsError below 576 (IPv6: 1280).
+    """
 
     said: Said
     mtu: int
@@ -214,6 +221,17 @@ class AttachSocket:
 
 
 @dataclass(frozen=True, slots=True)
+class SetMtu:
+    """The MTU of physical interface `physical` has changed: of sockets on these local addresses, and of what leaves in
+    clear through ipsecN on top of it, whose own MTU becomes `virtual_mtu`."""
+
+    physical: str
+    mtu: int
+    virtual_mtu: int
+    addresses: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class DetachSocket:
     """Stop reading that socket."""
 
@@ -246,6 +264,7 @@ Command: TypeAlias = (
     | MoveDevice
     | DetachDevice
     | AttachSocket
+    | SetMtu
     | DetachSocket
     | AttachPass
 )

@@ -24,7 +24,7 @@ class Acquire:
 
 @dataclass(frozen=True, slots=True)
 class SaExpired:
-    """An SA has used up its sequence numbers (`hard`) or nearly so."""
+    """An SA has used up its sequence numbers, or its life by octets or packets (`hard`), or nearly so; once each."""
 
     said: Said
     hard: bool
@@ -91,6 +91,12 @@ class SaView:
     selector_failures: int
     age: float
     idle: float
+    path_mtu: int = 0
+    """Largest outer packet the path is known to take, octets; 0: not known."""
+    inner_mtu: int = 0
+    """Largest inner packet that needs no fragments; 0: not known."""
+    ecn_alarms: int = 0
+    """Packets whose congestion marks no honest path makes (RFC 6040 4.2)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,16 @@ def checksums_right(packet: bytes) -> bool:
     return checksum(src + dst + struct.pack("!IHBB", length, 0, 0, protocol) + packet[head:]) == 0
 
 
+def join4(pieces: list[bytes]) -> bytes:
+    """The payload as RFC 791 3.2 puts it together; pieces may not overlap or leave a hole."""
+    data = b""
+    for piece in sorted(pieces, key=lambda p: int.from_bytes(p[6:8], "big") & 0x1FFF):
+        head = (piece[0] & 15) * 4
+        assert (int.from_bytes(piece[6:8], "big") & 0x1FFF) * 8 == len(data)
+        data += piece[head : int.from_bytes(piece[2:4], "big")]
+    return data
+
+
 def vnet(kind: int, head: int, size: int, start: int, offset: int, flags: int = 1) -> bytes:
     return struct.pack("<BBHHHH", flags, kind, head, size, start, offset)
 

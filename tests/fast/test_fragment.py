@@ -9,20 +9,10 @@ import pytest
 
 from _fast.fragment import cut
 from openswan.base.drops import Drop
-from tests.fast.rig import HERE, THERE, checksum, ip, udp
+from tests.fast.rig import HERE, THERE, checksum, ip, join4, udp
 
 HERE6, THERE6 = "fd01::5", "fd02::7"
 HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION = 0, 43, 44, 60
-
-
-def join4(pieces: list[bytes]) -> bytes:
-    """The payload as RFC 791 3.2 puts it together; pieces may not overlap or leave a hole."""
-    data = b""
-    for piece in sorted(pieces, key=lambda p: int.from_bytes(p[6:8], "big") & 0x1FFF):
-        head = (piece[0] & 15) * 4
-        assert (int.from_bytes(piece[6:8], "big") & 0x1FFF) * 8 == len(data)
-        data += piece[head : int.from_bytes(piece[2:4], "big")]
-    return data
 
 
 def header_right(packet: bytes) -> bool:

@@ -10,9 +10,9 @@ import pytest
 
 from openswan.base.drops import Drop
 from openswan.base.said import Shunt
-from openswan.plane.commands import Direction
+from openswan.plane.commands import Direction, SetMtu, SetPathMtu
 from openswan.plane.events import Acquire, SaExpired
-from tests.fast.rig import HERE, THERE, Rig, checksum, checksums_right, ip, mss_option, pseudo, tcp, udp, vnet
+from tests.fast.rig import HERE, THERE, Rig, checksum, checksums_right, ip, join4, mss_option, pseudo, tcp, udp, vnet
 
 HERE6, THERE6 = "fd01::5", "fd02::7"
 NEEDS_CSUM, TCPV4, TCPV6, UDP_L4 = 1, 1, 4, 5
@@ -122,7 +122,86 @@ def test_too_big_with_df_is_answered_and_without_is_sent(tunnel: Rig) -> None:
     assert len(tunnel.opened()) == mtu
     free = udp(HERE, THERE, 1, 2, b"x" * 1460, df=False)  # type: ignore[arg-type]
     tunnel.send(free)
-    assert tunnel.opened() == free
+    pieces = [tunnel.opened(), tunnel.opened()]
+    assert join4(pieces) == free[20:] and all(len(piece) <= mtu and checksum(piece[:20]) == 0 for piece in pieces)
+
+
+def test_a_super_packet_without_df_becomes_fragments_too(tunnel: Rig) -> None:
+    data = bytes(range(256)) * 23
+    whole = udp(HERE, THERE, 7, 8, data, df=False)  # type: ignore[arg-type]
+    tunnel.send(whole, vnet(UDP_L4, 28, 1460, 20, 6))
+    pieces = [tunnel.opened() for _ in range(9)]
+    datagrams = [join4([p for p in pieces if p[4:6] == ident]) for ident in sorted({p[4:6] for p in pieces})]
+    assert [len(d) for d in datagrams] == [1468] * 4 + [56] and b"".join(d[8:] for d in datagrams) == data
+
+
+def test_hidetos_no_lets_the_dscp_out(rig: Rig) -> None:
+    rig.do(rig.sa(Direction.OUT, copy_dscp=True))
+    rig.eroute()
+    rig.peer.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+    for tos in (0, 2, 0xB8, 0xBB):
+        rig.send(udp(HERE, THERE, 1, 2, tos=tos))
+        _, control, _, _ = rig.peer.recvmsg(2000, 200)
+        assert [data[0] for _, kind, data in control if kind == socket.IP_TOS] == [tos]
+
+
+def test_traffic_flow_padding_hides_lengths(rig: Rig) -> None:
+    rig.do(rig.sa(Direction.OUT, tfc=1000))
+    rig.eroute()
+    lengths = set()
+    for size in (0, 1, 500, 960):
+        packet = udp(HERE, THERE, 1, 2, b"x" * size)
+        rig.send(packet)
+        sealed = rig.wire()
+        lengths.add(len(sealed))
+        why, inner, _, _ = rig.from_engine.open(sealed)
+        assert why is Drop.NONE and inner == packet + bytes(1000 - len(packet))
+    assert len(lengths) == 1
+    large = udp(HERE, THERE, 1, 2, b"x" * 1200)
+    rig.send(large)
+    assert rig.opened() == large
+
+
+def test_padding_is_never_more_than_the_path_takes(rig: Rig) -> None:
+    rig.do(rig.sa(Direction.OUT, tfc=9000, mtu=800))
+    rig.eroute()
+    rig.send(udp(HERE, THERE, 1, 2))
+    assert 790 < len(rig.wire()) + 28 <= 800
+
+
+def test_a_shorter_path_cuts_super_packets_smaller(tunnel: Rig) -> None:
+    data = bytes(range(256)) * 20
+    frame = vnet(TCPV4, 40, 1400, 20, 16)
+    for mtu, count in ((1500, 4), (700, 9), (1500, 4)):
+        tunnel.do(SetPathMtu(tunnel.out_said, mtu))
+        tunnel.send(tcp(HERE, THERE, 5, 6, data), frame)
+        sealed = [tunnel.wire() for _ in range(count)]
+        assert all(len(packet) + 28 <= mtu for packet in sealed) and tunnel.silent(0.05)
+        assert b"".join(tunnel.from_engine.open(packet)[1][40:] for packet in sealed) == data
+        out = next(view for view in tunnel.klips.sas() if view.direction is Direction.OUT)
+        assert out.path_mtu == mtu and mtu - 66 <= out.inner_mtu <= mtu - 62
+
+
+def test_the_mss_follows_the_path_both_ways(rig: Rig) -> None:
+    rig.do(rig.sa(Direction.IN))
+    rig.do(rig.sa(Direction.OUT, peer_said=rig.in_said))
+    rig.eroute()
+    rig.do(SetPathMtu(rig.out_said, 600))
+    syn = tcp(HERE, THERE, 5, 6, flags=2, options=mss_option(1460))
+    rig.send(syn)
+    rig.arrive(rig.seal(tcp(THERE, HERE, 6, 5, flags=0x12, options=mss_option(1460))))
+    for got in (rig.opened(), rig.received()):
+        assert 600 - 66 - 40 <= int.from_bytes(got[42:44], "big") <= 600 - 62 - 40 and checksums_right(got)
+
+
+def test_what_leaves_in_clear_must_fit_the_interface_below(rig: Rig) -> None:
+    rig.do(SetMtu("lo", 1000, 1500))
+    rig.eroute(Shunt.PASS)
+    rig.send(udp(HERE, THERE, 1, 2, b"x" * 1100))
+    answer = rig.received()
+    assert answer[20:22] == b"\x03\x04" and int.from_bytes(answer[26:28], "big") == 1000
+    rig.dropped(Drop.TOO_BIG)
+    assert rig.klips.devices()[0].physical_mtu == 1000
 
 
 def test_ipv6_too_big_names_at_least_1280() -> None:

@@ -224,7 +224,9 @@ def test_congestion_marks_of_the_outer_header_come_in(tunnel: Rig) -> None:
                 assert tunnel.silent(0.05)
             else:
                 assert tunnel.received() == udp(src, dst, 1, 2, tos=0x40 | seen)
-    assert tunnel.klips.drops()[Drop.MALFORMED] == 2
+    assert tunnel.klips.drops()[Drop.CONGESTED] == 2
+    # Not-ECT under any mark, ECT(1) under ECT(0), CE under ECT(1): five pairs, two families.
+    assert next(v for v in tunnel.klips.sas() if v.direction is Direction.IN).ecn_alarms == 10
 
 
 def test_a_first_use_and_a_mapping_that_found_no_room_are_told_later(tunnel: Rig) -> None:
