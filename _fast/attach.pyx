@@ -9,7 +9,7 @@ from libc.string cimport memcpy, memset
 
 from _fast.atomic cimport store
 from _fast.epoch cimport epoch_retire
-from _fast.plant cimport device_t, engine_t, socket_t
+from _fast.plant cimport MERGE_PIECES, device_t, engine_t, socket_t
 from _fast.sysio cimport *
 from _fast.types cimport VNET_LEN
 from _fast.worker cimport KIND_DEVICE, KIND_SOCKET, worker_ignore, worker_watch
@@ -68,11 +68,12 @@ cdef void probe(device_t *d, int fd) noexcept nogil:
     # A persistent device keeps what an earlier owner set, so all of it is set again.
     cdef int size = VNET_LEN
     cdef int flags = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN
-    d.offload = d.uso = 0
+    d.offload = d.uso = d.strikes = 0
     if ioctl(fd, TUNSETVNETHDRSZ, &size):
         return
     if ioctl(fd, TUNSETOFFLOAD, <unsigned long>(flags | TUN_F_USO4 | TUN_F_USO6)) == 0:
-        d.offload = d.uso = 1
+        d.offload = 1
+        d.uso = MERGE_PIECES
     elif ioctl(fd, TUNSETOFFLOAD, <unsigned long>flags) == 0 or ioctl(
             fd, TUNSETOFFLOAD, <unsigned long>(flags & ~TUN_F_TSO_ECN)) == 0:
         d.offload = 1
@@ -110,6 +111,15 @@ cdef void device_detach(engine_t *en, int32_t slot) noexcept nogil:
 
 # --- sockets ------------------------------------------------------------------------------------------------------
 
+cdef uint8_t segments(int fd) noexcept nogil:
+    # UDP_SEGMENT came with Linux 4.18. It is set packet by packet; here it is only asked for.
+    cdef int size = 1200, off = 0
+    if setsockopt(fd, SOL_UDP, UDP_SEGMENT, &size, sizeof(int)) < 0:
+        return 0
+    setsockopt(fd, SOL_UDP, UDP_SEGMENT, &off, sizeof(int))
+    return MERGE_PIECES
+
+
 cdef void tune(int fd, int version, bint udp) noexcept nogil:
     cdef int one = 1, big = BUFFER, omit
     if udp:
@@ -144,7 +154,7 @@ cdef int socket_attach(engine_t *en, int32_t slot, const int *fds, int count, bi
             s.wildcard = 0
     s.port = port
     s.mtu = mtu
-    s.gso = s.udp
+    s.gso = segments(fds[0]) if s.udp else 0
     s.spread = count if spread and count > 1 else 0
     for i in range(count):
         tune(fds[i], version, s.udp)

@@ -7,10 +7,11 @@ one would come out whole. Nothing is copied: the write gathers the pieces from w
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
+from _fast.mail cimport MAIL_OFFLOAD, mail_new, mail_post, mail_t
 from _fast.iphdr cimport pseudo_sum, put_ip_sum
 from _fast.octets cimport fold_sum, get16, get32, put16, put_sum, putle16, sum_octets
 from _fast.plant cimport MERGE_PIECES, MERGE_SLOTS, device_t, merge_t, worker_t
-from _fast.sysio cimport writev, iovec, write
+from _fast.sysio cimport EINVAL, EIO, EMSGSIZE, EOPNOTSUPP, errno, iovec, write, writev
 from _fast.types cimport DROP_TUN_FAILED, VNET_LEN, packet_info_t
 
 cdef enum:
@@ -22,7 +23,8 @@ cdef enum:
     LARGEST = 65000
     TCP = 6
     UDP = 17
-    UDP_PIECES = 64
+    OLD_USO = 64               # datagrams of a super-packet before Linux 6.9
+    STRIKES = 8
 
 
 cdef void put_frame(worker_t *w, int32_t device, uint8_t *packet, uint32_t length, uint8_t flags) noexcept nogil:
@@ -33,6 +35,52 @@ cdef void put_frame(worker_t *w, int32_t device, uint8_t *packet, uint32_t lengt
         w.drops[DROP_TUN_FAILED] += 1
     else:
         w.to_host[device] += 1
+
+
+cdef void strike(worker_t *w, int32_t device, uint8_t kind, uint32_t pieces) noexcept nogil:
+    # One refusal may be that packet's own fault. A kernel that refuses all of them is not asked for ever.
+    cdef device_t *d = &w.engine.devices[device]
+    cdef mail_t *m
+    if kind == UDP and pieces > OLD_USO:
+        d.uso = OLD_USO
+        return
+    d.strikes += 1
+    if d.strikes < STRIKES:
+        return
+    d.strikes = 0
+    if kind == UDP:
+        d.uso = 0
+    else:
+        d.offload = d.uso = 0
+    m = mail_new(&w.engine.mail, MAIL_OFFLOAD, NULL, 0)
+    if m:
+        m.sock = device
+        m.number = kind
+        mail_post(&w.engine.mail, m)
+
+
+cdef void put_singly(worker_t *w, merge_t *m, uint8_t kind) noexcept nogil:
+    # The pieces lie where they were decrypted, headers and all; only the first has been made a super-packet's.
+    cdef uint8_t *ip = m.first
+    cdef uint32_t length = m.head + m.segment, transport = length - m.l4, i
+    if m.flow.version == 4:
+        put16(ip + 2, <uint16_t>length)
+        put_ip_sum(ip)
+    else:
+        put16(ip + 4, <uint16_t>(length - 40))
+    if kind == TCP:
+        ip[m.l4 + 13] &= 0xF7      # a first piece that had it would have gone alone
+        memset(ip + m.l4 + 16, 0, 2)
+        put_sum(ip + m.l4 + 16, sum_octets(pseudo_sum(ip, kind, transport), ip + m.l4, transport))
+    else:
+        put16(ip + m.l4 + 4, <uint16_t>transport)
+        memset(ip + m.l4 + 6, 0, 2)
+        put_sum(ip + m.l4 + 6, sum_octets(pseudo_sum(ip, kind, transport), ip + m.l4, transport))
+        if ip[m.l4 + 6] == 0 and ip[m.l4 + 7] == 0:
+            ip[m.l4 + 6] = ip[m.l4 + 7] = 0xFF
+    put_frame(w, m.device, ip, length, DATA_VALID)
+    for i in range(1, m.pieces):
+        put_frame(w, m.device, <uint8_t *>m.iov[i].iov_base - m.head, m.head + <uint32_t>m.iov[i].iov_len, DATA_VALID)
 
 
 cdef void emit(worker_t *w, merge_t *m) noexcept nogil:
@@ -66,10 +114,15 @@ cdef void emit(worker_t *w, merge_t *m) noexcept nogil:
     putle16(vnet + 2, <uint16_t>m.head)
     putle16(vnet + 4, <uint16_t>m.segment)
     putle16(vnet + 6, <uint16_t>m.l4)
-    if d.fd < 0 or writev(d.queue[w.index], m.iov, <int>m.pieces) < 0:
-        w.drops[DROP_TUN_FAILED] += m.pieces
-    else:
+    if d.fd >= 0 and writev(d.queue[w.index], m.iov, <int>m.pieces) >= 0:
         w.to_host[m.device] += m.pieces
+        if d.strikes:
+            d.strikes = 0
+    elif d.fd >= 0 and (errno == EINVAL or errno == EMSGSIZE or errno == EOPNOTSUPP or errno == EIO):
+        strike(w, m.device, <uint8_t>kind, m.pieces)
+        put_singly(w, m, <uint8_t>kind)
+    else:
+        w.drops[DROP_TUN_FAILED] += m.pieces
 
 
 cdef bint alike(const merge_t *m, const uint8_t *packet, uint32_t head) noexcept nogil:
@@ -145,7 +198,7 @@ cdef void merge_put(worker_t *w, int32_t device, uint8_t *packet, packet_info_t 
                 emit(w, m)     # a fragment or anything else of this pair must not overtake
             continue
         if (can and payload <= m.segment and m.total + payload <= LARGEST and alike(m, packet, head)
-                and m.pieces < <uint32_t>(MERGE_PIECES if m.kind == TCP else UDP_PIECES)):
+                and m.pieces < <uint32_t>(MERGE_PIECES if m.kind == TCP else w.engine.devices[device].uso)):
             m.iov[m.pieces].iov_base = packet + head
             m.iov[m.pieces].iov_len = payload
             m.pieces += 1

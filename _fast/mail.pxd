@@ -11,6 +11,7 @@ cdef enum:
     MAIL_NEW_MAPPING = 4       # remote
     MAIL_UNKNOWN_SPI = 5       # local, remote, number: SPI
     MAIL_IKE = 6               # local, remote, data
+    MAIL_OFFLOAD = 16          # number: IP protocol, sock: device slot; number 0: socket slot
 
 cdef struct mail_t:
     mail_t *next

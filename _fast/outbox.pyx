@@ -19,6 +19,7 @@ from _fast.types cimport *
 
 cdef enum:
     ICMP_A_SECOND = 1000
+    RAW_LEAD = 64              # octets before a raw packet, for link and IP headers
 
 
 # --- answers into the TUN -----------------------------------------------------------------------------------------
@@ -85,7 +86,7 @@ cdef int stage(worker_t *w, sa_t *sa, path_t *path, uint8_t *at, uint32_t inner,
     o.tos = tos_outside(sa, tos)
     o.version = path.version
     o.ok = 0
-    w.out_used += o.length
+    w.out_used = <uint32_t>(at - w.out) + o.length
     w.out_count += 1
     return PASSED
 
@@ -98,7 +99,7 @@ cdef void out_sa(worker_t *w, int32_t device, sa_t *sa, const uint8_t *frame, ui
     cdef packet_info_t piece
     cdef uint8_t *at
     cdef uint8_t *packet
-    cdef uint32_t limit, inner, most, room
+    cdef uint32_t limit, inner, most, room, lead
     cdef uint64_t octets = 0, packets = 0
     cdef bint cut = False
     cdef int why
@@ -127,9 +128,11 @@ cdef void out_sa(worker_t *w, int32_t device, sa_t *sa, const uint8_t *frame, ui
         w.drops[DROP_TOO_BIG] += 1
         return
     room = limit if cut else most
-    room = esp_length(sa.key, room if room > sa.tfc else sa.tfc) + 64
+    # Segments in UDP lie end to end: UDP_SEGMENT wants them so.
+    lead = 0 if path.encap else RAW_LEAD
+    room = esp_length(sa.key, room if room > sa.tfc else sa.tfc) + 64 + lead
     while True:
-        at = reserve(w, room)
+        at = reserve(w, room) + lead
         packet = at + 8 + sa.key.iv_len
         inner = segment_next(&s, w.whole if cut else packet)
         if inner == 0:
@@ -137,7 +140,7 @@ cdef void out_sa(worker_t *w, int32_t device, sa_t *sa, const uint8_t *frame, ui
         if cut and inner > limit:
             why = fragment_init(&f, w.whole, inner, limit, 0)
             while why == PASSED:
-                at = reserve(w, room)
+                at = reserve(w, room) + lead
                 inner = fragment_next(&f, at + 8 + sa.key.iv_len)
                 if inner == 0:
                     break

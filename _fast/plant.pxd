@@ -33,7 +33,8 @@ cdef struct device_t:
     uint32_t mtu
     uint32_t pass_mtu          # of the physical interface below: what leaves in clear must fit; 0: unknown
     uint8_t offload            # takes TSO super-packets
-    uint8_t uso                # and USO ones
+    uint8_t uso                # and USO ones: of so many datagrams
+    uint8_t strikes            # super-packets refused since one was taken
 
 cdef struct socket_t:
     int32_t fd                 # -1: slot free, else the first lane
@@ -42,7 +43,7 @@ cdef struct socket_t:
     int32_t reader             # that worker
     uint8_t version
     uint8_t udp
-    uint8_t gso
+    uint8_t gso                # packets of one UDP_SEGMENT message, 0: it knows none
     uint8_t wildcard           # bound to no address: what it receives came to any
     uint8_t local[16]
     uint16_t port
@@ -115,7 +116,7 @@ cdef struct engine_t:
     worker_t *crew[9]
 
 cdef struct outgoing_t:
-    uint8_t *data
+    uint8_t *data              # not in UDP: 64 octets before it are free, for link and IP headers
     uint32_t length
     sa_t *sa                   # NULL: in clear, for %pass
     path_t *path

@@ -187,7 +187,7 @@ cdef class Engine:
     def set_offload(self, int slot, bint tcp, bint udp):
         """Say by hand what super-packets the device takes, for tests with a socket in the TUN's place."""
         self.en.devices[slot].offload = tcp
-        self.en.devices[slot].uso = udp
+        self.en.devices[slot].uso = MERGE_PIECES if udp else 0
 
     def detach_device(self, int slot):
         """Stop reading it and close its descriptors."""
@@ -205,13 +205,13 @@ cdef class Engine:
         self.en.sockets[slot].mtu = mtu
 
     def device(self, int slot):
-        """(packets to the host, packets from it, mtu)."""
+        """(packets to the host, packets from it, mtu, TSO taken, USO taken)."""
         cdef int i
         rx = tx = 0
         for i in range(self.en.workers + 1):
             rx += load(&self.en.crew[i].to_host[slot])
             tx += load(&self.en.crew[i].from_host[slot])
-        return (rx, tx, self.en.devices[slot].mtu)
+        return (rx, tx, self.en.devices[slot].mtu, bool(self.en.devices[slot].offload), bool(self.en.devices[slot].uso))
 
     def attach_socket(self, int slot, tuple fds, bint spread, int version, bytes local, int port, uint32_t mtu):
         """Use the bound sockets of one endpoint (port 0: raw protocol 50); duplicates of the descriptors are kept.

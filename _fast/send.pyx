@@ -4,13 +4,14 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from _fast.cipher cimport BATCH, esp_job_t, key_seal
+from _fast.mail cimport MAIL_OFFLOAD, mail_new, mail_post, mail_t
 from _fast.outer cimport outer_send_cut, outer_too_big
 from _fast.plant cimport outgoing_t, socket_t, worker_t
 from _fast.sysio cimport *
 from _fast.types cimport *
 
 cdef enum:
-    GSO_SEGMENTS = 64          # what every kernel with UDP_SEGMENT takes
+    OLD_GSO = 64               # packets of a message before Linux 6.9
     GSO_OCTETS = 65000
 
 
@@ -113,6 +114,22 @@ cdef void send_singly(worker_t *w, uint32_t first, uint32_t count, int fd) noexc
             w.drops[DROP_SEND_FAILED] += 1
 
 
+cdef void refused(worker_t *w, socket_t *s, outgoing_t *o, uint32_t packets) noexcept nogil:
+    # Asking every time would only cost. EIO: the device cannot. Anything else: too many, or too long for the way there.
+    cdef mail_t *m
+    if errno != EIO:
+        if packets > OLD_GSO:
+            s.gso = OLD_GSO
+        else:
+            o.path.no_gso = 1
+        return
+    s.gso = 0
+    m = mail_new(&w.engine.mail, MAIL_OFFLOAD, NULL, 0)
+    if m:
+        m.sock = o.path.sock
+        mail_post(&w.engine.mail, m)
+
+
 cdef uint32_t send_messages(worker_t *w, uint32_t count, int fd, socket_t *s) noexcept nogil:
     # Answers 0 when the messages are gone, else the packet after which the rest must be named anew.
     cdef uint32_t done = 0
@@ -129,8 +146,7 @@ cdef uint32_t send_messages(worker_t *w, uint32_t count, int fd, socket_t *s) no
         first = w.txfirst[done]
         packets = w.txcount[done]
         if packets > 1 and errno != EAGAIN and errno != ENOBUFS:
-            if errno == EIO or errno == EINVAL:
-                s.gso = 0          # the device cannot; asking every time would only cost
+            refused(w, s, &w.sent[first], packets)
             send_singly(w, first, packets, fd)
             return first + packets
         w.drops[DROP_SEND_FAILED] += packets
@@ -175,7 +191,7 @@ cdef void send_range(worker_t *w, uint32_t i, uint32_t end) noexcept nogil:
         current_fd = fd
         current = s
         n = 1
-        most = GSO_SEGMENTS if s != NULL and s.gso else 1
+        most = s.gso if s != NULL and s.gso and not o.path.no_gso else 1
         if s != NULL and s.mtu and o.length + (28 if o.version == 4 else 48) > s.mtu:
             most = 1           # needs outer fragments: the kernel refuses such segments, which says nothing of GSO
         octets = o.length

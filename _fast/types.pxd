@@ -114,6 +114,7 @@ cdef struct path_t:
     uint16_t local_port
     uint8_t version
     uint8_t encap
+    uint8_t no_gso             # the kernel refused segments on this way: its MTU is smaller than we know
     int32_t sock               # slot of the socket, SLOT_DETACHED: none
     uint32_t inner_mtu         # largest inner packet that needs no outer fragment; 0: unknown
     uint32_t cut               # IPv6: outer packets above this leave in fragments of this size; 0: never

@@ -37,6 +37,7 @@ from openswan.host.rtnetlink import Rtnetlink
 from openswan.host.updown import Updown, World
 from openswan.klips.engine import Klips
 from openswan.plane.commands import AttachDevice, AttachPass, DetachDevice
+from openswan.plane.events import OffloadRefused
 from openswan.policy.connection import Connection
 from openswan.wire.whack import decode_request
 
@@ -161,7 +162,13 @@ class Gateway:
         self._reactor.post(event)
 
     def _klips_events(self) -> None:
-        self._reactor.post_all(self._klips.poll_events())
+        events = []
+        for event in self._klips.poll_events():
+            if isinstance(event, OffloadRefused):
+                self._log(f"{event.where}: the kernel refuses {event.what}, packets go one by one from now on", True)
+            else:
+                events.append(event)
+        self._reactor.post_all(events)
 
     def _request(self, client: int, line: bytes) -> None:
         """One whack request: the packet engine's tables are answered here, everything else is pluto's."""

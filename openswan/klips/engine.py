@@ -43,6 +43,7 @@ from openswan.plane.events import (
     IkeDatagram,
     KlipsEvent,
     NewMapping,
+    OffloadRefused,
     SaExpired,
     SaFirstUse,
     SaView,
@@ -59,7 +60,10 @@ LEAST_MTU = {4: 576, 6: 1280}
 """Limits of _fast.types."""
 
 ACQUIRE, EXPIRED, FIRST_USE, NEW_MAPPING, UNKNOWN_SPI, IKE = range(1, 7)
+OFFLOAD = 16
 """Kinds of _fast.mail."""
+TCP, UDP = 6, 17
+OFFLOADS = {TCP: "TSO", UDP: "USO"}
 
 
 @dataclass
@@ -430,6 +434,11 @@ class Klips:
             if kind == IKE:
                 return IkeDatagram(local, endpoint(remote), data)
             return UnknownSpi(local, endpoint(remote), number)
+        if kind == OFFLOAD:
+            local = next((end for end, (taken, _) in self._sockets.items() if taken == slot), None)
+            return OffloadRefused(
+                self._device_name(slot) if number else f"UDP {local}", OFFLOADS.get(number, "UDP_SEGMENT")
+            )
         sa = self._by_cookie.get(cookie)
         if sa is None:
             return None
@@ -524,9 +533,11 @@ class Klips:
         """Rows of the virtual interface table."""
         views = []
         for name, device in sorted(self._devices.items()):
-            rx, tx, mtu = self._engine.device(device.slot)
+            rx, tx, mtu, tso, uso = self._engine.device(device.slot)
             physical = device.physical_mtu or max((s.mtu for _, s in self._sockets.values()), default=0)
-            views.append(DeviceView(name, device.command.physical, mtu, physical, rx, tx))
+            offloads = tuple(word for word, there in (("TSO", tso), ("USO", uso)) if there)
+            c = device.command
+            views.append(DeviceView(name, c.physical, mtu, physical, rx, tx, len(c.fds), offloads))
         return views
 
     def drops(self) -> dict[Drop, int]:

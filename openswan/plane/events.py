@@ -63,7 +63,17 @@ class IkeDatagram:
     data: bytes
 
 
-KlipsEvent: TypeAlias = Acquire | SaExpired | SaFirstUse | NewMapping | UnknownSpi | IkeDatagram
+@dataclass(frozen=True, slots=True)
+class OffloadRefused:
+    """The kernel refused super-packets it had promised to take; from now on they go packet by packet."""
+
+    where: str
+    """A virtual interface, or a local endpoint."""
+    what: str
+    """TSO, USO or UDP_SEGMENT."""
+
+
+KlipsEvent: TypeAlias = Acquire | SaExpired | SaFirstUse | NewMapping | UnknownSpi | IkeDatagram | OffloadRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +135,7 @@ class DeviceView:
     physical_mtu: int
     rx_packets: int
     tx_packets: int
+    queues: int = 1
+    """Descriptors of the TUN, one for each worker of the engine or fewer."""
+    offloads: tuple[str, ...] = ()
+    """Super-packets that may be written to it: TSO, USO."""

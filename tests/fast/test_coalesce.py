@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 from collections.abc import Iterable, Iterator
 from random import Random
@@ -10,6 +11,8 @@ from random import Random
 import pytest
 from _fast.segment import cut
 
+from openswan.plane.commands import AttachDevice, DetachDevice
+from openswan.plane.events import OffloadRefused
 from tests.fast.rig import HERE, THERE, Rig, ip, tcp, udp
 
 HERE6, THERE6 = "fd01::5", "fd02::7"
@@ -124,6 +127,41 @@ def test_order_within_a_pair_is_kept(merging: Rig) -> None:
     for odd in (p for p in split if p[9] == 47):
         before = set(packets[: packets.index(odd)])
         assert before >= set(split[: split.index(odd)]) - {odd}
+
+
+@pytest.mark.parametrize("proto", ["TSO", "USO"])
+def test_super_packets_the_kernel_refuses_go_one_by_one_and_soon_it_is_not_asked_any_more(
+    merging: Rig, proto: str
+) -> None:
+    # A socket that may neither fragment nor exceed 1280 octets refuses them with EMSGSIZE, as a device might.
+    merging.do(DetachDevice("ipsec0"))
+    merging.host.close()
+    merging.host, inside = (socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _ in range(2))
+    for each in (merging.host, inside):
+        each.bind(("::1", 0))
+    inside.connect(merging.host.getsockname())
+    inside.setsockopt(socket.IPPROTO_IPV6, 24, 1280)  # IPV6_MTU
+    inside.setsockopt(socket.IPPROTO_IPV6, 62, 1)  # IPV6_DONTFRAG
+    merging.do(AttachDevice("ipsec0", "lo", (inside.detach(),), 1500))
+    merging.klips._engine.set_offload(0, True, True)
+    for burst in range(12):
+        if proto == "TSO":
+            packets = [
+                tcp(THERE, HERE, 5, 6, bytes([n]) * 1000, seq=1 + n * 1000, ident=n + 1, flags=0x18 if n == 9 else 0x10)
+                for n in range(10)
+            ]
+        else:
+            packets = [udp(THERE, HERE, 5, 6, bytes([n]) * 1000) for n in range(10)]
+        sealed = [merging.seal(packet) for packet in packets]
+        merging.klips.stop()
+        for each in sealed:
+            merging.arrive(each)
+        merging.klips.start()
+        got = [merging.received() for _ in range(10)]
+        assert got == packets, burst
+    assert sum(merging.klips.drops().values()) == 0
+    assert merging.events(2)[1:] == [OffloadRefused("ipsec0", proto)]
+    assert merging.klips.devices()[0].offloads == (() if proto == "TSO" else ("TSO",))
 
 
 def test_nothing_is_merged_for_a_device_that_cannot(tunnel: Rig) -> None:

@@ -7,7 +7,7 @@ import socket
 
 from openswan.base.drops import Drop
 from openswan.base.said import Shunt
-from openswan.plane.commands import AttachPass, Direction
+from openswan.plane.commands import AttachPass, Direction, MoveSa
 from tests.fast.rig import HERE, THERE, Rig, eventually, udp
 
 HERE6, THERE6 = "fd01::5", "fd02::7"
@@ -43,3 +43,30 @@ def test_packets_that_need_outer_fragments_go_one_by_one(rig: Rig) -> None:
             rig.do(rig.sa(Direction.OUT))
         rig.eroute()
         assert (len(rig.wire()) > 2 * size) is together
+
+
+def test_segments_the_kernel_refuses_go_one_by_one_and_it_is_not_asked_again(tunnel: Rig) -> None:
+    tunnel.peer.setsockopt(socket.IPPROTO_UDP, 104, 1)  # UDP_GRO shows what was joined
+
+    def burst() -> list[int]:
+        key = tunnel.eroute(Shunt.HOLD)
+        for n in range(5):
+            tunnel.send(udp(HERE, THERE, 1, n + 1, bytes(500)))
+        eventually(lambda: sum(e.held for e in tunnel.klips.eroutes()) == 5)
+        tunnel.eroute(tunnel.out_said, str(key.src), str(key.dst))
+        sizes = [len(tunnel.wire())]
+        while not tunnel.silent(0.05):
+            sizes.append(len(tunnel.wire()))
+        return sizes
+
+    one = burst()
+    assert len(one) == 1 and one[0] > 2500
+    # Segments need a checksum: a socket that makes none gets EINVAL for them.
+    tunnel.sock.setsockopt(socket.SOL_SOCKET, 11, 1)  # SO_NO_CHECK
+    assert len(burst()) == 5
+    assert sum(tunnel.klips.drops().values()) == 0
+    # On that way packets go singly from now on, until it is another way.
+    tunnel.sock.setsockopt(socket.SOL_SOCKET, 11, 0)
+    assert len(burst()) == 5
+    tunnel.do(MoveSa(tunnel.out_said, tunnel.local, tunnel.remote))
+    assert len(burst()) == 1
