@@ -42,6 +42,8 @@ class Send:
     local: Endpoint
     remote: Endpoint
     data: bytes
+    whole: bool = False
+    """Never in IP fragments (DF): it is lost instead when the path is too narrow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,15 @@ class RequestFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class PathProbed:
+    """A datagram of `octets` reaches the peer; one of `refused` octets (0: none was tested so far) did not."""
+
+    token: int
+    octets: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeAnswered:
     """The peer is alive."""
 
@@ -185,6 +196,7 @@ Effect: TypeAlias = (
     | ChildGone
     | RequestFailed
     | ProbeAnswered
+    | PathProbed
     | NewSuccessor
     | IkeRekeyed
     | PeerMoved

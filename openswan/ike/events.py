@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from openswan.base.interval import Duration
 from openswan.ike.policy import ChildPolicy
 
 
@@ -63,4 +64,17 @@ class Probe:
     token: int = 0
 
 
-Request: TypeAlias = CreateChild | RekeyChild | RekeyIke | DeleteChild | DeleteIke | Probe
+@dataclass(frozen=True, slots=True)
+class ProbePath:
+    """Find the largest of `sizes` (octets of IKE messages, descending) that reaches the peer; the last is safe.
+
+    Ends in PathProbed, or RequestFailed when the peer takes no fragments (RFC 7383).
+    """
+
+    sizes: tuple[int, ...]
+    wait: Duration
+    """For each size but the last."""
+    token: int = 0
+
+
+Request: TypeAlias = CreateChild | RekeyChild | RekeyIke | DeleteChild | DeleteIke | Probe | ProbePath

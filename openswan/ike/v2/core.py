@@ -63,6 +63,10 @@ class Task(ABC):
     """One request of ours: builds it and takes its answer."""
 
     exchange: ExchangeType = ExchangeType.INFORMATIONAL
+    whole: bool = False
+    """Its datagrams must not be fragmented by IP."""
+    interval: Duration = 0.0
+    """First wait before a repetition; 0: the policy's."""
     first_deferred: Instant | None = None
     """When the peer first said TEMPORARY_FAILURE."""
 
@@ -73,6 +77,13 @@ class Task(ABC):
     def token(self) -> int:
         """The asker's number."""
         return self.request.token if self.request else 0
+
+    def cut(self, sa: Core, header: Header, payloads: Sequence[Payload]) -> tuple[bytes, ...]:
+        """The datagrams of the request."""
+        return sa.wrap(header, payloads)
+
+    def hurry(self, sa: Core, now: Instant) -> None:  # noqa: B027 (most requests cannot)
+        """Another request waits for this one's answer."""
 
     @abstractmethod
     def build(self, sa: Core, now: Instant) -> Sequence[Payload] | None:
@@ -136,6 +147,10 @@ class Core:
         self.queue: deque[Task] = deque()
         self.deferred: list[tuple[Instant, Task]] = []
         self.outstanding: Outstanding | None = None
+        self.asked = now
+        """When its request was first sent."""
+        self.round_trip: Duration | None = None
+        """From a request to its answer, the last time it needed no repetition."""
         self.deadline: Instant | None = None
         """When an unfinished, replaced or lingering SA ends by itself."""
         self.heir: IkeSaV2 | None = None
@@ -213,12 +228,16 @@ class Core:
         flags = (Flags.INITIATOR if self.is_initiator else Flags.NONE) | (Flags.RESPONSE if response else Flags.NONE)
         return Header(self.spi_i, self.spi_r, exchange, flags, message_id)
 
+    @property
+    def fragments(self) -> bool:
+        """Do both ends fragment IKE messages (RFC 7383)?"""
+        return self.policy is not None and self.policy.fragmentation and self.peer_fragments
+
     def wrap(self, header: Header, payloads: Sequence[Payload]) -> tuple[bytes, ...]:
         """The datagrams of a message of ours, encrypted unless it is IKE_SA_INIT."""
         if header.exchange == ExchangeType.IKE_SA_INIT or self.channel is None:
             return (Message(header, tuple(payloads)).emit(),)
-        policy = self.policy
-        most = policy.fragment_size if policy is not None and policy.fragmentation and self.peer_fragments else 0
+        most = self.need_policy().fragment_size if self.fragments else 0
         return self.channel.seal(header, payloads, self.rng, most)
 
     # --- our requests
@@ -229,6 +248,8 @@ class Core:
             self.queue.appendleft(task)
         else:
             self.queue.append(task)
+        if self.task is not None:
+            self.task.hurry(self, now)
         self.pump(now)
 
     def pump(self, now: Instant) -> None:
@@ -251,19 +272,24 @@ class Core:
         """Send a request and begin to wait for its answer."""
         policy = self.need_policy()
         header = self.header(task.exchange, self.send_window.take(), response=False)
-        datagrams = self.wrap(header, payloads)
+        datagrams = task.cut(self, header, payloads)
         self.task = task
         self.outstanding = Outstanding.start(
-            header.message_id, datagrams, policy.retransmit_interval, policy.retransmit_timeout, now
+            header.message_id, datagrams, task.interval or policy.retransmit_interval, policy.retransmit_timeout, now
         )
-        self.dispatch(datagrams)
+        self.asked = now
+        self.dispatch(datagrams, whole=task.whole)
 
     def dispatch(
-        self, datagrams: Sequence[bytes], local: Endpoint | None = None, remote: Endpoint | None = None
+        self,
+        datagrams: Sequence[bytes],
+        local: Endpoint | None = None,
+        remote: Endpoint | None = None,
+        whole: bool = False,
     ) -> None:
         """Hand datagrams over to be sent, to the peer's usual address unless told otherwise."""
         for data in datagrams:
-            self.emit(Send(local or self.local, remote or self.remote, data))
+            self.emit(Send(local or self.local, remote or self.remote, data, whole))
 
     def defer(self, task: Task, now: Instant) -> None:
         """The peer said TEMPORARY_FAILURE: try later, and give the IKE SA up after minutes of it (RFC 7296 2.25)."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from openswan.base.entropy import Rng
 from openswan.base.errors import CryptoError, WireError
 from openswan.crypto.keymat import IkeKeys
 from openswan.crypto.sealing import Sealer
 from openswan.ike.policy import ChosenIke
-from openswan.wire.header import MAX_MESSAGE, Header
+from openswan.wire.header import HEADER_OCTETS, MAX_MESSAGE, Header
 from openswan.wire.message import Message, sk_prefix, skf_prefix
 from openswan.wire.payload import emit_chain
 from openswan.wire.v2.body import Payload
@@ -19,6 +20,8 @@ from openswan.wire.v2.fragment import MAX_FRAGMENTS, Skf
 from openswan.wire.v2.numbers import PayloadType
 from openswan.wire.v2.sk import pad, unpad
 
+FRAGMENT_HEADER = 8
+"""Generic header of an Encrypted Fragment payload and its two numbers."""
 SMALLEST_FRAGMENT = 256
 """Octets of content a fragment carries at least, whatever size was asked for."""
 
@@ -54,11 +57,31 @@ class Channel:
         prefix = sk_prefix(header, first, size)
         if not most or len(prefix) + size <= most:
             return (prefix + out.seal(prefix, plain, rng),)
-        overhead = len(prefix) + 4 + out.body_octets(out.block)
-        room = max(most - overhead, SMALLEST_FRAGMENT)
-        parts = [chain[at : at + room] for at in range(0, len(chain), room)]
+        room = self.fragment_room(most)
+        return self._fragments(header, first, [chain[at : at + room] for at in range(0, len(chain), room)], rng)
+
+    def fragment_room(self, most: int) -> int:
+        """Octets of content in a fragment of at most `most` octets."""
+        prefix = HEADER_OCTETS + FRAGMENT_HEADER
+        return max(most - prefix - self._out.body_octets(self._out.block), SMALLEST_FRAGMENT)
+
+    def seal_cut(
+        self, header: Header, payloads: Sequence[Payload], rng: Rng, most: int, least: int
+    ) -> tuple[bytes, ...]:
+        """At least `least` fragments, the first as near to `most` octets as cipher blocks allow, none larger."""
+        first, chain = emit_chain(payloads)
+        room = self.fragment_room(most)
+        head, rest = chain[:room], chain[room:]
+        count = max(least - 1, -(-len(rest) // room), 1)
+        if len(rest) < count:
+            raise WireError(f"message of {len(chain)} octets does not make {count + 1} fragments", None)
+        ends = [len(rest) * n // count for n in range(count + 1)]
+        return self._fragments(header, first, [head, *(rest[a:b] for a, b in pairwise(ends))], rng)
+
+    def _fragments(self, header: Header, first: PayloadType, parts: list[bytes], rng: Rng) -> tuple[bytes, ...]:
+        out = self._out
         if len(parts) > MAX_FRAGMENTS:
-            raise WireError(f"message of {len(chain)} octets does not fit {MAX_FRAGMENTS} fragments", None)
+            raise WireError(f"message of {sum(map(len, parts))} octets does not fit {MAX_FRAGMENTS} fragments", None)
         datagrams = []
         for number, part in enumerate(parts, 1):
             plain = pad(part, out.block)

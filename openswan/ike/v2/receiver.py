@@ -195,6 +195,8 @@ class Receiver(Core):
             return
         self._heard(local, remote, now)
         self.send_window.answered(header.message_id)
+        if self.outstanding is not None and not self.outstanding.repeats:
+            self.round_trip = now - self.asked
         self.task, self.outstanding = None, None
         try:
             answer = Message(header, tuple(parse_chain(opened.first, opened.content)))

@@ -15,7 +15,7 @@ from openswan.base.errors import IpsecError
 from openswan.base.interval import Instant
 from openswan.base.log import Rc
 from openswan.ike.effects import Effect, Gone, RequestFailed
-from openswan.ike.events import CreateChild, DeleteChild, DeleteIke, Probe, RekeyChild, RekeyIke, Request
+from openswan.ike.events import CreateChild, DeleteChild, DeleteIke, Probe, ProbePath, RekeyChild, RekeyIke, Request
 from openswan.ike.policy import IkePolicy, Responder
 from openswan.ike.retransmit import Due
 from openswan.ike.v2.receiver import Receiver
@@ -27,6 +27,7 @@ from openswan.ike.v2.tasks.child_rekey import ChildRekey
 from openswan.ike.v2.tasks.ike_rekey import IkeRekey, inherit
 from openswan.ike.v2.tasks.init import InitTask
 from openswan.ike.v2.tasks.liveness import Liveness
+from openswan.ike.v2.tasks.pathprobe import PathProbe
 
 
 class IkeSaV2(Receiver):
@@ -78,12 +79,14 @@ class IkeSaV2(Receiver):
         self._retry(now)
         if self.outstanding is not None:
             due = self.outstanding.due(now)
-            if due is Due.REPEAT:
+            if due is Due.REPEAT and isinstance(self.task, PathProbe) and not self.task.last:
+                self.task.repeat(self, now, timed_out=True)
+            elif due is Due.REPEAT:
                 self.log(
                     f"{self.state.label}: retransmission; will wait {self.outstanding.wait:g}s for response",
                     Rc.RETRANSMISSION,
                 )
-                self.dispatch(self.outstanding.datagrams)
+                self.dispatch(self.outstanding.datagrams, whole=self.task is not None and self.task.whole)
             elif due is Due.GIVE_UP:
                 self._give_up(now)
         return self.drain()
@@ -129,6 +132,8 @@ class IkeSaV2(Receiver):
             self.submit(IkeRekey(request), now)
         elif isinstance(request, Probe):
             self.submit(Liveness(request), now)
+        elif isinstance(request, ProbePath):
+            self.submit(PathProbe(request), now)
         elif isinstance(request, RekeyChild | DeleteChild):
             child = self.children.get(request.spi_in)
             if child is None or child.deleting:
