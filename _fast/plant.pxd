@@ -24,6 +24,7 @@ cdef enum:
     CACHE_FLOWS = 4096
     PAIR_BUCKETS = 4096
     PIECES_ROOM = 98304        # fragments of one system call, or of the largest packet
+    EXPECTED = 1024            # SPIs that are waited for
 
 # Each worker has a descriptor of its own where the kernel gave that many (a queue of the TUN, a socket of a SO_REUSEPORT
 # group); else some are shared. Worker 0, the control thread, writes to the first.
@@ -85,6 +86,30 @@ cdef struct hold_t:
     uint64_t narrow            # holds the engine made itself
     pair_t *buckets[4096]
 
+# A datagram whose SA is not there yet, and the SPI it is for.
+cdef struct kept_t:
+    kept_t *next
+    uint64_t stamp             # when it came, ns
+    int32_t slot
+    uint32_t length
+    uint8_t tos
+    uint8_t remote[28]
+    uint8_t data[1]
+
+cdef struct expected_t:
+    kept_t *head
+    kept_t *tail
+    uint32_t spi
+    uint32_t count
+    uint32_t octets
+    uint8_t proto              # 0: nothing is expected here
+
+cdef struct expect_t:
+    uint32_t lock
+    uint64_t live              # places in use
+    uint64_t octets            # kept in all
+    expected_t places[1024]
+
 # What one worker hands over to another: a ring with one writer and one reader.
 cdef struct ring_t:
     uint64_t head              # octets written so far
@@ -102,6 +127,7 @@ cdef struct engine_t:
     radij_t radij
     mailbox_t mail
     hold_t hold
+    expect_t expect
     device_t devices[64]
     socket_t sockets[256]
     int32_t pass_fd[2]         # IPv4, IPv6; -1: none

@@ -16,6 +16,7 @@ from _fast.attach cimport close_later, device_attach, device_detach, socket_atta
 from _fast.cipher cimport key_new
 from _fast.epoch cimport (epoch_drain, epoch_enter, epoch_init, epoch_leave, epoch_reclaim, epoch_retire,
                           release_memory)
+from _fast.expect cimport expect_close, expect_deliver, expect_drop, expect_free, expect_open
 from _fast.handoff cimport lane_of
 from _fast.hold cimport hold_delist, hold_drop, hold_take
 from _fast.mail cimport (MAIL_ACQUIRE, MAIL_EXPIRED, MAIL_FIRST_USE, MAIL_IKE, MAIL_NEW_MAPPING, MAIL_UNKNOWN_SPI,
@@ -102,6 +103,7 @@ cdef class Engine:
                         n = n.next
         for pointer in self.sas.values():
             sa_release(<void *><uintptr_t>pointer, NULL)
+        expect_free(&self.en.expect)
         radij_free(&self.en.radij)
         sadb_free(&self.en.sadb)
         if self.en.mail.fd >= 0:
@@ -309,6 +311,8 @@ cdef class Engine:
             self.leave()
             sa_release(sa, NULL)
             raise MemoryError
+        if sa.inbound:
+            expect_deliver(self.en.crew[0], expect_close(&self.en.expect, sa.proto, spi))
         self.leave()
         self.sas[sa.id] = <uintptr_t>sa
         return sa.id
@@ -320,6 +324,18 @@ cdef class Engine:
             return 0
         s = &self.en.sockets[sa.path.sock]
         return lane_of(partner, s.spread) if s.spread else s.reader
+
+    def expect_spi(self, int proto, uint32_t spi):
+        """Keep what comes for an SPI until add_sa or expect_no_more; a datagram is kept for a second at most."""
+        self.enter()
+        self.en.crew[0].drops[DROP_NO_SA] += expect_open(&self.en.expect, <uint8_t>proto, spi)
+        self.leave()
+
+    def expect_no_more(self, int proto, uint32_t spi):
+        """No SA will come; what was kept is dropped."""
+        self.enter()
+        self.en.crew[0].drops[DROP_NO_SA] += expect_drop(expect_close(&self.en.expect, <uint8_t>proto, spi))
+        self.leave()
 
     def move_sa(self, uint64_t cookie, tuple path):
         """Give an SA other outer addresses while packets flow. KeyError: an inbound one has this name there already."""

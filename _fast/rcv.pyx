@@ -3,11 +3,12 @@
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
-from _fast.atomic cimport claim, fetch_add, load, load_slot, loadp, spin_lock, spin_unlock, store, unclaim
+from _fast.atomic cimport claim, fetch_add, load, load_sc, load_slot, loadp, spin_lock, spin_unlock, store, unclaim
 from _fast.cipher cimport BATCH, esp_job_t, key_open
 from _fast.coalesce cimport merge_put
 from _fast.ecn cimport ecn_inside
 from _fast.esp cimport esp_plausible, esp_strip
+from _fast.expect cimport expect_keep
 from _fast.handoff cimport INBOUND, hand_over, lane_of
 from _fast.iphdr cimport clamp_mss, parse_packet, quoted_flow, selectors_allow
 from _fast.life cimport life_spend
@@ -78,6 +79,11 @@ cdef void rcv_take(worker_t *w, int32_t slot, const uint8_t *remote, uint8_t *da
                 w.drops[DROP_WORKER_BUSY] += 1
             return
     sa = sadb_find(&w.engine.sadb, 50, get32(data), NULL if s.wildcard else s.local, s.version)
+    if sa == NULL:
+        if load_sc(&w.engine.expect.live) and expect_keep(w, 50, get32(data), slot, remote, tos, data, length):
+            return
+        # It may have been added, and the waiting ended, between the look and the attempt to keep.
+        sa = sadb_find(&w.engine.sadb, 50, get32(data), NULL if s.wildcard else s.local, s.version)
     if sa == NULL:
         w.drops[DROP_NO_SA] += 1
         tell_unknown(w, slot, remote, get32(data))

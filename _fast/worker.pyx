@@ -57,7 +57,8 @@ cdef worker_t *worker_new(engine_t *en, int index) noexcept nogil:
     w.whole = <uint8_t *>lazy(FRAME_ROOM)
     w.pieces = <uint8_t *>lazy(PIECES_ROOM)
     w.rx = <uint8_t *>lazy(RX_OCTETS)
-    for i in range(1, en.workers + 1):
+    # Number 0 is the control thread, which hands over what was kept for an SA.
+    for i in range(en.workers + 1):
         if index and i != index:
             w.inbox[i] = <ring_t *>lazy(sizeof(ring_t))
             failed = failed or w.inbox[i] == NULL
@@ -108,7 +109,7 @@ cdef void worker_ignore(worker_t *w, int fd) noexcept nogil:
 
 cdef bint inboxes_empty(worker_t *w) noexcept nogil:
     cdef int i
-    for i in range(1, w.engine.workers + 1):
+    for i in range(w.engine.workers + 1):
         if i != w.index and not hand_empty(w.inbox[i]):
             return False
     return True
@@ -117,8 +118,6 @@ cdef bint inboxes_empty(worker_t *w) noexcept nogil:
 cdef int wait(worker_t *w, epoll_event *events) noexcept nogil:
     # A hand-over while this worker is awake rings no bell: it looks once more before it sleeps.
     cdef int n
-    if w.engine.workers == 1:
-        return epoll_wait(w.epoll, events, EVENTS, -1)
     store_sc(&w.asleep, 1)
     n = epoll_wait(w.epoll, events, EVENTS, -1 if inboxes_empty(w) else 0)
     store_sc(&w.asleep, 0)
@@ -175,10 +174,10 @@ cdef void work(worker_t *w) noexcept nogil:
                 recv_socket(w, slot)
             else:
                 read(w.wake, &count, 8)
+        for i in range(en.workers + 1):
+            if i != w.index:
+                take_parcels(w, w.inbox[i])
         if en.workers > 1:
-            for i in range(1, en.workers + 1):
-                if i != w.index:
-                    take_parcels(w, w.inbox[i])
             hand_wake(w)
         if load(&en.epoch.waiting) and pthread_mutex_trylock(&en.lock) == 0:
             epoch_enter(&en.epoch, w.index)

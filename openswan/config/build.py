@@ -28,7 +28,16 @@ from openswan.config.keyword import Keyword, Section, Status, split_list
 from openswan.config.keywords import OE_LATER, find
 from openswan.config.parser import FlatConn, Param
 from openswan.config.setup import Setup
-from openswan.policy.algorithms import DEFAULT_ESP, DEFAULT_IKE, Parsed, parse_esp, parse_ike, with_esn
+from openswan.policy.algorithms import (
+    DEFAULT_AH,
+    DEFAULT_ESP,
+    DEFAULT_IKE,
+    Parsed,
+    parse_ah,
+    parse_esp,
+    parse_ike,
+    with_esn,
+)
 from openswan.policy.connection import (
     Auth,
     Connection,
@@ -283,21 +292,24 @@ class _Builder:
         if prospective is not ShuntPolicy.TRAP:
             auth = Auth.NEVER
         left, right = self._proof(auth, left, right)
-        esn = self._value("esn", "either")
+        esn = self._esn()
         dpd = self._dpd()
+        ah = self._value("phase2", "esp") == "ah"
         return Connection(
             self.flat.name,
             left,
             right,
             aliases=tuple(split_list(self._value("connalias"))),
             auth=auth,
+            tunnel=not self._transport(left, right),
             ike_proposals=self._algorithms("ike", parse_ike, Parsed(DEFAULT_IKE)),
-            esp_proposals=self._algorithms(
-                "phase2alg", lambda text: parse_esp(text, ESN[esn]), Parsed(with_esn(DEFAULT_ESP, ESN[esn]))
-            ),
+            esp_proposals=self._ah(ESN[esn]) if ah else self._esp(ESN[esn]),
             ike_text=self.flat.text("ike") or "",
-            esp_text=self.flat.text("phase2alg") or "",
+            esp_text=(ah and self.flat.text("ah")) or self.flat.text("phase2alg") or "",
             pfs=self._yes("pfs"),
+            pfs_optional=self._param("pfs") is None,
+            compress=self._yes("compress"),
+            sha2_truncbug=self._yes("sha2_truncbug"),
             ike_lifetime=self._time("ikelifetime"),
             ipsec_lifetime=self._time("salifetime"),
             rekey=self._yes("rekey"),
@@ -341,6 +353,49 @@ class _Builder:
         except ConfigError as why:
             self._error(f"retransmit-interval: {why.reason}", self._param("retransmit-interval"))
             return 0.5
+
+    def _esn(self) -> str:
+        """A receiver without replay protection cannot keep track of extended numbers (RFC 4303 2.2.1)."""
+        esn = self._value("esn", "either")
+        if self._number("replay-window"):
+            return esn
+        if esn == "yes":
+            self._error("esn=yes needs replay protection, which replay-window=0 switches off", self._param("esn"))
+        return "no"
+
+    def _esp(self, esn: tuple[bool, ...]) -> tuple[Proposal, ...]:
+        if self._param("ah") is not None:
+            self._warn("ah= counts with phase2=ah only: this conn uses ESP", self._param("ah"))
+        return self._algorithms("phase2alg", lambda text: parse_esp(text, esn), Parsed(with_esn(DEFAULT_ESP, esn), ()))
+
+    def _ah(self, esn: tuple[bool, ...]) -> tuple[Proposal, ...]:
+        if self._encapsulation() == "yes":
+            self._error("phase2=ah and encapsulation=yes contradict each other: AH does not travel in UDP")
+        both = self._param("ah") is not None and self._param("phase2alg") is not None
+        if both:
+            self._error("ah= and phase2alg= both name algorithms of AH: leave one out", self._param("ah"))
+        name = "ah" if self._param("ah") is not None else "phase2alg"
+        return self._algorithms(name, lambda text: parse_ah(text, esn), Parsed(with_esn(DEFAULT_AH, esn), ()))
+
+    def _transport(self, left: End, right: End) -> bool:
+        """type=transport, which the two ends have for themselves alone."""
+        if self._value("type", "tunnel") != "transport":
+            return False
+        for name, end in (("left", left), ("right", right)):
+            for keyword in ("subnet", "subnets", "sourceip"):
+                param = self._param(keyword, name)
+                if param is None or (keyword == "subnet" and self._only(param.value, end)):
+                    continue
+                self._error(
+                    f"cannot handle TRANSPORT mode with {keyword}: it is between the two ends alone; leave "
+                    f"{param.spelled}= out or use type=tunnel",
+                    param,
+                )
+        return True
+
+    def _only(self, text: str, end: End) -> bool:
+        """Is a subnet= just the end's own address?"""
+        return end.host.address is not None and text in (str(end.host.address), str(host_subnet(end.host.address)))
 
     def _algorithms(self, name: str, reader: Callable[[str], Parsed], default: Parsed) -> tuple[Proposal, ...]:
         param = self._param(name)

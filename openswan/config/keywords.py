@@ -212,21 +212,22 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("auto", W, A, "ignore", "At start: ignore, add (load), route (load; traffic starts it), start (bring up).",
             choices=_spelled(ignore="", add="keep", route="ondemand", start="up", manual=""),
             refused={"manual": NO_MANUAL}),
-    Keyword("type", W, A, "tunnel", "tunnel, or without IPsec passthrough, drop, reject.",
+    Keyword("type", W, A, "tunnel", "tunnel, transport (only between the two ends themselves), or without IPsec "
+            "passthrough, drop, reject.",
             choices=_spelled(tunnel="", transport="", udpencap="udp", passthrough="pass", drop="", reject=""),
-            refused=({
-                "transport": "transport mode is not available; use type=tunnel, also between two hosts",
-                "udpencap": "leave it out: UDP encapsulation is used where a NAT needs it"})),
-    Keyword("compress", B, H, "no", "Propose IPComp compression.", fine=("no",)),
-    Keyword("pfs", B, A, "yes", "A fresh key exchange for each further child SA."),
+            refused=({"udpencap": "leave it out: UDP encapsulation is used where a NAT needs it"})),
+    Keyword("compress", B, A, "no", "Propose IPComp (deflate), and take it when the peer does. What an attacker can "
+            "mix into compressed traffic may tell him about the rest of it."),
+    Keyword("pfs", B, A, "yes", "A fresh key exchange for each further child SA. Given as yes, a peer whose proposals "
+            "have no group for it is refused; when nothing is given such a peer gets its SAs without one, and the log "
+            "says so. With no, a peer that wants one gets it."),
     Keyword("rekey", B, A, "yes", "Replace SAs before they expire."),
     Keyword("authby", X, A, "rsasig,ecdsa",
             "How both ends prove themselves: secret, rsasig, ecdsa, several of them, or never."),
-    Keyword("phase2", W, A, "esp", "The protocol that protects packets.", aliases=("auth",),
+    Keyword("phase2", W, A, "esp", "The protocol that protects packets: esp, or ah, which encrypts nothing and passes "
+            "no NAT.", aliases=("auth",),
             choices=_spelled(esp="default", ah="", ah_esp="ah+esp"),
-            refused=({
-                "ah": "AH is not available; it would not encrypt anyway: use esp",
-                "ah-esp": "can only do AH or ESP, not AH+ESP: use esp"})),
+            refused=({"ah-esp": "Can only do AH, or ESP, not AH+ESP: use esp"})),
     Keyword("failureshunt", W, A, "none", "What becomes of traffic when the negotiation fails.",
             choices=_spelled(none="", passthrough="pass", drop="", reject="", hold="")),
     Keyword("dpddelay", T, A, "", "Idle time after which the peer is asked whether it lives."),
@@ -243,8 +244,11 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("ikelifetime", T, A, "1h", "Lifetime of the IKE SA.", most=ONE_DAY),
     Keyword("overlapip", B, A, "no", "Two peers may have the same client."),
     Keyword("disablearrivalcheck", B, A, "no", "Do not check that decrypted packets are inside the conn's selectors."),
-    Keyword("forceencaps", B, A, "no", "UDP encapsulation always."),
-    Keyword("encapsulation", W, A, "auto", "UDP encapsulation of ESP.", choices=_same("auto", "yes", "no")),
+    Keyword("forceencaps", B, A, "no", "The old spelling of encapsulation=yes."),
+    Keyword("encapsulation", W, A, "auto", "ESP in UDP port 4500 instead of protocol 50. auto: when there is a NAT, "
+            "and unlike libreswan also without one when both ends are this Openswan, which recognise each other "
+            "and gain by it (the kernel takes UDP in large pieces); that needs port 4500 open on the way. yes: "
+            "always, by pretending a NAT. no: never, and no NAT is looked for.", choices=_same("auto", "yes", "no")),
     Keyword("negotiationshunt", W, A, "hold", "What becomes of traffic during a negotiation.",
             choices=_spelled(hold="", passthrough="pass", drop="")),
     Keyword("metric", N, A, "0", "Metric of the routes."),
@@ -258,7 +262,8 @@ TABLE: tuple[Keyword, ...] = (
             choices=_spelled(insist="always yes", propose="", permit="", never="no"),
             refused={"never": NO_IKEV1}),
     Keyword("narrowing", B, A, "no", "Accept less than the conn's subnets from the peer."),
-    Keyword("esn", W, A, "either", "Extended sequence numbers.", choices=_same("either", "yes", "no")),
+    Keyword("esn", W, A, "either", "Extended sequence numbers: yes and no insist, either prefers them. With "
+            "replay-window=0 there are none.", choices=_same("either", "yes", "no")),
     Keyword("replay-window", N, A, "128", "Size of the replay window in packets; 0 switches it off.", most=4096),
     Keyword("retransmit-timeout", T, A, "60s", "How long a request is repeated in all."),
     Keyword("retransmit-interval", X, A, "500ms",
@@ -273,8 +278,8 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("aggrmode", B, R, "no", "IKEv1 aggressive mode.", aliases=("aggressive",), fine=("no",), reason=NO_IKEV1),
     Keyword("modecfgpull", B, H, "no", "The mode config client asks.", fine=("no",)),
     Keyword("sareftrack", X, H, "yes", "SA tracking of the mast stack.", fine=("yes", "no")),
-    Keyword("sha2_truncbug", B, H, "no", "Cut SHA2-256 to 96 bits, as old kernels did.", aliases=("sha2-truncbug",),
-            fine=("no",)),
+    Keyword("sha2_truncbug", B, A, "no", "Cut SHA2-256 in ESP and AH to 96 bits, as Linux before 2.6.33 did.",
+            aliases=("sha2-truncbug",)),
     Keyword("loopback", B, R, "no", "Both ends on this machine.", fine=("no",), reason=NO_LABELS),
     Keyword("labeled_ipsec", B, R, "no", "SELinux labels in selectors.", fine=("no",), reason=NO_LABELS),
     Keyword("remote_peer_type", W, H, "ietf", "Allow for a peer's habits.", choices=_same("ietf", "cisco"),
@@ -346,9 +351,8 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("vti-shared", B, H, "no", "Several conns share it.", fine=("no",)),
     # conn: text
     Keyword("ike", Form.ALGORITHMS, A, "", "What is offered and accepted for IKE."),
-    Keyword("phase2alg", Form.ALGORITHMS, A, "", "The same for ESP.", aliases=("esp",)),
-    Keyword("ah", Form.ALGORITHMS, R, "", "Algorithms of AH.",
-            reason="AH is not available; it would not encrypt anyway: use esp="),
+    Keyword("phase2alg", Form.ALGORITHMS, A, "", "The same for ESP, or with phase2=ah for AH.", aliases=("esp",)),
+    Keyword("ah", Form.ALGORITHMS, A, "", "Integrity algorithms of AH, with phase2=ah."),
     Keyword("pfsgroup", X, H, "", "Group for PFS; write it in esp= instead."),
     Keyword("connalias", L, A, "", "Further names of the conn for up and down."),
     Keyword("policy_label", X, R, "", "SELinux label.", aliases=("policy-label", "sec-label"), reason=NO_LABELS),

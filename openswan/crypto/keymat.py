@@ -97,9 +97,12 @@ def child_keys(
     integ: str = "",
     shared: bytes = b"",
 ) -> ChildKeys:
-    """KEYMAT cut up: initiator's keys first, encryption before integrity (RFC 7296 2.17); CryptoError as ike_keys()."""
+    """KEYMAT cut up: initiator's keys first, encryption before integrity (RFC 7296 2.17); CryptoError as ike_keys().
+
+    `encr` is empty for AH.
+    """
     integ_octets = registry.get(Kind.INTEG, integ).keymat_octets() if integ else 0
-    encr_octets = registry.get(Kind.ENCR, encr).keymat_octets(key_bits)
+    encr_octets = registry.get(Kind.ENCR, encr).keymat_octets(key_bits) if encr else 0
     material = keymat(prf, sk_d, ni, nr, 2 * (encr_octets + integ_octets), shared)
     encr_i, integ_i, encr_r, integ_r = _cut(material, (encr_octets, integ_octets, encr_octets, integ_octets))
     return ChildKeys(encr_i, integ_i, encr_r, integ_r)

@@ -12,7 +12,7 @@ from openswan.base.errors import IkeError
 from openswan.base.interval import Instant
 from openswan.engine.conn import Conn, Kind
 from openswan.engine.core import Core
-from openswan.engine.policies import Keyring, child_policy
+from openswan.engine.policies import Keyring, child_policy, selected_policy
 from openswan.engine.router import Router
 from openswan.ike.policy import AuthQuestion, ChildPolicy, ChildQuestion, IkePolicy
 from openswan.policy.identity import Identity, IdKind, matches
@@ -119,11 +119,14 @@ class Answers:
         return policy
 
     def _exact(self, question: ChildQuestion) -> Conn | None:
-        """By hash: a connection with just these selectors, among thousands with the same peer."""
+        """By hash: a connection with just these selectors, among thousands with the same peer.
+
+        Of several with the same flow, one whose mode is what the peer asks for.
+        """
         for key in _keys(question):
-            for conn in self.core.conns.with_flow(key):
-                if self._same_peer(conn, question):
-                    return conn
+            able = [conn for conn in self.core.conns.with_flow(key) if self._same_peer(conn, question)]
+            if able:
+                return min(able, key=lambda conn: conn.policy.tunnel is question.transport)
         return None
 
     def _same_peer(self, conn: Conn, question: ChildQuestion) -> bool:
@@ -168,14 +171,20 @@ class Answers:
         if conn.remote is not None:
             return conn.remote
         asking = self.core.asking
-        if asking is not None and asking.machine.nat_there and conn.local is not None:
+        # In transport mode the selectors have been put into our view of the addresses already.
+        private = asking is not None and asking.machine.nat_there and not question.transport
+        if private and conn.local is not None:
             for theirs in question.theirs:
                 host = theirs.first
                 single = host == theirs.last and host.is_private and not host.is_loopback and not host.is_link_local
                 itself = Selector.of(host_subnet(host))
                 if single and host not in self.core.plugs.addresses and not conn.local.intersect(itself):
                     return itself
-        return Selector.of(host_subnet(question.remote.address))
+        protocol, port = (conn.oriented.theirs.protocol, conn.oriented.theirs.port) if conn.oriented else (0, 0)
+        if protocol and not port:
+            # Any port of that protocol: the one the peer names.
+            port = next((s.port for s in question.theirs if s.protocol == protocol and s.port), 0)
+        return Selector.of(host_subnet(question.remote.address), protocol, port)
 
     def _child_policy(self, conn: Conn, question: ChildQuestion) -> ChildPolicy:
         if conn.remote is not None:
@@ -185,9 +194,13 @@ class Answers:
         return replace(child_policy_without_peer(conn, conn.local), theirs=(theirs,))
 
     def spi_in_use(self, spi: int) -> bool:
-        """Is this inbound ESP SPI taken?"""
+        """Is this inbound ESP or AH SPI taken?"""
         states = self.core.states
         return spi < LEAST_SPI or spi in states.by_esp or spi in states.lingering
+
+    def cpi_in_use(self, cpi: int) -> bool:
+        """Is this inbound Compression Parameter Index taken?"""
+        return cpi in self.core.states.cpis
 
     def wall_clock(self, now: Instant) -> datetime:
         """The calendar time of an instant."""
@@ -196,8 +209,7 @@ class Answers:
 
 def child_policy_without_peer(conn: Conn, local: Selector) -> ChildPolicy:
     """Like child_policy for a template whose peer, and so its client, is not known yet."""
-    policy = conn.policy
-    return ChildPolicy(conn.unique, policy.esp_proposals, (local,), (), policy.pfs, policy.narrowing)
+    return selected_policy(conn, (local,), ())
 
 
 def _keys(question: ChildQuestion) -> list[FlowKey]:

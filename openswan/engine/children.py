@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from openswan.base.address import Endpoint
 from openswan.base.log import Rc
-from openswan.base.numbers import IpProtocol
 from openswan.base.said import Said, Shunt
 from openswan.engine.conn import Conn, Kind
 from openswan.engine.effects import KlipsCommand
 from openswan.engine.routing import RouteEvent
+from openswan.engine.sas import commands, compressor, moved, said
 from openswan.engine.settings import CONFIRM, HELD, LINGER
 from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
-from openswan.ike.effects import ChildEstablished, ChildGone, Gone
+from openswan.ike.effects import ChildEstablished, ChildGone, Gone, SpiOffered
 from openswan.ike.events import DeleteChild
-from openswan.plane.commands import AddSa, DelSa, Direction, Encap, MoveSa
+from openswan.plane.commands import DelSa, ExpectSpi, MoveSa
 from openswan.policy.selector import flow_keys
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ class Children:
                 self.brain.negotiator.failed(conn, 0, obstacle[1], told=True)
             return
         self.brain.router.guard(conn)
-        self._install(child, effect)
+        for command in commands(child, effect):
+            core.emit(KlipsCommand(command, child.serial))
         core.states.add_child(child)
         self.brain.lifetimes.start_child(child)
         if child.redundant:
@@ -96,8 +97,12 @@ class Children:
             conn=conn,
             spi_in=effect.spi_in,
             spi_out=effect.spi_out,
-            said_in=Said(IpProtocol.ESP, effect.spi_in, effect.local.address),
-            said_out=Said(IpProtocol.ESP, effect.spi_out, effect.remote.address),
+            said_in=said(effect.chosen.protocol, effect.spi_in, effect.local.address),
+            said_out=said(effect.chosen.protocol, effect.spi_out, effect.remote.address),
+            comp_in=compressor(effect.extras.cpi_in, effect.local.address),
+            comp_out=compressor(effect.extras.cpi_out, effect.remote.address),
+            transport=effect.extras.transport,
+            original=effect.extras.original,
             chosen=effect.chosen,
             mine=effect.mine,
             theirs=effect.theirs,
@@ -110,47 +115,6 @@ class Children:
             redundant=effect.redundant,
         )
 
-    def _install(self, child: ChildState, effect: ChildEstablished) -> None:
-        conn, encap = child.conn, effect.encap
-        pairs = tuple((mine, theirs) for mine in effect.mine for theirs in effect.theirs)
-        integ = effect.chosen.integ.name if effect.chosen.integ else ""
-        inward = AddSa(
-            said=child.said_in,
-            src=effect.remote.address,
-            direction=Direction.IN,
-            cipher=effect.chosen.encr.name,
-            enc_key=effect.enc_in,
-            integ=integ,
-            auth_key=effect.auth_in,
-            esn=effect.chosen.esn,
-            replay_window=conn.policy.replay_window,
-            encap=Encap(encap.dst_port, encap.src_port) if encap else None,
-            device=conn.device,
-            selectors=tuple((theirs, mine) for mine, theirs in pairs) if conn.policy.arrival_check else (),
-            owner=conn.unique,
-            serial=child.serial,
-            peer_said=child.said_out,
-        )
-        outward = AddSa(
-            said=child.said_out,
-            src=effect.local.address,
-            direction=Direction.OUT,
-            cipher=effect.chosen.encr.name,
-            enc_key=effect.enc_out,
-            integ=integ,
-            auth_key=effect.auth_out,
-            esn=effect.chosen.esn,
-            replay_window=conn.policy.replay_window,
-            encap=encap,
-            device=conn.device,
-            selectors=pairs,
-            owner=conn.unique,
-            serial=child.serial,
-            peer_said=child.said_in,
-        )
-        for command in (inward, outward):
-            self.core.emit(KlipsCommand(command, child.serial))
-
     def _refuse(self, ike: IkeState, effect: ChildEstablished) -> None:
         """Nobody wants this child: it is not installed, and the peer is told."""
         self.brain.ikes.request(ike, DeleteChild(effect.spi_in))
@@ -159,7 +123,7 @@ class Children:
         """Let the eroute point at this child from now on."""
         conn = child.conn
         conn.owner, conn.tunnel_keys = child.serial, child.keys
-        if not self.brain.router.happen(conn, RouteEvent.SA_UP, child.said_out, partial(self._routed, child)):
+        if not self.brain.router.happen(conn, RouteEvent.SA_UP, child.first_out, partial(self._routed, child)):
             self.brain.ikes.release(child.ike)
 
     def _routed(self, child: ChildState, ok: bool) -> None:
@@ -190,10 +154,15 @@ class Children:
             if child.serial > child.conn.owner:
                 self._use(child)
 
-    def first_use(self, said: Said) -> None:
+    def offered(self, effect: SpiOffered) -> None:
+        """The peer may use an SPI before we know the keys that go with it (RFC 7296 2.8): its packets wait for them."""
+        where = said(effect.protocol, effect.spi_in, effect.local.address)
+        self.core.klips(ExpectSpi(where, effect.withdrawn))
+
+    def first_use(self, used: Said) -> None:
         """The packet engine saw the first good packet of an inbound SA."""
-        child = self.core.states.by_esp.get(said.spi)
-        if child is not None:
+        child = self.core.states.by_esp.get(used.spi)
+        if child is not None and child.said_in == used:
             self.confirm(child)
 
     # -- down ---------------------------------------------------------------------------------------------------------
@@ -239,12 +208,14 @@ class Children:
                 self._use(heir)
             else:
                 self.brain.router.happen(conn, RouteEvent.SA_DOWN)
-        core.klips(DelSa(child.said_out))
+        for out in (child.comp_out, child.said_out):
+            if out is not None:
+                core.klips(DelSa(out))
         if reason in KEEP_INBOUND or (heir is not None and reason is not Gone.LOCAL):
             core.states.lingering.add(child.spi_in)
             core.after(Timer.LINGER, child.spi_in, LINGER, partial(self._linger_over, child))
         else:
-            core.klips(DelSa(child.said_in))
+            self._close_inbound(child)
         if conn.newest_child == child.serial:
             conn.newest_child = heir.serial if heir is not None else 0
         if heir is None and not child.redundant and reason not in KEEP_INBOUND:
@@ -255,7 +226,13 @@ class Children:
 
     def _linger_over(self, child: ChildState) -> None:
         self.core.states.lingering.discard(child.spi_in)
+        self._close_inbound(child)
+
+    def _close_inbound(self, child: ChildState) -> None:
         self.core.klips(DelSa(child.said_in))
+        if child.comp_in is not None:
+            self.core.klips(DelSa(child.comp_in))
+            self.core.states.cpis.discard(child.comp_in.spi)
 
     def _youngest(self, conn: Conn) -> ChildState | None:
         children = (self.core.states.children.get(serial) for serial in conn.children)
@@ -279,12 +256,12 @@ class Children:
             if child.closing or (child.local, child.remote) == (local, remote):
                 continue
             child.local, child.remote = local, remote
-            self.core.klips(MoveSa(child.said_in, remote, local))
-            self.core.klips(MoveSa(child.said_out, local, remote))
+            for one, src, dst in moved(child, local, remote):
+                self.core.klips(MoveSa(one, src, dst))
 
-    def new_mapping(self, said: Said, remote: Endpoint) -> None:
+    def new_mapping(self, used: Said, remote: Endpoint) -> None:
         """An authenticated ESP packet came from somewhere new (RFC 7296 2.23): only a peer behind NAT may do that."""
-        child = self.core.states.by_esp.get(said.spi)
+        child = self.core.states.by_esp.get(used.spi)
         if child is None or child.encap is None or not child.ike.machine.nat_there:
             return
         if child.remote == remote:
@@ -294,14 +271,20 @@ class Children:
 
 
 def established_line(child: ChildState) -> str:
-    """`STATE_PARENT_I3: PARENT SA established tunnel mode {ESP=>0x... <0x... xfrm=... NATD=...}`."""
+    """`STATE_PARENT_I3: PARENT SA established tunnel mode {ESP=>0x... <0x... xfrm=... NATD=...}`.
+
+    IPComp adds `IPCOMP=>0x... <0x...`, AH stands where ESP does.
+    """
     role = "STATE_PARENT_I3" if child.initiator else "STATE_PARENT_R2"
-    proto = "ESP/NAT" if child.encap else "ESP"
+    proto = f"{child.chosen.protocol}{'/NAT' if child.encap else ''}"
+    mode = "transport" if child.transport else "tunnel"
+    comp = f" IPCOMP=>0x{child.comp_out.spi:04x} <0x{child.comp_in.spi:04x}" if child.comp_in and child.comp_out else ""
+    natoa = child.original[0] if child.original else "none"
     natd = f"{child.remote.address}:{child.remote.port}" if child.encap else "none"
     dpd = "enabled" if child.conn.policy.dpd_delay else "none"
     return (
-        f"{role}: PARENT SA established tunnel mode {{{proto}=>0x{child.spi_out:08x} <0x{child.spi_in:08x} "
-        f"xfrm={xfrm(child)} NATOA=none NATD={natd} DPD={dpd}}}"
+        f"{role}: PARENT SA established {mode} mode {{{proto}=>0x{child.spi_out:08x} <0x{child.spi_in:08x} "
+        f"xfrm={xfrm(child)}{comp} NATOA={natoa} NATD={natd} DPD={dpd}}}"
     )
 
 

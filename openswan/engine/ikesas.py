@@ -29,6 +29,7 @@ from openswan.ike.effects import (
     ProbeAnswered,
     RequestFailed,
     Send,
+    SpiOffered,
 )
 from openswan.ike.events import CreateChild, DeleteIke, Request
 from openswan.ike.policy import ChildPolicy, IkePolicy
@@ -55,6 +56,7 @@ class IkeSas:
             Log: self._log,
             IkeEstablished: self._established,
             ChildEstablished: self._child_established,
+            SpiOffered: self._spi_offered,
             ChildGone: self._child_gone,
             RequestFailed: self._request_failed,
             ProbeAnswered: self._probe_answered,
@@ -234,6 +236,9 @@ class IkeSas:
 
     def _child_established(self, ike: IkeState, effect: ChildEstablished) -> None:
         self.brain.children.established(ike, effect)
+
+    def _spi_offered(self, ike: IkeState, effect: SpiOffered) -> None:
+        self.brain.children.offered(effect)
 
     def _child_gone(self, ike: IkeState, effect: ChildGone) -> None:
         self.brain.children.gone(ike, effect)

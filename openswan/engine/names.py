@@ -7,6 +7,7 @@ from enum import IntEnum
 
 from openswan.engine.conn import Conn
 from openswan.policy.connection import Auth, HostKind, ShuntPolicy
+from openswan.policy.proposal import AH
 
 AUTH_NAMES = {
     Auth.PSK: "PSK",
@@ -27,7 +28,9 @@ def connection_policy(conn: Conn) -> str:
     kinds = {policy.left.host.kind, policy.right.host.kind}
     words = [name for bit, name in AUTH_NAMES.items() if policy.auth & bit]
     negotiates = not conn.never
-    words += ["ENCRYPT"] if negotiates else []
+    ah = any(proposal.protocol == AH for proposal in policy.esp_proposals)
+    words += ["AUTHENTICATE" if ah else "ENCRYPT"] if negotiates else []
+    words += ["COMPRESS"] if policy.compress and negotiates else []
     words += ["TUNNEL"] if policy.tunnel else []
     words += ["PFS"] if policy.pfs and negotiates else []
     words += [] if policy.arrival_check else ["DISABLEARRIVALCHECK"]

@@ -16,6 +16,7 @@ from openswan.engine.conn import Conn
 from openswan.ike.policy import ChildPolicy, IkePolicy
 from openswan.policy.connection import Auth, End
 from openswan.policy.identity import FROM_CERT, Identity, IdKind, address_identity
+from openswan.policy.selector import Selector
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 MAX_CHILDREN = 8192
@@ -198,5 +199,20 @@ def child_policy(conn: Conn) -> ChildPolicy:
     """The child policy of a connection whose selectors are known."""
     if conn.local is None or conn.remote is None:
         raise ValueError(f"{conn.label} has no selectors")
+    return selected_policy(conn, (conn.local,), (conn.remote,))
+
+
+def selected_policy(conn: Conn, mine: tuple[Selector, ...], theirs: tuple[Selector, ...]) -> ChildPolicy:
+    """A connection's child policy with these selectors."""
     policy = conn.policy
-    return ChildPolicy(conn.unique, policy.esp_proposals, (conn.local,), (conn.remote,), policy.pfs, policy.narrowing)
+    return ChildPolicy(
+        conn.unique,
+        policy.esp_proposals,
+        mine,
+        theirs,
+        policy.pfs,
+        policy.narrowing,
+        pfs_optional=policy.pfs_optional,
+        transport=not policy.tunnel,
+        compress=policy.compress,
+    )

@@ -12,7 +12,7 @@ from openswan.base.said import Said
 from openswan.engine.conn import Conn
 from openswan.engine.effects import SendDatagram
 from openswan.engine.pending import Pending
-from openswan.ike.policy import ChosenEsp
+from openswan.ike.policy import ChosenChild
 from openswan.ike.v2.sa import IkeSaV2
 from openswan.plane.commands import Encap
 from openswan.policy.identity import Identity
@@ -64,7 +64,7 @@ class IkeState:
 
 @dataclass(eq=False, slots=True, repr=False)
 class ChildState:
-    """One pair of ESP SAs."""
+    """One pair of ESP or AH SAs, with the IPComp SAs inside them if there are any."""
 
     serial: int
     ike: IkeState
@@ -73,7 +73,7 @@ class ChildState:
     spi_out: int
     said_in: Said
     said_out: Said
-    chosen: ChosenEsp
+    chosen: ChosenChild
     mine: tuple[Selector, ...]
     theirs: tuple[Selector, ...]
     keys: tuple[FlowKey, ...]
@@ -82,12 +82,22 @@ class ChildState:
     encap: Encap | None
     initiator: bool
     established: Instant
+    comp_in: Said | None = None
+    comp_out: Said | None = None
+    transport: bool = False
+    original: tuple[Address, Address] | None = None
+    """Transport mode behind a NAT: the peer's address and ours as the peer sees them."""
     waiting: bool = False
     """As responder of a rekeying: outbound traffic stays on the older SA until the peer uses this one."""
     redundant: bool = False
     closing: bool = False
     """Torn down here; only the peer's answer is missing."""
     reported: bool = False
+
+    @property
+    def first_out(self) -> Said:
+        """What an eroute names: the innermost of the SAs that send."""
+        return self.comp_out or self.said_out
 
     def __repr__(self) -> str:
         return f"<child SA #{self.serial} of {self.conn.unique}>"
@@ -107,7 +117,7 @@ class StateDb:
         them and a forgery that borrows the SPI does not (RFC 7296 2.1)."""
         self.by_machine: dict[int, IkeState] = {}
         self.by_esp: dict[int, ChildState] = {}
-        """By inbound ESP SPI."""
+        """By inbound SPI, of ESP or AH."""
         self.shared: dict[tuple[Address, Address, Hashable], dict[int, IkeState]] = {}
         """IKE SAs usable for further children, by both addresses and signature."""
         self.tokens: dict[int, IkeState] = {}
@@ -117,7 +127,9 @@ class StateDb:
         self.peers: dict[object, dict[int, IkeState]] = {}
         """Established IKE SAs by both identities."""
         self.lingering: set[int] = set()
-        """Inbound ESP SPIs of replaced SAs that still accept what is under way."""
+        """Inbound SPIs of replaced SAs that still accept what is under way."""
+        self.cpis: set[int] = set()
+        """Inbound Compression Parameter Indices in use."""
         self.half_open: dict[Address, int] = {}
         self.half_open_total = 0
 
@@ -253,6 +265,8 @@ class StateDb:
         self.children[child.serial] = child
         self.by_esp[child.spi_in] = child
         child.ike.children[child.serial] = child
+        if child.comp_in is not None:
+            self.cpis.add(child.comp_in.spi)
         if not child.redundant:
             child.conn.children.add(child.serial)
 

@@ -16,6 +16,7 @@ from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
 from openswan.ike.v2.states import ENDED
 from openswan.policy.connection import End, HostKind, SendCert
+from openswan.policy.proposal import AH
 from openswan.policy.selector import Selector
 
 if TYPE_CHECKING:
@@ -179,11 +180,13 @@ def connection_lines(brain: Brain, conn: Conn) -> Iterator[str]:
         yield f"{label}:   IKE algorithms wanted: {policy.ike_text}"
     if ike := brain.core.states.ikes.get(conn.newest_ike):
         yield f"{label}:   IKE algorithm newest: {ike.machine.chosen}"
+    protocol = "AH" if any(p.protocol == AH for p in policy.esp_proposals) else "ESP"
     if policy.esp_text:
-        yield f"{label}:   ESP algorithms wanted: {policy.esp_text}"
+        yield f"{label}:   {protocol} algorithms wanted: {policy.esp_text}"
     if child := brain.core.states.children.get(conn.newest_child):
         pfs = str(child.chosen.dh.name) if child.chosen.dh else "<Phase1>" if policy.pfs else "<N/A>"
-        yield f"{label}:   ESP algorithm newest: {xfrm(child)}; pfsgroup={pfs}"
+        extras = "; esn=yes" * child.chosen.esn + "; ipcomp=deflate" * (child.comp_in is not None)
+        yield f"{label}:   {protocol} algorithm newest: {xfrm(child)}; pfsgroup={pfs}{extras}"
 
 
 def _event(brain: Brain, serial: int, timers: tuple[Timer, ...]) -> str:
@@ -281,7 +284,11 @@ def status_json(brain: Brain) -> str:
             "ike": child.ike.serial,
             "in": str(child.said_in),
             "out": str(child.said_out),
+            "protocol": str(child.chosen.protocol).lower(),
+            "mode": "transport" if child.transport else "tunnel",
             "xfrm": xfrm(child),
+            "esn": child.chosen.esn,
+            "compression": "deflate" if child.comp_in is not None else None,
             "local": [str(s) for s in child.mine],
             "remote": [str(s) for s in child.theirs],
             "initiator": child.initiator,

@@ -12,10 +12,11 @@ from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 from openswan.base.address import Endpoint
-from openswan.ike.policy import ChildPolicy, ChosenEsp, ChosenIke, IkePolicy
+from openswan.ike.policy import NO_EXTRAS, ChildPolicy, ChosenChild, ChosenIke, Extras, IkePolicy
 from openswan.plane.commands import Encap
 from openswan.policy.identity import Identity
 from openswan.policy.selector import Selector
+from openswan.wire.v2.numbers import ProtocolId
 
 if TYPE_CHECKING:
     from openswan.ike.events import Request
@@ -71,7 +72,7 @@ class IkeEstablished:
 
 @dataclass(frozen=True, slots=True)
 class ChildEstablished:
-    """A pair of ESP SAs is ready to be installed.
+    """A pair of ESP or AH SAs is ready to be installed.
 
     Key material is in the order RFC 7296 2.17 takes it; an AEAD's encryption key ends in its 4-octet salt.
     """
@@ -81,7 +82,7 @@ class ChildEstablished:
     """Chosen by us; packets we receive carry it. Host order."""
     spi_out: int
     """Chosen by the peer; packets we send carry it. Host order."""
-    chosen: ChosenEsp
+    chosen: ChosenChild
     enc_in: bytes = field(repr=False)
     auth_in: bytes = field(repr=False)
     enc_out: bytes = field(repr=False)
@@ -102,11 +103,26 @@ class ChildEstablished:
     redundant: bool = False
     """Lost a simultaneous rekeying: install it for what may come in, never route into it; its ChildGone follows."""
     token: int = 0
+    extras: Extras = NO_EXTRAS
+    """Mode and compression."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpiOffered:
+    """We have told the peer an SPI to send to, and its answer is awaited: it may send before that answer is here.
+
+    With `withdrawn`, nothing will come of it. A ChildEstablished with that SPI ends the waiting without a word.
+    """
+
+    protocol: ProtocolId
+    spi_in: int
+    local: Endpoint
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ChildGone:
-    """A pair of ESP SAs has ended. For REPLACED packets on the way may still arrive: let the inbound SA linger."""
+    """A pair of SAs has ended. For REPLACED packets on the way may still arrive: let the inbound SA linger."""
 
     spi_in: int
     spi_out: int
@@ -193,6 +209,7 @@ Effect: TypeAlias = (
     | Log
     | IkeEstablished
     | ChildEstablished
+    | SpiOffered
     | ChildGone
     | RequestFailed
     | ProbeAnswered

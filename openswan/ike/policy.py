@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from openswan.base.address import Endpoint
+from openswan.base.address import Address, Endpoint
 from openswan.base.interval import Duration, Instant
 from openswan.crypto import registry
 from openswan.crypto.registry import Kind
@@ -16,6 +16,7 @@ from openswan.policy.connection import Auth, SendCert
 from openswan.policy.identity import Identity
 from openswan.policy.proposal import Proposal, Transform
 from openswan.policy.selector import Selector
+from openswan.wire.v2.numbers import ProtocolId
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class IkePolicy:
     crls: tuple[bytes, ...] = ()
     """Revocation lists, DER."""
     encapsulation: str = "auto"
-    """UDP encapsulation of ESP: auto (NAT found, or both ends prefer it), yes or no (never; no NAT detection)."""
+    """UDP encapsulation of ESP: auto (NAT found, or both ends prefer it), yes or no (never, and no NAT detection)."""
     fragmentation: bool = True
     """Announce and use IKE fragmentation (RFC 7383)."""
     fragment_size: int = 1220
@@ -72,12 +73,12 @@ class IkePolicy:
 
 @dataclass(frozen=True, slots=True)
 class ChildPolicy:
-    """How one connection negotiates a pair of ESP SAs (tunnel mode)."""
+    """How one connection negotiates a pair of ESP or AH SAs."""
 
     name: str
     """The connection's name."""
     proposals: tuple[Proposal, ...]
-    """ESP proposals, best first; never empty. `dh` is only used outside IKE_AUTH."""
+    """All ESP or all AH, best first; never empty. `dh` is only used outside IKE_AUTH."""
     mine: tuple[Selector, ...]
     theirs: tuple[Selector, ...]
     pfs: bool = True
@@ -85,6 +86,17 @@ class ChildPolicy:
     A peer that wants one gets it also when this is false."""
     narrowing: bool = False
     """Accept less than the selectors above (RFC 7296 2.9)."""
+    pfs_optional: bool = False
+    """A peer whose proposals have no group gets its SAs without one; with `pfs` only, it is refused."""
+    transport: bool = False
+    """Transport mode, and nothing else (RFC 7296 1.3.1)."""
+    compress: bool = False
+    """Offer IPComp with DEFLATE, and take it when offered (RFC 7296 2.22)."""
+
+    @property
+    def protocol(self) -> ProtocolId:
+        """ESP or AH."""
+        return ProtocolId(self.proposals[0].protocol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +119,45 @@ class ChosenIke:
 
 
 @dataclass(frozen=True, slots=True)
-class ChosenEsp:
+class ChosenChild:
     """A child's algorithms."""
 
-    encr: Transform
+    encr: Transform | None
+    """None for AH."""
     integ: Transform | None
     """None with an AEAD."""
     esn: bool
     dh: Transform | None = None
     """The fresh key exchange, None without one."""
 
+    @property
+    def protocol(self) -> ProtocolId:
+        """ESP or AH: what goes without encryption is AH, as even NULL has a name."""
+        return ProtocolId.AH if self.encr is None else ProtocolId.ESP
+
     def __str__(self) -> str:
-        """`aes_gcm_16_256-none`, `aes_cbc_128-hmac_sha1_96`."""
+        """`aes_gcm_16_256-none`, `aes_cbc_128-hmac_sha1_96`; AH has its integrity alone."""
+        if self.encr is None:
+            return self.integ.name if self.integ else "none"
         encr = f"{self.encr.name}_{self.encr.key_bits}" if self.encr.key_bits else self.encr.name
         return f"{encr}-{self.integ.name if self.integ else 'none'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a child has beside its algorithms."""
+
+    transport: bool = False
+    """Transport mode; else a tunnel."""
+    cpi_in: int = 0
+    """Compression Parameter Index we receive under; 0: no compression."""
+    cpi_out: int = 0
+    """The peer's."""
+    original: tuple[Address, Address] | None = None
+    """Transport mode behind a NAT: source and destination of inbound packets as the peer wrote them."""
+
+
+NO_EXTRAS = Extras()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +187,8 @@ class ChildQuestion:
     """TSr as proposed: our side."""
     theirs: tuple[Selector, ...]
     """TSi as proposed: the peer's side."""
+    transport: bool = False
+    """It asks for transport mode; selectors behind a NAT are as we see them (RFC 7296 2.23.1)."""
 
 
 class Responder(Protocol):
@@ -178,7 +217,10 @@ class Responder(Protocol):
         """
 
     def spi_in_use(self, spi: int) -> bool:
-        """Is this inbound ESP SPI taken?"""
+        """Is this inbound ESP or AH SPI taken?"""
+
+    def cpi_in_use(self, cpi: int) -> bool:
+        """Is this inbound Compression Parameter Index taken?"""
 
     def wall_clock(self, now: Instant) -> datetime:
         """The calendar time (aware, UTC) of an instant, for certificates."""

@@ -28,6 +28,7 @@ from openswan.plane.commands import (
     DetachSocket,
     Direction,
     Encap,
+    ExpectSpi,
     Flush,
     MoveDevice,
     MoveSa,
@@ -115,6 +116,7 @@ class Klips:
         self._sockets: dict[Endpoint, tuple[int, AttachSocket]] = {}
         self._table: dict[type[Command], Callable[..., None]] = {
             AddSa: self._add_sa,
+            ExpectSpi: self._expect_spi,
             DelSa: self._del_sa,
             MoveSa: self._move_sa,
             SetSelectors: self._set_selectors,
@@ -233,6 +235,12 @@ class Klips:
         if c.direction is Direction.OUT:
             for key in self._wanted.get(c.said, ()):
                 self._engine.bind_eroute(raw_key(key), sa.cookie)
+
+    def _expect_spi(self, c: ExpectSpi) -> None:
+        if c.withdrawn:
+            self._engine.expect_no_more(c.said.proto, c.said.spi)
+        elif (c.said, Direction.IN) not in self._sas:
+            self._engine.expect_spi(c.said.proto, c.said.spi)
 
     def _find(self, said: Said) -> _Sa:
         found = self._sas.get((said, Direction.OUT)) or self._sas.get((said, Direction.IN))

@@ -97,6 +97,18 @@ class AddSa:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectSpi:
+    """We have offered this inbound SPI and may be sent to before its keys are known (RFC 7296 2.8).
+
+    What comes for it is kept for a moment, bounded in number, octets and time, and taken when AddSa brings the SA.
+    `withdrawn`: no SA will come, what is kept is dropped and counted.
+    """
+
+    said: Said
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class DelSa:
     """Remove an SA and wipe its keys; KlipsError when it does not exist."""
 
@@ -252,6 +264,7 @@ class AttachPass:
 
 Command: TypeAlias = (
     AddSa
+    | ExpectSpi
     | DelSa
     | MoveSa
     | GroupSas

@@ -124,11 +124,16 @@ class Connection:
     tunnel: bool = True
     ike_proposals: tuple[Proposal, ...] = ()
     esp_proposals: tuple[Proposal, ...] = ()
-    """Never empty after loading: defaults are filled in by config.build."""
+    """All ESP, or with phase2=ah all AH. Never empty after loading: defaults are filled in by config.build."""
     ike_text: str = ""
     esp_text: str = ""
     """As written, for `auto --status`."""
     pfs: bool = True
+    pfs_optional: bool = False
+    """pfs= was not given: a peer whose proposals have no group is not refused."""
+    compress: bool = False
+    sha2_truncbug: bool = False
+    """HMAC-SHA2-256 is negotiated as ever and then cut to 96 bits, as old Linux kernels did."""
     ike_lifetime: float = 3600.0
     ipsec_lifetime: float = 28800.0
     rekey: bool = True
@@ -145,7 +150,7 @@ class Connection:
     dpd_timeout: float = 0.0
     dpd_action: DpdAction = DpdAction.HOLD
     encapsulation: str = "auto"
-    """auto, yes (forceencaps) or no."""
+    """auto: in UDP behind a NAT and between two of this project, yes (forceencaps): always, no: never."""
     esn: str = "either"
     """either, yes or no."""
     replay_window: int = 128

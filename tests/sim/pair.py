@@ -50,7 +50,7 @@ from openswan.engine.events import (
 )
 from openswan.engine.pluto import Pluto
 from openswan.engine.settings import Settings
-from openswan.plane.commands import AddSa, DelEroute, DelSa, Direction, MoveSa, SetEroute
+from openswan.plane.commands import AddSa, DelEroute, DelSa, Direction, ExpectSpi, GroupSas, MoveSa, SetEroute
 from openswan.plane.events import Acquire, IkeDatagram, NewMapping, SaFirstUse, UnknownSpi
 from openswan.policy.connection import Auth, Connection, End, Host, HostKind
 from openswan.policy.identity import Identity, parse_identity
@@ -99,6 +99,8 @@ class FakeKlips:
         self.encaps: dict[Said, tuple[Endpoint, Endpoint]] = {}
         self.sequences: dict[Said, int] = {}
         self.used: set[Said] = set()
+        self.expected: dict[Said, list[Packet]] = {}
+        self.groups: list[tuple[Said, ...]] = []
         self.by_spi: dict[int, Said] = {}
         self.eroutes: dict[FlowKey, SetEroute] = {}
         self.held: dict[FlowKey, list[Inner]] = {}
@@ -111,7 +113,18 @@ class FakeKlips:
     def do(self, command: Any) -> None:
         """Carry out a command; what the real engine would refuse is noted as a mistake."""
         self.history.append(type(command).__name__)
-        if isinstance(command, AddSa):
+        if isinstance(command, ExpectSpi):
+            early = self.expected.pop(command.said, [])
+            if command.withdrawn:
+                self.dropped += [("unknown SPI", packet.body.inner) for packet in early]
+            else:
+                self.expected[command.said] = []
+        elif isinstance(command, GroupSas):
+            for said in command.saids:
+                if said not in self.sas or self.sas[said].direction is not self.sas[command.saids[0]].direction:
+                    self.refusals.append(f"{said} cannot be in a bundle")
+            self.groups.append(command.saids)
+        elif isinstance(command, AddSa):
             if command.said in self.sas:
                 self.refusals.append(f"{command.said} exists")
             self.sas[command.said] = command
@@ -121,6 +134,8 @@ class FakeKlips:
                 Endpoint(command.src, ports[0]),
                 Endpoint(command.said.dst, ports[1]),
             )
+            for packet in self.expected.pop(command.said, []):
+                self.receive(packet)
         elif isinstance(command, DelSa):
             if self.sas.pop(command.said, None) is None:
                 self.refusals.append(f"{command.said} does not exist")
@@ -182,6 +197,10 @@ class FakeKlips:
         said = self.by_spi.get(esp.spi)
         sa = self.sas.get(said) if said is not None else None
         if said is None or sa is None:
+            for waiting, packets in self.expected.items():
+                if waiting.spi == esp.spi:
+                    packets.append(packet)
+                    return
             self.dropped.append(("unknown SPI", esp.inner))
             self.host.post(UnknownSpi(packet.dst, packet.src, esp.spi))
             return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A pair of ESP SAs as its IKE SA remembers it; keys are handed over and not kept."""
+"""A pair of ESP or AH SAs as its IKE SA remembers it; keys are handed over and not kept."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from openswan.base.interval import Instant
-from openswan.ike.policy import ChildPolicy, ChosenEsp
+from openswan.ike.policy import NO_EXTRAS, ChildPolicy, ChosenChild, Extras
 from openswan.policy.selector import Selector
+from openswan.wire.v2.numbers import ProtocolId
 
 
 @dataclass(slots=True)
@@ -18,12 +19,14 @@ class Child:
     policy: ChildPolicy
     spi_in: int
     spi_out: int
-    chosen: ChosenEsp
+    chosen: ChosenChild
     mine: tuple[Selector, ...]
     theirs: tuple[Selector, ...]
     initiator: bool
     """Did we ask for it?"""
     established: Instant
+    extras: Extras = NO_EXTRAS
+    """Mode and compression."""
     deleting: bool = False
     """A Delete of ours is waiting or on its way."""
     replaced_by: int = 0
@@ -31,7 +34,12 @@ class Child:
     redundant: bool = False
     """Lost a simultaneous rekeying."""
 
+    @property
+    def protocol(self) -> ProtocolId:
+        """ESP or AH."""
+        return self.chosen.protocol
 
-def by_spi_out(children: Iterable[Child], spi: int) -> Child | None:
-    """The child whose outbound SPI this is: how the peer names it in REKEY_SA and Delete."""
-    return next((child for child in children if child.spi_out == spi), None)
+
+def by_spi_out(children: Iterable[Child], protocol: ProtocolId, spi: int) -> Child | None:
+    """The child whose outbound SA this is: how the peer names it in REKEY_SA and Delete."""
+    return next((child for child in children if (child.protocol, child.spi_out) == (protocol, spi)), None)

@@ -15,7 +15,7 @@ from enum import Enum
 from openswan.base.errors import IkeError
 from openswan.crypto import registry
 from openswan.crypto.registry import Kind
-from openswan.ike.policy import ChosenEsp, ChosenIke
+from openswan.ike.policy import ChosenChild, ChosenIke
 from openswan.policy.proposal import Proposal, Transform
 from openswan.wire.v2.numbers import DhId, EsnId, IntegId, NotifyType, ProtocolId, TransformType
 from openswan.wire.v2.sa import Proposal as WireProposal
@@ -25,7 +25,7 @@ from openswan.wire.v2.sa import Transform as WireTransform
 KNOWN_TYPES = frozenset(
     {TransformType.ENCR, TransformType.PRF, TransformType.INTEG, TransformType.DH, TransformType.ESN}
 )
-SPI_OCTETS = {ProtocolId.IKE: 8, ProtocolId.ESP: 4}
+SPI_OCTETS = {ProtocolId.IKE: 8, ProtocolId.AH: 4, ProtocolId.ESP: 4}
 
 
 class Dh(Enum):
@@ -33,6 +33,7 @@ class Dh(Enum):
 
     NEVER = "no exchange possible"  # the child inside IKE_AUTH
     REQUIRED = "required"  # IKE SAs; children with PFS
+    PREFERRED = "offered, and done without where there is none"  # children with PFS for peers that can
     WELCOME = "taken when the peer wants it"  # children without PFS
 
 
@@ -41,7 +42,8 @@ class Match:
     """One agreement: our proposal's index, the algorithms, and the proposal as it goes back to the initiator."""
 
     index: int
-    encr: Transform
+    encr: Transform | None
+    """None for AH."""
     integ: Transform | None
     prf: Transform | None
     dh: Transform | None
@@ -50,13 +52,13 @@ class Match:
 
     def ike(self) -> ChosenIke:
         """As an IKE SA's algorithms."""
-        if self.prf is None or self.dh is None:
-            raise IkeError("IKE proposal without PRF or group", NotifyType.NO_PROPOSAL_CHOSEN)
+        if self.encr is None or self.prf is None or self.dh is None:
+            raise IkeError("IKE proposal without encryption, PRF or group", NotifyType.NO_PROPOSAL_CHOSEN)
         return ChosenIke(self.encr, self.integ, self.prf, self.dh)
 
-    def esp(self) -> ChosenEsp:
+    def child(self) -> ChosenChild:
         """As a child's algorithms."""
-        return ChosenEsp(self.encr, self.integ, self.esn, self.dh)
+        return ChosenChild(self.encr, self.integ, self.esn, self.dh)
 
 
 def number(kind: Kind, transform: Transform) -> int:
@@ -71,10 +73,15 @@ def group_transform(group: int) -> Transform | None:
 
 
 def with_groups(proposals: Sequence[Proposal], dh: Dh, default: Transform) -> tuple[Proposal, ...]:
-    """ESP proposals with the groups this negotiation uses: none, or their own, or `default` where they name none."""
-    if dh is not Dh.REQUIRED:
-        return tuple(replace(p, dh=()) for p in proposals)
-    return tuple(p if p.dh else replace(p, dh=(default,)) for p in proposals)
+    """ESP or AH proposals with the groups this negotiation uses: none, or their own, or `default` if they name none.
+
+    PREFERRED: each with a group, and behind them all once more without.
+    """
+    without = tuple(replace(p, dh=()) for p in proposals)
+    if dh not in (Dh.REQUIRED, Dh.PREFERRED):
+        return without
+    grouped = tuple(p if p.dh else replace(p, dh=(default,)) for p in proposals)
+    return grouped + without if dh is Dh.PREFERRED else grouped
 
 
 def keeping_prf(proposals: Sequence[Proposal], prf: Transform) -> tuple[Proposal, ...]:
@@ -123,7 +130,7 @@ def _transforms(own: Proposal, protocol: ProtocolId) -> tuple[WireTransform, ...
     rows: list[WireTransform] = []
     for kind, transforms in ((Kind.ENCR, own.encr), (Kind.PRF, own.prf), (Kind.INTEG, own.integ), (Kind.DH, own.dh)):
         rows += [wire_transform(kind, transform) for transform in transforms]
-    if protocol == ProtocolId.ESP:
+    if protocol != ProtocolId.IKE:
         rows += [WireTransform(TransformType.ESN, EsnId.ESN if esn else EsnId.NO_ESN) for esn in own.esn]
     return tuple(rows)
 
@@ -143,11 +150,15 @@ def _match(
     usable = [t for t in theirs.transforms if not t.others]
     of = {kind: [t for t in usable if t.type == kind] for kind in KNOWN_TYPES}
     present = {t.type for t in theirs.transforms}
-    encr = _first(Kind.ENCR, own.encr, of[TransformType.ENCR])
-    if encr is None:
+    answer: list[WireTransform] = []
+    encr = integ = prf = group = None
+    if own.encr:
+        encr = _first(Kind.ENCR, own.encr, of[TransformType.ENCR])
+        if encr is None:
+            return None
+        answer.append(encr[1])
+    elif TransformType.ENCR in present:
         return None
-    answer = [encr[1]]
-    integ = prf = group = None
     if own.prf:
         prf = _first(Kind.PRF, own.prf, of[TransformType.PRF])
         if prf is None:
@@ -172,7 +183,7 @@ def _match(
     group, dh_answer = found
     answer += dh_answer
     esn = False
-    if protocol == ProtocolId.ESP and TransformType.ESN in present:
+    if protocol != ProtocolId.IKE and TransformType.ESN in present:
         ids = [t.id for t in of[TransformType.ESN]]
         wanted = [want for want in own.esn if (EsnId.ESN if want else EsnId.NO_ESN) in ids]
         if not wanted:
@@ -183,7 +194,7 @@ def _match(
         return None
     return Match(
         index,
-        encr[0],
+        encr[0] if encr else None,
         integ[0] if integ else None,
         prf[0] if prf else None,
         group,
@@ -208,6 +219,8 @@ def _group(
 ) -> tuple[Transform | None, list[WireTransform]] | None:
     """The group and how the answer says so; None when there is no agreement."""
     none = [t for t in theirs if t.id == DhId.NONE]
+    if dh is Dh.PREFERRED:
+        dh = Dh.REQUIRED if own.dh else Dh.NEVER
     if dh is Dh.NEVER:
         return None if present and not none else (None, none[:1])
     groups = own.dh

@@ -130,6 +130,15 @@ class IntegId(OpenIntEnum):
     HMAC_SHA2_512_256 = 14
 
 
+class IpcompId(OpenIntEnum):
+    """RFC 7296 2.22."""
+
+    OUI = 1
+    DEFLATE = 2
+    LZS = 3
+    LZJH = 4
+
+
 class DhId(OpenIntEnum):
     """Transform type 4 and the group of a KE payload."""
 

@@ -7,10 +7,10 @@ import pytest
 
 from openswan.base.errors import ConfigError
 from openswan.config.load import Loaded, load_text
-from openswan.policy.algorithms import DEFAULT_ESP, DEFAULT_IKE
+from openswan.policy.algorithms import DEFAULT_AH, DEFAULT_ESP, DEFAULT_IKE
 from openswan.policy.connection import Auth, Connection, DpdAction, HostKind, SendCert, ShuntPolicy, Startup
 from openswan.policy.identity import FROM_CERT, parse_identity
-from openswan.policy.proposal import proposals_text
+from openswan.policy.proposal import AH, proposals_text
 
 KEY = "0x03010001" + "c1" + "00" * 126 + "01"
 
@@ -187,6 +187,42 @@ def test_only_pairs_of_one_family_are_made() -> None:
     assert [conn.name for conn in loaded.connections] == ["x/1x1", "x/2x2"]
 
 
+def test_transport_mode_is_for_the_ends_themselves() -> None:
+    made = one("type=transport;leftsubnet=192.0.2.1/32;rightprotoport=17/1701;leftprotoport=17/1701")
+    assert not made.tunnel and made.right.port == 1701
+    assert one("type=transport;right=%any").tunnel is False and one("").tunnel
+
+
+def test_compression_and_the_old_truncation() -> None:
+    made = one("compress=yes;sha2_truncbug=yes")
+    assert made.compress and made.sha2_truncbug
+    assert not one("").compress and not one("").sha2_truncbug
+
+
+@pytest.mark.parametrize(
+    ("body", "pfs", "optional"), [("", True, True), ("pfs=yes", True, False), ("pfs=no", False, False)]
+)
+def test_pfs_insists_only_when_it_is_written(body: str, pfs: bool, optional: bool) -> None:
+    made = one(body)
+    assert (made.pfs, made.pfs_optional) == (pfs, optional)
+
+
+def test_ah() -> None:
+    made = one("phase2=ah")
+    assert {p.protocol for p in made.esp_proposals} == {AH} and not any(p.encr for p in made.esp_proposals)
+    assert [p.integ for p in made.esp_proposals] == [p.integ for p in DEFAULT_AH]
+    for body in ("phase2=ah;ah=sha1", "phase2=ah;phase2alg=sha1", "auth=ah;ah=hmac-sha1"):
+        (proposal,) = one(body).esp_proposals
+        assert [t.name for t in proposal.integ] == ["hmac_sha1_96"] and proposal.esn == (True, False)
+    assert one("phase2=ah;ah=sha1").esp_text == "sha1"
+
+
+def test_no_extended_numbers_without_replay_protection() -> None:
+    assert {p.esn for p in one("replay-window=0").esp_proposals} == {(False,)}
+    assert {p.esn for p in one("esn=no").esp_proposals} == {(False,)}
+    assert {p.esn for p in one("esn=yes").esp_proposals} == {(True,)}
+
+
 def test_families() -> None:
     made = one("left=2001:db8::1;right=2001:db8::2;leftsubnet=10.1.0.0/16;rightsubnet=10.2.0.0/16;connaddrfamily=ipv4")
     assert made.left.subnet == ip_network("10.1.0.0/16")
@@ -197,11 +233,19 @@ def test_families() -> None:
 @pytest.mark.parametrize(
     ("body", "want"),
     [
-        ("type=transport", "f:6: conn \"x\": type=transport: transport mode is not available; use type=tunnel"),
+        (
+            "type=transport;leftsubnet=10.1.0.0/16",
+            'f:7: conn "x": cannot handle TRANSPORT mode with subnet: it is between the two ends alone; leave '
+            "leftsubnet= out or use type=tunnel",
+        ),
+        ("type=transport;rightsubnets={10.1.0.0/16 10.2.0.0/16}", "cannot handle TRANSPORT mode with subnets"),
+        ("type=transport;leftsourceip=10.1.0.1", "cannot handle TRANSPORT mode with sourceip"),
         ("type=udp", "UDP encapsulation is used where a NAT needs it"),
-        ("phase2=ah", "phase2=ah: AH is not available; it would not encrypt anyway: use esp"),
-        ("auth=ah+esp", "can only do AH or ESP, not AH+ESP"),
-        ("ah=sha1", "ah=sha1: AH is not available"),
+        ("phase2=ah;encapsulation=yes", "phase2=ah and encapsulation=yes contradict each other"),
+        ("phase2=ah;ah=sha1;phase2alg=sha2", "ah= and phase2alg= both name algorithms of AH: leave one out"),
+        ("phase2=ah;ah=aes128", 'f:7: conn "x": ah="aes128"'),
+        ("auth=ah+esp", "Can only do AH, or ESP, not AH+ESP"),
+        ("esn=yes;replay-window=0", "esn=yes needs replay protection, which replay-window=0 switches off"),
         ("ikev2=no", "ikev2=no: IKEv1 is not available in this release; leave it out to use IKEv2"),
         ("ikev2=never", "IKEv1 is not available"),
         ("keyexchange=ikev1", "IKEv1 is not available"),
@@ -316,7 +360,7 @@ def test_strict_crl_keeps_certificate_conns_out() -> None:
 @pytest.mark.parametrize(
     ("body", "want"),
     [
-        ("compress=yes", 'f:6: warning: conn "x": compress=yes is not acted on: leaving it out changes no protection'),
+        ("ah=sha1", 'f:6: warning: conn "x": ah= counts with phase2=ah only: this conn uses ESP'),
         ("ikev1=yes", "ikev1=yes is not acted on: IKEv1 is not available in this release, IKEv2 is used"),
         ("mobike=yes", "mobike=yes is not acted on"),
         ("fragmentation=force", "fragmentation=force is not acted on"),
@@ -330,7 +374,6 @@ def test_strict_crl_keeps_certificate_conns_out() -> None:
         ("ike=3des-sha1-modp2048", "'3des_cbc' is weak"),
         ("esp=null-sha1", "'null' is weak"),
         ("authby=rsasig", "neither end has a public key or certificate"),
-        ("sha2_truncbug=yes", "sha2_truncbug=yes is not acted on"),
     ],
 )
 def test_warned(body: str, want: str) -> None:

@@ -54,6 +54,7 @@ def test_the_initiator_is_guarded_before_it_sends_anything() -> None:
         "SetGuard",
         "FlushConntrack",
         "SendDatagram",
+        "ExpectSpi",
         "SendDatagram",
         "AddSa in",
         "AddSa out",

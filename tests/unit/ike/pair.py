@@ -94,6 +94,7 @@ class Asked:
         self.auth_questions: list[AuthQuestion] = []
         self.child_questions: list[ChildQuestion] = []
         self.taken: set[int] = set()
+        self.taken_cpis: set[int] = set()
         self.date = NOON
 
     def ike_candidates(self, local: Endpoint, remote: Endpoint) -> tuple[IkePolicy, ...]:
@@ -119,6 +120,9 @@ class Asked:
 
     def spi_in_use(self, spi: int) -> bool:
         return spi in self.taken
+
+    def cpi_in_use(self, cpi: int) -> bool:
+        return cpi in self.taken_cpis
 
     def wall_clock(self, now: float) -> datetime.datetime:
         return self.date

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from openswan.ike.policy import ChosenEsp, ChosenIke
+from openswan.ike.policy import ChosenChild, ChosenIke
 from openswan.policy.proposal import Transform
 from tests.unit.ike.pair import CBC, GCM, MODP2048, PRF, SHA2, ike_policy
 
@@ -18,6 +18,6 @@ def test_ike_algorithms_print_with_the_classic_short_names() -> None:
 
 
 def test_esp_algorithms_print() -> None:
-    assert str(ChosenEsp(GCM, None, True)) == "aes_gcm_16_256-none"
-    assert str(ChosenEsp(CBC, SHA2, False)) == "aes_cbc_128-hmac_sha2_256_128"
-    assert str(ChosenEsp(Transform("chacha20_poly1305"), None, False)) == "chacha20_poly1305-none"
+    assert str(ChosenChild(GCM, None, True)) == "aes_gcm_16_256-none"
+    assert str(ChosenChild(CBC, SHA2, False)) == "aes_cbc_128-hmac_sha2_256_128"
+    assert str(ChosenChild(Transform("chacha20_poly1305"), None, False)) == "chacha20_poly1305-none"

@@ -3,9 +3,10 @@
 
 ```
 initiator                                          responder
-HDR, SK {SA, Ni, [KEi], TSi, TSr}                  -->
-                                                   <--  HDR, SK {SA, Nr, [KEr], TSi, TSr}
+HDR, SK {[N], SA, Ni, [KEi], TSi, TSr}             -->
+                                                   <--  HDR, SK {[N], SA, Nr, [KEr], TSi, TSr}
 ```
+N stands for USE_TRANSPORT_MODE and IPCOMP_SUPPORTED (see `options`).
 """
 
 from __future__ import annotations
@@ -13,20 +14,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from openswan.base.address import Endpoint
+from openswan.base.address import Address, Endpoint
 from openswan.base.errors import CryptoError, IkeError, WireError
 from openswan.base.interval import Instant
 from openswan.crypto import dh, keymat
 from openswan.crypto.registry import Kind
 from openswan.ike import rules
-from openswan.ike.effects import ChildEstablished
+from openswan.ike.effects import ChildEstablished, SpiOffered
 from openswan.ike.events import CreateChild, RekeyChild
-from openswan.ike.policy import ChildPolicy, ChildQuestion, ChosenEsp
+from openswan.ike.policy import NO_EXTRAS, ChildPolicy, ChildQuestion, ChosenChild, Extras
 from openswan.ike.rules import Shape
+from openswan.ike.v2 import options
 from openswan.ike.v2.child import Child
 from openswan.ike.v2.core import Core, Task, error, first_error
 from openswan.ike.v2.narrow import agree, from_wire, to_wire, verify
-from openswan.ike.v2.negotiate import Dh, accept, choose, group_transform, number, offer, with_groups
+from openswan.ike.v2.negotiate import Dh, Match, accept, choose, group_transform, number, offer, with_groups
 from openswan.ike.v2.tasks import child_delete
 from openswan.ike.v2.tasks.natd import encap
 from openswan.policy.proposal import Proposal, Transform
@@ -50,7 +52,7 @@ class Terms:
     """All that makes a child of an exchange."""
 
     policy: ChildPolicy
-    chosen: ChosenEsp
+    chosen: ChosenChild
     spi_in: int
     spi_out: int
     mine: tuple[Selector, ...]
@@ -62,6 +64,7 @@ class Terms:
     replaces: int = 0
     redundant: bool = False
     token: int = 0
+    extras: Extras = NO_EXTRAS
 
 
 def new_spi(sa: Core) -> int:
@@ -78,7 +81,14 @@ def establish(sa: Core, terms: Terms, now: Instant) -> Child:
     chosen = terms.chosen
     integ = chosen.integ.name if chosen.integ else ""
     made = keymat.child_keys(
-        prf, keys.d, terms.ni, terms.nr, chosen.encr.name, chosen.encr.key_bits, integ, terms.shared
+        prf,
+        keys.d,
+        terms.ni,
+        terms.nr,
+        chosen.encr.name if chosen.encr else "",
+        chosen.encr.key_bits if chosen.encr else 0,
+        integ,
+        terms.shared,
     )
     from_i = bytes(made.encr_i.data), bytes(made.integ_i.data)
     from_r = bytes(made.encr_r.data), bytes(made.integ_r.data)
@@ -93,6 +103,7 @@ def establish(sa: Core, terms: Terms, now: Instant) -> Child:
         terms.theirs,
         terms.initiator,
         now,
+        extras=terms.extras,
         redundant=terms.redundant,
     )
     sa.children[child.spi_in] = child
@@ -110,14 +121,28 @@ def establish(sa: Core, terms: Terms, now: Instant) -> Child:
             theirs=terms.theirs,
             local=sa.local,
             remote=sa.remote,
-            encap=encap(sa),
+            encap=encap(sa) if chosen.protocol == ProtocolId.ESP else None,
             initiator=terms.initiator,
             replaces=terms.replaces,
             redundant=terms.redundant,
             token=terms.token,
+            extras=terms.extras,
         )
     )
     return child
+
+
+def means_of(policy: ChildPolicy) -> Dh:
+    """What a fresh key exchange is to a child we ask for outside IKE_AUTH."""
+    if not policy.pfs:
+        return Dh.NEVER
+    return Dh.PREFERRED if policy.pfs_optional else Dh.REQUIRED
+
+
+def without_group(sa: Core, policy: ChildPolicy, chosen: ChosenChild) -> None:
+    """Say so when a child is made without the key exchange its connection would like."""
+    if policy.pfs and chosen.dh is None:
+        sa.log("no key exchange of its own for this child SA: the peer names no group (pfs=yes would insist on one)")
 
 
 class ChildCreate(Task):
@@ -133,6 +158,7 @@ class ChildCreate(Task):
         self.pair: dh.DhPair | None = None
         self.offered: tuple[Proposal, ...] = ()
         self.spi = 0
+        self.cpi = 0
         self.nonce = b""
         self.mine = policy.mine
         self.theirs = policy.theirs
@@ -142,14 +168,18 @@ class ChildCreate(Task):
         if not sa.is_established:
             raise IkeError("the IKE SA is not established")
         _, _, ike = sa.need_keys()
-        means = Dh.REQUIRED if self.policy.pfs else Dh.NEVER
-        self.offered = with_groups(self.policy.proposals, means, ike.dh)
+        protocol = self.policy.protocol
+        options.passes_nat(sa, protocol)
+        self.offered = with_groups(self.policy.proposals, means_of(self.policy), ike.dh)
         self.spi, self.nonce = new_spi(sa), sa.rng.octets(NONCE_OCTETS)
+        extras, self.cpi = options.ask(sa, self.policy)
         payloads: list[Payload] = [
             *self.preface(sa),
-            offer(self.offered, ProtocolId.ESP, self.spi.to_bytes(4, "big")),
+            *extras,
+            offer(self.offered, protocol, self.spi.to_bytes(4, "big")),
             Nonce(self.nonce),
         ]
+        sa.emit(SpiOffered(protocol, self.spi, sa.local))
         if self.policy.pfs:
             self.group = self.group or self.offered[0].dh[0]
             self.tried.add(self.group)
@@ -161,10 +191,22 @@ class ChildCreate(Task):
         """What stands in front: REKEY_SA when rekeying."""
         return ()
 
+    def failed(self, sa: Core, reason: str, notify: int = 0) -> None:
+        """Nothing will come under the SPI we offered."""
+        self.withdraw(sa)
+        super().failed(sa, reason, notify)
+
+    def withdraw(self, sa: Core) -> None:
+        """Wait no longer for packets under the SPI of an offer that has come to nothing."""
+        if self.spi:
+            sa.emit(SpiOffered(self.policy.protocol, self.spi, sa.local, withdrawn=True))
+            self.spi = 0
+
     def answered(self, sa: Core, answer: Message, now: Instant) -> None:
         """A child, a reason to try again, or a refusal."""
         refused = first_error(answer)
         if refused is not None:
+            self.withdraw(sa)
             self.refused(sa, refused.kind, refused.data, now)
             return
         rules.check(Shape.CHILD_RESPONSE, answer.payloads, encrypted=True)
@@ -173,8 +215,9 @@ class ChildCreate(Task):
         except (IkeError, CryptoError) as why:
             # The peer has that child and we do not want it.
             sa.log(f"closing the child SA just made: {why}")
-            child_delete.delete_unwanted(sa, self.spi, now)
+            child_delete.delete_unwanted(sa, self.policy.protocol, self.spi, now)
             raise
+        without_group(sa, self.policy, terms.chosen)
         establish(sa, terms, now)
 
     def refused(self, sa: Core, kind: NotifyType, data: bytes, now: Instant) -> None:
@@ -197,16 +240,16 @@ class ChildCreate(Task):
         body, nonce, ke = answer.first(Sa), answer.first(Nonce), answer.first(Ke)
         if body is None or nonce is None:
             raise WireError("CREATE_CHILD_SA response without SA or nonce")
-        means = Dh.REQUIRED if self.policy.pfs else Dh.NEVER
-        chosen, spi_out = accepted(body, self.offered, means)
+        chosen, spi_out = accepted(body, self.offered, means_of(self.policy))
+        extras = options.accept(sa, self.policy, answer, self.cpi)
         shared = b""
-        if self.policy.pfs:
+        if chosen.dh is not None or (self.policy.pfs and not self.policy.pfs_optional):
             if ke is None or self.pair is None or chosen.dh is None or chosen.dh != self.group:
                 raise IkeError("the peer answers without the key exchange it chose", NotifyType.INVALID_KE_PAYLOAD)
             if ke.group != number(Kind.DH, chosen.dh):
                 raise IkeError("the peer's key is of another group", NotifyType.INVALID_KE_PAYLOAD)
             shared = self.pair.shared(ke.data)
-        mine, theirs = answered_selectors(answer, self.mine, self.theirs, self.policy.narrowing)
+        mine, theirs, extras = answered_selectors(sa, answer, self.mine, self.theirs, self.policy.narrowing, extras)
         return Terms(
             self.policy,
             chosen,
@@ -218,31 +261,41 @@ class ChildCreate(Task):
             nonce.data,
             shared,
             token=self.token,
+            extras=extras,
         )
 
 
-def accepted(body: Sa, offered: Sequence[Proposal], means: Dh) -> tuple[ChosenEsp, int]:
+def accepted(body: Sa, offered: Sequence[Proposal], means: Dh) -> tuple[ChosenChild, int]:
     """What the responder chose for a child, and its SPI."""
-    match = accept(body, offered, ProtocolId.ESP, means)
-    return match.esp(), esp_spi(match.wire.spi)
+    match = accept(body, offered, ProtocolId(offered[0].protocol), means)
+    return match.child(), peer_spi(match.wire.spi)
 
 
-def esp_spi(spi: bytes) -> int:
-    """A peer's ESP SPI; IkeError when it is not one."""
+def peer_spi(spi: bytes) -> int:
+    """A peer's ESP or AH SPI; IkeError when it is not one."""
     value = int.from_bytes(spi, "big")
     if len(spi) != 4 or value < FIRST_SPI:
-        raise IkeError(f"the peer's ESP SPI 0x{spi.hex()} is not usable", NotifyType.NO_PROPOSAL_CHOSEN)
+        raise IkeError(f"the peer's SPI 0x{spi.hex()} is not usable", NotifyType.NO_PROPOSAL_CHOSEN)
     return value
 
 
 def answered_selectors(
-    answer: Message, mine: Sequence[Selector], theirs: Sequence[Selector], narrowing: bool
-) -> tuple[tuple[Selector, ...], tuple[Selector, ...]]:
-    """The initiator's look at TSi and TSr of a response."""
+    sa: Core,
+    answer: Message,
+    mine: Sequence[Selector],
+    theirs: Sequence[Selector],
+    narrowing: bool,
+    extras: Extras,
+) -> tuple[tuple[Selector, ...], tuple[Selector, ...], Extras]:
+    """The initiator's look at TSi and TSr of a response; in transport mode with what a NAT made of the addresses."""
     tsi, tsr = answer.first(TsI), answer.first(TsR)
     if tsi is None or tsr is None:
         raise WireError("response without traffic selectors")
-    return verify(from_wire(tsi), mine, narrowing), verify(from_wire(tsr), theirs, narrowing)
+    ours, its = from_wire(tsi), from_wire(tsr)
+    if extras.transport:
+        ours, its, original = options.as_we_see(sa, ours, its, sa.local.address, sa.remote.address)
+        extras = replace(extras, original=original)
+    return verify(ours, mine, narrowing), verify(its, theirs, narrowing), extras
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,30 +324,17 @@ def agree_to(
     body, tsi, tsr, ke = request.first(Sa), request.first(TsI), request.first(TsR), request.first(Ke)
     if body is None or tsi is None or tsr is None:
         raise WireError("request for a child SA without SA or traffic selectors")
-    theirs, mine = from_wire(tsi), from_wire(tsr)
-    if replaces is not None:
-        policy = replaces.policy
-        mine, theirs = (
-            agree(mine, replaces.mine, policy.narrowing),
-            agree(theirs, replaces.theirs, policy.narrowing),
-        )
-    else:
-        ike = sa.need_policy()
-        if sa.peer_id is None:
-            raise IkeError("the peer is not authenticated", NotifyType.AUTHENTICATION_FAILED)
-        policy = sa.ask.child(ChildQuestion(ike, sa.peer_id, local, remote, mine, theirs))
-        mine, theirs = agree(mine, policy.mine, policy.narrowing), agree(theirs, policy.theirs, policy.narrowing)
-    _, _, ike_chosen = sa.need_keys()
-    if means is not Dh.NEVER:
-        means = Dh.REQUIRED if policy.pfs else Dh.WELCOME
-    proposals = with_groups(policy.proposals, means, ike_chosen.dh) if means is not Dh.WELCOME else policy.proposals
-    match = choose(body, proposals, ProtocolId.ESP, means, int(ke.group) if ke else 0)
-    if match is None:
-        raise IkeError("no acceptable ESP proposal", NotifyType.NO_PROPOSAL_CHOSEN)
-    chosen, spi_out = match.esp(), esp_spi(match.wire.spi)
+    flow = _flow(sa, request, from_wire(tsr), from_wire(tsi), local, remote, replaces)
+    policy, mine, theirs = flow.policy, flow.mine, flow.theirs
+    options.passes_nat(sa, policy.protocol)
+    match = _match(sa, body, policy, means, int(ke.group) if ke else 0)
+    chosen, spi_out = match.child(), peer_spi(match.wire.spi)
     shared, exchange = b"", _exchange(sa, chosen, ke)
     spi_in = new_spi(sa)
-    payloads: list[Payload] = [Sa((replace(match.wire, spi=spi_in.to_bytes(4, "big")),))]
+    extras, payloads = options.answer(sa, policy, request, flow.transport)
+    if means is not Dh.NEVER:
+        without_group(sa, policy, chosen)
+    payloads.append(Sa((replace(match.wire, spi=spi_in.to_bytes(4, "big")),)))
     if not shared_nonce:
         payloads.append(Nonce(nr))
     if exchange is not None:
@@ -313,11 +353,119 @@ def agree_to(
         shared,
         initiator=False,
         replaces=replaces.spi_in if replaces else 0,
+        extras=replace(extras, original=flow.original),
     )
     return Answer(terms, tuple(payloads))
 
 
-def _exchange(sa: Core, chosen: ChosenEsp, ke: Ke | None) -> tuple[bytes, Ke] | None:
+@dataclass(frozen=True, slots=True)
+class _Flow:
+    """Whose child a request is about, what it will cover, and in which mode."""
+
+    policy: ChildPolicy
+    mine: tuple[Selector, ...]
+    theirs: tuple[Selector, ...]
+    transport: bool
+    original: tuple[Address, Address] | None = None
+
+
+def _flow(
+    sa: Core,
+    request: Message,
+    mine: tuple[Selector, ...],
+    theirs: tuple[Selector, ...],
+    local: Endpoint,
+    remote: Endpoint,
+    replaces: Child | None,
+) -> _Flow:
+    """Mode and selectors of the responder's answer.
+
+    Transport mode is first looked for with the addresses as we see them, then a tunnel with those in the message
+    (RFC 7296 2.23.1).
+    """
+    asked = request.notify(NotifyType.USE_TRANSPORT_MODE) is not None
+    found: _Flow | None = None
+    if asked:
+        found = _transport(sa, mine, theirs, local, remote, replaces)
+    if found is None:
+        policy = replaces.policy if replaces else _policy(sa, mine, theirs, local, remote)
+        if policy.transport:
+            raise IkeError(
+                f'type=transport in "{policy.name}", but the peer wants a tunnel', NotifyType.NO_PROPOSAL_CHOSEN
+            )
+        if asked:
+            sa.log(f'type=tunnel in "{policy.name}": the peer\'s request for transport mode is not followed')
+        found = _Flow(policy, mine, theirs, transport=False)
+    policy = found.policy
+    limits = (replaces.mine, replaces.theirs) if replaces else (policy.mine, policy.theirs)
+    return replace(
+        found,
+        mine=agree(found.mine, limits[0], policy.narrowing),
+        theirs=agree(found.theirs, limits[1], policy.narrowing),
+    )
+
+
+def _transport(
+    sa: Core,
+    mine: tuple[Selector, ...],
+    theirs: tuple[Selector, ...],
+    local: Endpoint,
+    remote: Endpoint,
+    replaces: Child | None,
+) -> _Flow | None:
+    """The flow if it may have transport mode; None: try for a tunnel."""
+    try:
+        mine, theirs, original = options.as_we_see(sa, mine, theirs, local.address, remote.address)
+        policy = replaces.policy if replaces else _policy(sa, mine, theirs, local, remote, transport=True)
+    except IkeError:
+        return None
+    if not policy.transport:
+        return None
+    options.between_hosts(mine, theirs, local.address, remote.address)
+    return _Flow(policy, mine, theirs, True, original)
+
+
+def _policy(
+    sa: Core,
+    mine: tuple[Selector, ...],
+    theirs: tuple[Selector, ...],
+    local: Endpoint,
+    remote: Endpoint,
+    transport: bool = False,
+) -> ChildPolicy:
+    if sa.peer_id is None:
+        raise IkeError("the peer is not authenticated", NotifyType.AUTHENTICATION_FAILED)
+    return sa.ask.child(ChildQuestion(sa.need_policy(), sa.peer_id, local, remote, mine, theirs, transport))
+
+
+def _match(sa: Core, body: Sa, policy: ChildPolicy, means: Dh, ke_group: int) -> Match:
+    """Our choice among what is offered; IkeError (NO_PROPOSAL_CHOSEN) says why there is none."""
+    _, _, ike = sa.need_keys()
+    protocol = policy.protocol
+    ways = [(with_groups(policy.proposals, means, ike.dh), means)]
+    if means is not Dh.NEVER:
+        ways = [(policy.proposals, Dh.WELCOME)]
+        if policy.pfs:
+            ways.insert(0, (with_groups(policy.proposals, Dh.REQUIRED, ike.dh), Dh.REQUIRED))
+        if policy.pfs and not policy.pfs_optional:
+            ways.pop()
+    for proposals, way in ways:
+        match = choose(body, proposals, protocol, way, ke_group)
+        if match is not None:
+            return match
+    if not any(p.protocol == protocol for p in body.proposals):
+        raise IkeError(
+            f'the peer offers no {protocol}, which "{policy.name}" wants (phase2=)', NotifyType.NO_PROPOSAL_CHOSEN
+        )
+    if ways[0][1] is Dh.REQUIRED and choose(body, policy.proposals, protocol, Dh.WELCOME, ke_group):
+        raise IkeError(
+            f'we require PFS (pfs=yes in "{policy.name}") but the peer\'s proposals have no group of ours',
+            NotifyType.NO_PROPOSAL_CHOSEN,
+        )
+    raise IkeError(f"no acceptable {protocol} proposal", NotifyType.NO_PROPOSAL_CHOSEN)
+
+
+def _exchange(sa: Core, chosen: ChosenChild, ke: Ke | None) -> tuple[bytes, Ke] | None:
     """The responder's half of a fresh key exchange: the secret and our KE payload."""
     if chosen.dh is None:
         return None

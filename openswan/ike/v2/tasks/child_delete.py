@@ -33,7 +33,7 @@ class ChildDelete(Task):
         if child is None:
             return None
         child.deleting = True
-        return (Delete(ProtocolId.ESP, (self.spi_in.to_bytes(4, "big"),)),)
+        return (Delete(child.protocol, (self.spi_in.to_bytes(4, "big"),)),)
 
     def answered(self, sa: Core, answer: Message, now: Instant) -> None:
         """Whatever the answer says, the child has ended."""
@@ -48,21 +48,22 @@ class ChildDelete(Task):
 class UnwantedDelete(Task):
     """Our Delete for a child the peer made and we never accepted."""
 
-    def __init__(self, spi_in: int) -> None:
+    def __init__(self, protocol: ProtocolId, spi_in: int) -> None:
         super().__init__()
+        self.protocol = protocol
         self.spi_in = spi_in
 
     def build(self, sa: Core, now: Instant) -> Sequence[Payload]:
         """The Delete."""
-        return (Delete(ProtocolId.ESP, (self.spi_in.to_bytes(4, "big"),)),)
+        return (Delete(self.protocol, (self.spi_in.to_bytes(4, "big"),)),)
 
     def answered(self, sa: Core, answer: Message, now: Instant) -> None:
         """Nothing of it was ever here."""
 
 
-def delete_unwanted(sa: Core, spi_in: int, now: Instant) -> None:
+def delete_unwanted(sa: Core, protocol: ProtocolId, spi_in: int, now: Instant) -> None:
     """Have the peer drop a child that we refuse to accept."""
-    sa.submit(UnwantedDelete(spi_in), now, front=True)
+    sa.submit(UnwantedDelete(protocol, spi_in), now, front=True)
 
 
 def close_child(sa: Core, child: Child, reason: Gone, now: Instant) -> None:
@@ -79,19 +80,20 @@ def finish(sa: Core, child: Child, reason: Gone, token: int = 0) -> None:
 
 def respond(sa: Core, deletes: Sequence[Delete]) -> tuple[Payload, ...]:
     """Close what the peer names, once; the answer names our halves, but none that we are deleting ourselves."""
-    ours: list[bytes] = []
+    ours: dict[ProtocolId, list[bytes]] = {}
     for payload in deletes:
-        if payload.protocol != ProtocolId.ESP:
+        if payload.protocol not in (ProtocolId.ESP, ProtocolId.AH):
             continue
         for spi in payload.spis:
-            child = by_spi_out(sa.children.values(), int.from_bytes(spi, "big"))
+            child = by_spi_out(sa.children.values(), payload.protocol, int.from_bytes(spi, "big"))
             if child is None:
-                sa.log(f"ignoring Delete SA payload: PROTO_IPSEC_ESP SA(0x{spi.hex()}) not found (maybe expired)")
+                name = f"PROTO_IPSEC_{payload.protocol} SA(0x{spi.hex()})"
+                sa.log(f"ignoring Delete SA payload: {name} not found (maybe expired)")
                 continue
             if not child.deleting:
-                ours.append(child.spi_in.to_bytes(4, "big"))
+                ours.setdefault(payload.protocol, []).append(child.spi_in.to_bytes(4, "big"))
             finish(sa, child, _reason(child))
-    return (Delete(ProtocolId.ESP, tuple(ours)),) if ours else ()
+    return tuple(Delete(protocol, tuple(spis)) for protocol, spis in ours.items())
 
 
 def _reason(child: Child) -> Gone:

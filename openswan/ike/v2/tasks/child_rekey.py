@@ -50,7 +50,7 @@ class ChildRekey(ChildCreate):
 
     def preface(self, sa: Core) -> Sequence[Payload]:
         """Which child is meant: by the SPI we receive on."""
-        return (Notify(NotifyType.REKEY_SA, b"", ProtocolId.ESP, self.old.to_bytes(4, "big")),)
+        return (Notify(NotifyType.REKEY_SA, b"", self.policy.protocol, self.old.to_bytes(4, "big")),)
 
     def noticed(self, rival: Child, lowest: bytes) -> None:
         """The peer rekeys the same child at the same time."""
@@ -97,10 +97,10 @@ class ChildRekey(ChildCreate):
 
 
 def find(sa: Core, notify: Notify) -> Child | None:
-    """The child a REKEY_SA names: ESP, by the SPI the peer receives on, which is the one we send with."""
-    if notify.protocol != ProtocolId.ESP or len(notify.spi) != 4:
+    """The child a REKEY_SA names by the SPI the peer receives on, which is the one we send with."""
+    if notify.protocol not in (ProtocolId.ESP, ProtocolId.AH) or len(notify.spi) != 4:
         return None
-    return by_spi_out(sa.children.values(), int.from_bytes(notify.spi, "big"))
+    return by_spi_out(sa.children.values(), notify.protocol, int.from_bytes(notify.spi, "big"))
 
 
 def respond(

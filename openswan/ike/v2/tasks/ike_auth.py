@@ -3,7 +3,7 @@
 
 ```
 initiator                                          responder
-HDR, SK {IDi, [CERT], [N(INITIAL_CONTACT)], [CERTREQ], [IDr], AUTH, SAi2, TSi, TSr}  -->
+HDR, SK {IDi, [CERT], [N(INITIAL_CONTACT)], [CERTREQ], [IDr], AUTH, [N], SAi2, TSi, TSr}  -->
                                                    <--  HDR, SK {IDr, [CERT], AUTH, SAr2, TSi, TSr}
                                                    <--  HDR, SK {IDr, [CERT], AUTH, N(TS_UNACCEPTABLE ...)}
                                                    <--  HDR, SK {N(AUTHENTICATION_FAILED)}
@@ -19,10 +19,11 @@ from openswan.base.errors import CryptoError, IkeError, IpsecError, WireError
 from openswan.base.interval import Instant
 from openswan.base.log import Rc
 from openswan.ike import rules
-from openswan.ike.effects import IkeEstablished, RequestFailed
+from openswan.ike.effects import IkeEstablished, RequestFailed, SpiOffered
 from openswan.ike.events import CreateChild
 from openswan.ike.policy import AuthQuestion, IkePolicy
 from openswan.ike.rules import Shape
+from openswan.ike.v2 import options
 from openswan.ike.v2.core import LINGER, Core, Task, first_error
 from openswan.ike.v2.narrow import to_wire
 from openswan.ike.v2.negotiate import Dh, offer, with_groups
@@ -45,7 +46,7 @@ from openswan.wire.v2.body import Payload
 from openswan.wire.v2.cert import Cert
 from openswan.wire.v2.ident import IdI, IdR
 from openswan.wire.v2.notify import Notify
-from openswan.wire.v2.numbers import ExchangeType, NotifyType, ProtocolId
+from openswan.wire.v2.numbers import ExchangeType, NotifyType
 from openswan.wire.v2.sa import Sa
 from openswan.wire.v2.ts import TsI, TsR
 
@@ -63,6 +64,7 @@ class AuthTask(Task):
         self.child = first.policy
         self.offered = with_groups(first.policy.proposals, Dh.NEVER, policy.proposals[0].dh[0])
         self.spi = 0
+        self.cpi = 0
 
     def build(self, sa: Core, now: Instant) -> Sequence[Payload]:
         """The request; IkeError when we have nothing to prove ourselves with."""
@@ -75,10 +77,15 @@ class AuthTask(Task):
         payloads += cert.requests(policy)
         if policy.peer_id is not None and _is_definite(policy.peer_id):
             payloads.append(auth.id_payload(IdR, policy.peer_id))
+        protocol = self.child.protocol
+        options.passes_nat(sa, protocol)
         self.spi = new_spi(sa)
+        extras, self.cpi = options.ask(sa, self.child)
+        sa.emit(SpiOffered(protocol, self.spi, sa.local))
         payloads += [
             auth.make(sa, policy, me),
-            offer(self.offered, ProtocolId.ESP, self.spi.to_bytes(4, "big")),
+            *extras,
+            offer(self.offered, protocol, self.spi.to_bytes(4, "big")),
             TsI(to_wire(self.child.mine)),
             TsR(to_wire(self.child.theirs)),
         ]
@@ -86,9 +93,23 @@ class AuthTask(Task):
 
     def failed(self, sa: Core, reason: str, notify: int = 0) -> None:
         """Only the child can fail by itself; when the IKE SA fails, IkeFailed says so for both."""
+        self.withdraw(sa)
+
+    def withdraw(self, sa: Core) -> None:
+        """Wait no longer for packets under the SPI we offered."""
+        if self.spi:
+            sa.emit(SpiOffered(self.child.protocol, self.spi, sa.local, withdrawn=True))
+            self.spi = 0
 
     def answered(self, sa: Core, answer: Message, now: Instant) -> None:
         """Established or over. Nothing but the peer's own proof establishes."""
+        try:
+            self._answered(sa, answer, now)
+        finally:
+            if self.spi not in sa.children:
+                self.withdraw(sa)
+
+    def _answered(self, sa: Core, answer: Message, now: Instant) -> None:
         refused = first_error(answer)
         proof, him = answer.first(Auth), answer.first(IdR)
         if proof is None or him is None:
@@ -125,16 +146,28 @@ class AuthTask(Task):
             sa.emit(RequestFailed(self.request, reason, int(kind)))
             return
         try:
-            if answer.notify(NotifyType.USE_TRANSPORT_MODE) is not None:
-                raise IkeError("the peer chose transport mode, which we did not offer")
             chosen, spi_out = accepted(body, self.offered, Dh.NEVER)
-            mine, theirs = answered_selectors(answer, self.child.mine, self.child.theirs, self.child.narrowing)
+            extras = options.accept(sa, self.child, answer, self.cpi)
+            mine, theirs, extras = answered_selectors(
+                sa, answer, self.child.mine, self.child.theirs, self.child.narrowing, extras
+            )
         except IpsecError as why:
             sa.log(f"closing the child SA just made: {why}")
             sa.emit(RequestFailed(self.request, str(why), getattr(why, "notify", None) or 0))
-            child_delete.delete_unwanted(sa, self.spi, now)
+            child_delete.delete_unwanted(sa, self.child.protocol, self.spi, now)
             return
-        terms = Terms(self.child, chosen, self.spi, spi_out, mine, theirs, sa.nonce_i, sa.nonce_r, token=self.token)
+        terms = Terms(
+            self.child,
+            chosen,
+            self.spi,
+            spi_out,
+            mine,
+            theirs,
+            sa.nonce_i,
+            sa.nonce_r,
+            token=self.token,
+            extras=extras,
+        )
         establish(sa, terms, now)
 
 
