@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from openswan.base.address import Address
-from openswan.base.errors import HostError, KlipsError, WireError
+from openswan.base.errors import HostError, IpsecError, KlipsError, WireError
 from openswan.base.log import Rc
 from openswan.config.secretsfile import load_secrets
 from openswan.daemon import autostart
+from openswan.daemon.keying import Keying
+from openswan.daemon.klipsdebug import KlipsDebug, TracedKlips
 from openswan.daemon.queries import Queries
 from openswan.engine.effects import DelGuard, Effect, SetGuard
 from openswan.engine.events import Datagram, EngineEvent, NetworkState, SecretsRead, SendFailed, WhackGone, WhackRequest
@@ -35,14 +37,16 @@ from openswan.host.resolver import Resolver
 from openswan.host.routes import Routes
 from openswan.host.rtnetlink import Rtnetlink
 from openswan.host.updown import Updown, World
-from openswan.klips.engine import Klips
-from openswan.plane.commands import AttachDevice, AttachPass, DetachDevice
-from openswan.plane.events import OffloadRefused
+from openswan.plane.commands import AttachDevice, AttachPass, DetachDevice, MoveDevice
+from openswan.plane.events import OffloadRefused, SaExpired
+from openswan.plane.orders import Wire, Wiring, plain_to_order
 from openswan.policy.connection import Connection
 from openswan.wire.whack import decode_request
 
 LETTING_GO = ("unroute", "delete")
 """Requests that end a connection's protection, also when a daemon before this one began it."""
+DETACHED_MTU = 1500
+"""Of an ipsecN that has never stood on anything, octets."""
 STALE = 600.0
 """Seconds after which guard and routes of a road warrior that has not come back since a restart are given up."""
 
@@ -81,6 +85,9 @@ class Gateway:
         self._keep_guard = True
         self._guarded: set[str] = set()
         self._attached: dict[str, tun.Plan] = {}
+        self._by_hand: dict[str, str] = {}
+        self._assigned: frozenset[str] = frozenset()
+        self._beating = False
         self._network = self._seen = NetworkState((), ())
         self._complained: frozenset[str] = frozenset()
         self.control = ControlServer(wanted.places.control, self._request, self._gone)
@@ -92,7 +99,11 @@ class Gateway:
         """
         loop = asyncio.get_running_loop()
         places, settings = self._wanted.places, self._wanted.settings
-        self._klips = Klips()
+        self._klips = TracedKlips()
+        self._debug = self._klips.debug = KlipsDebug(self._log, self._klips.drops)
+        self._keying = Keying(
+            self._klips, self._log, lambda: self._network.interfaces, self._wire, self._debug.change, clock.now
+        )
         self._guard = Guard.open(rundir=places.rundir, ports=(settings.ike_port, settings.natt_port), log=self._log)
         # A start that fails leaves things as they were: guarded if a predecessor had guarded them.
         self._keep_guard = bool(self._guard.entries())
@@ -110,7 +121,8 @@ class Gateway:
         )
         self._pluto = Pluto(SystemRng(), settings, clock.calendar_of)
         self._reactor = Reactor(self._pluto, self._perform, self._log)
-        self._queries = Queries(self._klips, self._explain, self._guard.counters)
+        tables = {"klipsdebug": (self._debug.text, self._debug.rows)}
+        self._queries = Queries(self._klips, self._explain, self._guard.counters, tables)
         try:
             self._klips.start()
             self._attach_pass()
@@ -166,7 +178,7 @@ class Gateway:
         for event in self._klips.poll_events():
             if isinstance(event, OffloadRefused):
                 self._log(f"{event.where}: the kernel refuses {event.what}, packets go one by one from now on", True)
-            else:
+            elif not (isinstance(event, SaExpired) and self._keying.expired(event.said, event.hard)):
                 events.append(event)
         self._reactor.post_all(events)
 
@@ -183,6 +195,14 @@ class Gateway:
                 self.control.reply(client, code, text)
             self.control.finish(client)
             return
+        if verb == "klips":
+            try:
+                self._keying.carry_out(plain_to_order(arguments))
+            except IpsecError as why:
+                self.control.reply(client, Rc.WHACK_PROBLEM, str(why))
+            self.control.finish(client)
+            self._beat()
+            return
         if verb in LETTING_GO:
             self._let_go(str(arguments.get("name")))
         self._reactor.post(WhackRequest(client, verb, arguments))
@@ -193,6 +213,18 @@ class Gateway:
             return explain(src, dst, protocol, port, self._klips.eroutes(), self._guard, netlink)
         finally:
             netlink.close()
+
+    def _beat(self) -> None:
+        """Once a second, as long as there is something to look at that often."""
+        if not self._beating and (self._keying.timed or self._debug.flags):
+            self._beating = True
+            asyncio.get_running_loop().call_later(1.0, self._tick)
+
+    def _tick(self) -> None:
+        self._beating = False
+        self._keying.tick()
+        self._debug.tick(clock.now())
+        self._beat()
 
     def _gone(self, client: int) -> None:
         self._reactor.post(WhackGone(client))
@@ -231,27 +263,73 @@ class Gateway:
             for end in (conn.left, conn.right)
             if end.host.address is not None
         )
-        assigned = devices.assign(self._wanted.interfaces, state.interfaces, state.defaults, prefer)
+        assigned = devices.assign(self._wanted.interfaces, state.interfaces, state.defaults, prefer, self._by_hand)
         for line in assigned.complaints:
             if line not in self._complained:
                 self._log(line, True)
         self._complained = frozenset(assigned.complaints)
         self._network = NetworkState(assigned.interfaces, state.defaults)
+        self._assigned = frozenset(plan.name for plan in assigned.plans)
+        for name in self._attached.keys() - self._assigned:
+            # What it stood on has gone; it stays, so that nothing it was to carry finds another way.
+            self._have_device(tun.Plan(name, "", 0))
         for plan in assigned.plans:
-            self._have_device(replace(plan, mtu=self._wanted.override_mtu or plan.mtu))
+            self._have_device(replace(plan, mtu=self._wanted.override_mtu or plan.mtu) if plan.physical else plan)
         self._reactor.post(self._network)
 
     def _have_device(self, plan: tun.Plan) -> None:
-        if self._attached.get(plan.name) == plan:
+        old = self._attached.get(plan.name)
+        if old is not None and old.physical == plan.physical and plan.mtu in (0, old.mtu):
             return
-        if plan.name not in self._attached:
+        mtu = plan.mtu or (old.mtu if old else 0) or DETACHED_MTU
+        if old is None:
             queues = tun.open_queues(plan.name, self._klips.workers)
-            self._klips.execute(AttachDevice(plan.name, plan.physical, queues, plan.mtu))
-            self._log(f"KLIPS {plan.name} on {plan.physical} mtu {plan.mtu}", False)
+            self._klips.execute(AttachDevice(plan.name, plan.physical, queues, mtu))
+        if old is None or old.physical != plan.physical:
+            self._klips.execute(MoveDevice(plan.name, plan.physical, plan.mtu))
+            self._log(f"KLIPS {plan.name} on {plan.physical or 'no interface'} mtu {mtu}", False)
+        plan = replace(plan, mtu=mtu)
         self._attached[plan.name] = plan
         for line in tun.configure(plan.name, plan.mtu):
             self._log(line, True)
         self._routes.setup(plan.name, [each.name for each in self._network.interfaces])
+
+    def _wire(self, order: Wire) -> None:
+        """tncfg: put a virtual interface on a physical one, or take it off."""
+        wiring, virtual, physical = order.wiring, order.virtual, order.physical
+        present = {each.name for each in self._seen.interfaces}
+        if wiring is Wiring.ATTACH:
+            if physical not in present:
+                raise KlipsError(f"there is no interface {physical}")
+            taken = next((name for name, below in self._by_hand.items() if below == physical and name != virtual), "")
+            if taken:
+                raise KlipsError(f"{taken} stands on {physical} already")
+            self._by_hand[virtual] = physical
+        elif wiring is Wiring.CREATE:
+            if virtual in self._attached:
+                raise KlipsError(f"{virtual} exists already")
+            self._by_hand[virtual] = ""
+        elif wiring is Wiring.CLEAR:
+            self._by_hand |= dict.fromkeys(self._attached, "")
+        elif virtual not in self._attached:
+            raise KlipsError(f"there is no {virtual}: ipsec tncfg --create {virtual} makes it")
+        elif wiring is Wiring.DETACH:
+            self._by_hand[virtual] = ""
+        else:
+            self._delete_device(virtual)
+            return
+        self._take_network(self._seen)
+
+    def _delete_device(self, name: str) -> None:
+        users = sum(row.device == name for row in self._klips.eroutes())
+        if users:
+            raise KlipsError(f"{name} is in use by {users} eroutes: delete them first")
+        if name not in self._by_hand or name in {virtual for virtual, _ in self._wanted.interfaces}:
+            raise KlipsError(f"ipsec.conf asks for {name}: it can be detached, not deleted")
+        del self._by_hand[name], self._attached[name]
+        self._klips.execute(DetachDevice(name))
+        tun.remove_tun(name)
+        self._take_network(self._seen)
 
     def _mtu_of(self, interface: str) -> int:
         return next((each.mtu for each in self._network.interfaces if each.name == interface), 1500)

@@ -37,9 +37,18 @@ class Tables(Protocol):
 
 
 class Queries:
-    """Answers; `explain` is for match, `guard` gives what the leak guard has dropped, by place."""
+    """Answers; `explain` is for match, `guard` gives what the leak guard has dropped, by place.
 
-    def __init__(self, engine: Tables, explain: Explain, guard: Callable[[], Mapping[str, int]]) -> None:
+    `more` are further tables: verb -> (classic lines, plain data).
+    """
+
+    def __init__(
+        self,
+        engine: Tables,
+        explain: Explain,
+        guard: Callable[[], Mapping[str, int]],
+        more: Mapping[str, tuple[Callable[[], str], Callable[[], Any]]] | None = None,
+    ) -> None:
         self._engine = engine
         self._explain = explain
         self._guard = guard
@@ -52,6 +61,7 @@ class Queries:
             "spigrp": (lambda: tables.spigrp_text(engine.sas()), lambda: tables.spigrp_rows(engine.sas())),
             "tncfg": (lambda: tables.tncfg_text(engine.devices()), lambda: tables.tncfg_rows(engine.devices())),
             "counters": (self._counters_text, self._counters),
+            **(more or {}),
         }
         """Verb -> (classic lines, plain data)."""
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from openswan.base.address import Address
@@ -35,6 +35,7 @@ def assign(
     interfaces: Iterable[Interface],
     defaults: Sequence[DefaultRoute],
     prefer: Iterable[Address] = (),
+    by_hand: Mapping[str, str] | None = None,
 ) -> Assignment:
     """Give each usable interface its ipsecN.
 
@@ -42,7 +43,40 @@ def assign(
     and then only interfaces named so are used. `%defaultroute` alone, or nothing (%none), follows actual routes: one
     virtual interface serves all; it is listed as standing on the default route's, else on one with an address of
     `prefer` (the conns' own), else on the first.
+
+    `by_hand` is what tncfg has said since: virtual interface to the physical one below, empty for none. It wins.
     """
+    made = _assign(wanted, tuple(interfaces), defaults, prefer)
+    follows = all(physical == DEFAULT_ROUTE for _, physical in wanted)
+    return _amend(made, by_hand, follows) if by_hand else made
+
+
+def _amend(made: Assignment, by_hand: Mapping[str, str], follows: bool) -> Assignment:
+    present = {each.name: each for each in made.interfaces}
+    virtual = {physical: name for name, physical in by_hand.items() if physical in present}
+    # The one that served all interfaces goes on doing so from wherever it has been put, unless it stands on nothing.
+    gone = {name for name, physical in by_hand.items() if not physical}
+    moved = set(by_hand) if not follows else gone
+    interfaces = tuple(
+        replace(each, virtual=virtual.get(each.name, "" if each.virtual in moved else each.virtual))
+        for each in made.interfaces
+    )
+    plans = [plan for plan in made.plans if plan.name not in by_hand and plan.physical not in virtual]
+    plans += [
+        Plan(name, physical, present[physical].mtu) if physical in present else Plan(name, "", 0)
+        for name, physical in by_hand.items()
+    ]
+    named = {plan.name for plan in plans}
+    plans += [plan for plan in made.plans if plan.name not in named]
+    return Assignment(interfaces, tuple(plans), made.complaints)
+
+
+def _assign(
+    wanted: Sequence[tuple[str, str]],
+    interfaces: Iterable[Interface],
+    defaults: Sequence[DefaultRoute],
+    prefer: Iterable[Address],
+) -> Assignment:
     present = {each.name: each for each in interfaces if not is_virtual(each.name)}
     if all(physical == DEFAULT_ROUTE for _, physical in wanted):
         virtual = wanted[0][0] if wanted else DEFAULT_VIRTUAL

@@ -65,3 +65,29 @@ def test_what_cannot_be_is_named() -> None:
     assert nothing.plans == () and nothing.interfaces[0].virtual == ""
     alone = assign([("ipsec0", "eth9")], (interface("eth9"),), ())
     assert alone.complaints == ("unable to determine address of `eth9'",)
+
+
+PPP = interface("ppp0", "198.51.100.1", mtu=1492)
+
+
+def test_what_tncfg_says_wins() -> None:
+    every = (ETH0, ETH1, PPP, OURS)
+    result = assign(FOLLOW, every, (DEFAULT,), by_hand={"ipsec1": "ppp0"})
+    assert set(result.plans) == {Plan("ipsec0", "eth1", 1400), Plan("ipsec1", "ppp0", 1492)}
+    assert virtuals(result) == {"eth0": "ipsec0", "eth1": "ipsec0", "ppp0": "ipsec1"}
+    # The one that serves all goes on doing so from elsewhere; detached it serves none.
+    result = assign(FOLLOW, every, (DEFAULT,), by_hand={"ipsec0": "ppp0"})
+    assert result.plans == (Plan("ipsec0", "ppp0", 1492),) and set(virtuals(result).values()) == {"ipsec0"}
+    result = assign(FOLLOW, every, (DEFAULT,), by_hand={"ipsec0": ""})
+    assert result.plans == (Plan("ipsec0", "", 0),) and set(virtuals(result).values()) == {""}
+    # Named ones leave the interface they stood on.
+    result = assign([("ipsec0", "eth0")], every, (DEFAULT,), by_hand={"ipsec0": "ppp0", "ipsec5": ""})
+    assert set(result.plans) == {Plan("ipsec0", "ppp0", 1492), Plan("ipsec5", "", 0)}
+    assert virtuals(result) == {"eth0": "", "eth1": "", "ppp0": "ipsec0"}
+
+
+def test_an_interface_that_goes_away_is_waited_for() -> None:
+    result = assign(FOLLOW, (ETH0, OURS), (), by_hand={"ipsec1": "ppp0"})
+    assert Plan("ipsec1", "", 0) in result.plans
+    result = assign(FOLLOW, (ETH0, PPP, OURS), (), by_hand={"ipsec1": "ppp0"})
+    assert Plan("ipsec1", "ppp0", 1492) in result.plans and virtuals(result)["ppp0"] == "ipsec1"
