@@ -33,6 +33,13 @@ cdef extern from * nogil:
         }
     }
     #define ow_spin_unlock(p) __atomic_store_n((uint32_t *)(p), 0, __ATOMIC_RELEASE)
+    /* Put p where nothing is yet; answers what is there afterwards, and frees p when another came first. */
+    static inline void *ow_install(void **at, void *p) {
+        void *none = NULL;
+        if (__atomic_compare_exchange_n(at, &none, p, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) return p;
+        free(p);
+        return none;
+    }
     /* Zeroed memory on a cache line of its own (libipsec-mb wants keys on 64 octets); NULL when there is none. */
     static inline void *ow_alloc(size_t n) {
         void *p = NULL;
@@ -59,6 +66,7 @@ cdef extern from * nogil:
     uint64_t fetch_add "ow_add"(uint64_t *p, uint64_t v)
     void *loadp "ow_loadp"(void *p)
     void storep "ow_storep"(void *p, void *v)
+    void *install "ow_install"(void **at, void *p)
     uint64_t load_sc "ow_load_sc"(uint64_t *p)
     void store_sc "ow_store_sc"(uint64_t *p, uint64_t v)
     uint64_t fetch_add_sc "ow_add_sc"(uint64_t *p, uint64_t v)

@@ -1,67 +1,37 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from _fast.evp cimport EVP_CIPHER_CTX, EVP_MAC_CTX
-from _fast.ipsecmb cimport mb_t, mbkey_t
-from _fast.types cimport crypt_key_t
+from _fast.crypt cimport (BATCH, PROVIDER_AUTO, PROVIDER_EVP, PROVIDER_MB, crypt_key_t, crypt_t, esp_job_t)
 
-cdef enum:
-    CIPHER_NULL = 0
-    CIPHER_AES_CBC = 1
-    CIPHER_AES_GCM_16 = 2
-    CIPHER_CHACHA20_POLY1305 = 3
-    INTEG_NONE = 0
-    INTEG_SHA1_96 = 1
-    INTEG_SHA256_128 = 2
-    INTEG_SHA384_192 = 3
-    INTEG_SHA512_256 = 4
-    PROVIDER_AUTO = 0
-    PROVIDER_MB = 1
-    PROVIDER_EVP = 2
-    BATCH = 64                 # most packets of one call
-
-# An SA's keys. `evp` and `mac` are per worker, made when that worker first needs them: EVP contexts hold state.
-cdef struct crypt_key_t:
-    mbkey_t mb
-    uint8_t cipher
-    uint8_t integ
-    uint8_t provider
-    uint8_t iv_len
-    uint8_t align
-    uint8_t icv_len
-    uint8_t esn
-    uint8_t few_by_evp
-    uint8_t key_len
-    uint8_t auth_len
-    uint8_t salt[4]
-    uint8_t key[32]
-    uint8_t auth[64]
-    EVP_CIPHER_CTX *evp[9]
-    EVP_MAC_CTX *mac[9]
-
-# A worker's scratch: one manager per thread, and unpredictable octets for CBC.
-cdef struct crypt_t:
-    mb_t mb
-    int worker
-    uint32_t random_left
-    uint8_t random[4096]
-
-# One ESP packet in place: at `data` SPI, sequence, IV, text, ICV; `length` counts them all. `sequence` has 64 bits,
-# whose upper half is authenticated but not sent with ESN. After a call `ok` says whether it worked; an ICV that does
-# not match is not ok.
-cdef struct esp_job_t:
-    uint8_t *data
-    uint32_t length
-    int32_t ok
-    uint64_t sequence
-
+# 0, or -1 when the provider is not there.
 cdef int crypt_open(crypt_t *c, int worker, int provider) noexcept nogil
 cdef void crypt_close(crypt_t *c) noexcept nogil
+# Unpredictable octets; False when the kernel gives none. At most 4096.
 cdef bint crypt_random(crypt_t *c, uint8_t *out, uint32_t n) noexcept nogil
-# NULL when the algorithm, a length or memory does not allow it.
+# Numbers are those of suite.pxd; `key` ends with its salt. For AH the cipher is CIPHER_NULL. NULL when the algorithm, a
+# length or memory does not allow it. What libipsec-mb lacks goes by libcrypto, whatever `provider` says.
 cdef crypt_key_t *key_new(crypt_t *c, int provider, int cipher, const uint8_t *key, uint32_t key_len, int integ,
                           const uint8_t *auth, uint32_t auth_len, bint esn) noexcept nogil
 cdef void key_free(crypt_key_t *k) noexcept nogil
+
+
+# The packet's IV for a counter mode, 8 octets, as a number. Sequence numbers of an SA never repeat, so neither does it;
+# the mask keeps it from repeating when the same key is installed again.
+cdef inline uint64_t key_iv(const crypt_key_t *k, uint64_t sequence) noexcept nogil:
+    return sequence ^ k.mask
+
+
 # Up to BATCH packets of one key.
-cdef void key_seal(crypt_t *c, crypt_key_t *k, esp_job_t *jobs, int n) noexcept nogil
-cdef void key_open(crypt_t *c, crypt_key_t *k, esp_job_t *jobs, int n) noexcept nogil
+cdef inline void key_seal(crypt_t *c, crypt_key_t *k, esp_job_t *jobs, int n) noexcept nogil:
+    (k.run_few if n < k.few else k.run)(c, k, jobs, n, 1)
+
+
+cdef inline void key_open(crypt_t *c, crypt_key_t *k, esp_job_t *jobs, int n) noexcept nogil:
+    (k.run_few if n < k.few else k.run)(c, k, jobs, n, 0)
+
+
+# The ICV (k.icv_len octets) over one buffer of at least one octet, for AH. `iv`: 8 octets with AES-GMAC, else not
+# looked at. False when it cannot be made.
+cdef inline bint key_mac(crypt_t *c, crypt_key_t *k, const uint8_t *data, uint32_t length, const uint8_t *iv,
+                         uint8_t *tag) noexcept nogil:
+    return k.mac(c, k, data, length, iv, tag)

@@ -19,13 +19,7 @@ cdef extern from "<openssl/evp.h>" nogil:
                           const unsigned char *iv, int encrypt)
     int EVP_CipherUpdate(EVP_CIPHER_CTX *ctx, unsigned char *out, int *outl, const unsigned char *src, int inl)
     int EVP_CipherFinal_ex(EVP_CIPHER_CTX *ctx, unsigned char *out, int *outl)
-    const EVP_CIPHER *EVP_aes_128_gcm()
-    const EVP_CIPHER *EVP_aes_192_gcm()
-    const EVP_CIPHER *EVP_aes_256_gcm()
-    const EVP_CIPHER *EVP_chacha20_poly1305()
-    const EVP_CIPHER *EVP_aes_128_cbc()
-    const EVP_CIPHER *EVP_aes_192_cbc()
-    const EVP_CIPHER *EVP_aes_256_cbc()
+    const EVP_CIPHER *EVP_get_cipherbyname(const char *name)
     EVP_MAC *EVP_MAC_fetch(void *libctx, const char *name, const char *properties)
     void EVP_MAC_free(EVP_MAC *mac)
     EVP_MAC_CTX *EVP_MAC_CTX_new(EVP_MAC *mac)
@@ -39,16 +33,17 @@ cdef extern from * nogil:
     #include <openssl/evp.h>
     #include <openssl/core_names.h>
     #include <openssl/params.h>
-    /* An HMAC context with its key loaded; NULL when libcrypto refuses. The caller frees it. */
-    static EVP_MAC_CTX *ow_hmac_new(const char *digest, const unsigned char *key, size_t n) {
-        EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    /* An HMAC (of that digest) or CMAC (of that cipher) context with its key loaded; NULL when libcrypto refuses. The
+       caller frees it. */
+    static EVP_MAC_CTX *ow_mac_new(int cmac, const char *of, const unsigned char *key, size_t n) {
+        EVP_MAC *mac = EVP_MAC_fetch(NULL, cmac ? "CMAC" : "HMAC", NULL);
         EVP_MAC_CTX *ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
         OSSL_PARAM params[2];
         EVP_MAC_free(mac);
-        params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)digest, 0);
+        params[0] = OSSL_PARAM_construct_utf8_string(cmac ? OSSL_MAC_PARAM_CIPHER : OSSL_MAC_PARAM_DIGEST, (char *)of, 0);
         params[1] = OSSL_PARAM_construct_end();
         if (ctx && EVP_MAC_init(ctx, key, n, params) != 1) { EVP_MAC_CTX_free(ctx); ctx = NULL; }
         return ctx;
     }
     """
-    EVP_MAC_CTX *hmac_new "ow_hmac_new"(const char *digest, const unsigned char *key, size_t n)
+    EVP_MAC_CTX *mac_new "ow_mac_new"(bint cmac, const char *of, const unsigned char *key, size_t n)

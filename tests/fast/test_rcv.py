@@ -101,11 +101,9 @@ def test_wrong_padding_next_header_and_inner_lies(tunnel: Rig) -> None:
     def raw(text: bytes) -> bytes:
         # A correctly authenticated packet with this text, trailer included.
         tunnel.sequence += 1
-        aead = tunnel.to_engine.aead
-        assert aead is not None
         head = IN_SPI.to_bytes(4, "big") + tunnel.sequence.to_bytes(4, "big")
         iv = tunnel.sequence.to_bytes(8, "big")
-        return head + iv + aead.encrypt(tunnel.to_engine.salt + iv, text, head)
+        return head + iv + tunnel.to_engine.seal_aead(iv, text, head)
 
     tunnel.arrive(raw(b"\x01\x02\x09\x03\x00\x00\xff\x04"))
     tunnel.arrive(raw(b"\x00\x00\x00\x00\x01\x03\x02\x04"))
