@@ -15,13 +15,14 @@ DEMO_PACKAGES  := tcpdump iputils-ping
 TEST_PACKAGES  := conntrack ipset iperf3 openssl strongswan-charon strongswan-swanctl libcharon-extra-plugins \
                   libstrongswan-standard-plugins libstrongswan-extra-plugins strongswan-pki
 PEER_PACKAGES  := qemu-system-x86 debootstrap cpio
+FUZZ_PACKAGES  := clang libclang-rt-dev llvm
 
 # How many tests run side by side: those with namespaces have their own.
 JOBS   ?= $(shell nproc)
 
 SOURCES := setup.py pyproject.toml $(wildcard _fast/*.pyx _fast/*.pxd _fast/*.h)
 
-.PHONY: build demo test lint bench clean distclean fuzz man help
+.PHONY: build demo test lint bench clean distclean fuzz asan man help
 .DEFAULT_GOAL := help
 
 help:
@@ -36,6 +37,10 @@ build/packages-build: Makefile .ci/packages
 
 build/packages-demo: Makefile .ci/packages
 	@.ci/packages $(DEMO_PACKAGES)
+	@mkdir -p build && touch $@
+
+build/packages-fuzz: Makefile .ci/packages
+	@.ci/packages $(FUZZ_PACKAGES)
 	@mkdir -p build && touch $@
 
 build/packages-test: Makefile .ci/packages
@@ -74,9 +79,16 @@ lint: build
 bench: build build/packages-demo build/packages-test
 	@$(PY) -m tests.bench
 
-## fuzz    random input into every parser for FUZZ_SECONDS (default 60)
-fuzz: build
+## fuzz    guided by coverage into every entry that sees packets, FUZZ_MINUTES each (default 1), FUZZ_TARGETS alone if
+##         given; then random input into the IKE parsers and a running engine for FUZZ_SECONDS (default 60).
+##         FUZZ_KEEP=keep writes the corpus back
+fuzz: build build/packages-fuzz
+	@$(PY) -m tests.fuzz.guided $${FUZZ_MINUTES:-1} $(FUZZ_KEEP) $(FUZZ_TARGETS)
 	@$(PY) -m tests.fuzz $${FUZZ_SECONDS:-60}
+
+## asan    tests of the packet engine, and the fuzzers' corpus, on a build that sees wrong memory and leaks
+asan: build
+	@$(PY) -m tests.fuzz.asan $(ASAN_TESTS)
 
 ## soak-X  the long run tests/soak/X.py
 soak-%: build build/packages-demo build/packages-test

@@ -11,12 +11,19 @@ from setuptools import Extension, find_packages, setup
 
 IPSEC_MB = any(Path(p, "intel-ipsec-mb.h").exists() for p in ("/usr/include", "/usr/local/include"))
 SANITIZE = os.environ.get("OPENSWAN_SANITIZE", "")
-"""Set to "address" (or "address,undefined") for a build to be run under LD_PRELOAD=libasan.so."""
+"""Set to "address,undefined" for a build under LD_PRELOAD=libasan.so, with a --build-lib of its own (`make asan`)."""
+FUZZ = os.environ.get("OPENSWAN_FUZZ", "")
+"""Build the fuzz targets of tests/fuzz, which are never installed: "only" them, or "too" with the engine."""
 
-sanitizer = [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g", "-O1"] if SANITIZE else []
+sources = {f"_fast.{path.stem}": path for path in sorted(Path("_fast").glob("*.pyx"))} if FUZZ != "only" else {}
+if FUZZ:
+    sources |= {f"fuzz_{path.stem}": path for path in sorted(Path("tests/fuzz").glob("*.pyx"))}
+sanitizer = []
+if SANITIZE:
+    sanitizer = [f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-g", "-O1"]
 extensions = [
     Extension(
-        f"_fast.{path.stem}",
+        name,
         [str(path)],
         # The shared headers are declarations inlined into every module: a change in one rebuilds them all.
         depends=[str(pxd) for pxd in sorted(Path("_fast").glob("*.pxd"))],
@@ -25,13 +32,16 @@ extensions = [
         extra_compile_args=["-O3", "-fno-strict-aliasing", "-Wall", "-Wno-unused-function", *sanitizer],
         extra_link_args=sanitizer[:1],
     )
-    for path in sorted(Path("_fast").glob("*.pyx"))
+    for name, path in sources.items()
 ]
 
 setup(
     packages=[*find_packages(include=["openswan", "openswan.*"]), "_fast"],
     package_data={"openswan": ["py.typed"], "_fast": ["*.pxd", "*.pyi"]},
     ext_modules=cythonize(
-        extensions, language_level=3, compiler_directives={"boundscheck": False, "wraparound": False, "cdivision": True}
+        extensions,
+        build_dir="build/cython" if SANITIZE or FUZZ else None,
+        language_level=3,
+        compiler_directives={"boundscheck": False, "wraparound": False, "cdivision": True},
     ),
 )

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.shareddata import DATA
@@ -12,12 +14,19 @@ def pytest_configure() -> None:
     """One line instead of a hundred failures when the vectors and captures nobody here wrote are not there."""
     if not DATA.is_dir():
         raise pytest.UsageError(f"the test data is missing: it belongs into {DATA}, beside this tree")
+    if wanted := os.environ.get("OPENSWAN_FAST"):
+        import _fast.cipher
+
+        if os.path.dirname(_fast.cipher.__file__) != wanted:
+            raise pytest.UsageError(f"the packet engine of {wanted} was to be tested, not {_fast.cipher.__file__}")
 
 
 FULL_SIZES = (
     ("simulated handshakes", "1,200 seeds of 20,000", "make soak-sim"),
     ("simulated lives with rekeyings", "40 seeds of 400", "make soak-sim"),
     ("random input", "seconds for each parser and the packet engine", "make fuzz, FUZZ_SECONDS=600 and more"),
+    ("input guided by coverage", "what earlier runs kept", "make fuzz, FUZZ_MINUTES=30"),
+    ("the packet engine under ASan, UBSan and LeakSanitizer", "nothing", "make asan"),
     ("throughput, many connections, memory", "nothing: a test must not depend on a machine's speed", "make bench"),
 )
 """What is too long for every run: what is taken of it here, and what runs all of it."""

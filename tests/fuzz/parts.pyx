@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Fuzz targets for single functions that meet a packet: headers, segments, answers; each in memory of exactly its size."""
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcmp, memcpy
+
+from _fast.icmp cimport ICMP_ROOM, icmp_may_answer, icmp_prohibited, icmp_too_big
+from _fast.iphdr cimport clamp_mss, parse_packet, pseudo_sum, quoted_flow
+from _fast.octets cimport fold_sum, get16, get32, le16, sum_octets
+from _fast.segment cimport segment_init, segment_largest, segment_next, segmenter_t
+from _fast.types cimport PASSED, VNET_LEN, flow_t, packet_info_t
+
+cdef const char *complaint = ""
+
+
+cdef int fail(const char *why) noexcept nogil:
+    global complaint
+    complaint = why
+    return 1
+
+
+cdef bint sums_right(const uint8_t *packet, const packet_info_t *info) noexcept nogil:
+    cdef uint32_t n = info.length - info.l4
+    if info.flow.version == 4 and fold_sum(sum_octets(0, packet, info.l4)) != 0xFFFF:
+        return False
+    return fold_sum(sum_octets(pseudo_sum(packet, info.flow.proto, n), packet + info.l4, n)) == 0xFFFF
+
+
+cdef int headers(const uint8_t *data, size_t size) noexcept nogil:
+    # One packet: parsed, its quotation read, its MSS lowered (to the first two octets), answered.
+    cdef packet_info_t info, again
+    cdef flow_t quoted
+    cdef uint8_t *packet
+    cdef uint8_t *answer
+    cdef uint32_t mss, n, length, i
+    cdef uint16_t before, after
+    cdef int bad = 0
+    if size < 2:
+        return 0
+    mss = le16(data)
+    length = <uint32_t>size - 2
+    packet = <uint8_t *>malloc(length if length else 1)
+    memcpy(packet, data + 2, length)
+    if parse_packet(packet, length, &info) == PASSED:
+        if info.length > length or info.l4 > info.length:
+            bad = fail("a header reaches past its packet")
+        if quoted_flow(packet, &info, &quoted) == PASSED and quoted.version != info.flow.version:
+            bad = fail("an error of one family quotes the other")
+        n = info.length - info.l4
+        before = fold_sum(sum_octets(0, packet + info.l4, n))
+        clamp_mss(packet, &info, mss)
+        after = fold_sum(sum_octets(0, packet + info.l4, n))
+        if before % 0xFFFF != after % 0xFFFF:
+            bad = fail("lowering the MSS broke the checksum")
+        for i in range(info.l4):
+            if packet[i] != data[2 + i]:
+                bad = fail("lowering the MSS changed the IP header")
+        if icmp_may_answer(packet, &info):
+            answer = <uint8_t *>malloc(ICMP_ROOM)
+            for i in range(2):
+                n = icmp_too_big(answer, packet, &info, mss) if i else icmp_prohibited(answer, packet, &info)
+                if n > ICMP_ROOM or parse_packet(answer, n, &again) != PASSED or again.length != n or not again.icmp_error:
+                    bad = fail("an answer that is no ICMP error")
+                elif info.flow.version == 6 and not sums_right(answer, &again):
+                    bad = fail("an ICMPv6 answer with a wrong checksum")
+                elif info.flow.version == 4 and fold_sum(sum_octets(0, answer + 20, n - 20)) != 0xFFFF:
+                    bad = fail("an ICMP answer with a wrong checksum")
+            free(answer)
+    free(packet)
+    return bad
+
+
+cdef int segment(const uint8_t *data, size_t size) noexcept nogil:
+    # A frame with its vnet header, cut to the limit of the first two octets: no octet of payload lost or changed.
+    cdef packet_info_t info, cut
+    cdef segmenter_t s
+    cdef uint8_t *frame
+    cdef uint8_t *out
+    cdef uint32_t limit, length, most, n, payload = 0, pieces = 0
+    cdef int bad = 0
+    if size < 2 + VNET_LEN:
+        return 0
+    limit = le16(data)
+    length = <uint32_t>size - 2
+    frame = <uint8_t *>malloc(length)
+    memcpy(frame, data + 2, length)
+    if parse_packet(frame + VNET_LEN, length - VNET_LEN, &info) == PASSED and segment_init(
+            &s, frame, length, &info, limit) == PASSED:
+        most = segment_largest(&s)
+        out = <uint8_t *>malloc(most)
+        while True:
+            n = segment_next(&s, out)
+            if n == 0:
+                break
+            pieces += 1
+            if n > most:
+                bad = fail("a segment is longer than the largest")
+                break
+            if s.kind == 0:
+                continue
+            if parse_packet(out, n, &cut) != PASSED or cut.length != n or cut.l4 != info.l4:
+                bad = fail("a segment that does not parse")
+            elif not sums_right(out, &cut):
+                bad = fail("a segment with a wrong checksum")
+            elif n <= s.head or memcmp(out + s.head, frame + VNET_LEN + s.head + payload, n - s.head):
+                bad = fail("a segment carries other octets")
+            elif s.kind == 6 and get32(out + s.l4 + 4) != <uint32_t>(s.sequence + payload):
+                bad = fail("a segment has the wrong sequence number")
+            payload += n - s.head
+        free(out)
+        if s.kind and payload != info.length - s.head:
+            bad = fail("segments do not add up")
+        if s.kind == 0 and pieces != 1:
+            bad = fail("one packet became many")
+    free(frame)
+    return bad
+
+
+
+TARGETS = {
+    "headers": PyCapsule_New(<void *>headers, "fuzz", NULL),
+    "segment": PyCapsule_New(<void *>segment, "fuzz", NULL),
+}
+COMPLAINT = PyCapsule_New(<void *>&complaint, "complaint", NULL)
+
+
+def replay(object target, bytes data):
+    """Run one input; answers what went wrong, empty for nothing."""
+    cdef int (*run)(const uint8_t *, size_t) noexcept nogil
+    run = <int (*)(const uint8_t *, size_t) noexcept nogil>PyCapsule_GetPointer(target, "fuzz")
+    return (<bytes>complaint).decode() if run(data, len(data)) else ""
