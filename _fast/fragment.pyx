@@ -99,6 +99,9 @@ cdef int fragment_init(fragmenter_t *f, const uint8_t *ip, uint32_t length, uint
             return why
         if f.more and (length - f.head) % 8:
             return DROP_MALFORMED
+        # The offset has 13 bits: what would end past the largest datagram would wrap round into the flags.
+        if f.base + (length - f.head) > 65535:
+            return DROP_MALFORMED
     elif length < 40:
         return DROP_MALFORMED
     else:

@@ -63,6 +63,12 @@ def test_a_fragment_is_cut_further_and_keeps_its_place() -> None:
     assert [bool(p[6] & 0x20) for p in again] == [True] * (len(again) - 1) + [False]
 
 
+def test_an_offset_that_would_wrap_is_refused() -> None:
+    # What ends past 65,535 octets of datagram would carry into the flags.
+    assert cut(ip(HERE, THERE, 17, bytes(64), df=False, frag=0x1FF8), 68) == (Drop.MALFORMED, [])
+    assert len(cut(ip(HERE, THERE, 17, bytes(63), df=False, frag=0x1FF7), 60)[1]) == 2
+
+
 def test_dont_fragment_stays_as_it_was() -> None:
     packet = bytearray(ip(HERE, THERE, 17, bytes(600)))
     packet[6] |= 0x40

@@ -19,7 +19,7 @@ from tests.fuzz import corpus
 from tests.fuzz.build import GUIDED, ROOT, BuildError, guided
 from tests.fuzz.seeds import seeds
 
-TARGETS = ("tun", "inside", "wire", "merge", "policy", "headers", "segment", "replay", "eroutes")
+TARGETS = ("tun", "inside", "wire", "merge", "policy", "headers", "segment", "fragment", "replay", "eroutes")
 LONGEST = 4096
 KEPT_LONGEST = 1024
 """Octets of an input: while fuzzing, and of those that are kept."""
@@ -62,7 +62,7 @@ def environment(target: str) -> dict[str, str]:
 def drive(driver: Path, target: str, *argv: str) -> tuple[int, str]:
     """Run the driver; its exit status and what it printed."""
     done = subprocess.run(
-        ["nice", "-n", "19", str(driver), *argv],
+        ["nice", "-n", os.environ.get("FUZZ_NICE", "19"), str(driver), *argv],
         cwd=GUIDED,
         env=environment(target),
         stdout=subprocess.PIPE,

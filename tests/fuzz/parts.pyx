@@ -5,6 +5,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
+from _fast.fragment cimport fragment_init, fragment_largest, fragment_next, fragmenter_t
 from _fast.icmp cimport ICMP_ROOM, icmp_may_answer, icmp_prohibited, icmp_too_big
 from _fast.iphdr cimport clamp_mss, parse_packet, pseudo_sum, quoted_flow
 from _fast.octets cimport fold_sum, get16, get32, le16, sum_octets
@@ -118,9 +119,71 @@ cdef int segment(const uint8_t *data, size_t size) noexcept nogil:
 
 
 
+cdef int fragment(const uint8_t *data, size_t size) noexcept nogil:
+    # A packet cut to the MTU of the first two octets: fragments parse, fit, and put together are the packet.
+    cdef packet_info_t info, cut
+    cdef fragmenter_t f
+    cdef uint8_t *packet
+    cdef uint8_t *out
+    cdef uint32_t mtu, length, most, n, at, head, pieces = 0, payload = 0, from_head
+    cdef bint more = True
+    cdef int bad = 0
+    if size < 2:
+        return 0
+    mtu = le16(data)
+    length = <uint32_t>size - 2
+    packet = <uint8_t *>malloc(length if length else 1)
+    memcpy(packet, data + 2, length)
+    if parse_packet(packet, length, &info) == PASSED and fragment_init(&f, packet, info.length, mtu, 77) == PASSED:
+        most = fragment_largest(&f)
+        out = <uint8_t *>malloc(most)
+        from_head = f.head
+        while not bad:
+            n = fragment_next(&f, out)
+            if n == 0:
+                break
+            pieces += 1
+            if n > most or n > mtu:
+                bad = fail("a fragment is too long")
+                break
+            if parse_packet(out, n, &cut) != PASSED or cut.length != n:
+                # A first fragment may be too short for its ports; nothing else is excused.
+                if pieces > 1 or n >= from_head + 28:
+                    bad = fail("a fragment that does not parse")
+            if info.flow.version == 4:
+                head = (out[0] & 15) * 4
+                at = (get16(out + 6) & 0x1FFF) * 8
+                if at != (get16(packet + 6) & 0x1FFF) * 8 + payload:
+                    bad = fail("a fragment is not where it belongs")
+                if fold_sum(sum_octets(0, out, head)) != 0xFFFF:
+                    bad = fail("a fragment's header checksum is wrong")
+                more = (out[6] & 0x20) != 0
+                if out[1] != packet[1] or out[8] != packet[8] or out[9] != packet[9] or memcmp(out + 4, packet + 4, 2):
+                    bad = fail("a fragment's header is not its packet's")
+            else:
+                head = from_head + 8
+                at = get16(out + from_head + 2) & 0xFFF8
+                if at != payload:
+                    bad = fail("a fragment is not where it belongs")
+                more = (out[from_head + 3] & 1) != 0
+            if n < head or from_head + payload + n - head > info.length or memcmp(
+                    out + head, packet + from_head + payload, n - head):
+                bad = fail("a fragment carries other octets")
+                break
+            payload += n - head
+        free(out)
+        if not bad and from_head + payload != info.length:
+            bad = fail("fragments do not add up")
+        if not bad and info.flow.version == 4 and payload and more != ((packet[6] & 0x20) != 0):
+            bad = fail("the last fragment does not say so")
+    free(packet)
+    return bad
+
+
 TARGETS = {
     "headers": PyCapsule_New(<void *>headers, "fuzz", NULL),
     "segment": PyCapsule_New(<void *>segment, "fuzz", NULL),
+    "fragment": PyCapsule_New(<void *>fragment, "fuzz", NULL),
 }
 COMPLAINT = PyCapsule_New(<void *>&complaint, "complaint", NULL)
 

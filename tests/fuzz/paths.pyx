@@ -77,7 +77,7 @@ cdef uint64_t dropped() noexcept nogil:
 
 
 cdef uint64_t delivered() noexcept nogil:
-    return w.engine.devices[0].rx_packets + w.engine.devices[1].rx_packets
+    return w.to_host[0] + w.to_host[1]
 
 
 cdef void begin() noexcept nogil:
@@ -482,7 +482,7 @@ cdef int policy(const uint8_t *data, size_t size) noexcept nogil:
     actions[0], actions[1], actions[2] = ACT_SA, ACT_DROP, ACT_REJECT
     actions[3], actions[4], actions[5] = ACT_HOLD, ACT_TRAP, ACT_PASS
     begin()
-    outcomes = dropped() - w.drops[DROP_SEND_FAILED] + w.engine.devices[0].tx_packets
+    outcomes = dropped() - w.drops[DROP_SEND_FAILED] + w.from_host[0]
     while size >= 4 and steps < 400:
         steps += 1
         if data[0] & 3 == 0:
@@ -533,7 +533,7 @@ cdef int policy(const uint8_t *data, size_t size) noexcept nogil:
         data += 4
         size -= 4
     send_outbox(w)
-    outcomes = dropped() - w.drops[DROP_SEND_FAILED] + w.engine.devices[0].tx_packets - outcomes
+    outcomes = dropped() - w.drops[DROP_SEND_FAILED] + w.from_host[0] - outcomes
     if outcomes + w.engine.hold.count != packets:
         bad = fail("a packet was lost, or counted twice, while policy changed")
     for i in range(keys):

@@ -125,6 +125,12 @@ def seeds(target: str) -> list[bytes]:
             return [b"\0\5" + p for some, _ in out[:2] for p in some]
         case "segment":
             return [limit + frame for limit in (b"\0\0", b"\xc8\0") for _, some in out[:2] for frame in some]
+        case "fragment":
+            options = bytes([0x94, 4, 0, 0, 7, 7, 4, 0, 0, 0, 0, 0])
+            long = ip(HERE, "10.2.0.7", 17, bytes(range(200)), df=False)
+            routed = bytes([0x48]) + long[1:2] + struct.pack("!H", len(long) + 12) + long[4:20] + options + long[20:]
+            rows = [long, routed, long[:6] + b"\x20\x05" + long[8:], ip(HERE6, "fd02::7", 17, bytes(range(200)))]
+            return [mtu + row for mtu in (b"\x44\0", b"\x98\0") for row in [*rows, *extended(HERE6, "fd02::7")]]
         case "replay":
             steps = [
                 (1, 1, 2),

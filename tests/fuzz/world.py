@@ -51,7 +51,7 @@ class World:
             host, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             for each in (host, inside):
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 << 20)
-            self.klips.execute(AttachDevice(name, "lo", inside.detach(), 1500))
+            self.klips.execute(AttachDevice(name, "lo", (inside.detach(),), 1500))
             self.hosts.append(host)
         # The first takes super-packets, the second takes none.
         self.klips._engine.set_offload(0, True, True)
@@ -63,10 +63,10 @@ class World:
         )
         self.raw_local = Endpoint(ip_address("127.0.0.1"), self.raw.getsockname()[1])
         self.local6 = Endpoint(ip_address("::1"), self.sock6.getsockname()[1])
-        self.klips.execute(AttachSocket(self.local, self.sock.fileno(), 1500))
+        self.klips.execute(AttachSocket(self.local, (self.sock.fileno(),), 1500))
         # A socket of port 0 counts as raw: what arrives starts with an IP header, here one the fuzzer wrote.
-        self.klips.execute(AttachSocket(Endpoint(ip_address("127.0.0.1"), 0), self.raw.fileno(), 1500))
-        self.klips.execute(AttachSocket(self.local6, self.sock6.fileno(), 1500))
+        self.klips.execute(AttachSocket(Endpoint(ip_address("127.0.0.1"), 0), (self.raw.fileno(),), 1500))
+        self.klips.execute(AttachSocket(self.local6, (self.sock6.fileno(),), 1500))
         # What %pass sends goes nowhere: this socket refuses every address.
         self.nowhere = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         for version in (4, 6):
