@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Openswan's own KLIPS tests through the whole engine: the keys of its commands, its captures in, what it saw come out."""
+"""Openswan's own KLIPS tests through the whole engine: keys of its commands, its captures in, what it saw come out."""
 
 from __future__ import annotations
 
