@@ -7,7 +7,7 @@ publishes what it changes with one atomic store; what was there before goes when
 cimport cython
 from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
-from libc.stdlib cimport free
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from _fast.atomic cimport (alloc_zeroed, load, loadp, pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock,
@@ -24,15 +24,19 @@ from _fast.mail cimport (MAIL_ACQUIRE, MAIL_EXPIRED, MAIL_FIRST_USE, MAIL_IKE, M
 from _fast.octets cimport get16
 from _fast.path cimport make_path
 from _fast.plant cimport *
-from _fast.radij cimport fill_key, flow_from, radij_find, radij_free, radij_init, radij_match
+from _fast.radij cimport (fill_key, flow_from, radij_find, radij_free, radij_init, radij_match, radij_new,
+                           radij_release, radij_rows)
 from _fast.replay cimport replay_init
 from _fast.sadb cimport release_selectors, sa_release, sadb_add, sadb_find, sadb_free, sadb_init, sadb_remove
 from _fast.send cimport send_outbox
 from _fast.sysio cimport *
-from _fast.table cimport node_t
 from _fast.types cimport *
 from _fast.worker cimport work, worker_free, worker_new
-from _fast.xmit cimport eroute_install, eroute_release, eroute_uninstall
+from _fast.xmit cimport eroute_install, eroute_uninstall
+
+cdef enum:
+    SPARE_ROWS = 65536         # holds that workers may make while the table is listed: MOST_NARROW
+
 
 @cython.no_gc_clear
 cdef class Engine:
@@ -72,9 +76,7 @@ cdef class Engine:
                 raise ValueError("provider not available on this machine")
 
     def __dealloc__(self):
-        cdef int i, family
-        cdef uint64_t t, b
-        cdef node_t *n
+        cdef int i
         cdef eroute_t *e
         cdef held_t *p
         if self.en == NULL:
@@ -87,20 +89,13 @@ cdef class Engine:
             if self.en.sockets[i].fd >= 0:
                 socket_detach(self.en, i)
         epoch_drain(&self.en.epoch)
-        for family in range(2):
-            if self.en.radij.list[family] == NULL:
-                continue
-            for t in range(self.en.radij.list[family].count):
-                for b in range(self.en.radij.list[family].at[t].table.buckets.mask + 1):
-                    n = self.en.radij.list[family].at[t].table.buckets.head[b]
-                    while n:
-                        e = <eroute_t *>n.item
-                        p = hold_take(&self.en.hold, e)
-                        while p:
-                            hold_drop(p)
-                            p = hold_take(&self.en.hold, e)
-                        eroute_release(e, NULL)
-                        n = n.next
+        e = self.en.hold.eroutes
+        while e:
+            p = hold_take(&self.en.hold, e)
+            while p:
+                hold_drop(p)
+                p = hold_take(&self.en.hold, e)
+            e = e.next_hold
         for pointer in self.sas.values():
             sa_release(<void *><uintptr_t>pointer, NULL)
         expect_free(&self.en.expect)
@@ -407,30 +402,28 @@ cdef class Engine:
 
     def set_eroute(self, tuple key, int action, uint64_t sa_cookie, int device):
         """Add or replace an eroute; answers its cookie. `sa_cookie` 0: the SA is not there (yet)."""
-        cdef eroute_t *e = <eroute_t *>alloc_zeroed(sizeof(eroute_t))
-        cdef int failed
-        cdef uint64_t cookie
-        if e == NULL:
-            raise MemoryError
-        try:
-            fill_key(e, key)
-        except BaseException:
-            wipe_free(e, sizeof(eroute_t))
-            raise
-        e.action = action
-        e.device = device
+        cdef eroute_t k
+        cdef eroute_t *e
+        cdef int failed = -1
+        fill_key(&k, key)
+        k.action = action
+        k.device = device
         if sa_cookie:
-            e.sa = <sa_t *><uintptr_t>self.sas[sa_cookie]
+            k.sa = <sa_t *><uintptr_t>self.sas[sa_cookie]
         self.enter()
-        cookie = e.cookie = self.en.next_cookie
-        self.en.next_cookie += 1
         with nogil:
-            failed = eroute_install(self.en.crew[0], e)
+            k.cookie = self.en.next_cookie
+            self.en.next_cookie += 1
+            e = radij_new(&self.en.radij)
+            if e:
+                memcpy(e, &k, sizeof(eroute_t))
+                failed = eroute_install(self.en.crew[0], e)
+                if failed:
+                    radij_release(e, &self.en.radij)
         self.leave()
         if failed:
-            wipe_free(e, sizeof(eroute_t))
             raise MemoryError
-        return cookie
+        return k.cookie
 
     def bind_eroute(self, tuple key, uint64_t sa_cookie):
         """Let an SA eroute use another SA (0: none) from now on."""
@@ -470,20 +463,22 @@ cdef class Engine:
 
     def eroutes(self):
         """Every eroute as a row: (key, action, cookie, trap cookie, packets, idle s or -1, held, device)."""
-        cdef int family
-        cdef uint64_t t, b
-        cdef node_t *n
-        rows = []
+        cdef uint64_t room = load(&self.en.radij.count) + SPARE_ROWS, count, i
+        cdef eroute_t **at = <eroute_t **>malloc(room * sizeof(void *))
+        if at == NULL:
+            raise MemoryError
+        # As a reader, without the mutex: a worker that has a packet to hold must not wait for a million rows. Through it
+        # once, so that whatever an event has told of is complete.
         self.enter()
-        for family in range(2):
-            for t in range(self.en.radij.list[family].count):
-                for b in range(self.en.radij.list[family].at[t].table.buckets.mask + 1):
-                    n = self.en.radij.list[family].at[t].table.buckets.head[b]
-                    while n:
-                        rows.append(eroute_row(<eroute_t *>n.item))
-                        n = n.next
         self.leave()
-        return rows
+        epoch_enter(&self.en.epoch, 0)
+        try:
+            with nogil:
+                count = min(room, radij_rows(&self.en.radij, at, room))
+            return [eroute_row(at[i]) for i in range(count)]
+        finally:
+            epoch_leave(&self.en.epoch, 0)
+            free(at)
 
     # --- reports
 

@@ -1,30 +1,50 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 
 from _fast.epoch cimport epoch_t
+from _fast.pool cimport pool_t
 from _fast.table cimport table_t
+from _fast.trie cimport trie_t
 from _fast.types cimport eroute_t, flow_t
 
-# All eroutes that care for the same bits of a packet: one hash table.
-cdef struct tuple_t:
-    uint64_t src_mask[2]
-    uint64_t dst_mask[2]
-    uint16_t sport_mask
-    uint16_t dport_mask
-    uint8_t proto_mask
-    uint32_t rank              # source length, destination length, protocol, ports: greater is more specific
-    table_t table
+cdef enum:
+    CHANGES = 64               # remembered, a power of two
+    LOOK_BACK = 24             # how many of them a flow cache goes through before it asks the table
+    MATCH_BATCH = 32
 
-cdef struct tuples_t:
-    uint64_t count
-    tuple_t *at[1]             # most specific first
+# Both start as a prefix_t of _fast.trie.
+# All eroutes of one source, when there are several.
+cdef struct source_t:
+    uint64_t key[2]
+    uint8_t length
+    uint32_t count             # eroutes
+    trie_t destinations
+
+# All eroutes of one source and destination, when there are several: they differ in protocol and ports.
+cdef struct fan_t:
+    uint64_t key[2]
+    uint8_t length
+    uint8_t kinds              # bit by kind_of
+    uint32_t count
+    uint32_t of_kind[8]
+    eroute_t *any              # of any protocol
+    table_t table              # the others
+
+cdef struct change_t:
+    uint64_t src[2]
+    uint64_t dst[2]
+    uint8_t srclen
+    uint8_t dstlen
+    uint8_t version
 
 cdef struct radij_t:
-    tuples_t *list[2]          # IPv4, IPv6
-    uint64_t generation        # grows with every change: what a flow cache remembers holds for one generation
+    trie_t sources[2]          # IPv4, IPv6
+    uint64_t generation        # grows with every change
+    change_t changes[64]       # change number n is at n % CHANGES
     uint64_t count
-    uint64_t seed[6]
+    uint64_t seed[2]
     epoch_t *epoch
+    pool_t pool                # of eroutes too
 
 cdef struct cached_t:
     flow_t flow
@@ -32,14 +52,22 @@ cdef struct cached_t:
     eroute_t *eroute
 
 cdef int radij_init(radij_t *r, epoch_t *epoch) noexcept nogil
+# Frees the eroutes too; nobody may use them or the table any more, and the epoch must be drained.
 cdef void radij_free(radij_t *r) noexcept nogil
+# A zeroed eroute, and its release for epoch_retire (the context is the table). With the engine's mutex.
+cdef eroute_t *radij_new(radij_t *r) noexcept nogil
+cdef void radij_release(void *item, void *context) noexcept nogil
 # Put `e` in; an eroute of the same key is replaced in one store and answered (the caller retires it). -1: no memory.
 cdef int radij_set(radij_t *r, eroute_t *e, eroute_t **replaced) noexcept nogil
 cdef bint radij_remove(radij_t *r, eroute_t *e) noexcept nogil
 cdef eroute_t *radij_find(radij_t *r, const eroute_t *key) noexcept nogil
 # The most specific eroute that covers the flow, or NULL. `narrow` False passes over holds the engine made itself.
 cdef eroute_t *radij_match(radij_t *r, const flow_t *flow, bint narrow) noexcept nogil
+# The same for up to MATCH_BATCH flows, whose memory is fetched side by side.
+cdef void radij_match_batch(radij_t *r, const flow_t **flows, int count, eroute_t **found) noexcept nogil
 cdef eroute_t *radij_cached(radij_t *r, cached_t *cache, uint64_t mask, const flow_t *flow) noexcept nogil
+# Every eroute, into `rows`, `room` of them; answers how many there are. For the mutex's holder or inside the epoch.
+cdef uint64_t radij_rows(radij_t *r, eroute_t **rows, uint64_t room) noexcept nogil
 # Does `outer`'s key cover all of `inner`'s?
 cdef bint radij_covers(const eroute_t *outer, const eroute_t *inner) noexcept nogil
 # Of two eroutes that cover a flow the one of greater rank decides.

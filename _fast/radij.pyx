@@ -1,19 +1,42 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The eroute table: most specific source first, then destination, protocol, ports.
+"""The eroute table: most specific source first, then destination, protocol, ports (the order of radij trees).
 
-Eroutes with the same prefix lengths and the same wildcards share one hash table (a tuple); the tuples are tried from
-the most specific on, and the first hit wins. Real tables have few tuples however many eroutes, so a million host pairs
-cost one probe. Readers take no lock; a writer publishes each change in one store.
+    sources (a trie a family) --+-- eroute                   the only one of its source
+                                +-- source_t: destinations --+-- eroute      the only one of its pair
+                                              (a trie)       +-- fan_t       by protocol and ports, a keyed hash
+
+A match walks the tree of sources once, then asks the prefixes that cover the source from the longest on for their
+destinations, until one covers everything. Readers take no lock; a writer publishes each change in one store.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcmp, memcpy, memset
 
-from _fast.atomic cimport alloc_zeroed, fetch_add_sc, load, loadp, mum, storep, wipe_free, load_sc
-from _fast.epoch cimport epoch_drain, epoch_init, epoch_retire, release_memory
-from _fast.table cimport node_t, table_add, table_first, table_free, table_init, table_next, table_remove, table_swap
+from _fast.atomic cimport (alloc_zeroed, load_sc, loadp, mum, store_sc, storep, wipe_free)
+from _fast.epoch cimport (epoch_drain, epoch_enter, epoch_init, epoch_leave, epoch_reclaim, epoch_retire,
+                          epoch_t)
+from _fast.pool cimport pool_free, pool_give, pool_take
+from _fast.table cimport buckets_t, node_t, table_add, table_first, table_free, table_init, table_next, table_remove, table_swap
+from _fast.trie cimport *
 
 cdef extern from "<sys/random.h>" nogil:
     ssize_t getrandom(void *buf, size_t n, unsigned int flags)
+
+cdef extern from * nogil:
+    """
+    #include <sched.h>
+    #include <time.h>
+    static inline uint64_t ow_fine_now(void) {
+        struct timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return (uint64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    }
+    """
+    uint64_t fine_now "ow_fine_now"()
+    int sched_yield()
+
+
+cdef enum:
+    TRIES = 8                  # of a match while changes keep concerning its very flow
 
 
 cdef void prefix_mask(uint64_t *mask, int length) noexcept nogil:
@@ -24,51 +47,47 @@ cdef void prefix_mask(uint64_t *mask, int length) noexcept nogil:
         length -= 8
 
 
-cdef inline uint64_t tuples_size(uint64_t count) noexcept nogil:
-    return sizeof(tuples_t) + count * sizeof(tuple_t *)
-
-
 cdef int radij_init(radij_t *r, epoch_t *epoch) noexcept nogil:
-    cdef int i
     memset(r, 0, sizeof(radij_t))
     r.epoch = epoch
     r.generation = 1
-    # Keyed, so that whoever chooses addresses cannot choose collisions.
-    if getrandom(r.seed, sizeof(r.seed), 0) != sizeof(r.seed):
-        return -1
-    for i in range(2):
-        r.list[i] = <tuples_t *>alloc_zeroed(tuples_size(0))
-        if r.list[i] == NULL:
-            return -1
-    return 0
+    # Keyed, so that whoever chooses ports cannot choose collisions.
+    return 0 if getrandom(r.seed, sizeof(r.seed), 0) == sizeof(r.seed) else -1
+
+
+cdef void free_fan(uintptr_t word, void *context) noexcept nogil:
+    if word & GROUP:
+        table_free(&(<fan_t *>(word & ~<uintptr_t>TAGS)).table)
+
+
+cdef void free_source(uintptr_t word, void *context) noexcept nogil:
+    if word & GROUP:
+        trie_visit((<source_t *>(word & ~<uintptr_t>TAGS)).destinations.root, free_fan, context)
 
 
 cdef void radij_free(radij_t *r) noexcept nogil:
     cdef int family
-    cdef uint64_t i
     for family in range(2):
-        if r.list[family] == NULL:
-            continue
-        for i in range(r.list[family].count):
-            table_free(&r.list[family].at[i].table)
-            wipe_free(r.list[family].at[i], sizeof(tuple_t))
-        wipe_free(r.list[family], tuples_size(r.list[family].count))
-        r.list[family] = NULL
+        trie_visit(r.sources[family].root, free_source, NULL)
+        r.sources[family].root = 0
+    pool_free(&r.pool)
 
 
-cdef inline uint64_t hash_key(const radij_t *r, uint64_t s0, uint64_t s1, uint64_t d0, uint64_t d1, uint64_t rest) noexcept nogil:
-    cdef uint64_t h = mum(s0 ^ r.seed[0], d0 ^ r.seed[1])
-    if s1 | d1:
-        h ^= mum(s1 ^ r.seed[2], d1 ^ r.seed[3])
-    return mum(h ^ r.seed[4], rest ^ r.seed[5])
+cdef eroute_t *radij_new(radij_t *r) noexcept nogil:
+    return <eroute_t *>pool_take(&r.pool, sizeof(eroute_t))
 
 
-cdef inline uint64_t rest_of(uint8_t proto, uint16_t sport, uint16_t dport) noexcept nogil:
-    return (<uint64_t>proto << 32) | (<uint64_t>sport << 16) | dport
+cdef void radij_release(void *item, void *context) noexcept nogil:
+    pool_give(&(<radij_t *>context).pool, item, sizeof(eroute_t))
 
 
-cdef inline uint64_t hash_eroute(const radij_t *r, const eroute_t *e) noexcept nogil:
-    return hash_key(r, e.src[0], e.src[1], e.dst[0], e.dst[1], rest_of(e.proto, e.sport, e.dport))
+cdef void release_source(void *item, void *context) noexcept nogil:
+    pool_give(&(<radij_t *>context).pool, item, sizeof(source_t))
+
+
+cdef void release_fan(void *item, void *context) noexcept nogil:
+    table_free(&(<fan_t *>item).table)
+    pool_give(&(<radij_t *>context).pool, item, sizeof(fan_t))
 
 
 cdef inline bint same_key(const eroute_t *a, const eroute_t *b) noexcept nogil:
@@ -77,151 +96,454 @@ cdef inline bint same_key(const eroute_t *a, const eroute_t *b) noexcept nogil:
             and a.srclen == b.srclen and a.dstlen == b.dstlen)
 
 
+cdef inline bint same_pair(const eroute_t *a, const eroute_t *b) noexcept nogil:
+    return a.dst[0] == b.dst[0] and a.dst[1] == b.dst[1] and a.dstlen == b.dstlen
+
+
+cdef inline uint32_t kind_of(const eroute_t *e) noexcept nogil:
+    return (4 if e.proto else 0) | (2 if e.sport else 0) | (1 if e.dport else 0)
+
+
 cdef uint32_t radij_rank(const eroute_t *e) noexcept nogil:
-    return (<uint32_t>e.srclen << 16) | (<uint32_t>e.dstlen << 8) | (4 if e.proto else 0) | (2 if e.sport else 0) | (
-        1 if e.dport else 0)
+    return (<uint32_t>e.srclen << 16) | (<uint32_t>e.dstlen << 8) | kind_of(e)
 
 
-cdef tuple_t *find_tuple(radij_t *r, const eroute_t *e) noexcept nogil:
-    cdef tuples_t *list = r.list[0 if e.version == 4 else 1]
-    cdef uint32_t rank = radij_rank(e)
-    cdef uint64_t i
-    for i in range(list.count):
-        if list.at[i].rank == rank:
-            return list.at[i]
-    return NULL
+cdef inline uint64_t hash_ports(const radij_t *r, uint8_t proto, uint16_t sport, uint16_t dport) noexcept nogil:
+    # Wildcards are zeros, so eroutes of all kinds share the table.
+    return mum(((<uint64_t>proto << 32) | (<uint64_t>sport << 16) | dport) ^ r.seed[0], r.seed[1] | 1)
 
 
-cdef tuple_t *add_tuple(radij_t *r, const eroute_t *e) noexcept nogil:
-    cdef int family = 0 if e.version == 4 else 1
-    cdef tuples_t *old = r.list[family]
-    cdef tuples_t *new = <tuples_t *>alloc_zeroed(tuples_size(old.count + 1))
-    cdef tuple_t *t = <tuple_t *>alloc_zeroed(sizeof(tuple_t))
-    cdef uint64_t i, at = 0
-    if new == NULL or t == NULL or table_init(&t.table, r.epoch):
-        wipe_free(new, 0)
-        wipe_free(t, 0)
-        return NULL
-    t.rank = radij_rank(e)
-    prefix_mask(t.src_mask, e.srclen)
-    prefix_mask(t.dst_mask, e.dstlen)
-    t.proto_mask = 0xFF if e.proto else 0
-    t.sport_mask = 0xFFFF if e.sport else 0
-    t.dport_mask = 0xFFFF if e.dport else 0
-    while at < old.count and old.at[at].rank > t.rank:
-        new.at[at] = old.at[at]
-        at += 1
-    new.at[at] = t
-    for i in range(at, old.count):
-        new.at[i + 1] = old.at[i]
-    new.count = old.count + 1
-    storep(&r.list[family], new)
-    epoch_retire(r.epoch, old, release_memory, <void *><uintptr_t>tuples_size(old.count))
-    return t
+cdef inline eroute_t *eroute_of(uintptr_t word) noexcept nogil:
+    return <eroute_t *>(word & ~<uintptr_t>TAGS)
 
 
-cdef void release_tuple(void *item, void *context) noexcept nogil:
-    table_free(&(<tuple_t *>item).table)
-    wipe_free(item, sizeof(tuple_t))
+cdef inline source_t *source_of(uintptr_t word) noexcept nogil:
+    return <source_t *>(word & ~<uintptr_t>TAGS)
 
 
-cdef void drop_tuple(radij_t *r, tuple_t *t, int family) noexcept nogil:
-    cdef tuples_t *old = r.list[family]
-    cdef tuples_t *new = <tuples_t *>alloc_zeroed(tuples_size(old.count))
-    cdef uint64_t i
-    if new == NULL:
-        return                 # an empty tuple costs a probe, nothing else
-    for i in range(old.count):
-        if old.at[i] != t:
-            new.at[new.count] = old.at[i]
-            new.count += 1
-    storep(&r.list[family], new)
-    epoch_retire(r.epoch, old, release_memory, <void *><uintptr_t>tuples_size(old.count))
-    epoch_retire(r.epoch, t, release_tuple, NULL)
+cdef inline fan_t *fan_of(uintptr_t word) noexcept nogil:
+    return <fan_t *>(word & ~<uintptr_t>TAGS)
 
 
-cdef eroute_t *radij_find(radij_t *r, const eroute_t *key) noexcept nogil:
-    cdef tuple_t *t = find_tuple(r, key)
-    cdef uint64_t hash = hash_eroute(r, key)
+# --- one source and destination: protocol and ports -----------------------------------------------------------------
+
+cdef eroute_t *fan_find(radij_t *r, fan_t *f, uint8_t proto, uint16_t sport, uint16_t dport) noexcept nogil:
+    cdef uint64_t hash
     cdef node_t *n
-    if t == NULL:
-        return NULL
-    n = table_first(&t.table, hash)
+    cdef eroute_t *e
+    if not (proto or sport or dport):
+        return <eroute_t *>loadp(&f.any)
+    hash = hash_ports(r, proto, sport, dport)
+    n = table_first(&f.table, hash)
     while n:
-        if n.hash == hash and same_key(<eroute_t *>n.item, key):
-            return <eroute_t *>n.item
+        if n.hash == hash:
+            e = <eroute_t *>loadp(&n.item)
+            if e.proto == proto and e.sport == sport and e.dport == dport:
+                return e
         n = table_next(n)
     return NULL
 
 
-cdef int radij_set(radij_t *r, eroute_t *e, eroute_t **replaced) noexcept nogil:
-    cdef uint64_t hash = hash_eroute(r, e)
-    cdef tuple_t *t = find_tuple(r, e)
-    replaced[0] = radij_find(r, e)
-    if replaced[0]:
-        table_swap(&t.table, hash, replaced[0], e)
+cdef int fan_set(radij_t *r, fan_t *f, eroute_t *e, eroute_t **replaced) noexcept nogil:
+    cdef uint32_t kind = kind_of(e)
+    cdef uint64_t hash = hash_ports(r, e.proto, e.sport, e.dport)
+    replaced[0] = fan_find(r, f, e.proto, e.sport, e.dport)
+    if kind == 0:
+        storep(&f.any, e)
+    elif replaced[0]:
+        table_swap(&f.table, hash, replaced[0], e)
+    elif table_add(&f.table, hash, e):
+        return -1
+    if replaced[0] == NULL:
+        f.count += 1
+        f.of_kind[kind] += 1
+        f.kinds |= <uint8_t>(1 << kind)
+    return 0
+
+
+cdef void fan_remove(radij_t *r, fan_t *f, eroute_t *e) noexcept nogil:
+    cdef uint32_t kind = kind_of(e)
+    if kind == 0:
+        storep(&f.any, NULL)
     else:
-        if t == NULL:
-            t = add_tuple(r, e)
-        if t == NULL or table_add(&t.table, hash, e):
+        table_remove(&f.table, hash_ports(r, e.proto, e.sport, e.dport), e)
+    f.count -= 1
+    f.of_kind[kind] -= 1
+    if f.of_kind[kind] == 0:
+        f.kinds &= <uint8_t>~(1 << kind)
+
+
+cdef eroute_t *fan_first(fan_t *f) noexcept nogil:
+    cdef uint64_t b
+    if f.any:
+        return f.any
+    for b in range(f.table.buckets.mask + 1):
+        if f.table.buckets.head[b]:
+            return <eroute_t *>f.table.buckets.head[b].item
+    return NULL
+
+
+cdef fan_t *fan_new(radij_t *r, eroute_t *a, eroute_t *b) noexcept nogil:
+    cdef fan_t *f = <fan_t *>pool_take(&r.pool, sizeof(fan_t))
+    cdef eroute_t *none = NULL
+    if f == NULL:
+        return NULL
+    f.key[0] = a.dst[0]
+    f.key[1] = a.dst[1]
+    f.length = a.dstlen
+    if table_init(&f.table, r.epoch) or fan_set(r, f, a, &none) or fan_set(r, f, b, &none):
+        release_fan(f, r)
+        return NULL
+    return f
+
+
+# --- one source: destinations --------------------------------------------------------------------------------------
+
+cdef inline int put(radij_t *r, trie_t *t, const uint64_t *key, uint8_t length, uintptr_t word) noexcept nogil:
+    cdef uintptr_t old = 0
+    return trie_put(t, &r.pool, r.epoch, key, length, word, &old)
+
+
+cdef int source_set(radij_t *r, source_t *s, eroute_t *e, eroute_t **replaced) noexcept nogil:
+    cdef uintptr_t word = trie_get(&s.destinations, e.dst, e.dstlen)
+    cdef fan_t *f
+    replaced[0] = NULL
+    if word and word & GROUP:
+        if fan_set(r, fan_of(word), e, replaced):
             return -1
+    elif word and not same_key(eroute_of(word), e):
+        f = fan_new(r, eroute_of(word), e)
+        if f == NULL:
+            return -1
+        put(r, &s.destinations, e.dst, e.dstlen, <uintptr_t>f | GROUP)
+    else:
+        replaced[0] = eroute_of(word)
+        if put(r, &s.destinations, e.dst, e.dstlen, <uintptr_t>e):
+            return -1
+    if replaced[0] == NULL:
+        s.count += 1
+    return 0
+
+
+cdef source_t *source_new(radij_t *r, eroute_t *a, eroute_t *b) noexcept nogil:
+    cdef source_t *s = <source_t *>pool_take(&r.pool, sizeof(source_t))
+    cdef eroute_t *none = NULL
+    if s == NULL:
+        return NULL
+    s.key[0] = a.src[0]
+    s.key[1] = a.src[1]
+    s.length = a.srclen
+    s.destinations.side = BY_DESTINATION
+    if source_set(r, s, a, &none) or source_set(r, s, b, &none):
+        # The eroutes are the caller's; of two destinations there is at most one node, which the pool keeps.
+        release_source(s, r)
+        return NULL
+    return s
+
+
+cdef eroute_t *source_first(source_t *s) noexcept nogil:
+    # Of a source with one eroute left, which hangs right under the root.
+    return eroute_of(s.destinations.root)
+
+
+# --- the table -----------------------------------------------------------------------------------------------------
+
+cdef inline trie_t *sources_of(radij_t *r, uint8_t version) noexcept nogil:
+    return &r.sources[0 if version == 4 else 1]
+
+
+cdef void changed(radij_t *r, const eroute_t *e) noexcept nogil:
+    # The words of the change first, then its number: who reads a number may read the words.
+    cdef uint64_t number = r.generation + 1
+    cdef change_t *c = &r.changes[number & (CHANGES - 1)]
+    memcpy(c.src, e.src, 16)
+    memcpy(c.dst, e.dst, 16)
+    c.srclen = e.srclen
+    c.dstlen = e.dstlen
+    c.version = e.version
+    store_sc(&r.generation, number)
+
+
+cdef eroute_t *radij_find(radij_t *r, const eroute_t *key) noexcept nogil:
+    cdef uintptr_t word = trie_get(sources_of(r, key.version), key.src, key.srclen)
+    if word and word & GROUP:
+        word = trie_get(&source_of(word).destinations, key.dst, key.dstlen)
+        if word and word & GROUP:
+            return fan_find(r, fan_of(word), key.proto, key.sport, key.dport)
+    if word and same_key(eroute_of(word), key):
+        return eroute_of(word)
+    return NULL
+
+
+cdef int radij_set(radij_t *r, eroute_t *e, eroute_t **replaced) noexcept nogil:
+    cdef trie_t *t = sources_of(r, e.version)
+    cdef uintptr_t word = trie_get(t, e.src, e.srclen)
+    cdef source_t *s
+    replaced[0] = NULL
+    if word and word & GROUP:
+        if source_set(r, source_of(word), e, replaced):
+            return -1
+    elif word and not same_key(eroute_of(word), e):
+        s = source_new(r, eroute_of(word), e)
+        if s == NULL:
+            return -1
+        put(r, t, e.src, e.srclen, <uintptr_t>s | GROUP)
+    else:
+        replaced[0] = eroute_of(word)
+        if put(r, t, e.src, e.srclen, <uintptr_t>e):
+            return -1
+    if replaced[0] == NULL:
         r.count += 1
-    fetch_add_sc(&r.generation, 1)
+    changed(r, e)
     return 0
 
 
 cdef bint radij_remove(radij_t *r, eroute_t *e) noexcept nogil:
-    cdef tuple_t *t = find_tuple(r, e)
-    if t == NULL or not table_remove(&t.table, hash_eroute(r, e), e):
+    cdef trie_t *t = sources_of(r, e.version)
+    cdef uintptr_t word, below
+    cdef source_t *s
+    cdef fan_t *f
+    if radij_find(r, e) != e:
         return False
+    word = trie_get(t, e.src, e.srclen)
+    if not word & GROUP:
+        trie_cut(t, &r.pool, r.epoch, e.src, e.srclen)
+    else:
+        s = source_of(word)
+        below = trie_get(&s.destinations, e.dst, e.dstlen)
+        if not below & GROUP:
+            trie_cut(&s.destinations, &r.pool, r.epoch, e.dst, e.dstlen)
+        else:
+            f = fan_of(below)
+            fan_remove(r, f, e)
+            if f.count == 1:
+                put(r, &s.destinations, e.dst, e.dstlen, <uintptr_t>fan_first(f))
+                epoch_retire(r.epoch, f, release_fan, r)
+        s.count -= 1
+        if s.count == 1 and s.destinations.root & LEAF and not s.destinations.root & GROUP:
+            put(r, t, e.src, e.srclen, <uintptr_t>source_first(s))
+            epoch_retire(r.epoch, s, release_source, r)
     r.count -= 1
-    if t.table.count == 0:
-        drop_tuple(r, t, 0 if e.version == 4 else 1)
-    fetch_add_sc(&r.generation, 1)
+    changed(r, e)
     return True
 
 
-cdef eroute_t *radij_match(radij_t *r, const flow_t *flow, bint narrow) noexcept nogil:
-    cdef tuples_t *list = <tuples_t *>loadp(&r.list[0 if flow.version == 4 else 1])
-    cdef tuple_t *t
-    cdef node_t *n
+# --- matching ------------------------------------------------------------------------------------------------------
+
+cdef inline bint takes(const eroute_t *e, const flow_t *flow, bint narrow) noexcept nogil:
+    return ((e.proto == 0 or e.proto == flow.proto) and (e.sport == 0 or e.sport == flow.sport)
+            and (e.dport == 0 or e.dport == flow.dport) and (narrow or e.trap_cookie == 0))
+
+
+cdef eroute_t *fan_match(radij_t *r, fan_t *f, const flow_t *flow, bint narrow) noexcept nogil:
+    cdef int kind
     cdef eroute_t *e
-    cdef uint64_t i, hash, s0, s1, d0, d1
-    cdef uint8_t proto
-    cdef uint16_t sport, dport
-    for i in range(list.count):
-        t = list.at[i]
-        s0 = flow.src[0] & t.src_mask[0]
-        s1 = flow.src[1] & t.src_mask[1]
-        d0 = flow.dst[0] & t.dst_mask[0]
-        d1 = flow.dst[1] & t.dst_mask[1]
-        proto = flow.proto & t.proto_mask
-        sport = flow.sport & t.sport_mask
-        dport = flow.dport & t.dport_mask
-        hash = hash_key(r, s0, s1, d0, d1, rest_of(proto, sport, dport))
-        n = table_first(&t.table, hash)
-        while n:
-            if n.hash == hash:
-                e = <eroute_t *>loadp(&n.item)
-                if (e.src[0] == s0 and e.src[1] == s1 and e.dst[0] == d0 and e.dst[1] == d1 and e.proto == proto
-                        and e.sport == sport and e.dport == dport and (narrow or e.trap_cookie == 0)):
-                    return e
-            n = table_next(n)
+    for kind in range(7, -1, -1):
+        if f.kinds & (1 << kind):
+            # A flow without ports is not one of port 0 of an eroute that names ports.
+            if (kind & 4 and not flow.proto) or (kind & 2 and not flow.sport) or (kind & 1 and not flow.dport):
+                continue
+            e = fan_find(r, f, flow.proto if kind & 4 else 0, flow.sport if kind & 2 else 0,
+                         flow.dport if kind & 1 else 0)
+            if e != NULL and (narrow or e.trap_cookie == 0):
+                return e
     return NULL
+
+
+cdef eroute_t *destinations_match(radij_t *r, source_t *s, uint64_t a, uint64_t b, const flow_t *flow,
+                                  bint narrow) noexcept nogil:
+    cdef trail_t trail
+    cdef uintptr_t word
+    cdef eroute_t *e
+    cdef fan_t *f
+    trie_walk(<uintptr_t>loadp(&s.destinations.root), a, b, &trail)
+    while True:
+        word = trail_next(&trail)
+        if word == 0:
+            return NULL
+        if word & GROUP:
+            f = fan_of(word)
+            if word & LEAF and apart(a, b, swab(f.key[0]), swab(f.key[1]), f.length):
+                continue
+            e = fan_match(r, f, flow, narrow)
+            if e != NULL:
+                return e
+        else:
+            e = eroute_of(word)
+            if word & LEAF and apart(a, b, swab(e.dst[0]), swab(e.dst[1]), e.dstlen):
+                continue
+            if takes(e, flow, narrow):
+                return e
+
+
+cdef eroute_t *sources_match(radij_t *r, trail_t *trail, const flow_t *flow, bint narrow) noexcept nogil:
+    cdef uint64_t a = swab(flow.src[0]), b = swab(flow.src[1]), c = swab(flow.dst[0]), d = swab(flow.dst[1])
+    cdef uintptr_t word
+    cdef source_t *s
+    cdef eroute_t *e
+    while True:
+        word = trail_next(trail)
+        if word == 0:
+            return NULL
+        if word & GROUP:
+            s = source_of(word)
+            if word & LEAF and apart(a, b, swab(s.key[0]), swab(s.key[1]), s.length):
+                continue
+            e = destinations_match(r, s, c, d, flow, narrow)
+            if e != NULL:
+                return e
+        else:
+            e = eroute_of(word)
+            if word & LEAF and apart(a, b, swab(e.src[0]), swab(e.src[1]), e.srclen):
+                continue
+            if not apart(c, d, swab(e.dst[0]), swab(e.dst[1]), e.dstlen) and takes(e, flow, narrow):
+                return e
+
+
+cdef inline bint concerns(const change_t *c, const flow_t *f) noexcept nogil:
+    return (c.version == f.version
+            and not apart(swab(c.src[0]), swab(c.src[1]), swab(f.src[0]), swab(f.src[1]), c.srclen)
+            and not apart(swab(c.dst[0]), swab(c.dst[1]), swab(f.dst[0]), swab(f.dst[1]), c.dstlen))
+
+
+cdef bint disturbed(radij_t *r, const flow_t *flow, uint64_t before, uint64_t after) noexcept nogil:
+    # Did a change between these two generations concern the flow?
+    if after - before > LOOK_BACK:
+        return True
+    while before != after:
+        before += 1
+        if concerns(&r.changes[before & (CHANGES - 1)], flow):
+            return True
+    # The oldest of them may have been written over meanwhile.
+    return load_sc(&r.generation) - before >= CHANGES - LOOK_BACK - 1
+
+
+cdef eroute_t *radij_match(radij_t *r, const flow_t *flow, bint narrow) noexcept nogil:
+    cdef trail_t trail
+    cdef eroute_t *e
+    cdef uint64_t before, after = load_sc(&r.generation)
+    cdef int times
+    for times in range(TRIES):
+        before = after
+        trie_walk(<uintptr_t>loadp(&sources_of(r, flow.version).root), swab(flow.src[0]), swab(flow.src[1]), &trail)
+        e = sources_match(r, &trail, flow, narrow)
+        # A narrow eroute that came and a broad one that went, both while this looked, might leave the flow with neither.
+        after = load_sc(&r.generation)
+        if before == after or not disturbed(r, flow, before, after):
+            break
+    return e
+
+
+cdef void radij_match_batch(radij_t *r, const flow_t **flows, int count, eroute_t **found) noexcept nogil:
+    # All go one step down, and what each needs for its next step is on its way while the others go theirs: first the
+    # slot of a node, then what the slot points to.
+    cdef trail_t trails[32]
+    cdef uintptr_t words[32]
+    cdef uintptr_t *slots[32]
+    cdef uint8_t going[32]
+    cdef int left = count, still, i, k
+    cdef uintptr_t word
+    cdef uint64_t before = load_sc(&r.generation), after
+    for i in range(count):
+        trails[i].count = 0
+        trails[i].leaf = 0
+        words[i] = <uintptr_t>loadp(&sources_of(r, flows[i].version).root)
+        going[i] = <uint8_t>i
+    while left:
+        still = 0
+        for k in range(left):
+            i = going[k]
+            word = words[i]
+            if word == 0 or word & LEAF:
+                trails[i].leaf = word
+                continue
+            slots[i] = trie_step(<tnode_t *>word, swab(flows[i].src[0]), swab(flows[i].src[1]), &trails[i])
+            if slots[i]:
+                prefetch(slots[i])
+                going[still] = <uint8_t>i
+                still += 1
+        left = still
+        for k in range(left):
+            i = going[k]
+            words[i] = <uintptr_t>loadp(slots[i])
+            prefetch(<void *>(words[i] & ~<uintptr_t>TAGS))
+    for i in range(count):
+        found[i] = sources_match(r, &trails[i], flows[i], True)
+    after = load_sc(&r.generation)
+    if before != after:
+        for i in range(count):
+            if disturbed(r, flows[i], before, after):
+                found[i] = radij_match(r, flows[i], True)
 
 
 cdef eroute_t *radij_cached(radij_t *r, cached_t *cache, uint64_t mask, const flow_t *flow) noexcept nogil:
     # The generation is read before the table: a change in between only makes this entry stale at once.
     cdef uint64_t generation = load_sc(&r.generation)
-    cdef uint64_t hash = hash_key(r, flow.src[0], flow.src[1], flow.dst[0], flow.dst[1],
-                                  rest_of(flow.proto, flow.sport, flow.dport))
-    cdef cached_t *c = &cache[hash & mask]
-    if c.generation == generation and memcmp(&c.flow, flow, sizeof(flow_t)) == 0:
+    cdef uint64_t hash = mum(flow.src[0] ^ flow.src[1] ^ r.seed[0], flow.dst[0] ^ flow.dst[1] ^ r.seed[1])
+    cdef cached_t *c
+    hash ^= mum(((<uint64_t>flow.proto << 32) | (<uint64_t>flow.sport << 16) | flow.dport) ^ r.seed[1], r.seed[0] | 1)
+    c = &cache[hash & mask]
+    if memcmp(&c.flow, flow, sizeof(flow_t)) == 0 and (
+            c.generation == generation or (c.generation and not disturbed(r, flow, c.generation, generation))):
+        c.generation = generation
         return c.eroute
     c.eroute = radij_match(r, flow, True)
     memcpy(&c.flow, flow, sizeof(flow_t))
     c.generation = generation
     return c.eroute
+
+
+# --- listing -------------------------------------------------------------------------------------------------------
+
+cdef struct rows_t:
+    eroute_t **rows
+    uint64_t room
+    uint64_t count
+
+
+cdef void row(rows_t *into, eroute_t *e) noexcept nogil:
+    if into.count < into.room:
+        into.rows[into.count] = e
+    into.count += 1
+
+
+cdef void fan_rows(uintptr_t word, void *context) noexcept nogil:
+    cdef fan_t *f
+    cdef eroute_t *e
+    cdef buckets_t *buckets
+    cdef node_t *n
+    cdef uint64_t b
+    if not word & GROUP:
+        row(<rows_t *>context, eroute_of(word))
+        return
+    f = fan_of(word)
+    e = <eroute_t *>loadp(&f.any)
+    if e != NULL:
+        row(<rows_t *>context, e)
+    buckets = <buckets_t *>loadp(&f.table.buckets)
+    for b in range(buckets.mask + 1):
+        n = <node_t *>loadp(&buckets.head[b])
+        while n:
+            row(<rows_t *>context, <eroute_t *>loadp(&n.item))
+            n = table_next(n)
+
+
+cdef void source_rows(uintptr_t word, void *context) noexcept nogil:
+    if word & GROUP:
+        trie_visit(<uintptr_t>loadp(&source_of(word).destinations.root), fan_rows, context)
+    else:
+        row(<rows_t *>context, eroute_of(word))
+
+
+cdef uint64_t radij_rows(radij_t *r, eroute_t **rows, uint64_t room) noexcept nogil:
+    cdef rows_t into
+    cdef int family
+    into.rows = rows
+    into.room = room
+    into.count = 0
+    for family in range(2):
+        trie_visit(<uintptr_t>loadp(&r.sources[family].root), source_rows, &into)
+    return into.count
 
 
 cdef bint radij_covers(const eroute_t *outer, const eroute_t *inner) noexcept nogil:
@@ -278,31 +600,22 @@ cdef class Radij:
 
     def set(self, tuple key, uint64_t cookie):
         """Add or replace; answers the cookie replaced, or None."""
-        cdef eroute_t *e = <eroute_t *>alloc_zeroed(sizeof(eroute_t))
-        cdef eroute_t *old = NULL
-        if e == NULL:
+        cdef eroute_t k
+        cdef eroute_t *e
+        fill_key(&k, key)
+        k.cookie = cookie
+        e = radij_find(&self.r, &k)
+        was = e.cookie if e else None
+        if not self.come(&k):
             raise MemoryError
-        fill_key(e, key)
-        e.cookie = cookie
-        if radij_set(&self.r, e, &old):
-            raise MemoryError
-        if old == NULL:
-            return None
-        was = old.cookie
-        epoch_retire(&self.e, old, release_memory, <void *><uintptr_t>sizeof(eroute_t))
+        epoch_reclaim(&self.e)
         return was
 
     def remove(self, tuple key):
         """Remove; False when there is none."""
         cdef eroute_t k
-        cdef eroute_t *e
         fill_key(&k, key)
-        e = radij_find(&self.r, &k)
-        if e == NULL:
-            return False
-        radij_remove(&self.r, e)
-        epoch_retire(&self.e, e, release_memory, <void *><uintptr_t>sizeof(eroute_t))
-        return True
+        return self.go(&k)
 
     def match(self, tuple flow, bint cached=False):
         """Cookie of the eroute for (version, src, dst, proto, sport, dport), or None."""
@@ -312,40 +625,176 @@ cdef class Radij:
         e = radij_cached(&self.r, self.cache, 4095, &f) if cached else radij_match(&self.r, &f, True)
         return e.cookie if e else None
 
-    def repeat(self, list flows, int times, bint cached=False):
-        """Match every flow `times` times without the interpreter lock, for the benchmark; answers the hits."""
+    cdef flow_t *flows_of(self, list flows) except NULL:
         cdef flow_t *f = <flow_t *>alloc_zeroed(sizeof(flow_t) * (len(flows) + 1))
-        cdef uint64_t n = len(flows), i, hits = 0
-        cdef int round
+        cdef uint64_t i
         if f == NULL:
             raise MemoryError
-        for i in range(n):
-            flow_from(&f[i], flows[i])
+        try:
+            for i in range(len(flows)):
+                flow_from(&f[i], flows[i])
+        except BaseException:
+            wipe_free(f, sizeof(flow_t))
+            raise
+        return f
+
+    def repeat(self, list flows, int times, int how=0):
+        """Match every flow `times` times without the interpreter lock; answers (hits, sum of the cookies).
+
+        `how` 0: one by one, 1: through a flow cache, 2: MATCH_BATCH together. One thread may do this while another
+        is in churn().
+        """
+        cdef flow_t *f = self.flows_of(flows)
+        cdef const flow_t *p[32]
+        cdef eroute_t *found[32]
+        cdef uint64_t n = len(flows), i, hits = 0, total = 0
+        cdef int round, k, size
         with nogil:
             for round in range(times):
-                for i in range(n):
-                    if cached:
-                        hits += radij_cached(&self.r, self.cache, 4095, &f[i]) != NULL
+                i = 0
+                while i < n:
+                    epoch_enter(&self.e, 1)
+                    size = <int>min(n - i, <uint64_t>MATCH_BATCH)
+                    if how == 2:
+                        for k in range(size):
+                            p[k] = &f[i + k]
+                        radij_match_batch(&self.r, p, size, found)
                     else:
-                        hits += radij_match(&self.r, &f[i], True) != NULL
+                        for k in range(size):
+                            if how == 1:
+                                found[k] = radij_cached(&self.r, self.cache, 4095, &f[i + k])
+                            else:
+                                found[k] = radij_match(&self.r, &f[i + k], True)
+                            if found[k]:
+                                hits += 1
+                                total += found[k].cookie
+                    if how == 2:
+                        for k in range(size):
+                            if found[k]:
+                                hits += 1
+                                total += found[k].cookie
+                    i += size
+            epoch_leave(&self.e, 1)
         wipe_free(f, sizeof(flow_t) * (n + 1))
-        return hits
+        return hits, total
+
+    def each(self, list flows, bint cached=False):
+        """The nanoseconds of every single match, what reading the clock takes included."""
+        cdef flow_t *f = self.flows_of(flows)
+        cdef uint64_t n = len(flows), i
+        cdef uint64_t *took = <uint64_t *>alloc_zeroed(8 * (n + 1))
+        cdef uint64_t start, hits = 0
+        cdef eroute_t *e
+        if took == NULL:
+            wipe_free(f, sizeof(flow_t))
+            raise MemoryError
+        with nogil:
+            epoch_enter(&self.e, 1)
+            for i in range(n):
+                start = fine_now()
+                if cached:
+                    e = radij_cached(&self.r, self.cache, 4095, &f[i])
+                else:
+                    e = radij_match(&self.r, &f[i], True)
+                if e:
+                    hits += e.cookie
+                took[i] = fine_now() - start
+            epoch_leave(&self.e, 1)
+        times = [took[i] for i in range(n)]
+        wipe_free(f, sizeof(flow_t) * (n + 1))
+        wipe_free(took, 8 * (n + 1))
+        return times
+
+    def churn(self, list ones, list others, double seconds, uint64_t rate=0):
+        """Swap eroutes for `seconds`: others[i] comes, ones[i] goes, ones[i] comes, others[i] goes. `ones` are there
+        before and after, so one of each two always is. Answers the changes made; at most `rate` a second, 0: as many
+        as go."""
+        cdef uint64_t n = len(ones), i, made = 0, start, now, behind
+        cdef eroute_t *keys = <eroute_t *>alloc_zeroed(2 * n * sizeof(eroute_t) + 1)
+        cdef bint failed = False
+        if keys == NULL:
+            raise MemoryError
+        for i in range(n):
+            fill_key(&keys[2 * i], ones[i])
+            fill_key(&keys[2 * i + 1], others[i])
+            keys[2 * i].cookie = 2 * i + 1
+            keys[2 * i + 1].cookie = 2 * i + 2
+        with nogil:
+            start = now = fine_now()
+            i = 0
+            while now - start < <uint64_t>(seconds * 1e9) and not failed:
+                failed = not (self.come(&keys[2 * i + 1]) and self.go(&keys[2 * i]) and self.come(&keys[2 * i])
+                              and self.go(&keys[2 * i + 1]))
+                made += 4
+                i = i + 1 if i + 1 < n else 0
+                now = fine_now()
+                if rate:
+                    behind = made * 1000000000 // rate
+                    while now - start < behind:
+                        sched_yield()
+                        now = fine_now()
+        wipe_free(keys, 2 * n * sizeof(eroute_t) + 1)
+        if failed:
+            raise KeyError("ones")
+        return made
+
+    cdef bint come(self, const eroute_t *key) noexcept nogil:
+        cdef eroute_t *e = radij_new(&self.r)
+        cdef eroute_t *old = NULL
+        if e == NULL:
+            return False
+        memcpy(e, key, sizeof(eroute_t))
+        if radij_set(&self.r, e, &old):
+            radij_release(e, &self.r)
+            return False
+        epoch_retire(&self.e, old, radij_release, &self.r)
+        return True
+
+    cdef bint go(self, const eroute_t *key) noexcept nogil:
+        cdef eroute_t *e = radij_find(&self.r, key)
+        if e == NULL:
+            return False
+        radij_remove(&self.r, e)
+        epoch_retire(&self.e, e, radij_release, &self.r)
+        epoch_reclaim(&self.e)
+        return True
+
+    def match_batch(self, list flows):
+        """Cookies (None for no match) of up to MATCH_BATCH flows, asked for together."""
+        cdef flow_t f[32]
+        cdef const flow_t *p[32]
+        cdef eroute_t *found[32]
+        cdef int i
+        if len(flows) > MATCH_BATCH:
+            raise ValueError("flows")
+        for i in range(len(flows)):
+            flow_from(&f[i], flows[i])
+            p[i] = &f[i]
+        radij_match_batch(&self.r, p, <int>len(flows), found)
+        return [found[i].cookie if found[i] else None for i in range(len(flows))]
+
+    def cookies(self):
+        """The cookie of every eroute."""
+        cdef uint64_t n = self.r.count, i
+        cdef eroute_t **rows = <eroute_t **>alloc_zeroed(n * sizeof(void *))
+        if rows == NULL:
+            raise MemoryError
+        if radij_rows(&self.r, rows, n) != n:
+            raise AssertionError("the table miscounts")
+        found = [rows[i].cookie for i in range(n)]
+        wipe_free(rows, n * sizeof(void *))
+        return found
+
+    @property
+    def octets(self):
+        """Memory in use: eroutes, tree and what else they need."""
+        return self.r.pool.used
 
     def __len__(self):
         return self.r.count
 
     def __dealloc__(self):
-        cdef int family
-        cdef uint64_t i, b
-        cdef node_t *n
         epoch_drain(&self.e)
-        for family in range(2):
-            for i in range(self.r.list[family].count if self.r.list[family] else 0):
-                for b in range(self.r.list[family].at[i].table.buckets.mask + 1):
-                    n = self.r.list[family].at[i].table.buckets.head[b]
-                    while n:
-                        wipe_free(n.item, sizeof(eroute_t))
-                        n = n.next
         radij_free(&self.r)
         wipe_free(self.cache, 4096 * sizeof(cached_t))
 

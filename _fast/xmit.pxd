@@ -14,4 +14,3 @@ cdef bint xmit_device(worker_t *w, int32_t device) noexcept nogil
 # Give an eroute its place; holds it has made superfluous are emptied its way, before the world sees it.
 cdef int eroute_install(worker_t *w, eroute_t *e) noexcept nogil
 cdef bint eroute_uninstall(worker_t *w, eroute_t *key) noexcept nogil
-cdef void eroute_release(void *item, void *context) noexcept nogil

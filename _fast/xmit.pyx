@@ -10,7 +10,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
-from _fast.atomic cimport (alloc_zeroed, fetch_add, load, loadp, pthread_mutex_lock, pthread_mutex_unlock,
+from _fast.atomic cimport (fetch_add, load, loadp, pthread_mutex_lock, pthread_mutex_unlock,
                            load_slot, settle_slot, store, wipe_free)
 from _fast.epoch cimport epoch_retire
 from _fast.handoff cimport OUTBOUND, hand_over
@@ -19,7 +19,8 @@ from _fast.iphdr cimport parse_packet, quoted_flow
 from _fast.mail cimport MAIL_ACQUIRE, mail_new, mail_post, mail_t
 from _fast.outbox cimport out_answer, out_pass, out_sa
 from _fast.plant cimport CACHE_FLOWS, FRAME_OCTETS, FRAMES, OUT_FLUSH, device_t, engine_t, worker_t
-from _fast.radij cimport radij_cached, radij_covers, radij_find, radij_match, radij_rank, radij_remove, radij_set
+from _fast.radij cimport (radij_cached, radij_covers, radij_find, radij_match, radij_new, radij_rank, radij_release,
+                           radij_remove, radij_set)
 from _fast.send cimport send_outbox
 from _fast.sysio cimport *
 from _fast.types cimport *
@@ -51,11 +52,11 @@ cdef eroute_t *narrow_hold(worker_t *w, int32_t device, eroute_t *trap, const fl
     cdef mail_t *m
     if en.hold.narrow >= MOST_NARROW:
         return NULL
-    e = <eroute_t *>alloc_zeroed(sizeof(eroute_t))
+    e = radij_new(&en.radij)
     m = mail_new(&en.mail, MAIL_ACQUIRE, NULL, 0)
     if e == NULL or m == NULL:
         # Nobody would ever answer a hold nobody heard of: the trap stays and the next packet tries again.
-        wipe_free(e, sizeof(eroute_t))
+        radij_release(e, &en.radij)
         wipe_free(m, sizeof(mail_t))
         return NULL
     e.version = flow.version
@@ -72,11 +73,11 @@ cdef eroute_t *narrow_hold(worker_t *w, int32_t device, eroute_t *trap, const fl
     if radij_set(&en.radij, e, &old) or old:
         # A trap for just this pair of hosts has the key of its own hold: it becomes the hold.
         if old == NULL:
-            wipe_free(e, sizeof(eroute_t))
+            radij_release(e, &en.radij)
             wipe_free(m, sizeof(mail_t))
             return NULL
         e.cookie = old.cookie
-        epoch_retire(&en.epoch, old, eroute_release, NULL)
+        epoch_retire(&en.epoch, old, radij_release, &en.radij)
     hold_enlist(&en.hold, e)
     memcpy(&m.flow, e, sizeof(eroute_t))
     memcpy(&m.trap, trap, sizeof(eroute_t))
@@ -192,14 +193,10 @@ cdef void empty_hold(worker_t *w, eroute_t *hold, eroute_t *to) noexcept nogil:
         p = hold_take(&w.engine.hold, hold)
 
 
-cdef void eroute_release(void *item, void *context) noexcept nogil:
-    wipe_free(item, sizeof(eroute_t))
-
-
 cdef void remove_hold(worker_t *w, eroute_t *e) noexcept nogil:
     hold_delist(&w.engine.hold, e)
     radij_remove(&w.engine.radij, e)
-    epoch_retire(&w.engine.epoch, e, eroute_release, NULL)
+    epoch_retire(&w.engine.epoch, e, radij_release, &w.engine.radij)
 
 
 cdef void clear_narrow(worker_t *w, eroute_t *e, eroute_t *old) noexcept nogil:
@@ -266,7 +263,7 @@ cdef int eroute_install(worker_t *w, eroute_t *e) noexcept nogil:
             hold_delist(&en.hold, old)
         if old.action == ACT_TRAP and e.action == ACT_TRAP:
             adopt_holds(en, old, e)
-        epoch_retire(&en.epoch, old, eroute_release, NULL)
+        epoch_retire(&en.epoch, old, radij_release, &en.radij)
     return 0
 
 
@@ -290,7 +287,7 @@ cdef bint eroute_uninstall(worker_t *w, eroute_t *key) noexcept nogil:
                 empty_hold(w, h, NULL)
                 remove_hold(w, h)
             h = after
-    epoch_retire(&en.epoch, e, eroute_release, NULL)
+    epoch_retire(&en.epoch, e, radij_release, &en.radij)
     return True
 
 

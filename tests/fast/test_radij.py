@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from random import Random
 
 import pytest
@@ -70,6 +71,87 @@ def test_races_its_twin(seed: int) -> None:
             assert fast.match(flow) == expected, flow
             assert fast.match(flow, True) == expected, flow
             assert fast.match(flow, True) == expected, flow
+    flows = [random_flow(rng) for _ in range(32)]
+    assert fast.match_batch(flows) == [slow.match(flow) for flow in flows]
+    assert sorted(fast.cookies()) == slow.cookies()
+
+
+def any_key(rng: Random, version: int) -> RawKey:
+    """Any prefix lengths and any wildcards; addresses agree with others for a random stretch."""
+    most = 32 if version == 4 else 128
+    protocol = rng.choice([0, 0, 0, 6, 17])
+    return (
+        version,
+        near(rng, most),
+        rng.randrange(most + 1),
+        near(rng, most),
+        rng.randrange(most + 1),
+        protocol,
+        rng.choice([0, 0, 80, 443]) if protocol else 0,
+        rng.choice([0, 0, 80, 443]) if protocol else 0,
+    )
+
+
+def near(rng: Random, bits: int) -> bytes:
+    value = int.from_bytes(b"\x0a\x55\xaa\xff" * (bits // 32), "big")
+    return (value ^ rng.getrandbits(bits) >> rng.randrange(bits)).to_bytes(bits // 8, "big")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_races_its_twin_on_many_prefix_lengths(seed: int) -> None:
+    rng = Random(seed)
+    version = rng.choice([4, 6])
+    fast, slow = Radij(), SlowRadij()
+    keys: list[RawKey] = []
+    for cookie in range(1, 900):
+        if keys and rng.random() < 0.35:
+            key = rng.choice(keys)
+            assert fast.remove(key) == slow.remove(key)
+        else:
+            # Now and then other ports of a pair that is there, or another destination of a source.
+            key = any_key(rng, version)
+            if keys and rng.random() < 0.4:
+                other = rng.choice(keys)
+                key = (*other[:3], *key[3:]) if rng.random() < 0.5 else (*other[:5], *key[5:])
+            keys.append(key)
+            assert fast.set(key, cookie) == slow.set(key, cookie)
+        if cookie % 30 == 0:
+            most = 32 if version == 4 else 128
+            flows = [(version, near(rng, most), near(rng, most), 6, rng.choice([80, 9]), 443) for _ in range(20)]
+            expected = [slow.match(flow) for flow in flows]
+            assert fast.match_batch(flows) == expected
+            assert [fast.match(flow) for flow in flows] == expected
+            assert [fast.match(flow, True) for flow in flows] == expected
+    assert len(fast) == len(slow) and sorted(fast.cookies()) == slow.cookies()
+    for key in keys:
+        assert fast.remove(key) == slow.remove(key)
+    assert len(fast) == 0 and fast.octets == 0
+
+
+@pytest.mark.parametrize("how", [0, 1, 2], ids=["one by one", "flow cache", "batch"])
+def test_a_flow_with_two_eroutes_of_which_one_always_is_never_meets_a_third(how: int) -> None:
+    """While one thread swaps a narrow eroute for a broader one and back, under a default nobody may see."""
+    table = Radij()
+    table.set((4, bytes(4), 0, bytes(4), 0, 0, 0, 0), 1 << 40)
+    ones: list[RawKey] = []
+    others: list[RawKey] = []
+    flows: list[RawFlow] = []
+    for n in range(300):
+        src, dst = (10 << 24 | n << 8 | 1).to_bytes(4, "big"), (172 << 24 | n << 8 | 1).to_bytes(4, "big")
+        ones.append((4, src, 32, dst, (24, 32)[n % 2], 0, 0, 0))
+        others.append((4, src, (24, 32)[n // 2 % 2], dst, 20, 0, 0, 0) if n % 3 else (*ones[-1][:5], 6, 0, 0))
+        flows.append((4, src, dst, 6, 1, 2))
+        table.set(ones[-1], n)
+    made: list[int] = []
+    writer = threading.Thread(target=lambda: made.append(table.churn(ones, others, 1.0)))
+    writer.start()
+    hits = total = 0
+    while writer.is_alive():
+        got = table.repeat(flows, 20, how)
+        hits, total = hits + got[0], total + got[1]
+    writer.join()
+    assert made[0] > 1000 and hits > 0 and hits % (20 * len(flows)) == 0
+    assert total < hits * 2 * len(flows) + hits
 
 
 def test_source_beats_destination_beats_protocol_beats_ports() -> None:

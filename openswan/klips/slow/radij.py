@@ -44,6 +44,10 @@ class Radij:
         hits = [(_rank(key), cookie) for key, cookie in self._rows.items() if _covers(key, flow)]
         return max(hits)[1] if hits else None
 
+    def cookies(self) -> list[int]:
+        """The cookie of every eroute, sorted."""
+        return sorted(self._rows.values())
+
     def __len__(self) -> int:
         return len(self._rows)
 
