@@ -30,6 +30,7 @@ COMMANDS: dict[str, Command] = {
     "eroute": _cli("eroute", "show or change the eroute table, or explain one packet's way (--match)"),
     "klipsdebug": _cli("klipsdebug", "show or set what the packet engine writes to the log"),
     "look": _cli("look", "short picture of eroutes, SAs and routes"),
+    "manual": _cli("manual", "bring up and take down conns with keys of their own"),
     "newhostkey": _cli("newhostkey", "make a new RSA key for this host"),
     "ondemand": _cli("auto", "trap a connection's traffic (auto --route)", "--route"),
     "pluto": Command("openswan.daemon.main", "run the IKE daemon"),

@@ -25,7 +25,7 @@ from openswan.config.ends import (
     parse_sources,
 )
 from openswan.config.keyword import Keyword, Section, Status, split_list
-from openswan.config.keywords import OE_LATER, find
+from openswan.config.keywords import MANUAL_KEYS, NO_MANUAL, OE_LATER, find
 from openswan.config.parser import FlatConn, Param
 from openswan.config.setup import Setup
 from openswan.policy.algorithms import (
@@ -131,7 +131,9 @@ class _Builder:
                 self._error(why.reason, param)
                 continue
             row = param.row
-            if row.status is Status.OBSOLETE:
+            if row.name in MANUAL_KEYS:
+                self._error(f"{param.spelled}=: {NO_MANUAL}", param)
+            elif row.status is Status.OBSOLETE:
                 self._warn(f"obsolete keyword '{param.spelled}' ignored. {row.sentence}", param)
             elif value in row.refused:
                 self._error(f"{param.spelled}={param.value[:40]}: {row.refused[value]}", param)

@@ -45,7 +45,9 @@ KLIPSDEBUG = _same(
 NO_IKEV1 = "IKEv1 is not available in this release; leave it out to use IKEv2"
 NO_XAUTH = "XAUTH is not available; use IKEv2 with certificates or a preshared key"
 NO_MODECFG = "address assignment by mode config is not available; give leftsourceip= and subnets instead"
-NO_MANUAL = "manual keying of a conn is not available; use IKE"
+NO_MANUAL = "it is for manually keyed conns, those with spi= or spibase= (ipsec manual)"
+MANUAL_KEYS = ("espenckey", "espauthkey", "espreplay_window", "ahkey", "ahreplay_window")
+"""Keywords that mean nothing without spi= or spibase=."""
 NO_LABELS = "labeled IPsec is not available"
 NO_MARKS = "policies bound to firewall marks are not available; the conn would cover more than it says"
 NO_MANY_CERT = "attribute certificates are not available; the conn would let in peers it should not"
@@ -209,7 +211,8 @@ TABLE: tuple[Keyword, ...] = (
     # conn: words and numbers
     Keyword("also", Form.SPLICE, A, "", "Take over another conn's parameters; several allowed, nested too."),
     Keyword("alsoflip", Form.SPLICE, A, "", "The same with left and right exchanged."),
-    Keyword("auto", W, A, "ignore", "At start: ignore, add (load), route (load; traffic starts it), start (bring up).",
+    Keyword("auto", W, A, "ignore", "At start: ignore, add (load), route (load; traffic starts it), start (bring up), "
+            "manual (ipsec manual --up).",
             choices=_spelled(ignore="", add="keep", route="ondemand", start="up", manual=""),
             refused={"manual": NO_MANUAL}),
     Keyword("type", W, A, "tunnel", "tunnel, transport (only between the two ends themselves), or without IPsec "
@@ -356,8 +359,18 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("pfsgroup", X, H, "", "Group for PFS; write it in esp= instead."),
     Keyword("connalias", L, A, "", "Further names of the conn for up and down."),
     Keyword("policy_label", X, R, "", "SELinux label.", aliases=("policy-label", "sec-label"), reason=NO_LABELS),
-    *(Keyword(name, X, R, "", "Manual keying.", halves=EITHER, reason=NO_MANUAL) for name in
-      ("spi", "spibase", "espenckey", "espauthkey", "espreplay_window", "espspi", "ahspi", "ahkey", "ahreplay_window")),
+    # conn: manual keying, see ipsec_manual(8); with left or right in front of the SA that leads there
+    *(Keyword(name, X, A, "", sentence, halves=EITHER) for name, sentence in (
+        ("spi", "Manual keying: the SPI of every SA, 0x100 to 0xfff."),
+        ("spibase", "Manual keying: the first of eight SPIs; its last hexadecimal digit is 0."),
+        ("espenckey", "Manual keying: encryption key, 0x, 0s or 0t."),
+        ("espauthkey", "Manual keying: authentication key of ESP."),
+        ("espreplay_window", "Manual keying: packets of ESP's replay window."),
+        ("espspi", "Manual keying: the SPI of ESP alone."),
+        ("ahspi", "Manual keying: the SPI of AH alone."),
+        ("ahkey", "Manual keying: authentication key of AH."),
+        ("ahreplay_window", "Manual keying: packets of AH's replay window."),
+    )),
 )  # fmt: skip
 
 

@@ -12,11 +12,13 @@ from openswan.base.errors import ConfigError, CryptoError
 from openswan.config.build import CertReader, build_conn
 from openswan.config.complaint import Complaint, error
 from openswan.config.files import Reader, disk_reader, read_text
+from openswan.config.manualkeys import build_manual, is_manual
 from openswan.config.parser import FlatConn, Parsed, parse
 from openswan.config.setup import Setup, build_setup
 from openswan.crypto.x509 import der
 from openswan.crypto.x509 import load as load_certificate
 from openswan.policy.connection import Connection
+from openswan.policy.manual import ManualConn
 
 MOST_CERTIFICATE = 1 << 20
 
@@ -31,6 +33,8 @@ class Loaded:
     complaints: tuple[Complaint, ...]
     flat: tuple[FlatConn, ...] = ()
     """Every conn of the file, broken ones too, as written with also= and %default worked in."""
+    manual: tuple[ManualConn, ...] = ()
+    """Those with keys of their own, which the key exchange knows nothing of."""
 
     @property
     def failed(self) -> bool:
@@ -52,7 +56,9 @@ class Loaded:
         """Complaints about one conn; that one which need not be whole has an end missing is said here only."""
         yield from (one for one in self.complaints if one.conn.lower() == name.lower())
         for flat in self.flat:
-            if flat.name.lower() == name.lower():
+            if flat.name.lower() == name.lower() and is_manual(flat):
+                yield error(f"it is manually keyed: use ipsec manual --up {flat.name}", flat.where, flat.name)
+            elif flat.name.lower() == name.lower():
                 missing = [side for side in ("left", "right") if (side, "") not in flat.params]
                 for side in missing if flat.text("auto") in (None, "ignore") else ():
                     yield error(f"{side}= is missing", flat.where, flat.name)
@@ -84,11 +90,19 @@ def build(parsed: Parsed, certs: CertReader) -> Loaded:
     complaints = list(parsed.complaints)
     setup = build_setup(parsed.setup, complaints)
     connections: list[Connection] = []
+    manual: list[ManualConn] = []
     for flat in parsed.conns:
+        if is_manual(flat):
+            complaints += flat.complaints
+            try:
+                manual.append(build_manual(flat))
+            except ConfigError as why:
+                complaints.append(error(why.reason.removeprefix(f'conn "{flat.name}": '), flat.where, flat.name))
+            continue
         made, about = build_conn(flat, setup, certs)
         connections += made
         complaints += about
-    return Loaded(setup, tuple(connections), tuple(complaints), tuple(parsed.conns))
+    return Loaded(setup, tuple(connections), tuple(complaints), tuple(parsed.conns), tuple(manual))
 
 
 def load_text(text: str, name: str, reader: Reader, certs: CertReader) -> Loaded:

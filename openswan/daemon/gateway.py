@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from openswan.config.secretsfile import load_secrets
 from openswan.daemon import autostart
 from openswan.daemon.keying import Keying
 from openswan.daemon.klipsdebug import KlipsDebug, TracedKlips
+from openswan.daemon.manual import PREFIX, Manual
 from openswan.daemon.queries import Queries
 from openswan.engine.effects import DelGuard, Effect, SetGuard
 from openswan.engine.events import Datagram, EngineEvent, NetworkState, SecretsRead, SendFailed, WhackGone, WhackRequest
@@ -39,8 +40,10 @@ from openswan.host.rtnetlink import Rtnetlink
 from openswan.host.updown import Updown, World
 from openswan.plane.commands import AttachDevice, AttachPass, DetachDevice, MoveDevice
 from openswan.plane.events import OffloadRefused, SaExpired
+from openswan.plane.manual import ManualPlan, make_plan
 from openswan.plane.orders import Wire, Wiring, plain_to_order
 from openswan.policy.connection import Connection
+from openswan.policy.manual import ManualConn
 from openswan.wire.whack import decode_request
 
 LETTING_GO = ("unroute", "delete")
@@ -74,6 +77,8 @@ class Wanted:
     """Of ipsecN, octets; 0: the physical interface's."""
     connections: tuple[Connection, ...] | None = None
     """What to load and bring up by ourselves; None: nothing, whack will tell."""
+    manual: tuple[ManualConn, ...] = ()
+    """Manually keyed conns of ipsec.conf."""
 
 
 class Gateway:
@@ -109,6 +114,8 @@ class Gateway:
         self._keep_guard = bool(self._guard.entries())
         self._routes = Routes(log=self._log)
         self._updown = Updown(World(self._routes, self._guard))
+        self._manual = Manual(self._keying, self._perform, self._updown.run, self._log, self._device_of)
+        self._tasks: set[asyncio.Task[None]] = set()
         self._performer = Performer(self._parts(), self._post)
         self._performer.sockets = OuterSockets(
             lambda local, remote, data: self._reactor.post(Datagram(local, remote, data)),
@@ -203,6 +210,9 @@ class Gateway:
             self.control.finish(client)
             self._beat()
             return
+        if verb == "manual":
+            self._start(self._manual_request(client, arguments))
+            return
         if verb in LETTING_GO:
             self._let_go(str(arguments.get("name")))
         self._reactor.post(WhackRequest(client, verb, arguments))
@@ -213,6 +223,32 @@ class Gateway:
             return explain(src, dst, protocol, port, self._klips.eroutes(), self._guard, netlink)
         finally:
             netlink.close()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _manual_request(self, client: int, arguments: dict[str, Any]) -> None:
+        await self._manual.request(arguments, lambda code, text: self.control.reply(client, code, text))
+        self.control.finish(client)
+        self._beat()
+
+    async def _manual_start(self) -> None:
+        """What ipsec.conf marks with auto=manual comes up with the daemon."""
+        ours = [address for each in self._network.interfaces for address, _ in each.addresses]
+        for conn in self._wanted.manual:
+            if conn.start:
+                try:
+                    await self._manual.up(make_plan(conn, ours))
+                except IpsecError as why:
+                    self._log(f'"{conn.name}": {why}', True)
+
+    def _device_of(self, plan: ManualPlan) -> str:
+        for each in self._network.interfaces:
+            if each.virtual and any(address == plan.me for address, _ in each.addresses):
+                return each.virtual
+        raise HostError(f"{plan.me} is no address of an interface that has an ipsecN")
 
     def _beat(self) -> None:
         """Once a second, as long as there is something to look at that often."""
@@ -351,7 +387,8 @@ class Gateway:
         # One guard transaction for all of them, which is in force before anything is routed by the tasks that follow.
         with self._guard.batch():
             self._reactor.post_all(autostart.requests(connections))
-        names = {each.name for each in connections}
+        self._start(self._manual_start())
+        names = {each.name for each in connections} | {PREFIX + each.name for each in self._wanted.manual}
         keep = {held for held in self._guard.entries() if held.partition("[")[0] in names}
         self._guard.prune(keep | self._guarded)
         self._tell_kept()

@@ -169,4 +169,5 @@ def _wanted(options: Options, loaded: Loaded | None) -> Wanted:
         listen=listen,
         override_mtu=setup.override_mtu if setup else 0,
         connections=loaded.connections if loaded and "autostart" in options else None,
+        manual=loaded.manual if loaded and "autostart" in options else (),
     )

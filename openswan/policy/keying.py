@@ -17,6 +17,12 @@ DEFLATE_CPI = 2
 """The well-known CPI of deflate, RFC 2394."""
 COMPRESSIONS = ("deflate",)
 
+NOT_FRESH = (
+    "the keys of a configuration file are used again after every restart, and a counter that starts again with the same"
+    " key gives away what both lives of it protect: use esp=aes256-sha2_256 or another CBC cipher, or IKE"
+)
+"""Why manual keying refuses counter modes and ESN."""
+
 _CUT = re.compile(r"[-_]")
 
 
