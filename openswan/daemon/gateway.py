@@ -38,7 +38,7 @@ from openswan.host.resolver import Resolver
 from openswan.host.routes import Routes
 from openswan.host.rtnetlink import Rtnetlink
 from openswan.host.updown import Updown, World
-from openswan.plane.commands import AttachDevice, AttachPass, DetachDevice, MoveDevice
+from openswan.plane.commands import AttachDevice, AttachPass, DetachDevice, MoveDevice, SetMtu
 from openswan.plane.events import OffloadRefused, SaExpired
 from openswan.plane.manual import ManualPlan, make_plan
 from openswan.plane.orders import Wire, Wiring, plain_to_order
@@ -324,6 +324,9 @@ class Gateway:
         if old is None or old.physical != plan.physical:
             self._klips.execute(MoveDevice(plan.name, plan.physical, plan.mtu))
             self._log(f"KLIPS {plan.name} on {plan.physical or 'no interface'} mtu {mtu}", False)
+        if below := next((each for each in self._network.interfaces if each.name == plan.physical), None):
+            addresses = tuple(address for address, _ in below.addresses)
+            self._klips.execute(SetMtu(plan.physical, below.mtu, mtu, addresses))
         plan = replace(plan, mtu=mtu)
         self._attached[plan.name] = plan
         for line in tun.configure(plan.name, plan.mtu):

@@ -101,7 +101,7 @@ def test_interfaces_by_hand(lab: Lab) -> None:
     wait_for("the line's end", lambda: "ipsec1 -> NULL" in table(), 5)
     lab.wire("west", "ppp0", "sunset", "line", 1400)
     lab.address("west", "ppp0", "198.51.100.1/24")
-    wait_for("the line's return", lambda: "ipsec1 -> ppp0 mtu=1400" in table(), 5)
+    wait_for("the line's return", lambda: "ipsec1 -> ppp0 mtu=1400(1400) -> 1400" in table(), 5)
     done = west.ipsec("tncfg", "--attach", "--virtual", "ipsec2", "--physical", "nowhere", check=False)
     assert done.returncode == 1 and "there is no interface nowhere" in done.stderr
     west.ipsec("tncfg", "--detach", "--virtual", "ipsec1")
