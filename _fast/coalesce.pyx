@@ -20,7 +20,7 @@ cdef enum:
     GSO_TCPV4 = 1
     GSO_TCPV6 = 4
     GSO_UDP_L4 = 5
-    LARGEST = 65000
+    LARGEST = 65500            # with a link header still below what the kernel splits again
     TCP = 6
     UDP = 17
     OLD_USO = 64               # datagrams of a super-packet before Linux 6.9

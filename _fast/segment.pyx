@@ -11,7 +11,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from _fast.iphdr cimport parse_packet, pseudo_sum, put_ip_sum
-from _fast.octets cimport get16, get32, le16, put16, put32, put_sum, sum_octets
+from _fast.octets cimport get16, get32, le16, put16, put32, put_sum, copy_sum, sum_octets
 from _fast.types cimport DROP_MALFORMED, PASSED, VNET_LEN, packet_info_t
 
 cdef enum:
@@ -74,7 +74,7 @@ cdef uint32_t segment_largest(const segmenter_t *s) noexcept nogil:
 cdef uint32_t segment_next(segmenter_t *s, uint8_t *out) noexcept nogil:
     cdef uint32_t left, n, transport
     cdef uint8_t *l4 = out + s.l4
-    cdef uint64_t total
+    cdef uint64_t total, body
     cdef uint8_t *sum_at
     if s.done:
         return 0
@@ -93,7 +93,7 @@ cdef uint32_t segment_next(segmenter_t *s, uint8_t *out) noexcept nogil:
     s.done = n == left
     transport = s.head - s.l4 + n
     memcpy(out, s.ip, s.head)
-    memcpy(out + s.head, s.ip + s.head + s.offset, n)
+    body = copy_sum(0, out + s.head, s.ip + s.head + s.offset, n)
     if s.version == 4:
         put16(out + 2, <uint16_t>(s.head + n))
         put16(out + 4, s.id)
@@ -101,7 +101,8 @@ cdef uint32_t segment_next(segmenter_t *s, uint8_t *out) noexcept nogil:
         put_ip_sum(out)
     else:
         put16(out + 4, <uint16_t>(s.head + n - 40))
-    total = pseudo_sum(out, s.kind, transport)
+    # Transport headers fill whole words, so the sums of header and payload add up.
+    total = pseudo_sum(out, s.kind, transport) + body
     if s.kind == 6:
         put32(l4 + 4, s.sequence + s.offset)
         if not s.done:
@@ -109,11 +110,11 @@ cdef uint32_t segment_next(segmenter_t *s, uint8_t *out) noexcept nogil:
         if s.offset:
             l4[13] &= 0x7F                         # CWR to the first (RFC 3168 6.1.2)
         l4[16] = l4[17] = 0
-        put_sum(l4 + 16, sum_octets(total, l4, transport))
+        put_sum(l4 + 16, sum_octets(total, l4, s.head - s.l4))
     else:
         put16(l4 + 4, <uint16_t>transport)
         l4[6] = l4[7] = 0
-        put_sum(l4 + 6, sum_octets(total, l4, transport))
+        put_sum(l4 + 6, sum_octets(total, l4, 8))
         if l4[6] == 0 and l4[7] == 0:
             l4[6] = l4[7] = 0xFF
     s.offset += n
