@@ -491,6 +491,18 @@ cdef class Engine:
                 totals[k] += load(&self.en.crew[i].drops[k])
         return totals
 
+    def worker_packets(self):
+        """(packets to the host, packets from it) of each worker."""
+        cdef int i, k
+        rows = []
+        for i in range(1, self.en.workers + 1):
+            rx = tx = 0
+            for k in range(MAX_DEVICES):
+                rx += load(&self.en.crew[i].to_host[k])
+                tx += load(&self.en.crew[i].from_host[k])
+            rows.append((rx, tx))
+        return rows
+
     def waiting(self):
         """Retired and not yet released."""
         return load(&self.en.epoch.waiting)

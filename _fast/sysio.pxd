@@ -9,6 +9,7 @@ cdef extern from * nogil:
     #endif
     #include <errno.h>
     #include <fcntl.h>
+    #include <sched.h>
     #include <time.h>
     #include <unistd.h>
     #include <sys/epoll.h>
@@ -90,6 +91,7 @@ cdef extern from * nogil:
     int recvmmsg(int fd, mmsghdr *m, unsigned int n, int flags, void *timeout)
     int setsockopt(int fd, int level, int name, const void *value, uint32_t n)
     int close(int fd)
+    int sched_yield()
     int ioctl(int fd, unsigned long request, ...)
     int fcntl(int fd, int cmd, ...)
     int epoll_create1(int flags)

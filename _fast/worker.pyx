@@ -29,6 +29,7 @@ cdef enum:
     RX_OCTETS = 32 * (66048 + 64) + 64
     FRAME_MEMORY = 32768 + 66048
     EVENTS = 64
+    LOOKS = 2
     PARCELS = 64               # taken from one inbox before the others have their turn
 
 
@@ -116,8 +117,14 @@ cdef bint inboxes_empty(worker_t *w) noexcept nogil:
 
 
 cdef int wait(worker_t *w, epoll_event *events) noexcept nogil:
-    # A hand-over while this worker is awake rings no bell: it looks once more before it sleeps.
-    cdef int n
+    # Falling asleep and being woken costs more than another look or two, after others who want this core had it; and
+    # what comes meanwhile comes in larger batches. A hand-over to a worker that is awake rings no bell.
+    cdef int n, look
+    for look in range(LOOKS):
+        sched_yield()
+        n = epoll_wait(w.epoll, events, EVENTS, 0)
+        if n or not inboxes_empty(w):
+            return n
     store_sc(&w.asleep, 1)
     n = epoll_wait(w.epoll, events, EVENTS, -1 if inboxes_empty(w) else 0)
     store_sc(&w.asleep, 0)

@@ -548,6 +548,10 @@ class Klips:
             views.append(DeviceView(name, c.physical, mtu, physical, rx, tx, len(c.fds), offloads))
         return views
 
+    def worker_packets(self) -> list[tuple[int, int]]:
+        """Packets each worker wrote to and read from virtual interfaces."""
+        return self._engine.worker_packets()
+
     def drops(self) -> dict[Drop, int]:
         """Packets dropped so far, by reason; reasons that never happened are there with 0."""
         counters = self._engine.drops()

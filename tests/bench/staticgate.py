@@ -62,6 +62,10 @@ class Setup:
     workers: int = 0
     others: int = 0
     """SA pairs and eroutes of other connections beside the one measured."""
+    nets: int = 0
+    """SA pairs, each for a net 10.2.N.0/24 of east's from 1."""
+    lanes: int = 0
+    """Queues of the TUN and sockets of the endpoint; 0: one a worker."""
     esn: bool = False
     mtu: int = 1500
     passing: bool = False
@@ -115,6 +119,9 @@ def load(klips: Klips, s: Setup) -> None:
             klips.execute(SetEroute(FlowKey(ip_network(a), ip_network(b)), Said(IpProtocol.ESP, spis[him], his)))
 
     pair(0, list(LANS[s.me]), list(LANS[him]))
+    for n in range(1, s.nets + 1):
+        low, high = LANS["west"][0], f"10.2.{n}.0/24"
+        pair(0x8000 + n, [low if s.me == "west" else high], [high if s.me == "west" else low])
     for n in range(1, s.others + 1):
         low, high = (
             f"172.{16 + (n >> 12)}.{n >> 4 & 255}.{(n & 15) << 4}/28",
@@ -141,13 +148,12 @@ def gateway(s: Setup) -> None:
     """Be one gateway until standard input ends."""
     him = "east" if s.me == "west" else "west"
     klips = Klips(s.provider, s.workers)
-    queues = tuple(tun("ipsec0") for _ in range(klips.workers))
+    lanes = s.lanes or klips.workers
+    queues = tuple(tun("ipsec0") for _ in range(lanes))
     ip("link", "set", "ipsec0", "mtu", str(s.mtu), "up", "txqueuelen", "1000")
     klips.execute(AttachDevice("ipsec0", "wan", queues, s.mtu))
     local = Endpoint(ip_address(OUTER[s.outer][s.me]), 4500 if s.udp else 0)
-    group = (
-        open_group(local.address, local.port, klips.workers) if s.udp else (open_socket(Kind.ESP, local.address, 0),)
-    )
+    group = open_group(local.address, local.port, lanes) if s.udp else (open_socket(Kind.ESP, local.address, 0),)
     klips.execute(AttachSocket(local, tuple(each.fileno() for each in group), s.mtu, len(group) > 1))
     if s.passing:
         let_through(klips, s.me, him)
@@ -155,6 +161,8 @@ def gateway(s: Setup) -> None:
         load(klips, s)
     for net in LANS[him]:
         ip("route", "replace", net, "dev", "ipsec0")
+    for n in range(1, s.nets + 1):
+        ip("route", "replace", f"10.2.{n}.0/24", *(["dev", "ipsec0"] if s.me == "west" else ["via", "10.2.0.2"]))
     klips.start()
     print("ready", flush=True)
     sys.stdin.read()
@@ -164,6 +172,8 @@ def gateway(s: Setup) -> None:
         "sas": [(str(v.said), v.packets, v.octets) for v in klips.sas()[:2]],
         "devices": [dataclasses.asdict(v) for v in klips.devices()],
         "eroutes": len(klips.eroutes()),
+        "lanes": len(group),
+        "workers": [sum(each) for each in klips.worker_packets()],
         "traps": sum(v.target is Shunt.TRAP for v in klips.eroutes()),
     }
     print(json.dumps(report), flush=True)
