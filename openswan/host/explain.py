@@ -12,6 +12,7 @@ from openswan.base.numbers import FWMARK, ROUTE_TABLE, RULE_PRIORITY
 from openswan.base.said import Said, Shunt
 from openswan.host.guard.model import Match
 from openswan.host.rtnetlink import Way
+from openswan.klips.tables import target_text
 from openswan.plane.events import ErouteView
 from openswan.policy.selector import FlowKey
 
@@ -113,7 +114,7 @@ def explain(
     lines = [
         f"packet  {packet}",
         f"conn    {conn or 'none'}",
-        f"eroute  {f'{eroute.key} => {eroute.target} ({eroute.packets} packets)' if eroute else 'none'}",
+        f"eroute  {f'{eroute.key} => {target_text(eroute.target)} ({eroute.packets} packets)' if eroute else 'none'}",
         f"guard   {guard_text(match)}",
         f"route   {way_text(way)}" + (f" (our own sockets: {way_text(own)})" if own != way else ""),
         f"why     {why}",
@@ -129,7 +130,7 @@ def explain(
             "protocol": eroute.key.protocol,
             "src_port": eroute.key.src_port,
             "dst_port": eroute.key.dst_port,
-            "target": str(eroute.target),
+            "target": target_text(eroute.target),
             "owner": eroute.owner,
             "serial": eroute.serial,
             "packets": eroute.packets,
@@ -227,5 +228,5 @@ def _why(eroute: ErouteView | None, count: int, match: Match | None, way: Way | 
     assert eroute is not None
     best = f"the most specific of {count} eroutes that cover it" if count > 1 else "the only eroute that covers it"
     if isinstance(eroute.target, Said):
-        return f"this is {best}: conn {conn} encrypts it into {eroute.target}"
+        return f"this is {best}: conn {conn} encrypts it into {target_text(eroute.target)}"
     return f"this is {best}: {SHUNTS[eroute.target].format(conn=conn)}"

@@ -500,6 +500,9 @@ class Klips:
             path_mtu=self._outer(sa)[7],
             inner_mtu=self._engine.inner_mtu(sa.cookie),
             ecn_alarms=alarms,
+            mode=c.mode,
+            life=c.life,
+            policy=c.selectors[0] if c.direction is Direction.IN and len(c.selectors) == 1 else None,
         )
 
     def eroutes(self) -> list[ErouteView]:

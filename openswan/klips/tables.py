@@ -8,28 +8,26 @@ dictionaries of text and numbers.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from openswan.base.address import Subnet
+from openswan.base.numbers import IpProtocol
 from openswan.base.said import Said, Shunt
+from openswan.crypto.registry import Kind, find
 from openswan.plane.events import DeviceView, ErouteView, SaView
 from openswan.policy.selector import FlowKey
 
-XFORM_CIPHERS = {
-    "aes_cbc": "AES",
-    "aes_gcm_16": "AES_GCM_16",
-    "chacha20_poly1305": "CHACHA20_POLY1305",
-    "null": "NULL",
-}
+XFORM_CIPHERS = {"aes_cbc": "AES", "3des_cbc": "3DES"}
+"""Classic names of those that had one; any other is its own in capitals."""
 XFORM_INTEGS = {
-    "": "",
-    "hmac_sha1_96": "_HMAC_SHA1",
-    "hmac_sha2_256_128": "_HMAC_SHA2_256",
-    "hmac_sha2_384_192": "_HMAC_SHA2_384",
-    "hmac_sha2_512_256": "_HMAC_SHA2_512",
+    "hmac_sha1_96": "HMAC_SHA1",
+    "hmac_md5_96": "HMAC_MD5",
+    "hmac_sha2_256_128": "HMAC_SHA2_256",
+    "hmac_sha2_384_192": "HMAC_SHA2_384",
+    "hmac_sha2_512_256": "HMAC_SHA2_512",
 }
-IV_BITS = {"aes_cbc": 128, "aes_gcm_16": 64, "chacha20_poly1305": 64, "null": 0}
-AUTH_BITS = {"": 0, "hmac_sha1_96": 160, "hmac_sha2_256_128": 256, "hmac_sha2_384_192": 384, "hmac_sha2_512_256": 512}
+PREFIXES = {IpProtocol.AH: "AH", IpProtocol.COMP: "COMP"}
 
 
 def net_text(net: Subnet, port: int) -> str:
@@ -85,20 +83,46 @@ def eroute_rows(views: Iterable[ErouteView]) -> list[dict[str, Any]]:
 
 
 def xform(view: SaView) -> str:
-    """`ESP_AES_HMAC_SHA1` and the like."""
-    cipher = XFORM_CIPHERS.get(view.cipher, view.cipher.upper())
-    return f"ESP_{cipher}{XFORM_INTEGS.get(view.integ, '_' + view.integ.upper())}"
+    """`ESP_AES_HMAC_SHA1`, `AH_HMAC_MD5`, `COMP_DEFLATE`, `IPIP`."""
+    if view.said.proto is IpProtocol.IPIP:
+        return "IPIP"
+    parts = [PREFIXES.get(view.said.proto, "ESP")]
+    if view.cipher:
+        parts.append(XFORM_CIPHERS.get(view.cipher, view.cipher.upper()))
+    if view.integ:
+        parts.append(XFORM_INTEGS.get(view.integ, view.integ.upper()))
+    return "_".join(parts)
+
+
+def _auth_bits(integ: str) -> int:
+    row = find(Kind.INTEG, integ) if integ else None
+    return row.default_bits if row else 0
+
+
+def _iv_bits(cipher: str) -> int:
+    row = find(Kind.ENCR, cipher) if cipher else None
+    return row.iv * 8 if row else 0
+
+
+def _life(name: str, current: int, soft: int, hard: int) -> str:
+    return f"{name}({current},{soft},{hard})" if current or soft or hard else ""
+
+
+def _policy(view: SaView) -> str:
+    if view.policy is None or not all(side.is_subnet() for side in view.policy):
+        return ""
+    return "policy=" + "->".join(str(side.subnets()[0]) for side in view.policy)
 
 
 def sa_line(view: SaView) -> str:
     """One row of ipsec_spi; items that are zero are left out, as they always were."""
-    alen = AUTH_BITS.get(view.integ, 0)
-    iv = IV_BITS.get(view.cipher, 0)
+    alen, iv = _auth_bits(view.integ), _iv_bits(view.cipher)
     seconds = int(view.age)
-    ports = view.encap_ports
+    ports, life = view.encap_ports, view.life
     items = [
         f"dir={view.direction.value}",
         f"src={view.src}",
+        _policy(view),
         f"iv_bits={iv}bits" if iv else "",
         f"ooowin={view.replay_window}" if view.replay_window else "",
         f"ooo_errs={view.replays}" if view.replays else "",
@@ -108,9 +132,9 @@ def sa_line(view: SaView) -> str:
         f"auth_errs={view.auth_failures}" if view.auth_failures else "",
         f"eklen={view.key_bits}" if view.key_bits else "",
         "life(c,s,h)="
-        + (f"bytes({view.octets},0,0)" if view.octets else "")
+        + _life("bytes", view.octets, life.soft_bytes, life.hard_bytes)
         + f"addtime({seconds},0,0)"
-        + (f"packets({view.packets},0,0)" if view.packets else ""),
+        + _life("packets", view.packets, life.soft_packets, life.hard_packets),
         f"idle={int(view.idle)}" if view.idle >= 0 else "",
         "natencap=nonesp" if ports else "natencap=none",
         f"natsport={ports[0]} natdport={ports[1]}" if ports else "",
@@ -134,6 +158,8 @@ def spi_rows(views: Iterable[SaView]) -> list[dict[str, Any]]:
             "dst": str(view.said.dst),
             "direction": view.direction.value,
             "xform": xform(view),
+            "mode": view.mode.value,
+            "life": asdict(view.life),
             "cipher": view.cipher,
             "integ": view.integ,
             "key_bits": view.key_bits,
@@ -156,14 +182,19 @@ def spi_rows(views: Iterable[SaView]) -> list[dict[str, Any]]:
     ]
 
 
+def _groups(views: Iterable[SaView]) -> list[tuple[Said, ...]]:
+    """Each bundle once, where its first SA stands, and each SA in none by itself."""
+    return list(dict.fromkeys(view.group or (view.said,) for view in views))
+
+
 def spigrp_text(views: Iterable[SaView]) -> str:
-    """The whole of ipsec_spigrp: every SA is a group of its own, because tunnel mode is part of it."""
-    return _lines(view.said.hex() for view in views)
+    """The whole of ipsec_spigrp: one bundle a line, innermost first."""
+    return _lines(" ".join(said.hex() for said in group) for group in _groups(views))
 
 
 def spigrp_rows(views: Iterable[SaView]) -> list[list[str]]:
-    """Groups as plain data."""
-    return [[view.said.hex()] for view in views]
+    """Bundles as plain data."""
+    return [[said.hex() for said in group] for group in _groups(views)]
 
 
 def tncfg_line(view: DeviceView) -> str:

@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 from openswan.base.address import Address, Endpoint
 from openswan.base.said import Said, Shunt
-from openswan.plane.commands import Direction
-from openswan.policy.selector import FlowKey
+from openswan.plane.commands import NO_LIMIT, Direction, Life, Mode
+from openswan.policy.selector import FlowKey, Selector
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,12 @@ class SaView:
     """Largest inner packet that needs no fragments; 0: not known."""
     ecn_alarms: int = 0
     """Packets whose congestion marks no honest path makes (RFC 6040 4.2)."""
+    mode: Mode = Mode.TUNNEL
+    life: Life = NO_LIMIT
+    policy: tuple[Selector, Selector] | None = None
+    """What may come out of an inbound SA when that is one pair of nets, not everything."""
+    group: tuple[Said, ...] = ()
+    """The bundle it belongs to, innermost first; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,9 @@ class Gateway:
     def tunnels(self) -> int:
         """Eroutes that lead to an SA right now; 0 when the daemon does not answer."""
         done = self.ipsec("eroute", check=False)
-        return sum(1 for line in done.stdout.splitlines() if "=> tun" in line or "=> esp" in line)
+        return sum(
+            1 for line in done.stdout.splitlines() if any(f"=> {kind}" in line for kind in ("tun", "esp", "ah", "comp"))
+        )
 
     def wait_tunnels(self, count: int = 1, timeout: float = 15) -> None:
         """Wait until `count` eroutes lead to SAs."""

@@ -10,9 +10,9 @@ from ipaddress import ip_address, ip_network
 from openswan.base.numbers import IpProtocol
 from openswan.base.said import Said, Shunt
 from openswan.klips import tables
-from openswan.plane.commands import Direction
+from openswan.plane.commands import Direction, Life, Mode
 from openswan.plane.events import DeviceView, ErouteView, SaView
-from openswan.policy.selector import FlowKey
+from openswan.policy.selector import FlowKey, Selector
 
 SAID = Said(IpProtocol.ESP, 0x12345678, ip_address("192.1.2.45"))
 EROUTE = ErouteView(
@@ -70,3 +70,34 @@ def test_rows_are_plain_and_hold_no_keys() -> None:
     assert json.loads(json.dumps(rows)) == rows
     assert rows["eroute"][0]["target"] == "%trap" and rows["eroute"][0]["src"] == "10.1.1.0/24"  # type: ignore[call-overload]
     assert "key" not in json.dumps(rows["spi"]).replace("key_bits", "")
+
+
+def test_every_kind_of_sa_has_its_classic_name() -> None:
+    def named(proto: IpProtocol, cipher: str = "", integ: str = "") -> str:
+        return tables.xform(replace(SA, said=replace(SAID, proto=proto), cipher=cipher, integ=integ))
+
+    assert named(IpProtocol.ESP, "3des_cbc", "hmac_md5_96") == "ESP_3DES_HMAC_MD5"
+    assert named(IpProtocol.ESP, "aes_ctr", "aes_cmac_96") == "ESP_AES_CTR_AES_CMAC_96"
+    assert named(IpProtocol.AH, "", "hmac_sha1_96") == "AH_HMAC_SHA1"
+    assert named(IpProtocol.COMP, "deflate") == "COMP_DEFLATE"
+    assert named(IpProtocol.IPIP) == "IPIP"
+
+
+def test_limits_and_policy_show() -> None:
+    pair = (Selector.of(ip_network("10.2.0.0/24")), Selector.of(ip_network("10.1.0.0/24")))
+    line = tables.sa_line(replace(SA, life=Life(5, 6, 7, 0), policy=pair))
+    assert "life(c,s,h)=bytes(0,5,6)addtime(64,0,0)packets(0,7,0)" in line
+    assert " policy=10.2.0.0/24->10.1.0.0/24 " in line
+    odd = Selector(ip_address("10.2.0.1"), ip_address("10.2.0.9"))
+    assert "policy=" not in tables.sa_line(replace(SA, policy=(odd, odd)))
+    (row,) = tables.spi_rows([replace(SA, life=Life(5, 6, 7, 0), mode=Mode.TRANSPORT)])
+    assert row["mode"] == "transport" and row["life"]["hard_bytes"] == 6
+    json.dumps(row)
+
+
+def test_a_bundle_has_one_line() -> None:
+    tun, ah = (Said(proto, 0x300, SAID.dst) for proto in (IpProtocol.IPIP, IpProtocol.AH))
+    group = (tun, SAID)
+    views = [replace(SA, group=group), replace(SA, said=ah), replace(SA, said=tun, group=group)]
+    assert tables.spigrp_text(views) == "tun0x300@192.1.2.45 esp0x12345678@192.1.2.45\nah0x300@192.1.2.45\n"
+    assert tables.spigrp_rows(views)[0] == ["tun0x300@192.1.2.45", "esp0x12345678@192.1.2.45"]
