@@ -14,14 +14,11 @@ from libc.string cimport memcpy, memset
 from _fast.atomic cimport alloc_zeroed, cleanse, wipe_free
 from _fast.crypt cimport mac_t, run_t
 from _fast.evpside cimport evp_aead, evp_classic, evp_free, evp_gmac, evp_gmac_mac, evp_mac
-from _fast.ipsecmb cimport mb_close, mb_open, mb_t
-from _fast.mbside cimport mb_room, mb_setup, mbmac_gmac, mbmac_hash, mbrun_aead, mbrun_classic, mbrun_gcm, mbrun_gmac
+from _fast.ipsecmb cimport mb_close, mb_open, mb_open_small, mb_t
+from _fast.mbside cimport (mb_room, mb_setup, mbmac_few, mbmac_gmac, mbmac_hash, mbrun_aead, mbrun_classic, mbrun_few,
+                           mbrun_gcm, mbrun_gmac)
 from _fast.suite cimport *
 from _fast.suite import CIPHERS, INTEGS
-
-cdef enum:
-    FEW = 6
-
 
 cdef extern from "<sys/random.h>" nogil:
     ssize_t getrandom(void *buf, size_t n, unsigned int flags)
@@ -51,11 +48,14 @@ cdef int crypt_open(crypt_t *c, int worker, int provider) noexcept nogil:
     c.worker = worker
     if provider != PROVIDER_EVP and not mb_open(&c.mb) and provider == PROVIDER_MB:
         return -1
+    if provider == PROVIDER_AUTO and c.mb.mgr != NULL:
+        mb_open_small(&c.small)
     return 0
 
 
 cdef void crypt_close(crypt_t *c) noexcept nogil:
     mb_close(&c.mb)
+    mb_close(&c.small)
     cleanse(c.random, sizeof(c.random))
 
 
@@ -129,14 +129,18 @@ cdef crypt_key_t *key_new(crypt_t *c, int provider, int cipher, const uint8_t *k
         return k
     k.provider, k.run = PROVIDER_MB, family.mb
     mb_setup(c, k, <uint8_t *>k + size)
-    # Multi-buffer hashing costs the same for one packet as for a full set of lanes: left the choice, few go by EVP.
-    if provider == PROVIDER_AUTO and row.family == FAMILY_CLASSIC:
-        k.few = FEW
-        return k
     k.mac = family.mb_mac
-    # libipsec-mb works from its schedules alone.
-    cleanse(k.key, sizeof(k.key))
-    cleanse(k.auth, sizeof(k.auth))
+    # Multi-buffer hashing costs the same for one packet as for a full set of lanes: left the choice, few go another way.
+    if provider == PROVIDER_AUTO and hash_row != NULL:
+        k.few = hash_row.few
+        if hash_row.small and c.small.mgr != NULL:
+            k.run_few, k.mac = mbrun_few, mbmac_few
+        elif k.few:
+            k.mac = family.evp_mac
+    if k.few == 0 or k.run_few == mbrun_few:
+        # libipsec-mb works from its schedules alone.
+        cleanse(k.key, sizeof(k.key))
+        cleanse(k.auth, sizeof(k.auth))
     return k
 
 

@@ -20,9 +20,11 @@ cdef struct esp_job_t:
     int32_t ok
     uint64_t sequence
 
-# A worker's scratch: one manager per thread, and unpredictable octets for CBC.
+# A worker's scratch: managers are one thread's, `small` is for few packets and not on every machine; unpredictable
+# octets for CBC.
 cdef struct crypt_t:
     mb_t mb
+    mb_t small
     int worker
     uint32_t random_left
     uint8_t random[4096]

@@ -12,7 +12,11 @@ cdef void mbrun_gcm(crypt_t *c, crypt_key_t *k, esp_job_t *jobs, int n, int seal
 cdef void mbrun_gmac(crypt_t *c, crypt_key_t *k, esp_job_t *jobs, int n, int seal) noexcept nogil
 cdef void mbrun_aead(crypt_t *c, crypt_key_t *k, esp_job_t *jobs, int n, int seal) noexcept nogil
 cdef void mbrun_classic(crypt_t *c, crypt_key_t *k, esp_job_t *jobs, int n, int seal) noexcept nogil
+# By the small manager: the caller has seen that there is one.
+cdef void mbrun_few(crypt_t *c, crypt_key_t *k, esp_job_t *jobs, int n, int seal) noexcept nogil
 # ICVs over one buffer.
+cdef bint mbmac_few(crypt_t *c, crypt_key_t *k, const uint8_t *data, uint32_t length, const uint8_t *iv,
+                    uint8_t *tag) noexcept nogil
 cdef bint mbmac_hash(crypt_t *c, crypt_key_t *k, const uint8_t *data, uint32_t length, const uint8_t *iv,
                      uint8_t *tag) noexcept nogil
 cdef bint mbmac_gmac(crypt_t *c, crypt_key_t *k, const uint8_t *data, uint32_t length, const uint8_t *iv,

@@ -141,7 +141,7 @@ cdef void mbrun_aead(crypt_t *c, crypt_key_t *k, esp_job_t *jobs, int n, int sea
         jobs[i].ok = work[i].ok and (seal or differ(tags[i], icv, k.icv_len) == 0)
 
 
-cdef void mbrun_classic(crypt_t *c, crypt_key_t *k, esp_job_t *jobs, int n, int seal) noexcept nogil:
+cdef void classic(mb_t *mb, crypt_key_t *k, esp_job_t *jobs, int n, int seal) noexcept nogil:
     cdef mbjob_t work[64]
     cdef uint8_t tags[64][32]
     cdef uint8_t icvs[64][32]
@@ -167,7 +167,7 @@ cdef void mbrun_classic(crypt_t *c, crypt_key_t *k, esp_job_t *jobs, int n, int 
             # The upper half is hashed where the ICV stands and is never sent (RFC 4303 2.2.1).
             put32(icv, <uint32_t>(jobs[i].sequence >> 32))
             work[i].hash_len += 4
-    mb_classic(&c.mb, k.job, seal, work, n)
+    mb_classic(mb, k.job, seal, work, n)
     for i in range(n):
         icv = jobs[i].data + jobs[i].length - k.icv_len
         jobs[i].ok = work[i].ok
@@ -177,8 +177,15 @@ cdef void mbrun_classic(crypt_t *c, crypt_key_t *k, esp_job_t *jobs, int n, int 
             jobs[i].ok = 0
 
 
-cdef bint mbmac_hash(crypt_t *c, crypt_key_t *k, const uint8_t *data, uint32_t length, const uint8_t *iv,
-                     uint8_t *tag) noexcept nogil:
+cdef void mbrun_classic(crypt_t *c, crypt_key_t *k, esp_job_t *jobs, int n, int seal) noexcept nogil:
+    classic(&c.mb, k, jobs, n, seal)
+
+
+cdef void mbrun_few(crypt_t *c, crypt_key_t *k, esp_job_t *jobs, int n, int seal) noexcept nogil:
+    classic(&c.small, k, jobs, n, seal)
+
+
+cdef bint mac(mb_t *mb, crypt_key_t *k, const uint8_t *data, uint32_t length, uint8_t *tag) noexcept nogil:
     # A key of no cipher: its job is the hash alone.
     cdef mbjob_t work
     cdef uint8_t whole[32]
@@ -189,9 +196,19 @@ cdef bint mbmac_hash(crypt_t *c, crypt_key_t *k, const uint8_t *data, uint32_t l
     work.hash_len = length
     work.iv = NULL
     work.tag = whole
-    mb_classic(&c.mb, k.job, 1, &work, 1)
+    mb_classic(mb, k.job, 1, &work, 1)
     memcpy(tag, whole, k.icv_len)
     return work.ok != 0
+
+
+cdef bint mbmac_hash(crypt_t *c, crypt_key_t *k, const uint8_t *data, uint32_t length, const uint8_t *iv,
+                     uint8_t *tag) noexcept nogil:
+    return mac(&c.mb, k, data, length, tag)
+
+
+cdef bint mbmac_few(crypt_t *c, crypt_key_t *k, const uint8_t *data, uint32_t length, const uint8_t *iv,
+                    uint8_t *tag) noexcept nogil:
+    return mac(&c.small, k, data, length, tag)
 
 
 cdef bint mbmac_gmac(crypt_t *c, crypt_key_t *k, const uint8_t *data, uint32_t length, const uint8_t *iv,

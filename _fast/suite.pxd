@@ -57,6 +57,8 @@ cdef struct integ_row_t:
     uint8_t key
     uint8_t icv
     uint8_t hash               # libipsec-mb's, of ipsecmb.pxd
+    uint8_t few                # below so many packets the machine's small manager, or libcrypto, is faster
+    uint8_t small              # the small manager has instructions for it
     uint8_t gmac               # AES-GMAC: the key is a cipher's
     const char *evp            # digest of an HMAC, cipher of a CMAC
 
