@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TypeVar
@@ -64,6 +65,10 @@ DPD_TIMEOUT = 120.0
 NO_ADDRESSES: tuple[Address, ...] = ()
 NO_CLIENT: tuple[Subnet | None, str] = (None, "")
 NO_CLIENTS: tuple[tuple[Subnet, ...], tuple[str, ...]] = ((), ())
+PACKETS = {"": 1, **{f"{letter}i": 1 << 10 * n for n, letter in enumerate("kmgtpe", 1)}}
+OCTETS = {"": 1, "b": 1, **{f"{unit}b": n for unit, n in PACKETS.items() if unit}}
+LEAST_AMOUNT = 1000
+"""Of octets or packets: below it an SA would end before it can be replaced."""
 MOST_PAIRS = 4096
 """Conns that leftsubnets= and rightsubnets= may make of one."""
 
@@ -334,6 +339,10 @@ class _Builder:
             other_family_clear=self._value("otherfamily") == "clear",
             metric=self._number("metric"),
             mtu=self._number("mtu"),
+            tfc=self._number("tfc"),
+            max_bytes=self._amount("ipsec-max-bytes", OCTETS),
+            max_packets=self._amount("ipsec-max-packets", PACKETS),
+            path_mtu=not self._yes("nopmtudisc"),
             retransmit_timeout=self._positive("retransmit-timeout", self._time("retransmit-timeout")),
             retransmit_interval=self._positive("retransmit-interval", self._interval()),
             startup=Startup(self._startup()),
@@ -347,6 +356,17 @@ class _Builder:
         if value <= 0:
             self._error(f"{name} must be more than 0", self._param(name))
         return value
+
+    def _amount(self, name: str, units: Mapping[str, int]) -> int:
+        """A count with an optional unit; nothing given: 0."""
+        text = self._value(name, "")
+        found = re.fullmatch(r"([0-9]{1,19})\s*([A-Za-z]*)", text)
+        amount = int(found[1]) * units.get(found[2].lower(), 0) if found else 0
+        if text and not LEAST_AMOUNT <= amount < 2**63:
+            wanted = f"{LEAST_AMOUNT} to 2^63-1, perhaps with {', '.join(u for u in units if u)}"
+            self._error(f"{name}={text[:40]}: a number of {wanted} is wanted", self._param(name))
+            return 0
+        return amount
 
     def _interval(self) -> float:
         text = self._value("retransmit-interval", "500ms")

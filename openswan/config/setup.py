@@ -29,6 +29,8 @@ class Setup:
     """Seconds between NAT keepalives."""
     force_busy: bool = False
     """Every initiator is asked for a cookie."""
+    hide_tos: bool = True
+    """The DSCP of tunnel packets is 0; else the inner one's."""
     override_mtu: int = 0
     """Of ipsecN; 0: the underlying device's."""
     log_file: str = ""
@@ -124,6 +126,7 @@ class _Reader:
             unique_ids=self.values.get("uniqueids", "yes") == "yes",
             keep_alive=float(self.values.get("keep_alive", "0")) or default.keep_alive,
             force_busy=self.values.get("force_busy") == "yes" or self.values.get("ddos-mode") == "busy",
+            hide_tos=self.values.get("hidetos", "yes") == "yes",
             override_mtu=int(self.values.get("overridemtu", "0")),
             log_file=self.values.get("plutostderrlog", ""),
             my_id=self._my_id(),

@@ -30,6 +30,7 @@ from openswan.host.entropy import SystemRng
 from openswan.host.explain import explain
 from openswan.host.files import read_certificates
 from openswan.host.guard.guard import Guard
+from openswan.host.icmpsock import IcmpEar
 from openswan.host.ikesock import OuterSockets, open_pass_socket
 from openswan.host.netlink import changes, network_state
 from openswan.host.perform import Parts, Performer
@@ -127,6 +128,7 @@ class Gateway:
             self._klips.workers,
         )
         self._pluto = Pluto(SystemRng(), settings, clock.calendar_of)
+        self._icmp = IcmpEar(self._post)
         self._reactor = Reactor(self._pluto, self._perform, self._log)
         tables = {"klipsdebug": (self._debug.text, self._debug.rows)}
         self._queries = Queries(self._klips, self._explain, self._guard.counters, tables)
@@ -134,6 +136,7 @@ class Gateway:
             self._klips.start()
             self._attach_pass()
             loop.add_reader(self._klips.event_fd(), self._klips_events)
+            self._listen_to_icmp()
             self._take_network(await network_state(devices.is_virtual))
             self._autostart()
             if self._performer.in_use:
@@ -304,13 +307,23 @@ class Gateway:
             if line not in self._complained:
                 self._log(line, True)
         self._complained = frozenset(assigned.complaints)
+        before = {each.name: each.mtu for each in self._network.interfaces}
         self._network = NetworkState(assigned.interfaces, state.defaults)
         self._assigned = frozenset(plan.name for plan in assigned.plans)
         for name in self._attached.keys() - self._assigned:
             # What it stood on has gone; it stays, so that nothing it was to carry finds another way.
             self._have_device(tun.Plan(name, "", 0))
-        for plan in assigned.plans:
-            self._have_device(replace(plan, mtu=self._wanted.override_mtu or plan.mtu) if plan.physical else plan)
+        plans = [
+            replace(plan, mtu=self._wanted.override_mtu or plan.mtu) if plan.physical else plan
+            for plan in assigned.plans
+        ]
+        for plan in plans:
+            self._have_device(plan)
+        virtual = {plan.physical: plan.mtu for plan in plans}
+        for each in assigned.interfaces:
+            if before.get(each.name) != each.mtu:
+                addresses = tuple(address for address, _ in each.addresses)
+                self._klips.execute(SetMtu(each.name, each.mtu, virtual.get(each.name, each.mtu), addresses))
         self._reactor.post(self._network)
 
     def _have_device(self, plan: tun.Plan) -> None:
@@ -373,6 +386,12 @@ class Gateway:
     def _mtu_of(self, interface: str) -> int:
         return next((each.mtu for each in self._network.interfaces if each.name == interface), 1500)
 
+    def _listen_to_icmp(self) -> None:
+        try:
+            self._icmp.open()
+        except HostError as why:
+            self._log(f"routers that say a packet is too big go unheard: {why}", True)
+
     def _attach_pass(self) -> None:
         for version in (4, 6):
             try:
@@ -424,6 +443,7 @@ class Gateway:
 
     async def _end(self) -> None:
         asyncio.get_running_loop().remove_reader(self._klips.event_fd())
+        self._icmp.close()
         await self._performer.finish()
         if self._performer.sockets:
             self._performer.sockets.close()

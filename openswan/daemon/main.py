@@ -158,6 +158,7 @@ def _wanted(options: Options, loaded: Loaded | None) -> Wanted:
             options.number("keep-alive", 0, 86400) or (setup.keep_alive if setup else defaults.keep_alive)
         ),
         force_busy="force-busy" in options or (setup.force_busy if setup else defaults.force_busy),
+        hide_tos=setup.hide_tos if setup else defaults.hide_tos,
         ike_port=options.number("ikeport", defaults.ike_port, 65535),
         natt_port=options.number("nat-ikeport", defaults.natt_port, 65535),
     )

@@ -17,6 +17,7 @@ from openswan.engine.dpd import Liveness
 from openswan.engine.ikesas import IkeSas
 from openswan.engine.negotiate import Negotiator
 from openswan.engine.network import Network
+from openswan.engine.pathmtu import PathMtus
 from openswan.engine.policies import Keyring
 from openswan.engine.rekey import Lifetimes
 from openswan.engine.router import Router
@@ -34,6 +35,7 @@ class Brain:
         self.lifetimes = Lifetimes(self)
         self.liveness = Liveness(self)
         self.children = Children(self)
+        self.pathmtus = PathMtus(self)
         self.ikes = IkeSas(self)
         self.negotiator = Negotiator(self)
         self.acquires = Acquires(self)

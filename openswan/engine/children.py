@@ -11,6 +11,7 @@ from openswan.base.log import Rc
 from openswan.base.said import Said, Shunt
 from openswan.engine.conn import Conn, Kind
 from openswan.engine.effects import KlipsCommand
+from openswan.engine.manners import manners
 from openswan.engine.routing import RouteEvent
 from openswan.engine.sas import commands, compressor, moved, said
 from openswan.engine.settings import CONFIRM, HELD, LINGER
@@ -60,9 +61,11 @@ class Children:
                 self.brain.negotiator.failed(conn, 0, obstacle[1], told=True)
             return
         self.brain.router.guard(conn)
-        for command in commands(child, effect):
+        path = self.brain.pathmtus.start(ike, effect.local.address, effect.remote.address)
+        for command in commands(child, effect, manners(child, core.settings.hide_tos, path, core.rng)):
             core.emit(KlipsCommand(command, child.serial))
         core.states.add_child(child)
+        self.brain.pathmtus.child_up(child)
         self.brain.lifetimes.start_child(child)
         if child.redundant:
             return
@@ -198,6 +201,7 @@ class Children:
     def _remove(self, child: ChildState, reason: Gone) -> None:
         """Move the eroute away from a child, then take its SAs out."""
         core, conn = self.core, child.conn
+        self.brain.pathmtus.child_gone(child)
         for timer in (Timer.REKEY_CHILD, Timer.EXPIRE_CHILD, Timer.CONFIRM):
             core.timers.cancel((timer, child.serial))
         conn.children.discard(child.serial)
@@ -255,9 +259,11 @@ class Children:
         for child in ike.children.values():
             if child.closing or (child.local, child.remote) == (local, remote):
                 continue
+            self.brain.pathmtus.child_gone(child)
             child.local, child.remote = local, remote
             for one, src, dst in moved(child, local, remote):
                 self.core.klips(MoveSa(one, src, dst))
+            self.brain.pathmtus.child_up(child)
 
     def new_mapping(self, used: Said, remote: Endpoint) -> None:
         """An authenticated ESP packet came from somewhere new (RFC 7296 2.23): only a peer behind NAT may do that."""

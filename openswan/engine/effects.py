@@ -22,6 +22,8 @@ class SendDatagram:
     local: Endpoint
     remote: Endpoint
     data: bytes
+    whole: bool = False
+    """With DF, never in IP fragments."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,22 @@ class SendFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class PathTooBig:
+    """ICMP says that a packet from `local` to `remote` was too big for a path of `mtu` octets: a claim, no more.
+
+    What it quotes of the packet is here: the SPI of an ESP or AH packet (0: it was an IKE message), the UDP ports (0, 0
+    for raw ESP), and the two SPIs of an IKE message, 16 octets.
+    """
+
+    local: Address
+    remote: Address
+    mtu: int
+    spi: int = 0
+    ports: tuple[int, int] = (0, 0)
+    ike_spis: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class WhackRequest:
     """One request from the control socket. `verb` and `args` are as openswan.wire.whack describes them."""
 
@@ -132,6 +148,7 @@ EngineEvent: TypeAlias = (
     TimerDue
     | Datagram
     | SendFailed
+    | PathTooBig
     | WhackRequest
     | WhackGone
     | NetworkState

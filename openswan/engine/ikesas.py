@@ -25,13 +25,14 @@ from openswan.ike.effects import (
     IkeRekeyed,
     Log,
     NewSuccessor,
+    PathProbed,
     PeerMoved,
     ProbeAnswered,
     RequestFailed,
     Send,
     SpiOffered,
 )
-from openswan.ike.events import CreateChild, DeleteIke, Request
+from openswan.ike.events import CreateChild, DeleteIke, ProbePath, Request
 from openswan.ike.policy import ChildPolicy, IkePolicy
 from openswan.ike.v2.sa import IkeSaV2
 
@@ -60,6 +61,7 @@ class IkeSas:
             ChildGone: self._child_gone,
             RequestFailed: self._request_failed,
             ProbeAnswered: self._probe_answered,
+            PathProbed: self._path_probed,
             NewSuccessor: self._new_successor,
             IkeRekeyed: self._rekeyed,
             PeerMoved: self._moved,
@@ -142,7 +144,7 @@ class IkeSas:
     # -- out of the machines ------------------------------------------------------------------------------------------
 
     def _send(self, ike: IkeState, effect: Send) -> None:
-        datagram = SendDatagram(effect.local, effect.remote, effect.data)
+        datagram = SendDatagram(effect.local, effect.remote, effect.data, effect.whole)
         if ike.held_back is None:
             self.core.emit(datagram)
         elif len(ike.held_back) < MOST_HELD_BACK:
@@ -249,11 +251,16 @@ class IkeSas:
             conn = self.core.states.end(request.token)
             if conn is not None:
                 self.brain.negotiator.failed(conn, request.token, effect.reason, effect.notify)
+        elif isinstance(request, ProbePath):
+            self.brain.pathmtus.failed(request)
         else:
             self.brain.lifetimes.failed(ike, request, effect.reason)
 
     def _probe_answered(self, ike: IkeState, effect: ProbeAnswered) -> None:
         self.brain.liveness.alive(ike)
+
+    def _path_probed(self, ike: IkeState, effect: PathProbed) -> None:
+        self.brain.pathmtus.probed(effect)
 
     def _new_successor(self, ike: IkeState, effect: NewSuccessor) -> None:
         core = self.core

@@ -41,6 +41,7 @@ class Network:
         if core.listening:
             self.listen()
         moved = before != core.plugs.addresses.keys()
+        self.brain.pathmtus.network()
         for conn in list(core.conns.named.values()):
             self.reorient(conn)
         if moved:

@@ -37,6 +37,11 @@ class Plugs:
             plugs.defaults.setdefault(default.source.version, default)
         return plugs
 
+    def mtu(self, address: Address) -> int:
+        """Of the interface that has a local address."""
+        interface = self.addresses.get(address)
+        return interface.mtu if interface else 1500
+
 
 def ours(end: End, family: int, plugs: Plugs, names: Mapping[str, tuple[Address, ...]]) -> Address | None:
     """The local address `end` stands for, or None when it is not us; `family` 0 means either."""

@@ -40,6 +40,7 @@ class Pluto:
             ev.Datagram: lambda e: brain.demux.datagram(e.local, e.remote, e.data),
             plane.IkeDatagram: lambda e: brain.demux.datagram(e.local, e.remote, e.data),
             ev.SendFailed: self._send_failed,
+            ev.PathTooBig: brain.pathmtus.too_big,
             ev.WhackRequest: self.whack.request,
             ev.WhackGone: lambda e: self.core.gone(e.client),
             ev.NetworkState: brain.network.changed,

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from openswan.base.address import Address, Endpoint
 from openswan.base.numbers import IpProtocol
 from openswan.base.said import Said
+from openswan.engine.manners import Manners
 from openswan.engine.statedb import ChildState
 from openswan.ike.effects import ChildEstablished
 from openswan.plane.commands import AddSa, Direction, Encap, GroupSas, Mode
@@ -34,19 +35,24 @@ def compressor(cpi: int, address: Address) -> Said | None:
     return Said(IpProtocol.COMP, cpi, address) if cpi else None
 
 
-def commands(child: ChildState, effect: ChildEstablished) -> Iterator[AddSa | GroupSas]:
+def commands(child: ChildState, effect: ChildEstablished, manners: Manners) -> Iterator[AddSa | GroupSas]:
     """Install a child: first what receives, then what sends."""
     policy = child.conn.policy
     pairs = tuple((mine, theirs) for mine in effect.mine for theirs in effect.theirs)
     inward = tuple((theirs, mine) for mine, theirs in pairs) if policy.arrival_check else ()
     encap = effect.encap
     back = Encap(encap.dst_port, encap.src_port) if encap else None
-    yield from _way(child, effect, Direction.IN, inward, back)
-    yield from _way(child, effect, Direction.OUT, pairs, encap)
+    yield from _way(child, effect, Direction.IN, inward, back, manners)
+    yield from _way(child, effect, Direction.OUT, pairs, encap, manners)
 
 
 def _way(
-    child: ChildState, effect: ChildEstablished, direction: Direction, selectors: Pairs, encap: Encap | None
+    child: ChildState,
+    effect: ChildEstablished,
+    direction: Direction,
+    selectors: Pairs,
+    encap: Encap | None,
+    manners: Manners,
 ) -> Iterator[AddSa | GroupSas]:
     inward = direction is Direction.IN
     conn, chosen = child.conn, effect.chosen
@@ -76,6 +82,11 @@ def _way(
         peer_said=other,
         mode=Mode.TRANSPORT if inner else mode,
         original=None if inner else original,
+        life=manners.life,
+        copy_dscp=manners.copy_dscp,
+        tfc=0 if inward or mode is Mode.TRANSPORT or inner else manners.tfc,
+        mtu=manners.mtu,
+        unproven=manners.unproven and not inward,
     )
     if inner is None:
         return
@@ -92,6 +103,9 @@ def _way(
         peer_said=child.comp_out if inward else child.comp_in,
         mode=mode,
         original=original,
+        copy_dscp=manners.copy_dscp,
+        mtu=manners.mtu,
+        unproven=manners.unproven and not inward,
     )
     yield GroupSas((inner, outer))
 

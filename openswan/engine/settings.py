@@ -22,6 +22,8 @@ class Settings:
     """Half-open IKE SAs we answer at most; further strangers are ignored."""
     half_open_per_peer: int = 600
     """The same per source address; a gateway that brings up hundreds of tunnels at once stays under it."""
+    hide_tos: bool = True
+    """hidetos=yes: the DSCP of outer packets is 0; no: it is the inner one's (RFC 4301 5.1.2)."""
     ike_port: int = 500
     natt_port: int = 4500
 

@@ -289,8 +289,11 @@ class OuterSockets:
 
     def send(self, local: Endpoint, remote: Endpoint, data: bytes) -> None:
         """Send an IKE message from a local endpoint, the non-ESP marker in front where the port calls for it."""
-        marked = local.port != self._ports[Kind.IKE]
-        self.send_raw(local, remote, NON_ESP_MARKER + data if marked else data)
+        self.send_raw(local, remote, self.marked(local, data))
+
+    def marked(self, local: Endpoint, data: bytes) -> bytes:
+        """An IKE message as it travels from that endpoint."""
+        return NON_ESP_MARKER + data if local.port != self._ports[Kind.IKE] else data
 
     def send_raw(self, local: Endpoint, remote: Endpoint, data: bytes) -> None:
         """Send octets as they are; a refusal becomes an `on_error` call."""

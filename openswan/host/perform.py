@@ -31,6 +31,7 @@ from openswan.engine.effects import (
 )
 from openswan.engine.events import CertificatesRead, EffectFailed, EngineEvent, HostResolved, SecretsRead, UpdownDone
 from openswan.host.ikesock import Kind, Outer, OuterSockets, PortInUseError
+from openswan.host.wholesock import WholeSender
 from openswan.plane.commands import AttachSocket, Command, DetachSocket
 
 KEEPALIVE = b"\xff"
@@ -107,6 +108,7 @@ class Performer:
         self.in_use: list[str] = []
         """One line for each port that another program had when we last tried to listen."""
         self.sockets: OuterSockets | None = None
+        self.whole = WholeSender()
         self._table: Mapping[type[Any], Callable[[Any], None]] = {
             SendDatagram: self._send,
             SendKeepalive: self._keepalive,
@@ -130,7 +132,11 @@ class Performer:
         self._table[type(effect)](effect)
 
     def _send(self, effect: SendDatagram) -> None:
-        if self.sockets:
+        if not self.sockets:
+            return
+        if effect.whole:
+            self.whole.send(effect.local, effect.remote, self.sockets.marked(effect.local, effect.data))
+        else:
             self.sockets.send(effect.local, effect.remote, effect.data)
 
     def _keepalive(self, effect: SendKeepalive) -> None:
@@ -250,6 +256,7 @@ class Performer:
 
     async def finish(self, patience: float = 5.0) -> None:
         """Wait for what still runs, then cancel it; nobody needs a host's address any more."""
+        self.whole.close()
         if self._again:
             self._again.cancel()
         for task in tuple(self._look_ups):

@@ -162,6 +162,13 @@ class Connection:
     """otherfamily=clear: a 0/0 policy in one family does not block the other."""
     metric: int = 0
     mtu: int = 0
+    tfc: int = 0
+    """Octets that inner packets are padded to; 0: none."""
+    max_bytes: int = 0
+    """ipsec-max-bytes: octets after which a child SA has ended; 0: no such end."""
+    max_packets: int = 0
+    path_mtu: bool = True
+    """nopmtudisc=no: paths are probed."""
     retransmit_timeout: float = 60.0
     retransmit_interval: float = 0.5
     startup: Startup = Startup.IGNORE

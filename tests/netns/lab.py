@@ -10,6 +10,10 @@
                                      in2 192.168.8.1
                     192.168.8.2 road ====wan==='
 
+    routed:  sunset ----lan---- west ====wan==== left [r1] mid ====mid==== mid [r2] right ====wan==== east ----lan---- sunrise
+                                192.0.2.1     192.0.2.254  203.0.113.1  .2   198.51.100.254  198.51.100.2
+                                2001:db8::1          ::fe                     2001:db8:9::fe           ::2
+
     vm:      as direct, without east and sunrise: west's wan is a TAP on which a virtual machine plays east.
 
 Namespaces carry the process id in their names, so several labs stand side by side and a crashed run's remains are known
@@ -59,6 +63,18 @@ ADDRESSES = {
         sunset lan 10.1.0.2/24 2001:db8:1::2/64
         sunrise lan 10.2.0.2/24 2001:db8:2::2/64
         """,
+    "routed": """
+        west wan 192.0.2.1/24 2001:db8::1/64
+        r1 left 192.0.2.254/24 2001:db8::fe/64
+        r1 mid 203.0.113.1/24 2001:db8:5::1/64
+        r2 mid 203.0.113.2/24 2001:db8:5::2/64
+        r2 right 198.51.100.254/24 2001:db8:9::fe/64
+        east wan 198.51.100.2/24 2001:db8:9::2/64
+        west lan 10.1.0.1/24 2001:db8:1::1/64
+        east lan 10.2.0.1/24 2001:db8:2::1/64
+        sunset lan 10.1.0.2/24 2001:db8:1::2/64
+        sunrise lan 10.2.0.2/24 2001:db8:2::2/64
+        """,
     "vm": """
         west lan 10.1.0.1/24 2001:db8:1::1/64
         sunset lan 10.1.0.2/24 2001:db8:1::2/64
@@ -70,6 +86,13 @@ WIRES = {
         ("west", "wan", "nat", "in"),
         ("road", "wan", "nat", "in2"),
         ("nat", "out", "east", "wan"),
+        ("west", "lan", "sunset", "lan"),
+        ("east", "lan", "sunrise", "lan"),
+    ],
+    "routed": [
+        ("west", "wan", "r1", "left"),
+        ("r1", "mid", "r2", "mid"),
+        ("r2", "right", "east", "wan"),
         ("west", "lan", "sunset", "lan"),
         ("east", "lan", "sunrise", "lan"),
     ],
@@ -88,6 +111,14 @@ DEFAULT_ROUTES = {
         west 192.168.7.1 2001:db8:7::1
         road 192.168.8.1 2001:db8:8::1
         east 192.0.2.1 2001:db8::1
+        """,
+    "routed": """
+        sunset 10.1.0.1 2001:db8:1::1
+        sunrise 10.2.0.1 2001:db8:2::1
+        west 192.0.2.254 2001:db8::fe
+        east 198.51.100.254 2001:db8:9::fe
+        r1 203.0.113.2 2001:db8:5::2
+        r2 203.0.113.1 2001:db8:5::1
         """,
     "vm": """
         sunset 10.1.0.1 2001:db8:1::1
@@ -280,7 +311,7 @@ class Lab:
             name, v4, v6 = line.split()
             self[name].ip("route", "add", "default", "via", v4)
             self[name].ip("-6", "route", "add", "default", "via", v6)
-        for name in ("west", "east", "nat"):
+        for name in ("west", "east", "nat", "r1", "r2"):
             if name in self.hosts:
                 self.make_router(name)
         if self.shape == "nat":
@@ -304,7 +335,7 @@ class Lab:
     def make_router(self, name: str) -> None:
         """Forwarding on, reverse path filter off."""
         self[name].sysctl(ipv4__ip_forward=1, ipv6__conf__all__forwarding=1, ipv4__conf__all__rp_filter=0)
-        for dev in ("wan", "lan", "in", "out"):
+        for dev in ("wan", "lan", "in", "out", "left", "mid", "right"):
             if Path(f"/proc/sys/net/ipv4/conf/{dev}").exists():
                 self[name].sysctl(**{f"ipv4__conf__{dev}__rp_filter": 0})
 
