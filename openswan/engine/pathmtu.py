@@ -37,6 +37,7 @@ LADDER = (1500, 1400, 1280)
 COMMON = (9000, 8000, 4470, 4352, 2002, 1500, 1492, 1480, 1472, 1460, 1452, 1440, 1420, 1400, 1380, 1340, 1300, 1280,
           1006)  # fmt: skip
 """Sizes that paths have (RFC 1191 7.1, tunnels of today): tried before any in between."""
+LIKELY = frozenset((*COMMON, *LEAST.values()))
 GRAIN = 16
 """So near is near enough; block ciphers make IKE messages no finer."""
 AGAIN: Duration = 600.0
@@ -80,7 +81,7 @@ class Search:
     def sizes(self) -> tuple[int, ...]:
         """What the next exchange tests, descending, the last one safe; empty when it is settled."""
         upper = min(self.top, MOST, self.bad - 1 if self.bad else MOST)
-        if self.good >= upper or (self.bad and self.good and self.bad - self.good <= GRAIN):
+        if self.good + GRAIN > upper:
             return ()
         if not self.good:
             steps: tuple[int, ...] = (upper, *LADDER)
@@ -88,9 +89,14 @@ class Search:
             steps = (self.hint, self.good)
         elif not self.bad:
             steps = (upper, self.good)
+        elif self.good in LIKELY and self.bad - self.good > 4 * GRAIN:
+            # Most likely just that: one question more says so.
+            steps = (self.good + GRAIN, self.good)
         else:
-            between = [size for size in COMMON if self.good < size < self.bad]
-            steps = (between[len(between) // 2] if between else (self.good + self.bad) // 2, self.good)
+            # At least a grain more, so that rounding to cipher blocks leaves some of it.
+            between = [size for size in COMMON if self.good + GRAIN <= size < self.bad]
+            middle = max((self.good + self.bad) // 2, self.good + GRAIN)
+            steps = (between[len(between) // 2] if between else middle, self.good)
         return (*(size for size in dict.fromkeys(steps) if self.floor < size <= upper), self.floor)
 
     def result(self, proven: int, refused: int) -> None:
@@ -106,7 +112,7 @@ class Search:
         if proven > self.good or (refused and refused <= self.good):
             # The path may have become narrower since, too.
             self.good = proven
-        if self.bad and self.bad <= self.good:
+        if self.bad <= self.good:
             self.bad = 0
 
     def told(self, mtu: int) -> None:

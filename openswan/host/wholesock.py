@@ -19,6 +19,7 @@ from openswan.host.ikesock import open_pass_socket
 UDP = 17
 DF = 0x4000
 HOPS = 64
+LARGEST = 65507
 
 
 def ones_sum(data: bytes) -> int:
@@ -58,7 +59,7 @@ class WholeSender:
             except HostError:
                 self._socks[version] = None
         sock = self._socks[version]
-        if sock is None:
+        if sock is None or len(data) > LARGEST:
             return
         to = (str(remote.address), 0) if version == 4 else (str(remote.address), 0, 0, 0)
         try:

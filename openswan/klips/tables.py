@@ -175,6 +175,9 @@ def spi_rows(views: Iterable[SaView]) -> list[dict[str, Any]]:
             "replays": view.replays,
             "auth_failures": view.auth_failures,
             "selector_failures": view.selector_failures,
+            "path_mtu": view.path_mtu,
+            "inner_mtu": view.inner_mtu,
+            "ecn_alarms": view.ecn_alarms,
             "age": round(view.age, 3),
             "idle": round(view.idle, 3),
         }

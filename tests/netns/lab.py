@@ -10,9 +10,9 @@
                                      in2 192.168.8.1
                     192.168.8.2 road ====wan==='
 
-    routed:  sunset ----lan---- west ====wan==== left [r1] mid ====mid==== mid [r2] right ====wan==== east ----lan---- sunrise
-                                192.0.2.1     192.0.2.254  203.0.113.1  .2   198.51.100.254  198.51.100.2
-                                2001:db8::1          ::fe                     2001:db8:9::fe           ::2
+    routed:  sunset --lan-- west ===wan=== left [r1] mid ====mid==== mid [r2] right ===wan=== east --lan-- sunrise
+                            192.0.2.1  192.0.2.254 203.0.113.1       .2 198.51.100.254 198.51.100.2
+                            2001:db8::1       ::fe 2001:db8:5::1    ::2 2001:db8:9::fe          ::2
 
     vm:      as direct, without east and sunrise: west's wan is a TAP on which a virtual machine plays east.
 

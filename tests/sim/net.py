@@ -61,6 +61,8 @@ class Net:
         self.transcript: list[tuple[float, str, str, int]] = []
         """Every datagram sent: when, from, to, octets. Two runs of a seed have the same one."""
         self.lost = 0
+        self.narrow = 65535
+        """Whole IP packets with DF that are larger are lost."""
 
     def at(self, when: float, action: Callable[[], None]) -> None:
         """Do something at an instant."""

@@ -50,7 +50,17 @@ from openswan.engine.events import (
 )
 from openswan.engine.pluto import Pluto
 from openswan.engine.settings import Settings
-from openswan.plane.commands import AddSa, DelEroute, DelSa, Direction, ExpectSpi, GroupSas, MoveSa, SetEroute
+from openswan.plane.commands import (
+    AddSa,
+    DelEroute,
+    DelSa,
+    Direction,
+    ExpectSpi,
+    GroupSas,
+    MoveSa,
+    SetEroute,
+    SetPathMtu,
+)
 from openswan.plane.events import Acquire, IkeDatagram, NewMapping, SaFirstUse, UnknownSpi
 from openswan.policy.connection import Auth, Connection, End, Host, HostKind
 from openswan.policy.identity import Identity, parse_identity
@@ -99,6 +109,7 @@ class FakeKlips:
         self.encaps: dict[Said, tuple[Endpoint, Endpoint]] = {}
         self.sequences: dict[Said, int] = {}
         self.used: set[Said] = set()
+        self.mtus: dict[Said, int] = {}
         self.expected: dict[Said, list[Packet]] = {}
         self.groups: list[tuple[Said, ...]] = []
         self.by_spi: dict[int, Said] = {}
@@ -144,6 +155,10 @@ class FakeKlips:
             if command.said not in self.sas:
                 self.refusals.append(f"{command.said} does not exist")
             self.encaps[command.said] = (command.src, command.dst)
+        elif isinstance(command, SetPathMtu):
+            if command.said not in self.sas or self.sas[command.said].direction is not Direction.OUT:
+                self.refusals.append(f"{command.said} has no path")
+            self.mtus[command.said] = command.mtu
         elif isinstance(command, SetEroute):
             if isinstance(command.target, Said) and command.target not in self.sas:
                 self.refusals.append(f"eroute to {command.target}, which does not exist")
@@ -341,7 +356,9 @@ class SimHost:
 
     def perform(self, effect: Effect) -> None:
         """Carry out one effect."""
-        if isinstance(effect, SendDatagram):
+        if isinstance(effect, SendDatagram) and effect.whole and self._octets(effect) > self.net.narrow:
+            self.net.lost += 1
+        elif isinstance(effect, SendDatagram):
             self.net.send(effect.local, effect.remote, effect.data, len(effect.data) + 32)
         elif isinstance(effect, SendKeepalive):
             self.keepalives += 1
@@ -379,6 +396,11 @@ class SimHost:
             self.ended = effect
         else:
             assert isinstance(effect, FlushConntrack), effect
+
+    def _octets(self, effect: SendDatagram) -> int:
+        """Of the whole IP packet."""
+        marker = 0 if effect.local.port == 500 else 4
+        return (28 if effect.local.address.version == 4 else 48) + marker + len(effect.data)
 
     def _check_guard(self, command: Any) -> None:
         """Nothing is keyed or routed before it is guarded."""

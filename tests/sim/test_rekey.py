@@ -79,8 +79,14 @@ def test_no_packet_is_lost_while_everything_is_rekeyed(first: int) -> None:
         assert len(pair.west.klips.sas) <= 4 and len(pair.east.klips.sas) <= 4, f"seed {seed}"
 
 
+def ikes(host: SimHost) -> list[IkeState]:
+    return list(host.pluto.core.states.ikes.values())
+
+
 def settle_quietly(pair: Pair) -> None:
     pair.run(60.0, lambda: settled(pair) and not halfway(pair))
+    # A successor whose maker never heard that it was made ends by its deadline.
+    pair.run(125.0, lambda: not any(i.machine.provisional for h in (pair.west, pair.east) for i in ikes(h)))
     assert pair.up() and pair.agreed()
 
 

@@ -63,6 +63,8 @@ class Task(ABC):
     """One request of ours: builds it and takes its answer."""
 
     exchange: ExchangeType = ExchangeType.INFORMATIONAL
+    background: bool = False
+    """It gives way to any other, and no answer to it means nothing while no other waits."""
     whole: bool = False
     """Its datagrams must not be fragmented by IP."""
     interval: Duration = 0.0
@@ -183,8 +185,8 @@ class Core:
 
     @property
     def busy(self) -> bool:
-        """Is a request of ours unanswered or waiting?"""
-        return self.task is not None or bool(self.queue) or bool(self.deferred)
+        """Is a request of ours unanswered or waiting, other than one that gives way?"""
+        return (self.task is not None and not self.task.background) or bool(self.queue) or bool(self.deferred)
 
     def need_policy(self) -> IkePolicy:
         """The policy, which exists in every state but the first of a responder."""

@@ -87,6 +87,8 @@ class IkeSaV2(Receiver):
                     Rc.RETRANSMISSION,
                 )
                 self.dispatch(self.outstanding.datagrams, whole=self.task is not None and self.task.whole)
+            elif due is Due.GIVE_UP and isinstance(self.task, PathProbe) and self.is_established and not self.queue:
+                self.task.persist(self, now)
             elif due is Due.GIVE_UP:
                 self._give_up(now)
         return self.drain()

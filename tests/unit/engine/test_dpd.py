@@ -24,6 +24,7 @@ def test_the_most_impatient_connection_decides() -> None:
 
 def test_nobody_asks_when_nobody_wants_to_know() -> None:
     pair = shared(0.0)
+    pair.run(5.0)  # the path has been probed
     (ike,) = pair.west.pluto.core.states.ikes.values()
     assert Liveness.delay(ike) == 0.0
     assert pair.west.pluto.core.timers.when((Timer.LIVENESS, ike.serial)) is None
@@ -34,6 +35,7 @@ def test_nobody_asks_when_nobody_wants_to_know() -> None:
 
 def test_a_peer_that_has_just_been_heard_is_not_asked() -> None:
     pair = shared(10.0)
+    pair.run(5.0)
     (ike,) = pair.west.pluto.core.states.ikes.values()
     before = len(pair.net.transcript)
     for _ in range(10):

@@ -91,9 +91,8 @@ class IkeRekey(Task):
             inherit(sa, sa.heir, False, now, self.token)
             return
         if sa.heir is not None:
-            # The peer will close its own; until then it answers for nothing.
+            # The peer will close its own; until then, or its deadline, it answers for nothing.
             sa.heir.children = {}
-            sa.heir.deadline = now + 2 * sa.need_policy().retransmit_timeout
         inherit(sa, successor, True, now, self.token)
         sa.close(now)
 
@@ -157,6 +156,8 @@ def respond(sa: Core, request: Message, now: Instant) -> tuple[Payload, ...]:
     sa.emit(NewSuccessor(successor))
     if isinstance(sa.task, IkeRekey):
         sa.heir, sa.heir_nonce = successor, min(nonce.data, nr)
+        # Should nobody inherit or close it: the peer may never learn that it exists.
+        successor.deadline = now + 2 * sa.need_policy().retransmit_timeout
     else:
         inherit(sa, successor, False, now)
     wire = replace(match.wire, spi=successor.spi_r)

@@ -64,14 +64,28 @@ def test_a_request_that_waits_cuts_the_search_short() -> None:
     assert told.octets <= 540 and told.refused == 0
 
 
-def test_lost_probes_are_no_silence_but_silence_is() -> None:
+def test_a_probe_ends_nothing_but_a_request_that_waits_for_it_does() -> None:
     pair = Pair(ike_policy(retransmit_timeout=20.0)).up()
     pair.filter = lambda _: False
     pair.a.request(ProbePath(SIZES, 5.0, 7))
-    pair.pass_time(39)
-    assert not pair.a.seen(IkeGone)
+    pair.pass_time(1000)
+    assert not pair.a.seen(IkeGone) and not pair.a.sa.busy
+    pair.a.request(Probe(8))
+    pair.pass_time(19)
+    assert pair.a.sa.busy and not pair.a.seen(IkeGone)
     pair.pass_time(2)
     assert pair.a.seen(ChildGone)[0].reason is Gone.IKE_GONE and pair.a.seen(IkeGone)[0].reason is Gone.TIMEOUT
+
+
+def test_a_peer_that_was_away_answers_in_the_end() -> None:
+    pair = Pair(ike_policy(retransmit_timeout=20.0)).up()
+    pair.filter = lambda _: False
+    pair.a.request(ProbePath(SIZES, 0.25, 7))
+    pair.pass_time(500)
+    pair.filter = lambda _: True
+    pair.a.request(Probe(8))
+    pair.pass_time(3)
+    assert pair.a.seen(ProbeAnswered) and len(pair.a.seen(PathProbed)) == 1
 
 
 def test_an_answer_that_was_late_proves_what_was_sent_last() -> None:

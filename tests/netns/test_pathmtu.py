@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Underlays that are narrow in the middle, where no router says so: everything arrives, and the size is found.
+
+sunset ---- west ====9216==== r1 ====narrow, ICMP dropped==== r2 ====9216==== east ---- sunrise
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.netns.conns import conn
+from tests.netns.lab import Host, Lab, wait_for
+from tests.netns.pair import Pair, pair
+from tests.netns.traffic import transfer
+
+OUTER = {4: ("192.0.2.1", "198.51.100.2"), 6: ("2001:db8::1", "2001:db8:9::2")}
+SUBNETS = {4: ("10.1.0.0/24", "10.2.0.0/24"), 6: ("2001:db8:1::/64", "2001:db8:2::/64")}
+SUNRISE = {4: "10.2.0.2", 6: "2001:db8:2::2"}
+SUNSET = {4: "10.1.0.2", 6: "2001:db8:1::2"}
+MEGABYTE = 1 << 20
+WIDE = 9216
+
+
+def deaf(router: Host) -> None:
+    """No ICMP leaves this router or passes it; IPv6 keeps only what finds neighbours."""
+    for chain in ("OUTPUT", "FORWARD"):
+        router.run("iptables", "-A", chain, "-p", "icmp", "-j", "DROP")
+        for kind in ("1", "2", "3", "4", "128", "129"):
+            router.run("ip6tables", "-A", chain, "-p", "icmpv6", "--icmpv6-type", kind, "-j", "DROP")
+
+
+def widen(lab: Lab, middle: int) -> None:
+    """Give the link between the routers another MTU."""
+    for router in (lab.r1, lab.r2):
+        router.ip("link", "set", "mid", "mtu", str(middle))
+
+
+def narrow_lab(middle: int) -> Lab:
+    """Gateways with wide interfaces, and a link of that MTU between."""
+    lab = Lab("routed", WIDE)
+    widen(lab, middle)
+    deaf(lab.r1)
+    deaf(lab.r2)
+    return lab
+
+
+def conf(inside: int, outside: int, **more: str) -> str:
+    """conn `net` of those families."""
+    base = {
+        "left": OUTER[outside][0],
+        "leftsubnet": SUBNETS[inside][0],
+        "right": OUTER[outside][1],
+        "rightsubnet": SUBNETS[inside][1],
+        "authby": "secret",
+        "auto": "add",
+    }
+    return conn("net", base, **more)
+
+
+def path_mtu(both: Pair) -> int:
+    """What west believes of the path."""
+    return max((row.get("path_mtu", 0) for row in both.west.json("spi") if row["direction"] == "out"), default=0)
+
+
+CASES = [(4, 576), (4, 1280), (4, 1400), (4, 1500), (4, 9000), (6, 1280), (6, 1400), (6, 1500), (6, 9000)]
+
+
+@pytest.mark.parametrize("encapsulation", ["yes", "no"], ids=["udp4500", "raw50"])
+@pytest.mark.parametrize(("outside", "middle"), CASES)
+def test_a_megabyte_arrives_with_nothing_set_by_hand(outside: int, middle: int, encapsulation: str) -> None:
+    with narrow_lab(middle) as lab:
+        both = pair(lab, conf(outside, outside, encapsulation=encapsulation))
+        both.up("net")
+        begin = time.monotonic()
+        assert transfer(lab.sunset, lab.sunrise, SUNRISE[outside], MEGABYTE).intact
+        took = time.monotonic() - begin
+        assert took < 5, f"{took:.1f} s\n{both.logs()}"
+        # And in the end nothing needs fragments any more.
+        wait_for("the path's MTU", lambda: middle - 32 <= path_mtu(both) <= middle, 15, 0.25)
+        assert transfer(lab.sunrise, lab.sunset, SUNSET[outside], MEGABYTE).intact

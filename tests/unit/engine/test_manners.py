@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What configuration makes of an SA beside keys and addresses."""
+
+from __future__ import annotations
+
+import pytest
+
+from openswan.base.entropy import SeededRng
+from openswan.engine.manners import life
+from openswan.engine.settings import Settings
+from openswan.plane.commands import NO_LIMIT, Direction, Life
+from openswan.plane.events import SaExpired
+from tests.sim.pair import EAST, WEST, Pair, conn, end, make_pair
+
+LEFT, RIGHT = end(WEST, "10.1.0.0/24", "@west"), end(EAST, "10.2.0.0/24", "@east")
+
+
+def started(**more: object) -> Pair:
+    pair = make_pair(1)
+    for host in (pair.west, pair.east):
+        host.load(conn("net", LEFT, RIGHT, **more))  # type: ignore[arg-type]
+    pair.west.request("initiate", name="net")
+    assert pair.run(10.0, pair.west.up)
+    return pair
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_initiator_replaces_before_the_responder(seed: int) -> None:
+    policy = conn("net", LEFT, RIGHT, max_bytes=10**9, max_packets=10**6)
+    rng = SeededRng(str(seed))
+    first, second = life(policy, True, rng), life(policy, False, rng)
+    for each in (first, second):
+        assert (each.hard_bytes, each.hard_packets) == (10**9, 10**6)
+        assert each.soft_bytes == pytest.approx(each.soft_packets * 1000, abs=1000)
+    assert 0.70 <= first.soft_packets / 10**6 <= 0.80 < second.soft_packets / 10**6 <= 0.90
+
+
+def test_no_limits_and_no_rekeying() -> None:
+    assert life(conn("net", LEFT, RIGHT), True, SeededRng("1")) == NO_LIMIT
+    fixed = life(conn("net", LEFT, RIGHT, max_bytes=5000, rekey=False), True, SeededRng("1"))
+    assert fixed == Life(0, 5000, 0, 0)
+
+
+def test_they_reach_the_packet_engine() -> None:
+    pair = started(tfc=700, max_packets=4000)
+    for sa in pair.west.klips.sas.values():
+        assert sa.tfc == (700 if sa.direction is Direction.OUT else 0)
+        assert sa.life.hard_packets == 4000 and not sa.copy_dscp
+    assert Settings().hide_tos
+
+
+def test_a_soft_end_rekeys_and_a_hard_one_ends() -> None:
+    pair = started(max_packets=4000)
+    old = next(iter(pair.west.pluto.core.states.children.values()))
+    pair.west.post(SaExpired(old.said_out, False))
+    pair.run(pair.net.now + 3)
+    assert old.serial not in pair.west.pluto.core.states.children and pair.west.up()
+    new = next(iter(pair.west.pluto.core.states.children.values()))
+    pair.west.post(SaExpired(new.said_out, True))
+    assert new.closing
