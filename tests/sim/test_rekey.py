@@ -7,9 +7,10 @@ import random
 
 import pytest
 
+from openswan.engine.statedb import IkeState
 from openswan.plane.commands import Direction
 from tests.sim.net import Faults
-from tests.sim.pair import Pair, make_pair, tunnel
+from tests.sim.pair import Pair, SimHost, make_pair, tunnel
 from tests.sim.test_handshake import halfway, settle, settled
 
 SEEDS = 40
