@@ -11,14 +11,35 @@ from _fast.plant cimport PAIR_BUCKETS
 from _fast.types cimport PASSED, VNET_LEN, flow_t
 
 
-cdef inline uint64_t bucket_of(const eroute_t *e, const uint64_t *src, const uint64_t *dst) noexcept nogil:
-    return (mum(src[0] ^ <uint64_t><uintptr_t>e, dst[0] ^ <uint64_t>0x9E3779B97F4A7C15)
-            ^ mum(src[1] ^ <uint64_t>0xD6E8FEB86659FD93, dst[1] ^ <uint64_t>0xA0761D6478BD642F)) % PAIR_BUCKETS
+cdef extern from "<sys/random.h>" nogil:
+    ssize_t getrandom(void *buf, size_t n, unsigned int flags)
+
+
+cdef inline uint64_t bucket_of(const hold_t *h, const eroute_t *e, const uint64_t *src, const uint64_t *dst) noexcept nogil:
+    return (mum(src[0] ^ h.seed[0], dst[0] ^ h.seed[1])
+            ^ mum(src[1] ^ h.seed[1] ^ <uint64_t><uintptr_t>e, dst[1] ^ h.seed[0])) % PAIR_BUCKETS
+
+
+cdef inline held_t **syn_bucket(hold_t *h, const flow_t *flow) noexcept nogil:
+    cdef uint64_t ports = (<uint64_t>flow.sport << 16) | flow.dport
+    return &h.syns[mum(bucket_of(h, NULL, flow.src, flow.dst) ^ h.seed[0], ports ^ h.seed[1]) % PAIR_BUCKETS]
+
+
+cdef held_t *find_syn(hold_t *h, const pair_t *p, const flow_t *flow) noexcept nogil:
+    cdef held_t *x = syn_bucket(h, flow)[0]
+    while x != NULL and (x.pair != p or memcmp(&x.flow, flow, sizeof(flow_t))):
+        x = x.chain
+    return x
 
 
 cdef pair_t *find_pair(hold_t *h, eroute_t *e, const flow_t *flow, bint make) noexcept nogil:
-    cdef uint64_t b = bucket_of(e, flow.src, flow.dst)
-    cdef pair_t *p = h.buckets[b]
+    cdef uint64_t b
+    cdef pair_t *p
+    if h.seed[0] == 0 and getrandom(h.seed, sizeof(h.seed), 0) != sizeof(h.seed):
+        return NULL
+    h.seed[0] |= 1             # made
+    b = bucket_of(h, e, flow.src, flow.dst)
+    p = h.buckets[b]
     while p:
         if p.eroute == e and memcmp(p.src, flow.src, 16) == 0 and memcmp(p.dst, flow.dst, 16) == 0:
             return p
@@ -41,7 +62,7 @@ cdef pair_t *find_pair(hold_t *h, eroute_t *e, const flow_t *flow, bint make) no
 
 
 cdef void free_pair(hold_t *h, pair_t *p) noexcept nogil:
-    cdef pair_t **link = &h.buckets[bucket_of(p.eroute, p.src, p.dst)]
+    cdef pair_t **link = &h.buckets[bucket_of(h, p.eroute, p.src, p.dst)]
     while link[0] != p:
         link = &link[0].chain
     link[0] = p.chain
@@ -56,6 +77,12 @@ cdef void free_pair(hold_t *h, pair_t *p) noexcept nogil:
 
 cdef void unlink(hold_t *h, held_t *x) noexcept nogil:
     cdef pair_t *p = x.pair
+    cdef held_t **link
+    if x.syn:
+        link = syn_bucket(h, &x.flow)
+        while link[0] != x:
+            link = &link[0].chain
+        link[0] = x.chain
     if x.prev:
         x.prev.next = x.next
     else:
@@ -114,13 +141,10 @@ cdef int hold_put(hold_t *h, eroute_t *e, const uint8_t *frame, uint32_t length,
     p = find_pair(h, e, &info.flow, False)
     if p and x.syn:
         # A retransmitted SYN replaces the one before: the newest has the freshest timestamps.
-        same = p.head
-        while same:
-            if same.syn and memcmp(&same.flow, &x.flow, sizeof(flow_t)) == 0:
-                evict(h, same)
-                gone += 1
-                break
-            same = same.next
+        same = find_syn(h, p, &x.flow)
+        if same:
+            evict(h, same)
+            gone += 1
         p = find_pair(h, e, &info.flow, False)
     while p and p.head and (p.count >= MOST_PAIR or p.octets + length > MOST_PAIR_OCTETS):
         evict(h, p.head)
@@ -131,6 +155,9 @@ cdef int hold_put(hold_t *h, eroute_t *e, const uint8_t *frame, uint32_t length,
         wipe_free(x, sizeof(held_t) + length)
         return -1
     x.pair = p
+    if x.syn:
+        x.chain = syn_bucket(h, &x.flow)[0]
+        syn_bucket(h, &x.flow)[0] = x
     x.prev = p.tail
     if p.tail:
         p.tail.next = x

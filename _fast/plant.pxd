@@ -59,6 +59,7 @@ cdef struct held_t:
     held_t *younger            # of all
     held_t *older
     pair_t *pair
+    held_t *chain              # of its bucket, a SYN's
     flow_t flow
     uint32_t length
     int32_t device
@@ -84,7 +85,9 @@ cdef struct hold_t:
     uint64_t count
     uint64_t octets
     uint64_t narrow            # holds the engine made itself
+    uint64_t seed[2]           # so that whoever sends the packets cannot choose collisions
     pair_t *buckets[4096]
+    held_t *syns[4096]
 
 # A datagram whose SA is not there yet, and the SPI it is for.
 cdef struct kept_t:

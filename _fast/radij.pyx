@@ -627,7 +627,7 @@ cdef class Radij:
 
     cdef flow_t *flows_of(self, list flows) except NULL:
         cdef flow_t *f = <flow_t *>alloc_zeroed(sizeof(flow_t) * (len(flows) + 1))
-        cdef uint64_t i
+        cdef Py_ssize_t i
         if f == NULL:
             raise MemoryError
         try:

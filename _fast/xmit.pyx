@@ -44,6 +44,20 @@ cdef void by_eroute(worker_t *w, int32_t device, const uint8_t *frame, uint32_t 
         w.drops[DROP_HOLD_DISCARDED if held else DROP_SHUNT_DROP] += 1
 
 
+cdef void acquire(worker_t *w, const eroute_t *hold, const eroute_t *trap) noexcept nogil:
+    cdef mail_t *m = mail_new(&w.engine.mail, MAIL_ACQUIRE, NULL, 0)
+    if m:
+        tell_acquire(w, m, hold, trap, hold.device)
+
+
+cdef void tell_acquire(worker_t *w, mail_t *m, const eroute_t *hold, const eroute_t *trap, int32_t device) noexcept nogil:
+    memcpy(&m.flow, hold, sizeof(eroute_t))
+    memcpy(&m.trap, trap, sizeof(eroute_t))
+    m.cookie = trap.cookie
+    m.number = <uint32_t>device
+    mail_post(&w.engine.mail, m)
+
+
 cdef eroute_t *narrow_hold(worker_t *w, int32_t device, eroute_t *trap, const flow_t *flow) noexcept nogil:
     # Host to host, with the protocol and ports the trap tells apart; the daemon hears of it once. Mutex held.
     cdef engine_t *en = w.engine
@@ -79,11 +93,7 @@ cdef eroute_t *narrow_hold(worker_t *w, int32_t device, eroute_t *trap, const fl
         e.cookie = old.cookie
         epoch_retire(&en.epoch, old, radij_release, &en.radij)
     hold_enlist(&en.hold, e)
-    memcpy(&m.flow, e, sizeof(eroute_t))
-    memcpy(&m.trap, trap, sizeof(eroute_t))
-    m.cookie = trap.cookie
-    m.number = <uint32_t>device
-    mail_post(&en.mail, m)
+    tell_acquire(w, m, e, trap, device)
     return e
 
 
@@ -223,6 +233,10 @@ cdef void clear_narrow(worker_t *w, eroute_t *e, eroute_t *old) noexcept nogil:
                 empty_hold(w, h, e)
                 send_outbox(w)
                 remove_hold(w, h)
+            elif old != NULL and h.trap_cookie == old.cookie and ruling.action == ACT_TRAP:
+                # Made before the trap that rules it now, which has to ask again: nobody else is left to answer.
+                h.trap_cookie = ruling.cookie
+                acquire(w, h, ruling)
         h = after
 
 

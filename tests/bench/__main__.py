@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from tests.bench import engine, scale, throughput
+from tests.bench import engine, scale, tables, throughput
 
 engine.main()
+tables.main()
 throughput.main()
 scale.main()

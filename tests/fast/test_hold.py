@@ -50,3 +50,13 @@ def test_syns_collapse_per_connection() -> None:
     # The answer of a simultaneous open is not a retransmission.
     assert store.put(tcp(HERE, THERE, 1, 80, flags=0x12)) == 0
     assert [store.take() for _ in range(3)] == [syn[1], syn[2], tcp(HERE, THERE, 1, 80, flags=0x12)]
+
+
+def test_a_flood_of_connections_costs_no_search() -> None:
+    """Every SYN of thousands under one pair finds its earlier self at once, whichever went meanwhile."""
+    store = Store()
+    syns = [tcp(HERE, THERE, 1 + n, 80, flags=2) for n in range(4096)]
+    assert sum(store.put(packet) for packet in syns) == 0
+    assert [store.put(packet) for packet in syns] == [1] * 4096 and len(store) == 4096
+    assert [store.take() for _ in range(1000)] == syns[:1000]
+    assert [store.put(packet) for packet in syns] == [0] * 1000 + [1] * 3096 and len(store) == 4096

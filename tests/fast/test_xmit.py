@@ -108,6 +108,22 @@ def test_a_trap_for_one_pair_of_hosts_becomes_the_hold(rig: Rig) -> None:
     assert rig.opened() == udp(HERE, THERE, 1, 2)
 
 
+def test_a_hold_outlives_its_trap_under_a_narrower_one_which_asks_again(rig: Rig) -> None:
+    broad = rig.eroute(Shunt.TRAP)
+    packet = udp(HERE, THERE, 1, 2)
+    rig.send(packet)
+    (first,) = rig.events(1)
+    assert isinstance(first, Acquire) and first.trap == broad
+    narrow = rig.eroute(Shunt.TRAP, src="10.1.0.0/24")
+    rig.do(rig.sa(Direction.OUT))
+    rig.eroute()
+    (second,) = rig.events(1)
+    assert isinstance(second, Acquire) and second.trap == narrow and second.flow == first.flow
+    rig.eroute(src="10.1.0.0/24")
+    assert rig.opened() == packet
+    assert {view.target for view in rig.klips.eroutes()} == {rig.out_said}
+
+
 def test_every_pair_asks_for_itself_and_a_broad_hold_takes_over(rig: Rig) -> None:
     trap = rig.eroute(Shunt.TRAP)
     for n in range(1, 6):
