@@ -13,7 +13,7 @@ from _fast.cipher cimport crypt_random
 from _fast.fragment cimport fragment_init, fragment_largest, fragment_next, fragmenter_t
 from _fast.iphdr cimport pseudo_sum
 from _fast.octets cimport put16, put32, put_sum, sum_octets
-from _fast.plant cimport outgoing_t, worker_t
+from _fast.plant cimport PIECES_OF_ONE, outgoing_t, worker_t
 from _fast.sysio cimport AF_INET6, MSG_DONTWAIT, iovec, mmsghdr, sendmmsg
 from _fast.types cimport *
 
@@ -63,17 +63,18 @@ cdef bint outer_send_cut(worker_t *w, const outgoing_t *o) noexcept nogil:
     cdef uint8_t to[28]
     cdef uint8_t id[4]
     cdef uint8_t *at = w.pieces
+    cdef uint8_t *whole = w.pieces + PIECES_OF_ONE
     cdef uint32_t length, n
     cdef int fd = w.engine.pass_fd[1]
     cdef int count = 0
     cdef bint sent = True
     if fd < 0 or o.length + 48 > MAX_PACKET:
         return False
-    length = build(o, w.whole)
+    length = build(o, whole)
     # Not to be guessed, or a stranger could push pieces of his own between ours (RFC 7739).
     if not crypt_random(&w.crypt, id, 4):
         return False
-    if fragment_init(&f, w.whole, length, o.path.cut, (<uint32_t *>id)[0]) != PASSED:
+    if fragment_init(&f, whole, length, o.path.cut, (<uint32_t *>id)[0]) != PASSED:
         return False
     memset(to, 0, 28)
     (<uint16_t *>to)[0] = AF_INET6

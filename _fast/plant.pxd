@@ -23,7 +23,8 @@ cdef enum:
     MERGE_PIECES = 128         # packets of one super-packet; the kernel takes no more for UDP
     CACHE_FLOWS = 4096
     PAIR_BUCKETS = 4096
-    PIECES_ROOM = 98304        # fragments of one system call, or of the largest packet
+    PIECES_OF_ONE = 98304      # fragments of one system call, or of the largest packet
+    PIECES_ROOM = 164352       # and behind them, that packet: `whole` may be in use by what is flushed for its sake
     EXPECTED = 1024            # SPIs that are waited for
 
 # Each worker has a descriptor of its own where the kernel gave that many (a queue of the TUN, a socket of a SO_REUSEPORT

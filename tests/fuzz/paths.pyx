@@ -255,7 +255,7 @@ cdef int tun(const uint8_t *data, size_t size) noexcept nogil:
 
 
 cdef int inside(const uint8_t *data, size_t size) noexcept nogil:
-    # Packets a valid peer sealed, whatever is in them. Control: bits 0-2 the SA; bits 3-4 the outer ECN field; bit 5:
+    # Packets a valid peer sealed, whatever is in them. Control: bits 0-2 and 7 the SA; bits 3-4 the outer ECN field; bit 5:
     # the octets are the whole text, trailer too; bit 6: the number of the packet before again.
     cdef piece_t p
     cdef uint8_t *held[MOST_PIECES]
@@ -267,7 +267,7 @@ cdef int inside(const uint8_t *data, size_t size) noexcept nogil:
     cdef int bad = 0
     begin()
     while count < MOST_PIECES and next_piece(&data, &size, &p):
-        sa = sa_out[(p.control & 7) % sas]
+        sa = sa_out[(p.control & 7 | p.control >> 4 & 8) % sas]
         if p.control & 0x20:
             text = (p.length + sa.key.align - 1) // sa.key.align * sa.key.align
             text = text if text else sa.key.align

@@ -90,7 +90,7 @@ def seeds(target: str) -> list[bytes]:
             whole = [pieces(*((i & 1, NONE + p) for i, p in enumerate(some))) for some, _ in out]
             return whole + [pieces(*((0, frame) for frame in some)) for _, some in out]
         case "inside":
-            batches = [pieces(*((n % 8, p) for p in some)) for n, some in back if n < 20]
+            batches = [pieces(*((n & 7 | (n & 8) << 4, p) for p in some)) for n, some in back if n < 20]
             odd = [
                 (0x20, b"\x01\x02\x02\x04"),
                 (0x20, b"\0\0\xff\x04"),
@@ -101,7 +101,7 @@ def seeds(target: str) -> list[bytes]:
             return [*batches, pieces(*odd)]
         case "wire":
             text = bytes(64)
-            shapes = [(0x80 | n << 2, bytes(8) + text) for n in range(len(KINDS))]
+            shapes = [(0x80 | n << 2, bytes(8) + text) for n in range(min(8, len(KINDS)))]
             header = ip("127.0.0.1", "127.0.0.1", 50, FIRST_SPI.to_bytes(4, "big") + bytes(4) + text)
             return [
                 pieces(*shapes, (0, b"\xff"), (0, bytes(4) + bytes(28)), (1, header), (2, bytes(28))),

@@ -26,6 +26,14 @@ KINDS: tuple[tuple[str, bytes, str, bytes, bool], ...] = (
     ("aes_cbc", bytes(range(16)), "hmac_sha2_256_128", bytes(range(32)), False),
     ("aes_cbc", bytes(range(32)), "hmac_sha1_96", bytes(range(20)), True),
     ("null", b"", "hmac_sha2_512_256", bytes(range(64)), False),
+    ("aes_ctr", bytes(range(20)), "aes_xcbc_96", bytes(range(16)), False),
+    ("aes_ctr", bytes(range(36)), "hmac_sha2_256_96", bytes(range(32)), True),
+    ("aes_ccm_8", bytes(range(19)), "", b"", False),
+    ("aes_ccm_16", bytes(range(35)), "", b"", True),
+    ("aes_gcm_8", bytes(range(28)), "", b"", True),
+    ("null_auth_aes_gmac", bytes(range(20)), "", b"", False),
+    ("3des_cbc", bytes(range(1, 25)), "hmac_md5_96", bytes(range(16)), True),
+    ("aes_cbc", bytes(range(24)), "aes_cmac_96", bytes(range(16)), True),
 )
 """Cipher, key, integrity, key, ESN. The second SA has narrow selectors, all others any."""
 SHUNTS = (Shunt.PASS, Shunt.DROP, Shunt.REJECT, Shunt.TRAP, Shunt.HOLD)
