@@ -14,7 +14,6 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
 from _fast.cipher cimport esp_job_t, key_open, key_seal
-from _fast.atomic cimport alloc_zeroed, wipe_free
 from _fast.coalesce cimport merge_flush, merge_put
 from _fast.epoch cimport epoch_enter, epoch_leave, epoch_reclaim
 from _fast.esp cimport esp_plausible, esp_strip
@@ -23,7 +22,7 @@ from _fast.iphdr cimport parse_packet, pseudo_sum, put_ip_sum
 from _fast.mail cimport mail_t, mail_take
 from _fast.octets cimport get32, le16, put16, put32, put_sum, sum_octets
 from _fast.plant cimport *
-from _fast.radij cimport flow_from, prefix_mask, radij_match
+from _fast.radij cimport flow_from, prefix_mask, radij_match, radij_new, radij_release
 from _fast.rcv cimport rcv_open, rcv_take
 from _fast.recv cimport recv_socket
 from _fast.sadb cimport sadb_find
@@ -505,13 +504,13 @@ cdef int policy(const uint8_t *data, size_t size) noexcept nogil:
             if data[0] & 4:
                 eroute_uninstall(w, &key)
             else:
-                e = <eroute_t *>alloc_zeroed(sizeof(eroute_t))
+                e = radij_new(&w.engine.radij)
                 memcpy(e, &key, sizeof(key))
                 e.cookie = w.engine.next_cookie
                 w.engine.next_cookie += 1
                 e.sa = sa_out[0]
                 if eroute_install(w, e):
-                    wipe_free(e, sizeof(eroute_t))
+                    radij_release(e, &w.engine.radij)
                 memcpy(&installed[keys], &key, sizeof(key))
                 keys += 1
         else:

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Fuzz targets for the structures packets are looked up in: random operations raced against the simplest model there is."""
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
-from _fast.atomic cimport alloc_zeroed
-from _fast.epoch cimport epoch_drain, epoch_init, epoch_retire, epoch_t, release_memory
+from _fast.epoch cimport epoch_drain, epoch_init, epoch_retire, epoch_t
 from _fast.octets cimport get16, get32, get64, le16
-from _fast.radij cimport (cached_t, prefix_mask, radij_cached, radij_find, radij_free, radij_init, radij_match, radij_rank,
-                          radij_remove, radij_set, radij_t)
+from _fast.radij cimport (cached_t, prefix_mask, radij_cached, radij_find, radij_free, radij_init, radij_match, radij_new,
+                          radij_rank, radij_release, radij_remove, radij_set, radij_t)
 from _fast.replay cimport replay_check, replay_free, replay_infer, replay_init, replay_mark
 from _fast.types cimport MAX_WINDOW, eroute_t, flow_t, replay_t
 
@@ -170,13 +169,13 @@ cdef int eroutes(const uint8_t *data, size_t size) noexcept nogil:
         key_of(&key, data + 1)
         if data[0] & 7 < 3:
             if count < ROUTES:
-                e = <eroute_t *>alloc_zeroed(sizeof(eroute_t))
+                e = radij_new(&r)
                 memcpy(e, &key, sizeof(eroute_t))
                 cookie += 1
                 e.cookie = cookie
                 old = NULL
                 if radij_set(&r, e, &old):
-                    release_memory(e, <void *><uintptr_t>sizeof(eroute_t))
+                    radij_release(e, &r)
                     break
                 for i in range(count):
                     if same(table[i], &key):
@@ -190,7 +189,7 @@ cdef int eroutes(const uint8_t *data, size_t size) noexcept nogil:
                     table[count] = e
                     count += 1
                 if old:
-                    epoch_retire(&epoch, old, release_memory, <void *><uintptr_t>sizeof(eroute_t))
+                    epoch_retire(&epoch, old, radij_release, &r)
         elif data[0] & 7 == 3:
             e = radij_find(&r, &key)
             old = NULL
@@ -204,7 +203,7 @@ cdef int eroutes(const uint8_t *data, size_t size) noexcept nogil:
                 bad = fail("a look-up by key disagrees with the model")
             if e:
                 radij_remove(&r, e)
-                epoch_retire(&epoch, e, release_memory, <void *><uintptr_t>sizeof(eroute_t))
+                epoch_retire(&epoch, e, radij_release, &r)
         else:
             memset(&f, 0, sizeof(f))
             f.version = key.version
@@ -224,7 +223,7 @@ cdef int eroutes(const uint8_t *data, size_t size) noexcept nogil:
         size -= 6
     for i in range(count):
         radij_remove(&r, table[i])
-        release_memory(table[i], <void *><uintptr_t>sizeof(eroute_t))
+        radij_release(table[i], &r)
     if r.count:
         bad |= fail("an empty table counts eroutes")
     epoch_drain(&epoch)
