@@ -23,7 +23,11 @@ from tests.netns.traffic import Flow, Receiver, assert_ping, learn_path
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(600), pytest.mark.xdist_group("kernelpeer")]
 
-ALGORITHMS = ("aes_gcm128", "aes_gcm256", "aes128-sha2_256", "aes256-sha2_512", "aes256-sha1", "chacha20_poly1305")
+ALGORITHMS = (
+    "aes_gcm128", "aes_gcm256", "aes128-sha2_256", "aes256-sha2_512", "aes256-sha1", "chacha20_poly1305",
+    "aes_gcm_8_128", "aes_gcm_12_256", "aes_ccm_8_128", "aes_ccm_12_256", "aes_ccm_16_192", "aes_ctr128-sha2_256",
+    "aes128-sha2_384", "aes128-aes_xcbc", "aes128-aes_cmac", "3des-md5", "null-sha2_256", "null_auth_aes_gmac_256",
+)  # fmt: skip
 NETS4 = {"leftsubnet": NET4["leftsubnet"], "rightsubnet": NET4["rightsubnet"]}
 NETS6 = {"leftsubnet": NET6["leftsubnet"], "rightsubnet": NET6["rightsubnet"]}
 SHAPES = {
@@ -165,6 +169,14 @@ def test_tcp_through_raw_esp(stage: Stage) -> None:
 def test_esp_algorithms_against_the_kernel(stage: Stage, esp: str) -> None:
     stage.up(esp=esp)
     assert_ping(stage.lab.sunset, "10.2.0.1", size=1300, wait=4)
+
+
+@pytest.mark.parametrize(("esn", "who"), [("no", "we"), ("yes", "they")])
+def test_extended_sequence_numbers_as_we_wish(stage: Stage, esn: str, who: str) -> None:
+    stage.up(who, esn=esn)
+    assert_ping(stage.lab.sunset, "10.2.0.1", wait=4)
+    assert len(re.findall(r"flag \S*( ?\S+)* esn", stage.kernel())) == (2 if esn == "yes" else 0), stage.kernel()
+    assert ("esn=yes" in stage.west.status()) == (esn == "yes")
 
 
 @pytest.mark.parametrize("which", ["theirs", "ours"])

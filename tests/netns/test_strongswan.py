@@ -394,23 +394,27 @@ def silence(stage: Stage, *match: str) -> Iterator[None]:
             host.run("nft", "delete", "table", "inet", "silence")
 
 
-@who
-def test_their_rekeys_lose_nothing(stage: Stage, who: str) -> None:
-    """Child, IKE SA and child again; without a group in esp_proposals theirs come without forward secrecy."""
-    stage.play(swanctl(esp="aes256gcm16-curve25519" if who == "we" else ""), net(pfs="yes" if who == "we" else "no"))
+@pytest.mark.parametrize(("who", "pfs"), [("we", "yes"), ("they", "no"), ("they", "")])
+def test_their_rekeys_lose_nothing(stage: Stage, who: str, pfs: str) -> None:
+    """Child, IKE SA and child again; without a group in esp_proposals theirs come without forward secrecy.
+
+    That is refused with pfs=yes only; where nothing is said about pfs, it is logged.
+    """
+    stage.play(swanctl(esp="aes256gcm16-curve25519" if who == "we" else ""), net(pfs=pfs))
     stage.up(who)
     with stage.steady():
         for what in ("child", "ike", "child", "ike", "child"):
             rekey(stage, what)
     wait_for("the old child SAs to go", lambda: len(stage.west.json("spi")) == 2, 8, 0.2)
+    assert ("no key exchange of its own" in stage.west.log()) == (not pfs)
 
 
-@who
-def test_our_rekeys_lose_nothing(stage: Stage, who: str) -> None:
+@pytest.mark.parametrize(("who", "pfs"), [("we", "yes"), ("they", "no"), ("they", "")])
+def test_our_rekeys_lose_nothing(stage: Stage, who: str, pfs: str) -> None:
     """With lifetimes of seconds; the rekeyed children have fresh key exchanges when `we` begin."""
     stage.play(
         swanctl(esp="aes256gcm16-curve25519" if who == "we" else ""),
-        net(ikelifetime="5s", salifetime="4s", rekeymargin="9s", rekeyfuzz="0%", pfs="yes" if who == "we" else "no"),
+        net(ikelifetime="5s", salifetime="4s", rekeymargin="9s", rekeyfuzz="0%", pfs=pfs),
     )
     stage.up(who)
     children, ikes = set(stage.east.child_spis()), set(stage.east.ike_spis())
