@@ -13,7 +13,7 @@ import pytest
 from tests.netns.conns import conn
 from tests.netns.lab import Host, Lab, wait_for
 from tests.netns.pair import Pair, pair
-from tests.netns.traffic import transfer
+from tests.netns.traffic import assert_ping, transfer
 
 OUTER = {4: ("192.0.2.1", "198.51.100.2"), 6: ("2001:db8::1", "2001:db8:9::2")}
 SUBNETS = {4: ("10.1.0.0/24", "10.2.0.0/24"), 6: ("2001:db8:1::/64", "2001:db8:2::/64")}
@@ -80,3 +80,24 @@ def test_a_megabyte_arrives_with_nothing_set_by_hand(outside: int, middle: int, 
         # And in the end nothing needs fragments any more.
         wait_for("the path's MTU", lambda: middle - 32 <= path_mtu(both) <= middle, 15, 0.25)
         assert transfer(lab.sunrise, lab.sunset, SUNSET[outside], MEGABYTE).intact
+
+
+@pytest.mark.parametrize("inside", [4, 6])
+def test_a_tunnel_is_one_hop(inside: int) -> None:
+    with Lab("routed") as lab:
+        both = pair(lab, conf(inside, 4))
+        both.up("net")
+        assert_ping(lab.sunset, SUNRISE[inside])
+        hops = [hop(lab.sunset, SUNRISE[inside], ttl) for ttl in (1, 2, 3)]
+        assert hops[0] == {4: "10.1.0.1", 6: "2001:db8:1::1"}[inside]
+        assert hops[1] in {4: ("10.2.0.1", "198.51.100.2"), 6: ("2001:db8:2::1", "2001:db8:9::2")}[inside], hops
+        assert hops[2] == SUNRISE[inside]
+
+
+def hop(host: Host, target: str, ttl: int) -> str:
+    """Who answers an echo request of that TTL."""
+    done = host.run("ping", "-n", "-c", "1", "-W", "2", "-t", str(ttl), target, check=False).stdout
+    lines = [line for line in done.splitlines() if line.startswith("From ") or "bytes from" in line]
+    assert lines, done
+    word = lines[0].split()[1] if lines[0].startswith("From ") else lines[0].split("from ")[1].split()[0]
+    return word.rstrip(":")
