@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from _fast.cipher import CIPHERS, INTEGS, PROVIDERS
 from _fast.pump import Engine
@@ -67,7 +67,7 @@ TCP, UDP = 6, 17
 OFFLOADS = {TCP: "TSO", UDP: "USO"}
 
 
-@dataclass
+@dataclass(slots=True)
 class _Sa:
     """What is known of an installed SA besides its counters."""
 
@@ -78,7 +78,6 @@ class _Sa:
     mtu: int = 0
     """Of the path, once it is known or when it was given."""
     unproven: bool = False
-    eroutes: set[FlowKey] = field(default_factory=set)
 
 
 @dataclass
@@ -108,10 +107,9 @@ class Klips:
         self._pump = Pump(self._engine)
         self._sas: dict[tuple[Said, Direction], _Sa] = {}
         self._by_cookie: dict[int, _Sa] = {}
-        self._eroutes: dict[FlowKey, SetEroute] = {}
+        self._eroutes: dict[FlowKey, int] = {}
         self._owners: dict[int, SetEroute] = {}
-        self._cookies: dict[FlowKey, int] = {}
-        self._wanted: dict[Said, set[FlowKey]] = {}
+        self._wanted: dict[Said, FlowKey | set[FlowKey]] = {}
         self._devices: dict[str, _Device] = {}
         self._sockets: dict[Endpoint, tuple[int, AttachSocket]] = {}
         self._table: dict[type[Command], Callable[..., None]] = {
@@ -233,7 +231,7 @@ class Klips:
             ) from None
         self._sas[c.said, c.direction] = self._by_cookie[sa.cookie] = sa
         if c.direction is Direction.OUT:
-            for key in self._wanted.get(c.said, ()):
+            for key in self._keys_to(c.said):
                 self._engine.bind_eroute(raw_key(key), sa.cookie)
 
     def _expect_spi(self, c: ExpectSpi) -> None:
@@ -251,7 +249,7 @@ class Klips:
     def _del_sa(self, c: DelSa) -> None:
         sa = self._find(c.said)
         if sa.command.direction is Direction.OUT:
-            for key in self._wanted.get(c.said, ()):
+            for key in self._keys_to(c.said):
                 self._engine.bind_eroute(raw_key(key), 0)
         del self._sas[c.said, sa.command.direction]
         del self._by_cookie[sa.cookie]
@@ -320,19 +318,33 @@ class Klips:
             raw_key(c.key), action_of(c.target), sa.cookie if sa else 0, device.slot if device else -1
         )
         self._forget(c.key)
-        self._eroutes[c.key] = self._owners[cookie] = c
-        self._cookies[c.key] = cookie
+        self._eroutes[c.key] = cookie
+        self._owners[cookie] = c
         if isinstance(c.target, Said):
-            self._wanted.setdefault(c.target, set()).add(c.key)
+            self._want(c.target, c.key)
+
+    def _keys_to(self, said: Said) -> tuple[FlowKey, ...]:
+        """The eroutes that name this SA."""
+        keys = self._wanted.get(said, ())
+        return (keys,) if isinstance(keys, FlowKey) else tuple(keys)
+
+    def _want(self, said: Said, key: FlowKey) -> None:
+        # Nearly every SA has one eroute, and a set takes more than the rest of its row.
+        keys = self._wanted.setdefault(said, key)
+        if isinstance(keys, set):
+            keys.add(key)
+        elif keys != key:
+            self._wanted[said] = {keys, key}
 
     def _forget(self, key: FlowKey) -> None:
-        old = self._eroutes.pop(key, None)
-        self._owners.pop(self._cookies.pop(key, 0), None)
-        if old is not None and isinstance(old.target, Said):
-            keys = self._wanted[old.target]
+        old = self._owners.pop(self._eroutes.pop(key, 0), None)
+        if old is None or not isinstance(old.target, Said):
+            return
+        keys = self._wanted[old.target]
+        if isinstance(keys, set):
             keys.discard(key)
-            if not keys:
-                del self._wanted[old.target]
+        if not keys or keys == key:
+            del self._wanted[old.target]
 
     def _del_eroute(self, c: DelEroute) -> None:
         found = self._engine.del_eroute(raw_key(c.key))
@@ -528,7 +540,7 @@ class Klips:
 
     def eroute(self, key: FlowKey) -> SetEroute | None:
         """The command that made the eroute of exactly this key, or would have made the engine's own hold; or None."""
-        if made := self._eroutes.get(key):
+        if made := self._owners.get(self._eroutes.get(key, 0)):
             return made
         found = self.match(key)
         if found is None or found.key != key:
