@@ -6,14 +6,17 @@ sunset ---- west ====9216==== r1 ====narrow, ICMP dropped==== r2 ====9216==== ea
 
 from __future__ import annotations
 
+import socket
+import struct
 import time
 
 import pytest
 
+from tests.fast.rig import ip
 from tests.netns.conns import conn
 from tests.netns.lab import Host, Lab, wait_for
 from tests.netns.pair import Pair, pair
-from tests.netns.traffic import assert_ping, transfer
+from tests.netns.traffic import assert_ping, internet_checksum, transfer
 
 OUTER = {4: ("192.0.2.1", "198.51.100.2"), 6: ("2001:db8::1", "2001:db8:9::2")}
 SUBNETS = {4: ("10.1.0.0/24", "10.2.0.0/24"), 6: ("2001:db8:1::/64", "2001:db8:2::/64")}
@@ -82,6 +85,24 @@ def test_a_megabyte_arrives_with_nothing_set_by_hand(outside: int, middle: int, 
         assert transfer(lab.sunrise, lab.sunset, SUNSET[outside], MEGABYTE).intact
 
 
+@pytest.mark.parametrize("outside", [4, 6])
+def test_routers_that_speak_are_heard_and_strangers_are_not(outside: int) -> None:
+    with Lab("routed", WIDE) as lab:
+        widen(lab, WIDE)
+        both = pair(lab, conf(outside, outside, encapsulation="no"))
+        both.up("net")
+        wait_for("the path's MTU", lambda: WIDE - 32 <= path_mtu(both) <= WIDE, 10, 0.1)
+        spi = next(row["spi"] for row in both.west.json("spi") if row["direction"] == "out")
+        # From beyond the tunnel, about an SPI that is not in use: nothing changes.
+        forge(lab.r2, outside, spi ^ 1, 1300)
+        time.sleep(0.5)
+        assert path_mtu(both) >= WIDE - 32
+        # The true SPI, as only a router on the path could know it: lower at once, and back when probed to be a lie.
+        forge(lab.r1, outside, spi, 1300)
+        wait_for("the lie to be undone", lambda: "takes packets of 1300" in both.west.log(), 5, 0.05)
+        wait_for("the lie to be undone", lambda: path_mtu(both) >= WIDE - 32, 5, 0.05)
+
+
 @pytest.mark.parametrize("inside", [4, 6])
 def test_a_tunnel_is_one_hop(inside: int) -> None:
     with Lab("routed") as lab:
@@ -101,3 +122,16 @@ def hop(host: Host, target: str, ttl: int) -> str:
     assert lines, done
     word = lines[0].split()[1] if lines[0].startswith("From ") else lines[0].split("from ")[1].split()[0]
     return word.rstrip(":")
+
+
+def forge(router: Host, version: int, spi: int, mtu: int) -> None:
+    """Send west an ICMP too-big about an ESP packet of that SPI to east."""
+    src, dst = OUTER[version]
+    quoted = ip(src, dst, 50, spi.to_bytes(4, "big") + bytes(60))
+    kind, code = (3, 4) if version == 4 else (2, 0)
+    body = struct.pack("!BBHI", kind, code, 0, mtu) + quoted
+    if version == 4:
+        body = body[:2] + internet_checksum(body).to_bytes(2, "big") + body[4:]
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    with router.inside(), socket.socket(family, socket.SOCK_RAW, 1 if version == 4 else 58) as raw:
+        raw.sendto(body, (src, 0))
