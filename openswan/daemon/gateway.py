@@ -40,7 +40,7 @@ from openswan.host.routes import Routes
 from openswan.host.rtnetlink import Rtnetlink
 from openswan.host.updown import Updown, World
 from openswan.plane.commands import AttachDevice, AttachPass, DetachDevice, MoveDevice, SetMtu
-from openswan.plane.events import OffloadRefused, SaExpired
+from openswan.plane.events import SaExpired
 from openswan.plane.manual import ManualPlan, make_plan
 from openswan.plane.orders import Wire, Wiring, plain_to_order
 from openswan.policy.connection import Connection
@@ -186,9 +186,7 @@ class Gateway:
     def _klips_events(self) -> None:
         events = []
         for event in self._klips.poll_events():
-            if isinstance(event, OffloadRefused):
-                self._log(f"{event.where}: the kernel refuses {event.what}, packets go one by one from now on", True)
-            elif not (isinstance(event, SaExpired) and self._keying.expired(event.said, event.hard)):
+            if not (isinstance(event, SaExpired) and self._keying.expired(event.said, event.hard)):
                 events.append(event)
         self._reactor.post_all(events)
 

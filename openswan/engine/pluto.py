@@ -52,6 +52,9 @@ class Pluto:
             plane.Acquire: brain.acquires.acquire,
             plane.SaExpired: lambda e: brain.lifetimes.spent(e.said, e.hard),
             plane.SaFirstUse: lambda e: brain.children.first_use(e.said),
+            plane.OffloadRefused: lambda e: brain.core.log(
+                f"{e.where}: the kernel refuses {e.what}, packets go one by one from now on", True, "offload"
+            ),
             plane.NewMapping: lambda e: brain.children.new_mapping(e.said, e.remote),
             plane.UnknownSpi: brain.acquires.unknown_spi,
         }
