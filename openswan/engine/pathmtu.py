@@ -312,8 +312,12 @@ class PathMtus:
 
 
 def probes(ike: IkeState) -> bool:
-    """May paths be probed through this IKE SA?"""
-    return ike.machine.fragments and (ike.conn is None or ike.conn.policy.path_mtu)
+    """May paths be probed through this IKE SA?
+
+    Only with peers of our own kind: strongSwan takes an INFORMATIONAL in fragments for an unencrypted one, and never
+    answers it.
+    """
+    return ike.machine.own_peer and ike.machine.fragments and (ike.conn is None or ike.conn.policy.path_mtu)
 
 
 def ours(path: Path, event: PathTooBig) -> bool:
