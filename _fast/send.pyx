@@ -15,7 +15,7 @@ cdef enum:
     GSO_OCTETS = 65000
 
 
-cdef void seal_all(worker_t *w) noexcept nogil:
+cdef void seal_outbox(worker_t *w) noexcept nogil:
     # Runs of one SA go to the cipher together: libipsec-mb works on many packets at once.
     cdef esp_job_t jobs[64]
     cdef uint32_t i = 0
@@ -211,7 +211,7 @@ cdef void send_range(worker_t *w, uint32_t i, uint32_t end) noexcept nogil:
 
 cdef void send_outbox(worker_t *w) noexcept nogil:
     if w.out_count:
-        seal_all(w)
+        seal_outbox(w)
         send_range(w, 0, w.out_count)
     w.out_count = 0
     w.out_used = 0

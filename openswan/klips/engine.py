@@ -13,6 +13,8 @@ from openswan.base.address import Endpoint
 from openswan.base.drops import Drop
 from openswan.base.errors import KlipsError
 from openswan.base.said import Said
+from openswan.crypto.registry import Kind
+from openswan.klips.algorithms import keys_wanted, why_not
 from openswan.klips.keys import RawKey, RawPath, endpoint, flow_key, raw_flow, raw_key, raw_selector
 from openswan.klips.pump import Pump
 from openswan.klips.shunt import action_of, target_of
@@ -178,9 +180,9 @@ class Klips:
         if c.said.spi < 256:
             raise KlipsError(f"Illegal reserved spi: 0x{c.said.spi:x}")
         if c.cipher not in CIPHERS:
-            raise KlipsError(f"SA {c.said}: encryption algorithm {c.cipher} is not available")
+            raise KlipsError(f"SA {c.said}: {why_not(Kind.ENCR, c.cipher)}")
         if c.integ not in INTEGS:
-            raise KlipsError(f"SA {c.said}: authentication algorithm {c.integ} is not available")
+            raise KlipsError(f"SA {c.said}: {why_not(Kind.INTEG, c.integ)}")
         if not 0 <= c.replay_window <= MAX_WINDOW:
             raise KlipsError(f"SA {c.said}: replay window {c.replay_window} is not within 0 to {MAX_WINDOW}")
         if c.src.version != c.said.dst.version:
@@ -223,11 +225,11 @@ class Klips:
             )
         except KeyError:
             raise KlipsError(f"SA {c.said} already in use.  Delete old one first.") from None
-        except ValueError as why:
+        except ValueError:
             raise KlipsError(
                 f"SA {c.said}: {len(c.enc_key)} and {len(c.auth_key)} octets of key do not make "
                 f"{c.cipher} {c.integ}".rstrip()
-                + f" ({why})"
+                + f": {keys_wanted(c.cipher, c.integ)}"
             ) from None
         self._sas[c.said, c.direction] = self._by_cookie[sa.cookie] = sa
         if c.direction is Direction.OUT:
