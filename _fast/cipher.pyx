@@ -125,6 +125,7 @@ cdef crypt_key_t *key_new(crypt_t *c, int provider, int cipher, const uint8_t *k
         key_free(k)
         return NULL
     k.provider, k.run, k.run_few, k.mac = PROVIDER_EVP, family.evp, family.evp, family.evp_mac
+    k.alone = room == 0 or row.family == FAMILY_GCM or row.family == FAMILY_GMAC
     if room == 0:
         return k
     k.provider, k.run = PROVIDER_MB, family.mb

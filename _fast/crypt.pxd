@@ -52,6 +52,7 @@ cdef struct crypt_key_t:
     uint8_t few
     uint8_t esn
     uint8_t counter            # a counter mode: IVs must never repeat, and need not be unpredictable
+    uint8_t alone              # packet by packet: sealing gains nothing by waiting for others
     uint8_t iv_len
     uint8_t align
     uint8_t icv_len

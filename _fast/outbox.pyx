@@ -6,6 +6,7 @@ from libc.string cimport memcpy, memset
 
 from _fast.atomic cimport fetch_add, load, loadp, store
 from _fast.ecn cimport tos_outside
+from _fast.cipher cimport esp_job_t, key_seal
 from _fast.esp cimport esp_frame, esp_length
 from _fast.fragment cimport fragment_init, fragment_largest, fragment_next, fragmenter_t
 from _fast.icmp cimport icmp_may_answer, icmp_prohibited, icmp_too_big
@@ -63,6 +64,7 @@ cdef int stage(worker_t *w, sa_t *sa, path_t *path, uint8_t *at, uint32_t inner,
     # One inner packet, which stands where its payload belongs, becomes an outgoing one. `packets` and `octets` went
     # before it in this batch and are not in the SA's totals yet. 0 or a drop reason.
     cdef outgoing_t *o
+    cdef esp_job_t job
     cdef uint64_t sequence
     cdef uint32_t text = sa.tfc if path.inner_mtu == 0 or sa.tfc < path.inner_mtu else path.inner_mtu
     cdef int why = life_spend(w, sa, load(&sa.packets) + packets + 1, load(&sa.octets) + octets + inner)
@@ -86,6 +88,13 @@ cdef int stage(worker_t *w, sa_t *sa, path_t *path, uint8_t *at, uint32_t inner,
     o.tos = tos_outside(sa, tos)
     o.version = path.version
     o.ok = 0
+    if sa.key.alone:
+        # At once, while it is in the nearest cache; other algorithms fill their lanes with what the outbox collects.
+        job.data, job.length, job.sequence = at, o.length, sequence
+        key_seal(&w.crypt, sa.key, &job, 1)
+        if not job.ok:
+            return DROP_NO_MEMORY
+        o.ok = 1
     w.out_used = <uint32_t>(at - w.out) + o.length
     w.out_count += 1
     return PASSED

@@ -23,11 +23,11 @@ cdef void seal_outbox(worker_t *w) noexcept nogil:
     cdef sa_t *sa
     while i < w.out_count:
         sa = w.sent[i].sa
-        if sa == NULL:
+        if sa == NULL or w.sent[i].ok:
             i += 1
             continue
         n = 0
-        while i + n < w.out_count and n < BATCH and w.sent[i + n].sa == sa:
+        while i + n < w.out_count and n < BATCH and w.sent[i + n].sa == sa and not w.sent[i + n].ok:
             jobs[n].data = w.sent[i + n].data
             jobs[n].length = w.sent[i + n].length
             jobs[n].sequence = w.sent[i + n].sequence

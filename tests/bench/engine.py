@@ -82,6 +82,8 @@ class Still(Rig):
         KEYS[cipher] = key
         super().__init__(cipher)
         self.klips.stop()
+        # As a TUN is on a kernel with USO: what comes out of the tunnel is put together.
+        self.klips._engine.set_offload(0, True, True)
         self.tunnel()
 
 

@@ -155,24 +155,21 @@ def test_cmac_of_rfc_4493(provider: str) -> None:
 
 @pytest.mark.parametrize("provider", providers())
 @pytest.mark.parametrize(
-    ("label", "name", "key_len"),
-    [
-        ("HMAC-SHA-256-128", "hmac_sha2_256_128", 32),
-        ("HMAC-SHA-384-192", "hmac_sha2_384_192", 48),
-        ("HMAC-SHA-512-256", "hmac_sha2_512_256", 64),
-    ],
+    ("bits", "name", "key_len"),
+    [("256", "hmac_sha2_256_128", 32), ("384", "hmac_sha2_384_192", 48), ("512", "hmac_sha2_512_256", 64)],
 )
-def test_hmac_of_rfc_4868(provider: str, label: str, name: str, key_len: int) -> None:
-    """Section 2.7.2."""
+def test_hmac_of_rfc_4868(provider: str, bits: str, name: str, key_len: int) -> None:
+    """Section 2.7.2; some of its labels name another cut than the ICV they stand before has."""
     used = 0
     for block in re.sub(r"\([^)\n]*\)", "", rfc(4868)).split("Test Case AUTH")[1:]:
         parts = {
             key: octets(value)
             for key, value in re.findall(r"([A-Z][\w-]*) +=((?:\s+[0-9a-f]+ *)+?)(?=\n\s*\n|\n +[A-Z]|$)", block)
         }
-        if label in parts and len(parts["Key"]) == key_len:
+        icvs = [value for label, value in parts.items() if label.startswith(f"HMAC-SHA-{bits}")]
+        if icvs and len(parts["Key"]) == key_len:
             made = Esp("null", b"", name, parts["Key"], provider=provider).mac(parts["Data"])
-            assert made == parts[label]
+            assert [made] == icvs
             used += 1
     assert used >= 3
 

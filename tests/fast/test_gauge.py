@@ -28,6 +28,7 @@ def test_outbound_packets_are_sealed_and_thrown_away(tunnel: Rig) -> None:
 
 def test_inbound_packets_are_opened_and_thrown_away(tunnel: Rig) -> None:
     tunnel.klips.stop()
+    tunnel.klips._engine.set_offload(0, True, True)
     worker = tunnel.klips._engine.worker(1)
     packets = [tunnel.seal(udp(THERE, HERE, 1, 2, bytes(1000))) for _ in range(10)]
     remote = (
