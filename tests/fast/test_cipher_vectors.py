@@ -164,7 +164,7 @@ def test_hmac_of_rfc_4868(provider: str, bits: str, name: str, key_len: int) -> 
     for block in re.sub(r"\([^)\n]*\)", "", rfc(4868)).split("Test Case AUTH")[1:]:
         parts = {
             key: octets(value)
-            for key, value in re.findall(r"([A-Z][\w-]*) +=((?:\s+[0-9a-f]+ *)+?)(?=\n\s*\n|\n +[A-Z]|$)", block)
+            for key, value in re.findall(r"([A-Z][\w-]*) +=((?:\s+[0-9a-f]+ *)+?)(?=\n\s*\n|\n +[A-Z]|\s*$)", block)
         }
         icvs = [value for label, value in parts.items() if label.startswith(f"HMAC-SHA-{bits}")]
         if icvs and len(parts["Key"]) == key_len:

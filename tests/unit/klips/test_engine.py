@@ -64,10 +64,15 @@ def test_sas_are_refused_in_the_classic_words(rig: Rig) -> None:
     low = Said(rig.out_said.proto, 255, rig.out_said.dst)
     assert refused(rig, rig.sa(Direction.OUT, low)) == "Illegal reserved spi: 0xff"
     other = Said(rig.out_said.proto, 0x4444, rig.out_said.dst)
-    assert "des is refused: unsupported ESP Transform ESP_DES: single DES" in refused(rig, rig.sa(Direction.OUT, other, cipher="des"))
+    assert "des is refused: unsupported ESP Transform ESP_DES: single DES" in refused(
+        rig, rig.sa(Direction.OUT, other, cipher="des")
+    )
     assert "hmac_md4 is not available" in refused(rig, rig.sa(Direction.OUT, other, integ="hmac_md4"))
     message = refused(rig, rig.sa(Direction.OUT, other, enc_key=b"secret key"))
-    assert "10 and 0 octets of key do not make aes_gcm_16: aes_gcm_16 wants 20, 28 or 36" in message and "secret" not in message
+    assert (
+        "10 and 0 octets of key do not make aes_gcm_16: aes_gcm_16 wants 20, 28 or 36" in message
+        and "secret" not in message
+    )
     assert "window 5000" in refused(rig, rig.sa(Direction.OUT, other, replay_window=5000))
     assert "other address family" in refused(rig, rig.sa(Direction.OUT, other, src=ip_address("::1")))
     assert "Cannot move" in refused(rig, MoveSa(other, rig.local, rig.remote))
