@@ -57,7 +57,7 @@ cdef int read_ports(const uint8_t *data, uint32_t have, packet_info_t *info, bin
 
 cdef int parse_any(const uint8_t *data, uint32_t length, packet_info_t *info, bint quoted) noexcept nogil:
     # `quoted`: the packet inside an ICMP error, which may be cut short anywhere after its transport's first 8 octets.
-    cdef uint32_t head, total, at, have, step
+    cdef uint32_t head, total, at, have, step, address
     cdef uint16_t frag
     cdef uint8_t proto
     cdef int walked
@@ -79,8 +79,11 @@ cdef int parse_any(const uint8_t *data, uint32_t length, packet_info_t *info, bi
         info.fragmented = (frag & 0x3FFF) != 0
         info.flow.fragment = (frag & 0x1FFF) != 0
         info.flow.proto = data[9]
-        memcpy(info.flow.src, data + 12, 4)
-        memcpy(info.flow.dst, data + 16, 4)
+        # Written whole, as the table reads them: a read of two writes waits for both.
+        memcpy(&address, data + 12, 4)
+        info.flow.src[0] = address
+        memcpy(&address, data + 16, 4)
+        info.flow.dst[0] = address
         return read_ports(data, have, info, not quoted)
     if info.flow.version != 6 or length < 40:
         return DROP_MALFORMED

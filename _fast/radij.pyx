@@ -476,6 +476,13 @@ cdef void radij_match_batch(radij_t *r, const flow_t **flows, int count, eroute_
                 found[i] = radij_match(r, flows[i], True)
 
 
+cdef inline bint same_flow(const flow_t *a, const flow_t *b) noexcept nogil:
+    # Field by field: the last ones have just been written one by one, and a read across writes waits for all of them.
+    return (a.src[0] == b.src[0] and a.dst[0] == b.dst[0] and a.sport == b.sport and a.dport == b.dport
+            and a.proto == b.proto and a.version == b.version and a.fragment == b.fragment
+            and a.src[1] == b.src[1] and a.dst[1] == b.dst[1])
+
+
 cdef eroute_t *radij_cached(radij_t *r, cached_t *cache, uint64_t mask, const flow_t *flow) noexcept nogil:
     # The generation is read before the table: a change in between only makes this entry stale at once.
     cdef uint64_t generation = load_sc(&r.generation)
@@ -483,7 +490,7 @@ cdef eroute_t *radij_cached(radij_t *r, cached_t *cache, uint64_t mask, const fl
     cdef cached_t *c
     hash ^= mum(((<uint64_t>flow.proto << 32) | (<uint64_t>flow.sport << 16) | flow.dport) ^ r.seed[1], r.seed[0] | 1)
     c = &cache[hash & mask]
-    if memcmp(&c.flow, flow, sizeof(flow_t)) == 0 and (
+    if same_flow(&c.flow, flow) and (
             c.generation == generation or (c.generation and not disturbed(r, flow, c.generation, generation))):
         c.generation = generation
         return c.eroute
