@@ -317,7 +317,7 @@ def probes(ike: IkeState) -> bool:
     Only with peers of our own kind: strongSwan takes an INFORMATIONAL in fragments for an unencrypted one, and never
     answers it.
     """
-    return ike.machine.own_peer and ike.machine.fragments and (ike.conn is None or ike.conn.policy.path_mtu)
+    return ike.machine.takes_probes and ike.machine.fragments and (ike.conn is None or ike.conn.policy.path_mtu)
 
 
 def ours(path: Path, event: PathTooBig) -> bool:

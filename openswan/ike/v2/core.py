@@ -132,6 +132,8 @@ class Core:
         self.nat_here = False
         self.nat_there = False
         self.encapsulate = False
+        self.takes_probes = False
+        """The peer answers an INFORMATIONAL in fragments."""
         self.own_peer = False
         """The peer is built from this project too."""
         self.peer_fragments = False

@@ -216,6 +216,7 @@ INHERITED = (
     "nat_there",
     "encapsulate",
     "own_peer",
+    "takes_probes",
     "peer_fragments",
     "peer_hashes",
     "peer_authorities",

@@ -19,6 +19,8 @@ from openswan.wire.v2.vendor import VendorId
 
 OWN_VENDOR = hashlib.sha256(b"Openswan, packets in UDP preferred, 1").digest()[:16]
 """Says: built from this project, and taking ESP in UDP even without NAT."""
+PROBE_VENDOR = hashlib.sha256(b"Openswan, INFORMATIONAL in fragments answered, 1").digest()[:16]
+"""Says: its path may be probed by fragments of growing number."""
 NEVER, ALWAYS = "no", "yes"
 
 
@@ -42,13 +44,15 @@ def announce(sa: Core, policy: IkePolicy, spi_r: bytes) -> list[Payload]:
 
 def vendor(policy: IkePolicy) -> list[Payload]:
     """Our vendor ID, unless UDP encapsulation is not wanted."""
-    return [VendorId(OWN_VENDOR)] if policy.own_vendor and policy.encapsulation != NEVER else []
+    own = [VendorId(OWN_VENDOR)] if policy.own_vendor and policy.encapsulation != NEVER else []
+    return [*own, *([VendorId(PROBE_VENDOR)] if policy.own_vendor else [])]
 
 
 def detect(sa: Core, policy: IkePolicy, message: Message, spi_r: bytes) -> None:
     """Find out who is behind NAT from the peer's IKE_SA_INIT message, and whether ESP will travel in UDP."""
     sources = [n.data for n in message.all(Notify) if n.kind == NotifyType.NAT_DETECTION_SOURCE_IP]
     target = message.notify(NotifyType.NAT_DETECTION_DESTINATION_IP)
+    sa.takes_probes = any(hmac.compare_digest(v.data, PROBE_VENDOR) for v in message.all(VendorId))
     sa.own_peer = policy.own_vendor and any(hmac.compare_digest(v.data, OWN_VENDOR) for v in message.all(VendorId))
     if policy.encapsulation == NEVER:
         return
