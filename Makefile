@@ -7,7 +7,7 @@ PY     := $(VENV)/bin/python
 # The distribution's own python: its headers come from a package.
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
 
-BUILD_PACKAGES := gcc libc6-dev python3-venv python3-dev libssl-dev
+BUILD_PACKAGES := gcc libc6-dev python3-venv python3-dev libssl-dev zlib1g-dev
 # Absent from some architectures; the packet engine then uses libcrypto alone.
 BUILD_WANTED   := libipsec-mb-dev
 RUN_PACKAGES   := iproute2 nftables iptables kmod procps

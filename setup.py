@@ -27,7 +27,7 @@ extensions = [
         [str(path)],
         # The shared headers are declarations inlined into every module: a change in one rebuilds them all.
         depends=[str(pxd) for pxd in sorted(Path("_fast").glob("*.pxd"))],
-        libraries=["crypto", *(["IPSec_MB"] if IPSEC_MB else [])],
+        libraries=["crypto", "z", *(["IPSec_MB"] if IPSEC_MB else [])],
         define_macros=[("HAVE_IPSEC_MB", "1" if IPSEC_MB else "0")],
         extra_compile_args=["-O3", "-fno-strict-aliasing", "-Wall", "-Wno-unused-function", *sanitizer],
         extra_link_args=sanitizer[:1],

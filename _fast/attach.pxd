@@ -8,7 +8,7 @@ cdef int device_attach(engine_t *en, int32_t slot, const int *fds, int count, ui
 cdef void device_detach(engine_t *en, int32_t slot) noexcept nogil
 # The same for the sockets of one local endpoint. `spread`: the kernel chooses among them by SPI (handoff.lane_of).
 cdef int socket_attach(engine_t *en, int32_t slot, const int *fds, int count, bint spread, int version,
-                       const uint8_t *local, uint16_t port, uint32_t mtu) noexcept nogil
+                       const uint8_t *local, uint16_t port, uint8_t proto, uint32_t mtu) noexcept nogil
 cdef void socket_detach(engine_t *en, int32_t slot) noexcept nogil
 # Close it when no worker can still use it. The engine's mutex is held.
 cdef void close_later(engine_t *en, int fd) noexcept nogil

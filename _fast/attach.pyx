@@ -16,6 +16,8 @@ from _fast.worker cimport KIND_DEVICE, KIND_SOCKET, worker_ignore, worker_watch
 
 cdef enum:
     BUFFER = 8 << 20
+    AH = 51
+    COMP = 108
 
 
 cdef void release_fd(void *item, void *context) noexcept nogil:
@@ -120,9 +122,9 @@ cdef uint8_t segments(int fd) noexcept nogil:
     return MERGE_PIECES
 
 
-cdef void tune(int fd, int version, bint udp) noexcept nogil:
+cdef void tune(int fd, int version, uint8_t proto) noexcept nogil:
     cdef int one = 1, big = BUFFER, omit
-    if udp:
+    if proto == 0:
         setsockopt(fd, SOL_UDP, UDP_GRO, &one, sizeof(int))
     if setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof(int)) < 0:
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &big, sizeof(int))
@@ -136,16 +138,24 @@ cdef void tune(int fd, int version, bint udp) noexcept nogil:
         omit = IPV6_PMTUDISC_OMIT
         setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &omit, sizeof(int))
         setsockopt(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, &one, sizeof(int))
+        if proto == AH or proto == COMP:
+            # The header that AH covers is put together again from these.
+            setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof(int))
+            setsockopt(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &one, sizeof(int))
+            setsockopt(fd, IPPROTO_IPV6, IPV6_RECVHOPOPTS, &one, sizeof(int))
+            setsockopt(fd, IPPROTO_IPV6, IPV6_RECVDSTOPTS, &one, sizeof(int))
+            setsockopt(fd, IPPROTO_IPV6, IPV6_RECVRTHDR, &one, sizeof(int))
 
 
 cdef int socket_attach(engine_t *en, int32_t slot, const int *fds, int count, bint spread, int version,
-                       const uint8_t *local, uint16_t port, uint32_t mtu) noexcept nogil:
+                       const uint8_t *local, uint16_t port, uint8_t proto, uint32_t mtu) noexcept nogil:
     cdef socket_t *s = &en.sockets[slot]
     cdef int i
     # The kernel's choice is by place in the group: there the first is worker 1's.
     cdef int first = 0 if spread and count > 1 else slot
     s.version = <uint8_t>version
     s.udp = port != 0
+    s.proto = 0 if port else proto
     memset(s.local, 0, 16)
     memcpy(s.local, local, 4 if version == 4 else 16)
     s.wildcard = 1
@@ -157,7 +167,7 @@ cdef int socket_attach(engine_t *en, int32_t slot, const int *fds, int count, bi
     s.gso = segments(fds[0]) if s.udp else 0
     s.spread = count if spread and count > 1 else 0
     for i in range(count):
-        tune(fds[i], version, s.udp)
+        tune(fds[i], version, s.proto)
     s.reader = share_out(en, s.lane, fds, count, first)
     s.fd = fds[0]
     if watch(en, KIND_SOCKET, slot, fds, count, first):

@@ -12,3 +12,5 @@ cdef void out_sa(worker_t *w, int32_t device, sa_t *sa, const uint8_t *frame, ui
 cdef void out_pass(worker_t *w, int32_t device, const uint8_t *frame, uint32_t length, packet_info_t *info) noexcept nogil
 # Tell a packet's sender that it is too big for `mtu`, or (0) that policy forbids it.
 cdef void out_answer(worker_t *w, int32_t device, const uint8_t *packet, const packet_info_t *info, uint32_t mtu) noexcept nogil
+# Where the next packet of at most so many octets may be put together; what lay there is sent first where room is short.
+cdef uint8_t *out_reserve(worker_t *w, uint32_t octets) noexcept nogil

@@ -52,7 +52,7 @@ cdef void out_answer(worker_t *w, int32_t device, const uint8_t *packet, const p
 
 # --- the outbox ---------------------------------------------------------------------------------------------------
 
-cdef uint8_t *reserve(worker_t *w, uint32_t octets) noexcept nogil:
+cdef uint8_t *out_reserve(worker_t *w, uint32_t octets) noexcept nogil:
     # Room for one more packet; the outbox is larger than any packet.
     if w.out_count == OUT_PACKETS or w.out_used + octets > OUT_ROOM:
         send_outbox(w)
@@ -141,7 +141,7 @@ cdef void out_sa(worker_t *w, int32_t device, sa_t *sa, const uint8_t *frame, ui
     lead = 0 if path.encap else RAW_LEAD
     room = esp_length(sa.key, room if room > sa.tfc else sa.tfc) + 64 + lead
     while True:
-        at = reserve(w, room) + lead
+        at = out_reserve(w, room) + lead
         packet = at + 8 + sa.key.iv_len
         inner = segment_next(&s, w.whole if cut else packet)
         if inner == 0:
@@ -149,7 +149,7 @@ cdef void out_sa(worker_t *w, int32_t device, sa_t *sa, const uint8_t *frame, ui
         if cut and inner > limit:
             why = fragment_init(&f, w.whole, inner, limit, 0)
             while why == PASSED:
-                at = reserve(w, room) + lead
+                at = out_reserve(w, room) + lead
                 inner = fragment_next(&f, at + 8 + sa.key.iv_len)
                 if inner == 0:
                     break
@@ -208,7 +208,7 @@ cdef void out_pass(worker_t *w, int32_t device, const uint8_t *frame, uint32_t l
         return
     if limit == 0 or most <= limit:
         while True:
-            at = reserve(w, most)
+            at = out_reserve(w, most)
             inner = segment_next(&s, at)
             if inner == 0:
                 return
@@ -219,7 +219,7 @@ cdef void out_pass(worker_t *w, int32_t device, const uint8_t *frame, uint32_t l
             return
         why = fragment_init(&f, w.whole, inner, limit, 0)
         while why == PASSED:
-            at = reserve(w, limit)
+            at = out_reserve(w, limit)
             inner = fragment_next(&f, at)
             if inner == 0:
                 break

@@ -31,7 +31,9 @@ cdef path_t *make_path(const sa_t *sa, tuple t) except NULL:
     put16(p.remote + 2, <uint16_t>t[4] if p.encap else 0)
     memcpy(p.remote + (4 if p.version == 4 else 8), <const uint8_t *>remote, len(remote))
     p.remote_len = 16 if p.version == 4 else 28
-    p.inner_mtu = esp_payload(sa.key, mtu - outer_head(p)) if mtu > outer_head(p) else 0
+    p.outer_mtu = mtu
+    # Of an ESP SA alone; what a bundle leaves room for is reckoned where it is used.
+    p.inner_mtu = esp_payload(sa.key, mtu - outer_head(p)) if sa.proto == 50 and mtu > outer_head(p) else 0
     # Routers cut IPv4 packets without DF, and the kernel cuts what is too big for the interface.
     p.cut = (cut if cut > 1280 else 1280) if cut and p.version == 6 else 0
     return p

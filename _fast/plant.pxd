@@ -45,6 +45,7 @@ cdef struct socket_t:
     int32_t reader             # that worker
     uint8_t version
     uint8_t udp
+    uint8_t proto              # of a raw socket: 50, 51, 108; 0: UDP
     uint8_t gso                # packets of one UDP_SEGMENT message, 0: it knows none
     uint8_t wildcard           # bound to no address: what it receives came to any
     uint8_t local[16]
@@ -161,6 +162,8 @@ cdef struct incoming_t:
     sa_t *sa
     uint64_t sequence
     const uint8_t *remote
+    const uint8_t *head        # IPv4 header it came under, `front` octets; 0: the socket does not tell
+    uint32_t front
     uint8_t tos
     uint8_t ok
 
@@ -206,13 +209,14 @@ cdef struct worker_t:
     uint32_t txfirst[1024]
     uint32_t txcount[1024]
     uint8_t *rx
+    void *bench                # bench_t of bench.pxd, once there was need of one
     uint8_t *room              # for one generated ICMP message
     uint8_t *whole             # one packet about to be cut into fragments
     uint8_t *pieces            # its fragments
     mmsghdr rxmsg[32]
     iovec rxiov[32]
     uint8_t rxname[32][28]
-    uint8_t rxctl[32][128]
+    uint8_t rxctl[32][512]
     uint32_t rxwant
     incoming_t came[64]
     uint32_t came_count

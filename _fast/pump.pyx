@@ -210,8 +210,9 @@ cdef class Engine:
             tx += load(&self.en.crew[i].from_host[slot])
         return (rx, tx, self.en.devices[slot].mtu, bool(self.en.devices[slot].offload), bool(self.en.devices[slot].uso))
 
-    def attach_socket(self, int slot, tuple fds, bint spread, int version, bytes local, int port, uint32_t mtu):
-        """Use the bound sockets of one endpoint (port 0: raw protocol 50); duplicates of the descriptors are kept.
+    def attach_socket(self, int slot, tuple fds, bint spread, int version, bytes local, int port, uint32_t mtu,
+                      int proto=50):
+        """Use the bound sockets of one endpoint (port 0: raw, of protocol 50, 51 or 108); duplicates of the descriptors are kept.
 
         `spread`: the kernel chooses among them by SPI, as _fast.handoff.lane does.
         """
@@ -230,7 +231,8 @@ cdef class Engine:
                     close(own[i])
             raise OSError(number, "socket cannot be duplicated")
         self.enter()
-        failed = socket_attach(self.en, slot, own, count, spread, version, local, <uint16_t>port, mtu) != 0
+        failed = socket_attach(self.en, slot, own, count, spread, version, local, <uint16_t>port, <uint8_t>proto,
+                               mtu) != 0
         number = errno
         self.leave()
         if failed:
@@ -276,15 +278,21 @@ cdef class Engine:
             sa.spi = spi
             sa.proto = spec["proto"]
             sa.inbound = inbound
+            sa.transport = spec["transport"]
+            sa.chained = 1 if sa.proto != 50 or sa.transport else 0
+            put_original(sa, spec["original"])
             sa.esn = esn
             sa.device = spec["device"]
             sa.added = coarse_now()
             sa.limit = ~<uint64_t>0 - (1 << 20) if esn else <uint64_t>0xFFFFFFFF
             sa.soft = <uint64_t>1 << (63 if esn else 31)
-            sa.key = key_new(&self.en.crew[0].crypt, self.en.provider, spec["cipher"], key, <uint32_t>len(key),
-                             spec["integ"], auth, <uint32_t>len(auth), esn)
-            if sa.key == NULL:
-                raise ValueError("keys do not fit the algorithm")
+            if sa.proto == 50 or sa.proto == 51:
+                sa.key = key_new(&self.en.crew[0].crypt, self.en.provider, spec["cipher"], key, <uint32_t>len(key),
+                                 spec["integ"], auth, <uint32_t>len(auth), esn)
+                if sa.key == NULL:
+                    raise ValueError("keys do not fit the algorithm")
+            elif key or auth:
+                raise ValueError("no keys belong there")
             sa.copy_dscp = spec["copy_dscp"]
             sa.tfc = spec["tfc"]
             (sa.life.soft_octets, sa.life.hard_octets, sa.life.soft_packets,
@@ -367,6 +375,22 @@ cdef class Engine:
         epoch_retire(&self.en.epoch, sa, sa_release, NULL)
         self.leave()
 
+    def link_sa(self, uint64_t cookie, uint64_t following, int chained, bint enclosed):
+        """Place an SA in a bundle: `following` is its neighbour outside (OUT) or inside (IN), 0 none.
+
+        `chained` 0: alone, ESP in tunnel mode; 1: by way of the bundles; 2: carries nothing any more. `enclosed`: of an IN
+        SA, nothing may arrive outside the bundle.
+        """
+        cdef sa_t *sa = <sa_t *><uintptr_t>self.sas[cookie]
+        cdef uintptr_t other = self.sas[following] if following else 0
+        self.enter()
+        if chained:
+            sa.chained = <uint8_t>chained
+        sa.enclosed = enclosed
+        storep(&sa.next, <void *>other)
+        sa.chained = <uint8_t>chained
+        self.leave()
+
     def set_sequence(self, uint64_t cookie, uint64_t sequence):
         """Pretend an outbound SA has sent this many packets; only forward, so no number is used twice."""
         cdef sa_t *sa = <sa_t *><uintptr_t>self.sas[cookie]
@@ -391,7 +415,8 @@ cdef class Engine:
             sequence = sa.limit
         return (load(&sa.packets), load(&sa.octets), sequence, load(&sa.replays), load(&sa.auth_failures),
                 load(&sa.selector_failures), max(0.0, (<double>now - <double>sa.added) / 1e9),
-                max(0.0, (<double>now - <double>last) / 1e9) if last else -1.0, sa.key.key_len * 8, sa.key.provider,
+                max(0.0, (<double>now - <double>last) / 1e9) if last else -1.0,
+                sa.key.key_len * 8 if sa.key else 0, sa.key.provider if sa.key else 0,
                 load(&sa.ecn_alarms))
 
     def inner_mtu(self, uint64_t cookie):
@@ -523,6 +548,18 @@ cdef class Engine:
                  key_tuple(&m.trap) if m.kind == MAIL_ACQUIRE else None, (<const uint8_t *>m.data)[:m.length])
         free(m)
         return event
+
+
+cdef int put_original(sa_t *sa, bytes original) except -1:
+    cdef size_t n = len(original) // 2
+    if not original:
+        return 0
+    if n != 4 and n != 16:
+        raise ValueError("original addresses")
+    sa.repair = 1
+    memcpy(sa.original, <const uint8_t *>original, n)
+    memcpy(sa.original + 16, <const uint8_t *>original + n, n)
+    return 0
 
 
 cdef tuple remote_tuple(const uint8_t *name):

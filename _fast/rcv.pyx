@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from _fast.atomic cimport claim, fetch_add, load, load_sc, load_slot, loadp, spin_lock, spin_unlock, store, unclaim
+from _fast.bundle_in cimport bundle_open, bundle_take
 from _fast.cipher cimport BATCH, esp_job_t, key_open
 from _fast.coalesce cimport merge_put
 from _fast.ecn cimport ecn_inside
@@ -21,6 +22,7 @@ from _fast.types cimport *
 
 cdef enum:
     UNKNOWN_A_SECOND = 10
+    ESP = 50
 
 
 # --- before decryption --------------------------------------------------------------------------------------------
@@ -52,15 +54,15 @@ cdef void ike(worker_t *w, int32_t slot, const uint8_t *remote, const uint8_t *d
     mail_post(&w.engine.mail, m)
 
 
-cdef void rcv_take(worker_t *w, int32_t slot, const uint8_t *remote, uint8_t *data, uint32_t length,
-                       uint8_t tos) noexcept nogil:
+cdef void rcv_take(worker_t *w, int32_t slot, const uint8_t *remote, const uint8_t *head, uint32_t front,
+                   uint8_t *data, uint32_t length, uint8_t tos) noexcept nogil:
     cdef socket_t *s = &w.engine.sockets[slot]
     cdef incoming_t *j
     cdef sa_t *sa
     cdef uint32_t low
     cdef uint64_t sequence
     cdef bint fresh
-    cdef int to
+    cdef int to, why
     if s.udp:
         if length == 1 and data[0] == 0xFF:
             w.drops[DROP_KEEPALIVE] += 1
@@ -68,6 +70,13 @@ cdef void rcv_take(worker_t *w, int32_t slot, const uint8_t *remote, uint8_t *da
         if length >= 4 and get32(data) == 0:
             ike(w, slot, remote, data + 4, length - 4)
             return
+    elif s.proto != ESP:
+        # What waits came before it.
+        rcv_open(w, slot)
+        why = bundle_take(w, slot, remote, head, front, data, length)
+        if why:
+            w.drops[why] += 1
+        return
     if length < 8:
         w.drops[DROP_MALFORMED] += 1
         return
@@ -78,7 +87,7 @@ cdef void rcv_take(worker_t *w, int32_t slot, const uint8_t *remote, uint8_t *da
             if not hand_over(w, to, INBOUND, slot, remote, tos, data, length):
                 w.drops[DROP_WORKER_BUSY] += 1
             return
-    sa = sadb_find(&w.engine.sadb, 50, get32(data), NULL if s.wildcard else s.local, s.version)
+    sa = sadb_find(&w.engine.sadb, ESP, get32(data), NULL if s.wildcard else s.local, s.version)
     if sa == NULL:
         if load_sc(&w.engine.expect.live) and expect_keep(w, 50, get32(data), slot, remote, tos, data, length):
             return
@@ -87,6 +96,9 @@ cdef void rcv_take(worker_t *w, int32_t slot, const uint8_t *remote, uint8_t *da
     if sa == NULL:
         w.drops[DROP_NO_SA] += 1
         tell_unknown(w, slot, remote, get32(data))
+        return
+    if sa.enclosed:
+        w.drops[DROP_UNEXPECTED_SA] += 1
         return
     if not esp_plausible(sa.key, length):
         w.drops[DROP_MALFORMED] += 1
@@ -109,6 +121,8 @@ cdef void rcv_take(worker_t *w, int32_t slot, const uint8_t *remote, uint8_t *da
     j.sa = sa
     j.sequence = sequence
     j.remote = remote
+    j.head = head
+    j.front = front
     j.tos = tos
 
 
@@ -161,12 +175,7 @@ cdef int deliver(worker_t *w, int32_t slot, incoming_t *j, uint32_t *packets, ui
     cdef uint32_t inner = 0
     cdef uint8_t next_header = 0
     cdef uint8_t *packet = j.data + 8 + sa.key.iv_len
-    cdef packet_info_t info
-    cdef flow_t quoted
-    cdef path_t *path
-    cdef const selectors_t *allowed = <selectors_t *>loadp(&sa.selectors)
     cdef bint fresh
-    cdef int32_t device
     cdef int why
     if not j.ok:
         fetch_add(&sa.auth_failures, 1)
@@ -184,9 +193,30 @@ cdef int deliver(worker_t *w, int32_t slot, incoming_t *j, uint32_t *packets, ui
         return why
     if next_header == 59:
         return DROP_DUMMY
+    if sa.chained:
+        why = life_spend(w, sa, load(&sa.packets) + packets[0] + 1, load(&sa.octets) + octets[0] + inner)
+        if why:
+            return why
+        # It counts as this SA's, whatever becomes of what is in it.
+        packets[0] += 1
+        octets[0] += inner
+        return bundle_open(w, slot, j, next_header, packet, inner)
     if next_header != 4 and next_header != 41:
         return DROP_UNKNOWN_NEXT_HEADER
-    if parse_packet(packet, inner, &info) != PASSED or (info.flow.version == 4) != (next_header == 4):
+    if inner == 0 or (packet[0] >> 4 == 4) != (next_header == 4):
+        return DROP_MALFORMED
+    return enter_host(w, sa, packet, inner, j.tos, True, packets, octets)
+
+
+cdef int enter_host(worker_t *w, sa_t *sa, uint8_t *packet, uint32_t room, uint8_t tos, bint spend, uint32_t *packets,
+                    uint32_t *octets) noexcept nogil:
+    cdef packet_info_t info
+    cdef flow_t quoted
+    cdef path_t *path
+    cdef const selectors_t *allowed = <selectors_t *>loadp(&sa.selectors)
+    cdef int32_t device
+    cdef int why
+    if parse_packet(packet, room, &info) != PASSED:
         return DROP_MALFORMED
     if not selectors_allow(allowed, &info.flow):
         if not info.icmp_error:
@@ -196,10 +226,11 @@ cdef int deliver(worker_t *w, int32_t slot, incoming_t *j, uint32_t *packets, ui
         if quoted_flow(packet, &info, &quoted) != PASSED or not selectors_allow(allowed, &quoted):
             fetch_add(&sa.selector_failures, 1)
             return DROP_ICMP_ERROR_FOREIGN
-    why = life_spend(w, sa, load(&sa.packets) + packets[0] + 1, load(&sa.octets) + octets[0] + info.length)
-    if why:
-        return why
-    why = ecn_inside(packet, &info, j.tos, &sa.ecn_alarms)
+    if spend:
+        why = life_spend(w, sa, load(&sa.packets) + packets[0] + 1, load(&sa.octets) + octets[0] + info.length)
+        if why:
+            return why
+    why = ecn_inside(packet, &info, tos, &sa.ecn_alarms)
     if why:
         return why
     if info.flow.proto == 6:

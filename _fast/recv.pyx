@@ -7,6 +7,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from _fast.coalesce cimport merge_flush
+from _fast.octets cimport put16
 from _fast.plant cimport RX_MESSAGES, socket_t, worker_t
 from _fast.rcv cimport rcv_open, rcv_take
 from _fast.sysio cimport *
@@ -16,7 +17,47 @@ cdef enum:
     BATCHES = 16               # receive calls of one visit to a socket,
     RECEIVE_OCTETS = 262144    # and octets
     LARGE = 8192               # a datagram this long was put together by UDP_GRO
+    HEAD_ROOM = 512            # octets of IPv6 header and extension headers
+    ESP = 50
     SPARE = 64                 # octets before each buffer, for the vnet header
+
+
+cdef uint32_t head_from_control(const socket_t *s, msghdr *m, uint32_t length, uint8_t *out) noexcept nogil:
+    # An IPv6 raw socket gives no header, but says in control messages what was in it; what it does not say may change on
+    # the way and is covered by nothing. Its octets, or 0 when it would not fit.
+    cdef cmsghdr *c = CMSG_FIRSTHDR(m)
+    cdef uint32_t used = 40, next_at = 6, n
+    cdef int value
+    cdef uint8_t kind
+    memset(out, 0, 40)
+    out[0] = 0x60
+    out[7] = 64
+    memcpy(out + 8, <uint8_t *>m.msg_name + 8, 16)
+    memcpy(out + 24, s.local, 16)
+    while c != NULL:
+        if c.cmsg_level == IPPROTO_IPV6:
+            if c.cmsg_type == IPV6_PKTINFO:
+                memcpy(out + 24, CMSG_DATA(c), 16)
+            elif c.cmsg_type == IPV6_TCLASS or c.cmsg_type == IPV6_HOPLIMIT:
+                memcpy(&value, CMSG_DATA(c), sizeof(int))
+                if c.cmsg_type == IPV6_TCLASS:
+                    put16(out, <uint16_t>(0x6000 | (value & 0xFF) << 4))
+                else:
+                    out[7] = <uint8_t>value
+            elif c.cmsg_type == IPV6_HOPOPTS or c.cmsg_type == IPV6_DSTOPTS or c.cmsg_type == IPV6_RTHDR:
+                # In the order in which they stood.
+                n = <uint32_t>(c.cmsg_len - CMSG_LEN(0))
+                if n < 8 or used + n > HEAD_ROOM:
+                    return 0
+                kind = 0 if c.cmsg_type == IPV6_HOPOPTS else 43 if c.cmsg_type == IPV6_RTHDR else 60
+                memcpy(out + used, CMSG_DATA(c), n)
+                out[next_at] = kind
+                next_at = used
+                used += n
+        c = CMSG_NXTHDR(m, c)
+    out[next_at] = s.proto
+    put16(out + 4, <uint16_t>(used - 40 + length))
+    return used
 
 
 cdef void take_message(worker_t *w, int32_t slot, int at) noexcept nogil:
@@ -27,7 +68,10 @@ cdef void take_message(worker_t *w, int32_t slot, int at) noexcept nogil:
     cdef cmsghdr *c = CMSG_FIRSTHDR(m)
     cdef int value
     cdef uint8_t tos = 0
-    if m.msg_flags & MSG_TRUNC:
+    cdef const uint8_t *front = NULL
+    cdef uint8_t made[512]
+    cdef uint32_t fronted = 0
+    if m.msg_flags & (MSG_TRUNC | MSG_CTRUNC):
         w.drops[DROP_MALFORMED] += 1
         return
     while c != NULL:
@@ -48,15 +92,23 @@ cdef void take_message(worker_t *w, int32_t slot, int at) noexcept nogil:
             w.drops[DROP_MALFORMED] += 1
             return
         tos = data[1]
+        front = data
+        fronted = head
         data += head
         length -= head
         size = length
+    elif not s.udp and s.proto != ESP:
+        fronted = head_from_control(s, m, length, made)
+        front = made
+        if fronted == 0:
+            w.drops[DROP_MALFORMED] += 1
+            return
     if length == 0:
         w.drops[DROP_MALFORMED] += 1
         return
     while length:
         n = size if size < length else length
-        rcv_take(w, slot, w.rxname[at], data, n, tos)
+        rcv_take(w, slot, w.rxname[at], front, fronted, data, n, tos)
         data += n
         length -= n
 

@@ -13,6 +13,7 @@ cdef enum:
     FRAME_ROOM = 66048         # vnet header, the largest packet, slack
     MAX_WINDOW = 4096
     SLOT_DETACHED = -1
+    CHAIN_BROKEN = 2           # sa_t.chained: a member of its bundle is gone, so it carries nothing any more
 
 # Why a packet stops; the numbers of openswan.base.drops.Drop.
 cdef enum:
@@ -116,6 +117,7 @@ cdef struct path_t:
     uint8_t encap
     uint8_t no_gso             # the kernel refused segments on this way: its MTU is smaller than we know
     int32_t sock               # slot of the socket, SLOT_DETACHED: none
+    uint32_t outer_mtu         # largest packet the path takes; 0: unknown
     uint32_t inner_mtu         # largest inner packet that needs no outer fragment; 0: unknown
     uint32_t cut               # IPv6: outer packets above this leave in fragments of this size; 0: never
 
@@ -131,8 +133,12 @@ cdef struct sa_t:
     uint8_t proto              # 50 ESP, 51 AH, 108 IPComp, 4 IPIP: the protocol number its packets carry outside
     uint8_t inbound
     uint8_t transport          # mode: 0 tunnel, 1 transport
-    uint8_t chained            # not a lone ESP SA in tunnel mode: its packets go by _fast.bundle
+    uint8_t chained            # 1: not a lone ESP SA in tunnel mode, so its packets go by bundle_out and bundle_in
     uint8_t enclosed           # IN: comes only inside another SA of its bundle
+    uint8_t repair             # IN, transport: checksums were made over `original`
+    uint8_t original[32]       # source and destination as the peers see themselves, 4 or 16 octets each at 0 and 16
+    uint32_t comp_misses       # OUT IPComp: packets in a row that would not shrink,
+    uint32_t comp_rest         # and how many more not to try
     uint8_t esn
     uint8_t first_used
     uint8_t copy_dscp          # OUT: the inner DSCP goes outside

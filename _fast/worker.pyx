@@ -12,6 +12,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from _fast.atomic cimport (alloc_zeroed, load, load_sc, pthread_mutex_trylock, pthread_mutex_unlock, store_sc,
                            wipe_free)
+from _fast.bench cimport bench_free
 from _fast.cipher cimport crypt_close, crypt_open
 from _fast.coalesce cimport merge_flush
 from _fast.epoch cimport epoch_enter, epoch_leave, epoch_reclaim
@@ -95,6 +96,7 @@ cdef void worker_free(worker_t *w) noexcept nogil:
             munmap(w.inbox[i], sizeof(ring_t))
     wipe_free(w.cache, CACHE_FLOWS * sizeof(cached_t))
     wipe_free(w.room, 2048)
+    bench_free(w)
     crypt_close(&w.crypt)
     wipe_free(w, sizeof(worker_t))
 
@@ -155,7 +157,7 @@ cdef void take_parcels(worker_t *w, ring_t *r) noexcept nogil:
         if slot >= 0 and slot != p.slot:
             rcv_open(w, slot)
         slot = p.slot
-        rcv_take(w, slot, p.remote, <uint8_t *>p + sizeof(parcel_t), p.length, p.tos)
+        rcv_take(w, slot, p.remote, NULL, 0, <uint8_t *>p + sizeof(parcel_t), p.length, p.tos)
     send_outbox(w)
     if slot >= 0:
         rcv_open(w, slot)

@@ -12,6 +12,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from _fast.atomic cimport (fetch_add, load, loadp, pthread_mutex_lock, pthread_mutex_unlock,
                            load_slot, settle_slot, store, wipe_free)
+from _fast.bundle_out cimport bundle_out
 from _fast.epoch cimport epoch_retire
 from _fast.handoff cimport OUTBOUND, hand_over
 from _fast.hold cimport MOST_NARROW, hold_delist, hold_drop, hold_enlist, hold_put, hold_take
@@ -33,8 +34,13 @@ cdef enum:
 cdef void by_eroute(worker_t *w, int32_t device, const uint8_t *frame, uint32_t length, packet_info_t *info,
                     eroute_t *e, bint held) noexcept nogil:
     # Every action but those that keep the packet.
+    cdef sa_t *sa
     if e.action == ACT_SA:
-        out_sa(w, device, <sa_t *>loadp(&e.sa), frame, length, info, held)
+        sa = <sa_t *>loadp(&e.sa)
+        if sa != NULL and sa.chained:
+            bundle_out(w, device, sa, frame, length, info, held)
+        else:
+            out_sa(w, device, sa, frame, length, info, held)
     elif e.action == ACT_PASS:
         out_pass(w, device, frame, length, info)
     elif e.action == ACT_REJECT:

@@ -99,7 +99,7 @@ def _in(one: int, other: int, pair: tuple[tuple[int, int], tuple[int, int]]) -> 
 def _carries_ours(entry: memoryview) -> bool:
     proto = dict(parse_attrs(dict(parse_attrs(entry)).get(CTA_TUPLE_PROTO, memoryview(b""))))
     number = proto[CTA_PROTO_NUM][0] if CTA_PROTO_NUM in proto else 0
-    if number in (IpProtocol.ESP, IpProtocol.AH):
+    if number in (IpProtocol.ESP, IpProtocol.AH, IpProtocol.COMP):
         return True
     ports = {int.from_bytes(proto.get(which, b""), "big") for which in (CTA_PROTO_SRC_PORT, CTA_PROTO_DST_PORT)}
     return number == IpProtocol.UDP and bool(ports & OUR_PORTS)

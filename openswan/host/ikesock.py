@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The outer sockets: UDP 500 read here, UDP 4500 and raw protocol 50 opened here and read by the packet engine.
+"""The outer sockets: UDP 500 read here; UDP 4500, raw ESP, AH and IPComp opened here, read by the packet engine.
 
 All carry the mark that routing and the guard know as ours, so that they can never loop into ipsecN, and leave path MTU
 to the engine (IP_MTU_DISCOVER OMIT: never DF, a learned MTU is ignored). UDP_ENCAP is never set: kernels accept it and
@@ -21,7 +21,7 @@ from ipaddress import ip_address
 
 from openswan.base.address import Address, Endpoint
 from openswan.base.errors import HostError
-from openswan.base.numbers import FWMARK, IKE_PORT, NATT_PORT, NON_ESP_MARKER
+from openswan.base.numbers import FWMARK, IKE_PORT, NATT_PORT, NON_ESP_MARKER, IpProtocol
 
 SO_MARK = 36
 SO_RCVBUFFORCE = 33
@@ -49,11 +49,21 @@ class Kind(Enum):
     IKE = "IKE"
     NATT = "NAT traversal"
     ESP = "raw ESP"
+    AH = "AH"
+    COMP = "IPComp"
+
+    @property
+    def protocol(self) -> IpProtocol | None:
+        """What a raw socket carries; None: it is UDP."""
+        return RAW.get(self)
+
+
+RAW = {Kind.ESP: IpProtocol.ESP, Kind.AH: IpProtocol.AH, Kind.COMP: IpProtocol.COMP}
 
 
 @dataclass(frozen=True, slots=True)
 class Outer:
-    """One open socket; `local.port` is 0 for raw ESP."""
+    """One open socket; `local.port` is 0 for a raw one."""
 
     kind: Kind
     local: Endpoint
@@ -84,13 +94,13 @@ def open_socket(kind: Kind, address: Address, port: int, shared: bool = False) -
     `shared`: beside others of ours on this port.
     """
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    raw = kind is Kind.ESP
+    raw = kind.protocol is not None
     sock: socket.socket | None = None
     try:
         sock = socket.socket(
             family,
             (socket.SOCK_RAW if raw else socket.SOCK_DGRAM) | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK,
-            50 if raw else 0,
+            kind.protocol or 0,
         )
         sock.setsockopt(socket.SOL_SOCKET, SO_MARK, FWMARK)
         if shared:
@@ -207,8 +217,8 @@ class OuterSockets:
         self._attach = attach
         self._detach = detach
         self._lanes = lanes
-        self._ports = {Kind.IKE: ike_port, Kind.NATT: natt_port, Kind.ESP: 0}
-        self._open: dict[Endpoint, Outer] = {}
+        self._ports = {Kind.IKE: ike_port, Kind.NATT: natt_port} | dict.fromkeys(RAW, 0)
+        self._open: dict[tuple[Endpoint, IpProtocol | None], Outer] = {}
 
     def __iter__(self) -> Iterator[Outer]:
         return iter(tuple(self._open.values()))
@@ -219,15 +229,16 @@ class OuterSockets:
         `addresses` maps a local address to its interface.
         """
         wanted = {
-            Endpoint(address, port): (kind, interface)
+            (Endpoint(address, port), kind.protocol): (kind, interface)
             for address, interface in addresses.items()
             for kind, port in self._ports.items()
         }
-        for local in [each for each in self._open if each not in wanted]:
-            self._close(local)
+        for key in [each for each in self._open if each not in wanted]:
+            self._close(key)
         complaints: list[HostError] = []
-        for local, (kind, interface) in wanted.items():
-            if local in self._open:
+        for key, (kind, interface) in wanted.items():
+            local = key[0]
+            if key in self._open:
                 continue
             try:
                 if kind is Kind.NATT:
@@ -238,14 +249,14 @@ class OuterSockets:
                 complaints.append(why)
                 continue
             outer = Outer(kind, local, interface, sock, tuple(more))
-            self._open[local] = outer
+            self._open[key] = outer
             if kind is Kind.IKE:
                 asyncio.get_running_loop().add_reader(sock.fileno(), self._readable, outer)
             self._attach(outer)
         return complaints
 
-    def _close(self, local: Endpoint) -> None:
-        outer = self._open.pop(local)
+    def _close(self, key: tuple[Endpoint, IpProtocol | None]) -> None:
+        outer = self._open.pop(key)
         self._detach(outer)
         if outer.kind is Kind.IKE:
             asyncio.get_running_loop().remove_reader(outer.sock.fileno())
@@ -254,8 +265,8 @@ class OuterSockets:
 
     def close(self) -> None:
         """Close all of them."""
-        for local in list(self._open):
-            self._close(local)
+        for key in list(self._open):
+            self._close(key)
 
     def _readable(self, outer: Outer) -> None:
         for _ in range(BATCH):
@@ -297,7 +308,7 @@ class OuterSockets:
 
     def send_raw(self, local: Endpoint, remote: Endpoint, data: bytes) -> None:
         """Send octets as they are; a refusal becomes an `on_error` call."""
-        outer = self._open.get(local)
+        outer = self._open.get((local, None))
         if outer is None:
             self._on_error(local, remote, f"{local} is not an address we listen on")
             return

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from openswan.base.address import Address, Subnet
 from openswan.base.errors import IpsecError, KlipsError
+from openswan.base.numbers import IpProtocol
 from openswan.engine.effects import (
     DelGuard,
     Effect,
@@ -236,12 +237,16 @@ class Performer:
         """A socket has opened: the engine gets the ones that carry ESP."""
         if outer.kind is not Kind.IKE:
             mtu = self._parts.interface_mtu(outer.interface)
-            self._klips(KlipsCommand(AttachSocket(outer.local, outer.fds, mtu, outer.spread)))
+            self._klips(
+                KlipsCommand(
+                    AttachSocket(outer.local, outer.fds, mtu, outer.spread, outer.kind.protocol or IpProtocol.ESP)
+                )
+            )
 
     def detach(self, outer: Outer) -> None:
         """A socket is about to close."""
         if outer.kind is not Kind.IKE:
-            self._klips(KlipsCommand(DetachSocket(outer.local)))
+            self._klips(KlipsCommand(DetachSocket(outer.local, outer.kind.protocol or IpProtocol.ESP)))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

@@ -12,9 +12,11 @@ from _fast.pump import Engine
 from openswan.base.address import Endpoint
 from openswan.base.drops import Drop
 from openswan.base.errors import KlipsError
+from openswan.base.numbers import IpProtocol
 from openswan.base.said import Said
 from openswan.crypto.registry import Kind
 from openswan.klips.algorithms import keys_wanted, why_not
+from openswan.klips.bundles import DEFLATE, Bundles, check_kind
 from openswan.klips.keys import RawKey, RawPath, endpoint, flow_key, raw_flow, raw_key, raw_selector
 from openswan.klips.pump import Pump
 from openswan.klips.shunt import action_of, target_of
@@ -32,6 +34,8 @@ from openswan.plane.commands import (
     Encap,
     ExpectSpi,
     Flush,
+    GroupSas,
+    Mode,
     MoveDevice,
     MoveSa,
     SetEroute,
@@ -113,12 +117,14 @@ class Klips:
         self._owners: dict[int, SetEroute] = {}
         self._wanted: dict[Said, FlowKey | set[FlowKey]] = {}
         self._devices: dict[str, _Device] = {}
-        self._sockets: dict[Endpoint, tuple[int, AttachSocket]] = {}
+        self._sockets: dict[tuple[Endpoint, IpProtocol], tuple[int, AttachSocket]] = {}
+        self._bundles = Bundles(self._engine.link_sa)
         self._table: dict[type[Command], Callable[..., None]] = {
             AddSa: self._add_sa,
             ExpectSpi: self._expect_spi,
             DelSa: self._del_sa,
             MoveSa: self._move_sa,
+            GroupSas: self._group_sas,
             SetSelectors: self._set_selectors,
             SetPathMtu: self._set_path_mtu,
             SetMtu: self._set_mtu,
@@ -162,7 +168,9 @@ class Klips:
     def _path(self, sa: _Sa, local: Endpoint, remote: Endpoint) -> RawPath:
         version, slot, mtu = local.address.version, -1, 0
         wildcard = Endpoint(type(local.address)(0), local.port)
-        found = self._sockets.get(local) or self._sockets.get(wildcard)
+        # An IPIP header has no socket of its own: what leaves under it is another SA's.
+        kind = sa.command.said.proto if sa.command.said.proto is not IpProtocol.IPIP else IpProtocol.ESP
+        found = self._sockets.get((local, kind)) or self._sockets.get((wildcard, kind))
         if found:
             slot, mtu = found[0], found[1].mtu
         encap, known = sa.command.encap is not None, min(sa.mtu or mtu, mtu or sa.mtu)
@@ -177,9 +185,10 @@ class Klips:
     def _add_sa(self, c: AddSa) -> None:
         if (c.said, c.direction) in self._sas:
             raise KlipsError(f"SA {c.said} already in use.  Delete old one first.")
-        if c.said.spi < 256:
+        if c.said.spi < 256 and (c.said.proto, c.said.spi) != DEFLATE:
             raise KlipsError(f"Illegal reserved spi: 0x{c.said.spi:x}")
-        if c.cipher not in CIPHERS:
+        check_kind(c)
+        if c.cipher not in CIPHERS and c.said.proto is IpProtocol.ESP:
             raise KlipsError(f"SA {c.said}: {why_not(Kind.ENCR, c.cipher)}")
         if c.integ not in INTEGS:
             raise KlipsError(f"SA {c.said}: {why_not(Kind.INTEG, c.integ)}")
@@ -208,7 +217,9 @@ class Klips:
                     "proto": int(c.said.proto),
                     "spi": c.said.spi,
                     "inbound": c.direction is Direction.IN,
-                    "cipher": CIPHERS[c.cipher],
+                    "transport": c.mode is Mode.TRANSPORT,
+                    "original": b"".join(each.packed for each in c.original or ()),
+                    "cipher": CIPHERS.get(c.cipher, CIPHERS["null"]),
                     "key": c.enc_key,
                     "integ": INTEGS[c.integ],
                     "auth": c.auth_key,
@@ -232,6 +243,7 @@ class Klips:
                 + f": {keys_wanted(c.cipher, c.integ)}"
             ) from None
         self._sas[c.said, c.direction] = self._by_cookie[sa.cookie] = sa
+        self._bundles.add(sa.cookie, c)
         if c.direction is Direction.OUT:
             for key in self._keys_to(c.said):
                 self._engine.bind_eroute(raw_key(key), sa.cookie)
@@ -253,6 +265,7 @@ class Klips:
         if sa.command.direction is Direction.OUT:
             for key in self._keys_to(c.said):
                 self._engine.bind_eroute(raw_key(key), 0)
+        self._bundles.remove(sa.cookie)
         del self._sas[c.said, sa.command.direction]
         del self._by_cookie[sa.cookie]
         self._engine.del_sa(sa.cookie)
@@ -271,6 +284,19 @@ class Klips:
         except KeyError:
             sa.src, sa.dst, sa.command = before
             raise KlipsError(f"SA {c.said}: another SA of its SPI is in use at {c.dst.address}.") from None
+
+    def _group_sas(self, c: GroupSas) -> None:
+        for direction in (Direction.OUT, Direction.IN):
+            members = [found for said in c.saids if (found := self._sas.get((said, direction)))]
+            if len(members) == len(c.saids):
+                self._bundles.group([sa.cookie for sa in members])
+                return
+        missing = [said for said in c.saids if not any((said, way) in self._sas for way in Direction)]
+        raise KlipsError(
+            f"SA {missing[0]} does not exist.  Cannot group."
+            if missing
+            else f"SAs {' '.join(map(str, c.saids))} are not of one direction.  Cannot group."
+        )
 
     def _set_selectors(self, c: SetSelectors) -> None:
         sa = self._sas.get((c.said, Direction.IN)) or self._sas.get((c.said, Direction.OUT))
@@ -291,9 +317,9 @@ class Klips:
                 self._engine.move_sa(each.cookie, self._outer(each))
 
     def _set_mtu(self, c: SetMtu) -> None:
-        for local, (slot, socket) in list(self._sockets.items()):
-            if local.address in c.addresses and socket.mtu != c.mtu:
-                self._sockets[local] = (slot, replace(socket, mtu=c.mtu))
+        for key, (slot, socket) in list(self._sockets.items()):
+            if key[0].address in c.addresses and socket.mtu != c.mtu:
+                self._sockets[key] = (slot, replace(socket, mtu=c.mtu))
                 self._engine.set_socket_mtu(slot, c.mtu)
         for device in self._devices.values():
             if device.command.physical == c.physical:
@@ -395,20 +421,27 @@ class Klips:
         self._engine.detach_device(device.slot)
 
     def _attach_socket(self, c: AttachSocket) -> None:
-        if c.local in self._sockets:
+        if (c.local, c.protocol) in self._sockets:
             raise KlipsError(f"socket {c.local} is already attached.  Detach it first.")
         slot = _free(SOCKETS, {taken for taken, _ in self._sockets.values()}, "sockets")
         try:
             self._engine.attach_socket(
-                slot, c.fds, c.spread, c.local.address.version, c.local.address.packed, c.local.port, c.mtu
+                slot,
+                c.fds,
+                c.spread,
+                c.local.address.version,
+                c.local.address.packed,
+                c.local.port,
+                c.mtu,
+                int(c.protocol),
             )
         except ValueError as why:
             raise KlipsError(f"socket {c.local}: {why}") from None
-        self._sockets[c.local] = (slot, c)
+        self._sockets[c.local, c.protocol] = (slot, c)
         self._renew_paths()
 
     def _detach_socket(self, c: DetachSocket) -> None:
-        found = self._sockets.pop(c.local, None)
+        found = self._sockets.pop((c.local, c.protocol), None)
         if found is None:
             raise KlipsError(f"socket {c.local} is not attached")
         self._renew_paths()
@@ -450,14 +483,14 @@ class Klips:
                 flow_key(flow), key, owner.device if owner else self._device_name(number), owner.owner if owner else ""
             )
         if kind in (UNKNOWN_SPI, IKE):
-            local = next((end for end, (taken, _) in self._sockets.items() if taken == slot), None)
+            local = next((c.local for taken, c in self._sockets.values() if taken == slot), None)
             if local is None or remote is None:
                 return None
             if kind == IKE:
                 return IkeDatagram(local, endpoint(remote), data)
             return UnknownSpi(local, endpoint(remote), number)
         if kind == OFFLOAD:
-            local = next((end for end, (taken, _) in self._sockets.items() if taken == slot), None)
+            local = next((c.local for taken, c in self._sockets.values() if taken == slot), None)
             return OffloadRefused(
                 self._device_name(slot) if number else f"UDP {local}", OFFLOADS.get(number, "UDP_SEGMENT")
             )

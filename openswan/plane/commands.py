@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from openswan.base.address import Address, Endpoint
+from openswan.base.numbers import IpProtocol
 from openswan.base.said import Said, Shunt
 from openswan.policy.selector import FlowKey, Selector
 
@@ -129,7 +130,9 @@ class GroupSas:
     """Make a bundle of up to four SAs of one direction, innermost first; one alone leaves its bundle.
 
     OUT: an eroute that names the first applies them all, in order. IN: what comes out of each must be of the one before
-    it in this tuple. KlipsError when one does not exist or is of the other direction.
+    it in this tuple, and none but the last is taken from outside the bundle. KlipsError when one does not exist or is
+    of the other direction. Each does what its own mode says: round an IPIP SA, or one in tunnel mode, the others are
+    in transport mode. Removing one stops them all: the rest would protect less than was asked for.
     """
 
     saids: tuple[Said, ...]
@@ -217,7 +220,7 @@ class DetachDevice:
 class AttachSocket:
     """Hand over the bound, marked sockets of one local endpoint: ESP of SAs that have it goes in and out through them.
 
-    `port` is 4500 (or what stands in for it) for UDP, 0 for a raw protocol 50 socket. The engine reads them from now
+    `port` is 4500 (or what stands in for it) for UDP, 0 for a raw socket of `protocol`. The engine reads them from now
     on; datagrams with the non-ESP marker come back as IkeDatagram events. The descriptors stay open in the host too,
     which may send IKE on them.
     """
@@ -230,6 +233,8 @@ class AttachSocket:
     spread: bool = False
     """The kernel chooses among them by SPI, the first four octets: with S = SPI ^ SPI >> 16, socket
     `(S * 0x9E3779B1 mod 2^32 >> 16) mod len(fds)`, and the first for what is shorter."""
+    protocol: IpProtocol = IpProtocol.ESP
+    """Of a raw socket: ESP, AH or IPComp."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +253,7 @@ class DetachSocket:
     """Stop reading that socket."""
 
     local: Endpoint
+    protocol: IpProtocol = IpProtocol.ESP
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fast.rig import Rig
+from tests.unit.conftest import namespace as namespace
 
 
 @pytest.fixture

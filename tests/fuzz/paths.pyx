@@ -299,7 +299,7 @@ cdef int inside(const uint8_t *data, size_t size) noexcept nogil:
         key_seal(&w.crypt, sa.key, &job, 1)
         if not job.ok:
             bad = fail("sealing failed")
-        rcv_take(w, 0, remote, at, total, p.control >> 3 & 3)
+        rcv_take(w, 0, remote, NULL, 0, at, total, p.control >> 3 & 3)
     rcv_open(w, 0)
     merge_flush(w)
     for i in range(count):

@@ -270,6 +270,7 @@ CHAINS: tuple[Chain, ...] = (
             TO_NEIGHBOURS,
             Rule((Protocol(IpProtocol.ESP),), "accept"),
             Rule((Protocol(IpProtocol.AH),), "accept"),
+            Rule((Protocol(IpProtocol.COMP),), "accept"),
             Rule((ToIkePort(),), "accept"),
             *_by_family("in"),
         ),
@@ -299,6 +300,7 @@ CHAINS: tuple[Chain, ...] = (
         (
             Rule((Protocol(IpProtocol.ESP), Local()), "mark"),
             Rule((Protocol(IpProtocol.AH), Local()), "mark"),
+            Rule((Protocol(IpProtocol.COMP), Local()), "mark"),
             Rule((ToIkePort(), Local()), "mark"),
         ),
         hook="prerouting",

@@ -47,6 +47,7 @@ PROTOCOL_NAMES = {
     IpProtocol.ICMP6: "ipv6-icmp",
     IpProtocol.ESP: "esp",
     IpProtocol.AH: "ah",
+    IpProtocol.COMP: "ipcomp",
     IpProtocol.UDP: "udp",
 }
 QUOTED = {

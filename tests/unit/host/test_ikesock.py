@@ -69,7 +69,7 @@ async def until(condition: Callable[[], object]) -> None:
 @pytest.mark.parametrize("kind", list(Kind))
 def test_sockets_are_marked_and_never_block(namespace: Namespace, kind: Kind, address: Address) -> None:
     def work() -> None:
-        with open_socket(kind, address, 0 if kind is Kind.ESP else 4500) as sock:
+        with open_socket(kind, address, 0 if kind.protocol else 4500) as sock:
             assert sock.getsockopt(socket.SOL_SOCKET, SO_MARK) == FWMARK
             assert not sock.getblocking()
             assert sock.getsockname()[0] == str(address)
@@ -82,9 +82,10 @@ def test_sockets_are_marked_and_never_block(namespace: Namespace, kind: Kind, ad
 def test_one_socket_of_each_kind_per_address_and_only_the_difference_changes(namespace: Namespace) -> None:
     async def conversation(events: Events, sockets: OuterSockets) -> None:
         assert sockets.follow({V4: "lo"}) == []
-        assert events.attached == [Endpoint(V4, 500), Endpoint(V4, 4500), Endpoint(V4, 0)]
+        assert events.attached == [Endpoint(V4, 500), Endpoint(V4, 4500), *[Endpoint(V4, 0)] * 3]
+        assert [outer.kind.protocol for outer in sockets] == [None, None, 50, 51, 108]
         assert sockets.follow({V4: "lo", V6: "lo"}) == []
-        assert len(events.attached) == 6 and events.detached == []
+        assert len(events.attached) == 10 and events.detached == []
         assert sockets.follow({V6: "lo"}) == []
         assert set(events.detached) == {Endpoint(V4, 500), Endpoint(V4, 4500), Endpoint(V4, 0)}
         assert {outer.local.address for outer in sockets} == {V6}
@@ -142,7 +143,7 @@ def test_a_port_in_use_and_a_lost_address_are_one_clear_line_each(namespace: Nam
         assert str(complaint) == (
             "cannot listen on UDP 127.0.0.1:500 for IKE: port in use by another program (ss -ulpn shows it)"
         )
-        assert events.attached == [Endpoint(V4, 4500), Endpoint(V4, 0)]
+        assert events.attached == [Endpoint(V4, 4500), *[Endpoint(V4, 0)] * 3]
         assert sockets.follow({V4: "lo"}) == []
 
     run(namespace, conversation)

@@ -242,7 +242,11 @@ def test_listening_gives_the_engine_its_sockets(namespace: Callable[[Callable[[]
         )
         performer(effects.Listen(((V4, "lo"), (ip_address("::1"), "lo"))))
         attached = [each for each in doubles.done if isinstance(each, AttachSocket)]
-        assert [(each.local, each.mtu) for each in attached] == [(Endpoint(V4, 4500), 1400), (Endpoint(V4, 0), 1400)]
+        assert [(each.local, each.mtu) for each in attached] == [
+            (Endpoint(V4, 4500), 1400),
+            *[(Endpoint(V4, 0), 1400)] * 3,
+        ]
+        assert [int(each.protocol) for each in attached] == [50, 50, 51, 108]
         performer(effects.SendDatagram(HERE, HERE, b"to ourselves"))
         performer(effects.SendKeepalive(HERE, HERE))
         for _ in range(100):
@@ -253,7 +257,7 @@ def test_listening_gives_the_engine_its_sockets(namespace: Callable[[Callable[[]
         performer(effects.Listen(()))
         assert performer.in_use == []
         detached = [each.local for each in doubles.done if isinstance(each, DetachSocket)]
-        assert detached == [Endpoint(V4, 4500), Endpoint(V4, 0)]
+        assert detached == [Endpoint(V4, 4500), *[Endpoint(V4, 0)] * 3]
 
     namespace(lambda: asyncio.run(work()))  # type: ignore[arg-type]
 
@@ -276,7 +280,7 @@ def test_a_port_that_is_taken_is_tried_again(
             await asyncio.sleep(0.2)
             assert len(doubles.lines) == 1, "said once, not at every try"
         await asyncio.sleep(0.2)
-        assert performer.in_use == [] and len(list(performer.sockets)) == 3
+        assert performer.in_use == [] and len(list(performer.sockets)) == 5
         await performer.finish()
 
     namespace(lambda: asyncio.run(work()))
