@@ -111,7 +111,7 @@ def inbound(worker, int slot, bytes remote, list packets, int batch):
         with nogil:
             w.now = start = ticks()
             for i in range(batch):
-                rcv_take(w, slot, from_where, jobs[i].data, jobs[i].length, 0)
+                rcv_take(w, slot, from_where, NULL, 0, jobs[i].data, jobs[i].length, 0)
             for i in range(<int>w.came_count):
                 sa, jobs[i].sequence = w.came[i].sa, w.came[i].sequence
             rcv_open(w, slot)
