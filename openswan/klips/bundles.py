@@ -83,6 +83,10 @@ class Bundles:
             self._link(member.cookie, following, CHAINED, not out and at + 1 < len(order))
             following = member.cookie
 
+    def of(self, cookie: int) -> tuple[int, ...]:
+        """The bundle an SA is in, innermost first; empty: alone."""
+        return self._members[cookie].bundle
+
     def remove(self, cookie: int) -> None:
         """An SA goes: what was bundled with it carries nothing any more."""
         self._leave(self._members.pop(cookie))

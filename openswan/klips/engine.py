@@ -550,6 +550,7 @@ class Klips:
             mode=c.mode,
             life=c.life,
             policy=c.selectors[0] if c.direction is Direction.IN and len(c.selectors) == 1 else None,
+            group=tuple(self._by_cookie[cookie].command.said for cookie in self._bundles.of(sa.cookie)),
         )
 
     def eroutes(self) -> list[ErouteView]:

@@ -63,6 +63,24 @@ def test_a_tunnel_comes_and_goes_without_a_packet_in_clear(lab: Lab, family: int
     assert ping(lab.sunset, far, 2).lost == 0
 
 
+@pytest.mark.parametrize(
+    ("more", "kind"), [(HOSTS, "esp"), ({**HOSTS, **AH}, "proto-51"), (AH, "proto-51"), ({**AH, "esp": ""}, "proto-51")]
+)
+def test_transport_mode_and_ah(lab: Lab, more: dict[str, str], kind: str) -> None:
+    both = pair(lab, keyed("net", NET4, **more))
+    host = "type" in more
+    near, far, there = (lab.west, lab.east, "192.0.2.2") if host else (lab.sunset, lab.sunrise, "10.2.0.2")
+    with Capture(lab.west) as wire:
+        everywhere(both, "--up", "net")
+        assert_ping(near, there, 2)
+        assert transfer(near, far, there, 1 << 20).intact
+        wire.close()
+        # AH does not hide anything, so only what it stands in counts.
+        kinds = wire.count()
+    assert kinds[kind] > 100 and not set(kinds) - {kind, "arp", "nd", "mld"}, kinds
+    assert len(both.west.ipsec("spigrp").stdout.splitlines()) == 2
+
+
 def test_what_is_refused(lab: Lab) -> None:
     both = pair(
         lab, keyed("net", NET4) + keyed("again", NET4, leftsubnet="10.9.0.0/24") + keyed("gcm", NET4, esp="aes_gcm")

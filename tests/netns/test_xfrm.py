@@ -13,7 +13,7 @@ import pytest
 from tests.netns.capture import Capture, Seen
 from tests.netns.conns import INNER
 from tests.netns.lab import Lab
-from tests.netns.xfrm import Case, KernelPeer, sample
+from tests.netns.xfrm import Case, KernelPeer, bundles, sample
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(600), pytest.mark.xdist_group("kernelpeer")]
 
@@ -29,7 +29,7 @@ def peer() -> Iterator[KernelPeer]:
         yield KernelPeer(lab)
 
 
-@pytest.mark.parametrize("case", list(sample()), ids=str)
+@pytest.mark.parametrize("case", [*sample(), *bundles()], ids=str)
 def test_traffic(peer: KernelPeer, case: Case) -> None:
     peer.install(case)
     try:

@@ -172,6 +172,17 @@ def test_groups_want_what_they_name(bench: Bench) -> None:
     assert "esp.200@192.0.2.2 does not exist.  Cannot group." in bench.refuse(Group((OUT,)))
 
 
+def test_a_group_shows_and_breaks_when_one_leaves(bench: Bench) -> None:
+    tun: Any = parse_said("tun.200@192.0.2.2")
+    bench.carry_out(NewSa(tun, ME))
+    bench.carry_out(sa(mode=Mode.TRANSPORT))
+    bench.carry_out(Group((tun, OUT)))
+    assert [view.group for view in bench.klips.sas()] == [(tun, OUT)] * 2
+    bench.carry_out(ErouteOrder(Change.ADD, FLOW, tun))
+    bench.carry_out(Group((tun,)))
+    assert [view.group for view in bench.klips.sas()] == [()] * 2
+
+
 def test_limits(bench: Bench) -> None:
     bench.carry_out(sa(limits=Limits(soft_addtime=5, hard_addtime=10)))
     bench.carry_out(sa(IN, src=PEER, limits=Limits(hard_usetime=1)))
