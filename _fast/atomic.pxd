@@ -45,9 +45,10 @@ cdef extern from * nogil:
     static inline void *ow_alloc(size_t n) {
         void *p = NULL;
         if (n < 256) return calloc(1, n ? n : 1);
-        n = (n + 63) & ~(size_t)63;
-        if (posix_memalign(&p, 64, n ? n : 64)) return NULL;
-        memset(p, 0, n ? n : 64);
+        /* malloc's own eight octets belong to the last line, or the next piece would begin a line later. */
+        n = ((n + 8 + 63) & ~(size_t)63) - 8;
+        if (posix_memalign(&p, 64, n)) return NULL;
+        memset(p, 0, n);
         return p;
     }
     static inline void ow_wipe_free(void *p, size_t n) { if (p) { OPENSSL_cleanse(p, n); free(p); } }

@@ -8,7 +8,7 @@
 
 The algorithms are rows of suite; what runs a family of them stands in the tables here.
 """
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
 from _fast.atomic cimport alloc_zeroed, cleanse, wipe_free
@@ -97,7 +97,8 @@ cdef crypt_key_t *key_new(crypt_t *c, int provider, int cipher, const uint8_t *k
     cdef const integ_row_t *hash_row = integ_row(integ)
     cdef const family_t *family
     cdef crypt_key_t *k
-    cdef uint32_t room = 0, size = (sizeof(crypt_key_t) + 63) // 64 * 64
+    cdef uint32_t room = 0, size = <uint32_t><uintptr_t>&(<crypt_key_t *>NULL).auth
+    cdef uint8_t *memory
     if hash_row == NULL and integ != INTEG_NONE:
         return NULL
     if hash_row != NULL and hash_row.gmac:
@@ -110,9 +111,12 @@ cdef crypt_key_t *key_new(crypt_t *c, int provider, int cipher, const uint8_t *k
         return NULL
     if c.mb.mgr != NULL and provider != PROVIDER_EVP:
         room = mb_room(cipher, key_len - row.salt, integ)
-    k = <crypt_key_t *>alloc_zeroed(size + room)
-    if k == NULL:
+    size += auth_len
+    memory = <uint8_t *>alloc_zeroed(room + size)
+    if memory == NULL:
         return NULL
+    k = <crypt_key_t *>(memory + room)
+    k.room = room
     family = &families[row.family]
     k.size = size + room
     k.cipher, k.integ, k.esn, k.counter = <uint8_t>cipher, <uint8_t>integ, esn, row.counter
@@ -129,7 +133,7 @@ cdef crypt_key_t *key_new(crypt_t *c, int provider, int cipher, const uint8_t *k
     if room == 0:
         return k
     k.provider, k.run = PROVIDER_MB, family.mb
-    mb_setup(c, k, <uint8_t *>k + size)
+    mb_setup(c, k, memory)
     k.mac = family.mb_mac
     # Multi-buffer hashing costs the same for one packet as for a full set of lanes: left the choice, few go another way.
     if provider == PROVIDER_AUTO and hash_row != NULL:
@@ -141,7 +145,7 @@ cdef crypt_key_t *key_new(crypt_t *c, int provider, int cipher, const uint8_t *k
     if k.few == 0 or k.run_few == mbrun_few:
         # libipsec-mb works from its schedules alone.
         cleanse(k.key, sizeof(k.key))
-        cleanse(k.auth, sizeof(k.auth))
+        cleanse(k.auth, k.auth_len)
     return k
 
 
@@ -149,7 +153,7 @@ cdef void key_free(crypt_key_t *k) noexcept nogil:
     if k == NULL:
         return
     evp_free(k)
-    wipe_free(k, k.size)
+    wipe_free(<uint8_t *>k - k.room, k.size)
 
 
 PROVIDERS = {"auto": PROVIDER_AUTO, "ipsec-mb": PROVIDER_MB, "evp": PROVIDER_EVP}

@@ -35,8 +35,8 @@ ctypedef void (*run_t)(crypt_t *c, crypt_key_t *k, esp_job_t *jobs, int n, int s
 ctypedef bint (*mac_t)(crypt_t *c, crypt_key_t *k, const uint8_t *data, uint32_t length, const uint8_t *iv,
                        uint8_t *tag) noexcept nogil
 
-# An SA's keys, on 64 octets, libipsec-mb's schedules of just the kind it needs right behind. `evp` appears when the
-# first packet goes by libcrypto.
+# An SA's keys. libipsec-mb's schedules, of just the kind it needs, stand right before on 64 octets; of `auth` there is
+# what the algorithm's key fills. `evp` appears when the first packet goes by libcrypto.
 cdef struct crypt_key_t:
     run_t run
     run_t run_few              # for batches below `few` packets
@@ -45,7 +45,8 @@ cdef struct crypt_key_t:
     void *job                  # libipsec-mb: the template of a job
     void *evp                  # libcrypto: contexts of each worker
     uint64_t mask              # makes the IVs of a counter mode out of sequence numbers
-    uint32_t size              # of all this, for wiping
+    uint32_t size              # of all this, for wiping,
+    uint32_t room              # and of it the schedules'
     uint8_t cipher
     uint8_t integ
     uint8_t provider

@@ -100,7 +100,7 @@ cdef class Esp:
                   str provider="auto"):
         self.esn = esn
         self.window.bits = NULL
-        if crypt_open(&self.c, 0, PROVIDERS[provider]) or replay_init(&self.window, window):
+        if crypt_open(&self.c, 0, PROVIDERS[provider]) or replay_init(&self.window, window, True):
             raise ValueError("provider not available")
         self.k = key_new(&self.c, PROVIDERS[provider], CIPHERS[cipher], key, <uint32_t>len(key), INTEGS[integ], auth,
                          <uint32_t>len(auth), esn)

@@ -5,8 +5,35 @@ RawKey: TypeAlias = tuple[int, bytes, int, bytes, int, int, int, int]
 RawFlow: TypeAlias = tuple[int, bytes, bytes, int, int, int]
 RawSelector: TypeAlias = tuple[int, int, bytes, bytes, bytes, bytes, int, int, int, int]
 RawPath: TypeAlias = tuple[int, bytes, int, bytes, int, bool, int, int, int]
-Row: TypeAlias = tuple[RawKey, int, int, int, int, float, int, int]
+Row: TypeAlias = tuple[RawKey, int, int, int, int, float, int, int, int]
 Remote: TypeAlias = tuple[int, bytes, int]
+
+# Cookie, protocol, SPI, destination of the name, inbound, transport, cipher, integ, ESN, window, encapsulated, local, its
+# port, remote, its port, outer MTU, inner MTU, life, selectors of an inbound one, MTU of the path as kept, unproven, note.
+SaFacts: TypeAlias = tuple[
+    int,
+    int,
+    int,
+    bytes,
+    bool,
+    bool,
+    int,
+    int,
+    bool,
+    int,
+    bool,
+    bytes,
+    int,
+    bytes,
+    int,
+    int,
+    int,
+    list[int],
+    list[RawSelector],
+    int,
+    bool,
+    object,
+]
 
 class RawSa(TypedDict):
     """An SA as the engine takes it; addresses as octets, ports in host order."""
@@ -24,7 +51,13 @@ class RawSa(TypedDict):
     window: int
     device: int  # slot, -1: none
     partner: int  # SPI of the SA of the other direction, 0: none
-    selectors: list[RawSelector]  # version, protocol, source first, last, destination first, last, port ranges low, high
+    dst: bytes  # of its name
+    mtu: int  # of the path when it is known, 0
+    unproven: bool
+    note: object  # the owner's, for describe()
+    selectors: list[
+        RawSelector
+    ]  # version, protocol, source first, last, destination first, last, port ranges low, high
     # version, local, port, remote, port, encapsulated, socket slot or -1, outer MTU or 0, IPv6 cut or 0
     path: RawPath
     copy_dscp: bool
@@ -46,7 +79,15 @@ class Engine:
     def set_socket_mtu(self, slot: int, mtu: int) -> None: ...
     def device(self, slot: int) -> tuple[int, int, int, bool, bool]: ...
     def attach_socket(
-        self, slot: int, fds: tuple[int, ...], spread: bool, version: int, local: bytes, port: int, mtu: int, proto: int = 50
+        self,
+        slot: int,
+        fds: tuple[int, ...],
+        spread: bool,
+        version: int,
+        local: bytes,
+        port: int,
+        mtu: int,
+        proto: int = 50,
     ) -> None: ...
     def detach_socket(self, slot: int) -> None: ...
     def attach_pass(self, version: int, fd: int) -> None: ...
@@ -60,8 +101,15 @@ class Engine:
     def set_sequence(self, cookie: int, sequence: int) -> None: ...
     def set_sa_device(self, cookie: int, device: int) -> None: ...
     def sa(self, cookie: int) -> tuple[int, int, int, int, int, int, float, float, int, int, int]: ...
-    def inner_mtu(self, cookie: int) -> int: ...
-    def set_eroute(self, key: RawKey, action: int, sa_cookie: int, device: int) -> int: ...
+    def find_sa(self, inbound: bool, proto: int, spi: int, dst: bytes) -> int: ...
+    def partner(self, cookie: int) -> int: ...
+    def cookies(self) -> list[int]: ...
+    def keep_mtu(self, cookie: int, mtu: int, unproven: bool) -> None: ...
+    def describe(self, cookie: int) -> SaFacts: ...
+    def set_eroute(self, key: RawKey, action: int, sa_cookie: int, device: int, owner: object = None) -> int: ...
+    def note(self, cookie: int) -> object: ...
+    def eroutes_of(self, cookie: int) -> list[RawKey]: ...
+    def find_eroute(self, key: RawKey) -> Row | None: ...
     def bind_eroute(self, key: RawKey, sa_cookie: int) -> None: ...
     def del_eroute(self, key: RawKey) -> bool: ...
     def match(self, flow: RawFlow) -> Row | None: ...

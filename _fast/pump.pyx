@@ -6,6 +6,7 @@ publishes what it changes with one atomic store; what was there before goes when
 """
 cimport cython
 from cpython.pycapsule cimport PyCapsule_New
+from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
@@ -17,6 +18,7 @@ from _fast.cipher cimport key_new
 from _fast.epoch cimport (epoch_drain, epoch_enter, epoch_init, epoch_leave, epoch_reclaim, epoch_retire,
                           release_memory)
 from _fast.expect cimport expect_close, expect_deliver, expect_drop, expect_free, expect_open
+from _fast.handles cimport handle_drop, handle_item, handle_new, handles_free, handles_t
 from _fast.handoff cimport lane_of
 from _fast.hold cimport hold_delist, hold_drop, hold_take
 from _fast.mail cimport (MAIL_ACQUIRE, MAIL_EXPIRED, MAIL_FIRST_USE, MAIL_IKE, MAIL_NEW_MAPPING, MAIL_UNKNOWN_SPI,
@@ -27,7 +29,8 @@ from _fast.plant cimport *
 from _fast.radij cimport (fill_key, flow_from, radij_find, radij_free, radij_init, radij_match, radij_new,
                            radij_release, radij_rows)
 from _fast.replay cimport replay_init
-from _fast.sadb cimport release_selectors, sa_release, sadb_add, sadb_find, sadb_free, sadb_init, sadb_remove
+from _fast.sadb cimport (release_selectors, sa_release, sadb_add, sadb_find, sadb_free, sadb_init, sadb_named,
+                         sadb_remove)
 from _fast.send cimport send_outbox
 from _fast.sysio cimport *
 from _fast.types cimport *
@@ -46,13 +49,13 @@ cdef class Engine:
     """
 
     cdef engine_t *en
-    cdef dict sas              # cookie -> pointer
+    cdef handles_t sas         # cookies of SAs,
+    cdef handles_t notes       # and of eroutes, whose owner's notes they stand for
 
     def __cinit__(self, int provider, int workers):
         cdef int i
         if not 1 <= workers <= MAX_WORKERS - 1:
             raise ValueError("workers")
-        self.sas = {}
         self.en = <engine_t *>alloc_zeroed(sizeof(engine_t))
         if self.en == NULL:
             raise MemoryError
@@ -77,6 +80,8 @@ cdef class Engine:
 
     def __dealloc__(self):
         cdef int i
+        cdef uint64_t at
+        cdef sa_t *sa
         cdef eroute_t *e
         cdef held_t *p
         if self.en == NULL:
@@ -96,8 +101,16 @@ cdef class Engine:
                 hold_drop(p)
                 p = hold_take(&self.en.hold, e)
             e = e.next_hold
-        for pointer in self.sas.values():
-            sa_release(<void *><uintptr_t>pointer, NULL)
+        for at in range(self.sas.used):
+            if self.sas.slots[at].handle:
+                sa = <sa_t *>self.sas.slots[at].item
+                Py_XDECREF(<PyObject *>sa.note)
+                sa_release(sa, NULL)
+        for at in range(self.notes.used):
+            if self.notes.slots[at].handle:
+                Py_XDECREF(<PyObject *>self.notes.slots[at].item)
+        handles_free(&self.sas)
+        handles_free(&self.notes)
         expect_free(&self.en.expect)
         radij_free(&self.en.radij)
         sadb_free(&self.en.sadb)
@@ -277,6 +290,12 @@ cdef class Engine:
         try:
             sa.spi = spi
             sa.proto = spec["proto"]
+            put_address(sa.name, &sa.name_version, spec["dst"])
+            sa.cipher = spec["cipher"]
+            sa.integ = spec["integ"]
+            sa.mtu = spec["mtu"]
+            sa.unproven = spec["unproven"]
+            sa.partner = spec["partner"]
             sa.inbound = inbound
             sa.transport = spec["transport"]
             sa.chained = 1 if sa.proto != 50 or sa.transport else 0
@@ -297,9 +316,10 @@ cdef class Engine:
             sa.tfc = spec["tfc"]
             (sa.life.soft_octets, sa.life.hard_octets, sa.life.soft_packets,
              sa.life.hard_packets) = [limit or ~<uint64_t>0 for limit in spec["life"]]
-            if replay_init(&sa.replay, spec["window"]):
+            # What is only sent needs neither a ring nor selectors: the first for its listing alone.
+            if replay_init(&sa.replay, spec["window"], inbound):
                 raise MemoryError
-            sa.selectors = make_selectors(spec["selectors"])
+            sa.selectors = make_selectors(spec["selectors"] if inbound else [])
             sa.path = make_path(sa, spec["path"])
             if inbound and sadb_find(&self.en.sadb, sa.proto, spi, sa.path.local, sa.path.version) != NULL:
                 raise KeyError(spi)
@@ -307,18 +327,29 @@ cdef class Engine:
         except BaseException:
             sa_release(sa, NULL)
             raise
-        self.enter()
-        sa.id = self.en.next_cookie
-        self.en.next_cookie += 1
-        if sa.inbound and sadb_add(&self.en.sadb, sa):
-            self.leave()
+        sa.id = handle_new(&self.sas, sa)
+        if sa.id == 0:
             sa_release(sa, NULL)
             raise MemoryError
+        note = spec["note"]
+        self.enter()
+        if sadb_add(&self.en.sadb, sa):
+            self.leave()
+            handle_drop(&self.sas, sa.id)
+            sa_release(sa, NULL)
+            raise MemoryError
+        Py_INCREF(note)
+        sa.note = <void *>note
         if sa.inbound:
             expect_deliver(self.en.crew[0], expect_close(&self.en.expect, sa.proto, spi))
         self.leave()
-        self.sas[sa.id] = <uintptr_t>sa
         return sa.id
+
+    cdef sa_t *get(self, uint64_t cookie) except NULL:
+        cdef sa_t *sa = <sa_t *>handle_item(&self.sas, cookie)
+        if sa == NULL:
+            raise KeyError(cookie)
+        return sa
 
     cdef int32_t owner_of(self, const sa_t *sa, uint32_t partner) noexcept:
         # The worker that gets the packets of the other direction: the kernel gives it those of the same flows to seal.
@@ -342,7 +373,7 @@ cdef class Engine:
 
     def move_sa(self, uint64_t cookie, tuple path):
         """Give an SA other outer addresses while packets flow. KeyError: an inbound one has this name there already."""
-        cdef sa_t *sa = <sa_t *><uintptr_t>self.sas[cookie]
+        cdef sa_t *sa = self.get(cookie)
         cdef path_t *new = make_path(sa, path)
         cdef path_t *old = sa.path
         cdef sa_t *taken
@@ -358,7 +389,7 @@ cdef class Engine:
 
     def set_selectors(self, uint64_t cookie, list selectors):
         """Replace what an SA may carry while packets flow."""
-        cdef sa_t *sa = <sa_t *><uintptr_t>self.sas[cookie]
+        cdef sa_t *sa = self.get(cookie)
         cdef selectors_t *new = make_selectors(selectors)
         cdef selectors_t *old = sa.selectors
         self.enter()
@@ -368,10 +399,12 @@ cdef class Engine:
 
     def del_sa(self, uint64_t cookie):
         """Remove an SA; its keys are wiped once no thread can see them. Its eroutes must have been unbound."""
-        cdef sa_t *sa = <sa_t *><uintptr_t>self.sas.pop(cookie)
+        cdef sa_t *sa = self.get(cookie)
+        handle_drop(&self.sas, cookie)
+        Py_XDECREF(<PyObject *>sa.note)
+        sa.note = NULL
         self.enter()
-        if sa.inbound:
-            sadb_remove(&self.en.sadb, sa)
+        sadb_remove(&self.en.sadb, sa)
         epoch_retire(&self.en.epoch, sa, sa_release, NULL)
         self.leave()
 
@@ -381,33 +414,33 @@ cdef class Engine:
         `chained` 0: alone, ESP in tunnel mode; 1: by way of the bundles; 2: carries nothing any more. `enclosed`: of an IN
         SA, nothing may arrive outside the bundle.
         """
-        cdef sa_t *sa = <sa_t *><uintptr_t>self.sas[cookie]
-        cdef uintptr_t other = self.sas[following] if following else 0
+        cdef sa_t *sa = self.get(cookie)
+        cdef sa_t *other = self.get(following) if following else NULL
         self.enter()
         if chained:
             sa.chained = <uint8_t>chained
         sa.enclosed = enclosed
-        storep(&sa.next, <void *>other)
+        storep(&sa.next, other)
         sa.chained = <uint8_t>chained
         self.leave()
 
     def set_sequence(self, uint64_t cookie, uint64_t sequence):
         """Pretend an outbound SA has sent this many packets; only forward, so no number is used twice."""
-        cdef sa_t *sa = <sa_t *><uintptr_t>self.sas[cookie]
+        cdef sa_t *sa = self.get(cookie)
         if sequence < load(&sa.sequence):
             raise ValueError("sequence numbers never go back")
         store(&sa.sequence, sequence)
 
     def set_sa_device(self, uint64_t cookie, int device):
         """Let an SA's packets come out of another device slot; -1: none."""
-        (<sa_t *><uintptr_t>self.sas[cookie]).device = device
+        self.get(cookie).device = device
 
     def sa(self, uint64_t cookie):
         """(packets, octets, sequence, replays, auth failures, selector failures, age s, idle s or -1, key bits,
 
         provider, ECN alarms).
         """
-        cdef sa_t *sa = <sa_t *><uintptr_t>self.sas[cookie]
+        cdef sa_t *sa = self.get(cookie)
         cdef uint64_t now = coarse_now()
         cdef uint64_t last = load(&sa.last_use)
         cdef uint64_t sequence = load(&sa.replay.top) if sa.inbound else load(&sa.sequence)
@@ -419,60 +452,145 @@ cdef class Engine:
                 sa.key.key_len * 8 if sa.key else 0, sa.key.provider if sa.key else 0,
                 load(&sa.ecn_alarms))
 
-    def inner_mtu(self, uint64_t cookie):
-        """Largest inner packet that needs no outer fragment; 0 when the path is not known."""
-        return (<sa_t *><uintptr_t>self.sas[cookie]).path.inner_mtu
+    def find_sa(self, bint inbound, int proto, uint32_t spi, bytes dst):
+        """The cookie of the SA that was added by this name, 0: there is none."""
+        cdef uint8_t name[16]
+        cdef uint8_t version
+        cdef sa_t *sa
+        memset(name, 0, 16)
+        put_address(name, &version, dst)
+        sa = sadb_named(&self.en.sadb, inbound, <uint8_t>proto, spi, name, version)
+        return sa.id if sa else 0
+
+    def partner(self, uint64_t cookie):
+        """The cookie of the SA of the other direction, at the same address of ours; 0: none, or not there."""
+        cdef sa_t *sa = self.get(cookie)
+        cdef sa_t *back = NULL
+        if sa.partner and not sa.inbound:
+            back = sadb_find(&self.en.sadb, sa.proto, sa.partner, sa.path.local, sa.path.version)
+        return back.id if back else 0
+
+    def cookies(self):
+        """Of every SA, in the order they were added."""
+        cdef uint64_t at
+        return sorted([self.sas.slots[at].handle for at in range(self.sas.used) if self.sas.slots[at].handle])
+
+    def keep_mtu(self, uint64_t cookie, int mtu, bint unproven):
+        """What is known of an SA's path by itself, for whoever makes the next one; move_sa makes it count."""
+        cdef sa_t *sa = self.get(cookie)
+        sa.mtu, sa.unproven = <uint16_t>mtu, unproven
+
+    def describe(self, uint64_t cookie):
+        """What an SA is, as SaFacts of pump.pyi; never its keys. KeyError: it is gone."""
+        cdef sa_t *sa = self.get(cookie)
+        cdef path_t *p = sa.path
+        cdef int n = 4 if p.version == 4 else 16
+        return (cookie, sa.proto, sa.spi, address_of(sa.name, sa.name_version), bool(sa.inbound), bool(sa.transport),
+                sa.cipher, sa.integ, bool(sa.esn), sa.replay.window, bool(p.encap), p.local[:n], p.local_port,
+                p.remote[n if n == 4 else 8:8 if n == 4 else 24], get16(p.remote + 2), p.outer_mtu, p.inner_mtu,
+                [0 if limit == ~<uint64_t>0 else limit for limit in
+                 (sa.life.soft_octets, sa.life.hard_octets, sa.life.soft_packets, sa.life.hard_packets)],
+                [selector_tuple(&sa.selectors.items[i]) for i in range(sa.selectors.count)],
+                sa.mtu, bool(sa.unproven), <object>sa.note)
 
     # --- eroutes
 
-    def set_eroute(self, tuple key, int action, uint64_t sa_cookie, int device):
-        """Add or replace an eroute; answers its cookie. `sa_cookie` 0: the SA is not there (yet)."""
+    def set_eroute(self, tuple key, int action, uint64_t sa_cookie, int device, object owner=None):
+        """Add or replace an eroute; answers its cookie. `sa_cookie` 0: the SA is not there (yet). `owner`: for note()."""
         cdef eroute_t k
         cdef eroute_t *e
+        cdef uint64_t old
         cdef int failed = -1
         fill_key(&k, key)
         k.action = action
         k.device = device
-        if sa_cookie:
-            k.sa = <sa_t *><uintptr_t>self.sas[sa_cookie]
+        if sa_cookie and action == ACT_SA:
+            k.sa = self.get(sa_cookie)
+        k.cookie = handle_new(&self.notes, <void *>owner)
+        if k.cookie == 0:
+            raise MemoryError
+        Py_INCREF(owner)
         self.enter()
         with nogil:
-            k.cookie = self.en.next_cookie
-            self.en.next_cookie += 1
+            old = forget_eroute(radij_find(&self.en.radij, &k))
             e = radij_new(&self.en.radij)
             if e:
                 memcpy(e, &k, sizeof(eroute_t))
                 failed = eroute_install(self.en.crew[0], e)
                 if failed:
                     radij_release(e, &self.en.radij)
+                elif e.sa and e.action == ACT_SA:
+                    chain_eroute(e)
+            if failed:
+                # The old one stays as it is.
+                e = radij_find(&self.en.radij, &k)
+                if e != NULL and e.sa and e.action == ACT_SA:
+                    chain_eroute(e)
         self.leave()
+        self.drop_note(k.cookie if failed else old)
         if failed:
             raise MemoryError
         return k.cookie
+
+    cdef void drop_note(self, uint64_t cookie) noexcept:
+        cdef PyObject *owner = <PyObject *>handle_item(&self.notes, cookie)
+        handle_drop(&self.notes, cookie)
+        Py_XDECREF(owner)
+
+    def note(self, uint64_t cookie):
+        """What set_eroute was given as `owner`, or None when that eroute is gone or was never given any."""
+        cdef void *owner = handle_item(&self.notes, cookie)
+        return <object>owner if owner else None
+
+    def eroutes_of(self, uint64_t cookie):
+        """The keys of the eroutes that use an SA."""
+        cdef eroute_t *e = self.get(cookie).eroutes
+        keys = []
+        while e:
+            keys.append(key_tuple(e))
+            e = e.next_hold
+        return keys
+
+    def find_eroute(self, tuple key):
+        """The row of the eroute of exactly this key, or None."""
+        cdef eroute_t k
+        cdef eroute_t *e
+        fill_key(&k, key)
+        self.enter()
+        e = radij_find(&self.en.radij, &k)
+        row = None if e == NULL else eroute_row(e)
+        self.leave()
+        return row
 
     def bind_eroute(self, tuple key, uint64_t sa_cookie):
         """Let an SA eroute use another SA (0: none) from now on."""
         cdef eroute_t k
         cdef eroute_t *e
-        cdef uintptr_t sa
+        cdef sa_t *sa
         fill_key(&k, key)
         # Looked up before the lock: an error inside would keep it for ever.
-        sa = self.sas[sa_cookie] if sa_cookie else 0
+        sa = self.get(sa_cookie) if sa_cookie else NULL
         self.enter()
         e = radij_find(&self.en.radij, &k)
         if e != NULL and e.action == ACT_SA:
-            storep(&e.sa, <void *>sa)
+            forget_eroute(e)
+            storep(&e.sa, sa)
+            if sa:
+                chain_eroute(e)
         self.leave()
 
     def del_eroute(self, tuple key):
         """Remove an eroute; False when there is none."""
         cdef eroute_t k
         cdef bint found
+        cdef uint64_t old
         fill_key(&k, key)
         self.enter()
         with nogil:
+            old = forget_eroute(radij_find(&self.en.radij, &k))
             found = eroute_uninstall(self.en.crew[0], &k)
         self.leave()
+        self.drop_note(old)
         return found
 
     def match(self, tuple flow):
@@ -487,7 +605,7 @@ cdef class Engine:
         return row
 
     def eroutes(self):
-        """Every eroute as a row: (key, action, cookie, trap cookie, packets, idle s or -1, held, device)."""
+        """Every eroute as a row: (key, action, cookie, trap cookie, packets, idle s or -1, held, device, SA cookie)."""
         cdef uint64_t room = load(&self.en.radij.count) + SPARE_ROWS, count, i
         cdef eroute_t **at = <eroute_t **>malloc(room * sizeof(void *))
         if at == NULL:
@@ -550,6 +668,47 @@ cdef class Engine:
         return event
 
 
+cdef int put_address(uint8_t *into, uint8_t *version, bytes address) except -1:
+    if len(address) != 4 and len(address) != 16:
+        raise ValueError("address")
+    version[0] = 4 if len(address) == 4 else 6
+    memcpy(into, <const uint8_t *>address, len(address))
+    return 0
+
+
+cdef bytes address_of(const uint8_t *address, uint8_t version):
+    return address[:4 if version == 4 else 16]
+
+
+cdef tuple selector_tuple(const selector_t *s):
+    return (s.version, s.proto, address_of(s.src_first, s.version), address_of(s.src_last, s.version),
+            address_of(s.dst_first, s.version), address_of(s.dst_last, s.version), s.sport_low, s.sport_high,
+            s.dport_low, s.dport_high)
+
+
+# The eroutes of an SA hang together, so that they lose it when it goes. Readers do not follow these.
+cdef void chain_eroute(eroute_t *e) noexcept nogil:
+    e.prev_hold = NULL
+    e.next_hold = e.sa.eroutes
+    if e.next_hold:
+        e.next_hold.prev_hold = e
+    e.sa.eroutes = e
+
+
+cdef uint64_t forget_eroute(eroute_t *e) noexcept nogil:
+    # Out of its SA's chain; answers its cookie.
+    if e == NULL:
+        return 0
+    if e.action == ACT_SA and e.sa:
+        if e.prev_hold:
+            e.prev_hold.next_hold = e.next_hold
+        else:
+            e.sa.eroutes = e.next_hold
+        if e.next_hold:
+            e.next_hold.prev_hold = e.prev_hold
+    return e.cookie
+
+
 cdef int put_original(sa_t *sa, bytes original) except -1:
     cdef size_t n = len(original) // 2
     if not original:
@@ -578,7 +737,8 @@ cdef tuple key_tuple(const eroute_t *e):
 cdef tuple eroute_row(eroute_t *e):
     cdef uint64_t last = load(&e.last_use)
     return (key_tuple(e), e.action, e.cookie, e.trap_cookie, load(&e.packets),
-            max(0.0, (<double>coarse_now() - <double>last) / 1e9) if last else -1.0, e.held, e.device)
+            max(0.0, (<double>coarse_now() - <double>last) / 1e9) if last else -1.0, e.held, e.device,
+            e.sa.id if e.sa else 0)
 
 
 cdef selectors_t *make_selectors(list wanted) except NULL:

@@ -3,8 +3,8 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from _fast.types cimport replay_t
 
-# window: 0 (no protection) to MAX_WINDOW packets. 0, or -1 without memory.
-cdef int replay_init(replay_t *r, uint32_t window) noexcept nogil
+# window: 0 (no protection) to MAX_WINDOW packets. Without a `ring` it is a number and no more. 0, or -1 without memory.
+cdef int replay_init(replay_t *r, uint32_t window, bint ring) noexcept nogil
 cdef void replay_free(replay_t *r) noexcept nogil
 
 # The 64-bit sequence number behind the 32 bits on the wire (RFC 4303 appendix A2.2); False when it lies before 0.

@@ -9,7 +9,7 @@ cdef enum:
     INFER_WINDOW = 64          # how far back a number may lie when replay protection is off
 
 
-cdef int replay_init(replay_t *r, uint32_t window) noexcept nogil:
+cdef int replay_init(replay_t *r, uint32_t window, bint ring) noexcept nogil:
     cdef uint32_t words = 2
     if window > MAX_WINDOW:
         window = MAX_WINDOW
@@ -19,8 +19,8 @@ cdef int replay_init(replay_t *r, uint32_t window) noexcept nogil:
     r.top = 0
     r.window = window
     r.mask = words - 1
-    r.bits = <uint64_t *>alloc_zeroed(words * 8)
-    return 0 if r.bits else -1
+    r.bits = <uint64_t *>alloc_zeroed(words * 8) if ring else NULL
+    return -1 if ring and r.bits == NULL else 0
 
 
 cdef void replay_free(replay_t *r) noexcept nogil:
@@ -81,7 +81,7 @@ cdef class Window:
     cdef replay_t r
 
     def __cinit__(self, uint32_t window):
-        if replay_init(&self.r, window):
+        if replay_init(&self.r, window, True):
             raise MemoryError
 
     def infer(self, uint32_t low):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The SA database: inbound SAs by protocol, SPI and local address (RFC 4301 4.1), read without locks by the receiving
+"""The SA database: SAs by direction, the inbound ones by protocol, SPI and local address (RFC 4301 4.1), read without locks by the receiving
 threads.
 
 The address is that of the SA's path, which is replaced whole, so an SA keeps its place when it moves. It is not part of
@@ -22,11 +22,12 @@ cdef extern from "<sys/random.h>" nogil:
 cdef int sadb_init(sadb_t *db, epoch_t *epoch) noexcept nogil:
     if getrandom(&db.seed, sizeof(db.seed), 0) != sizeof(db.seed):
         return -1
-    return table_init(&db.inbound, epoch)
+    return table_init(&db.inbound, epoch) or table_init(&db.outbound, epoch)
 
 
 cdef void sadb_free(sadb_t *db) noexcept nogil:
     table_free(&db.inbound)
+    table_free(&db.outbound)
 
 
 cdef inline uint64_t hash_spi(const sadb_t *db, uint8_t proto, uint32_t spi) noexcept nogil:
@@ -34,11 +35,11 @@ cdef inline uint64_t hash_spi(const sadb_t *db, uint8_t proto, uint32_t spi) noe
 
 
 cdef int sadb_add(sadb_t *db, sa_t *sa) noexcept nogil:
-    return table_add(&db.inbound, hash_spi(db, sa.proto, sa.spi), sa)
+    return table_add(&db.inbound if sa.inbound else &db.outbound, hash_spi(db, sa.proto, sa.spi), sa)
 
 
 cdef bint sadb_remove(sadb_t *db, sa_t *sa) noexcept nogil:
-    return table_remove(&db.inbound, hash_spi(db, sa.proto, sa.spi), sa)
+    return table_remove(&db.inbound if sa.inbound else &db.outbound, hash_spi(db, sa.proto, sa.spi), sa)
 
 
 cdef sa_t *sadb_find(sadb_t *db, uint8_t proto, uint32_t spi, const uint8_t *dst16, uint8_t version) noexcept nogil:
@@ -52,6 +53,17 @@ cdef sa_t *sadb_find(sadb_t *db, uint8_t proto, uint32_t spi, const uint8_t *dst
             if path.version == version and (dst16 == NULL or memcmp(path.local, dst16, 16) == 0):
                 return sa
         n = table_next(n)
+    return NULL
+
+
+cdef sa_t *sadb_named(sadb_t *db, bint inbound, uint8_t proto, uint32_t spi, const uint8_t *name16, uint8_t version) noexcept nogil:
+    cdef node_t *n = table_first(&db.inbound if inbound else &db.outbound, hash_spi(db, proto, spi))
+    cdef sa_t *sa
+    while n:
+        sa = <sa_t *>n.item
+        if sa.spi == spi and sa.proto == proto and sa.name_version == version and memcmp(sa.name, name16, 16) == 0:
+            return sa
+        n = n.next
     return NULL
 
 
@@ -112,6 +124,7 @@ cdef class Sadb:
         sa.proto = proto
         sa.spi = spi
         sa.id = number
+        sa.inbound = 1
         sa.path.version = 4 if len(dst) == 4 else 6
         fill_local(sa.path.local, dst)
         if sadb_add(&self.db, sa):

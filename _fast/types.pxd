@@ -128,6 +128,8 @@ cdef struct life_t:
     uint64_t soft_packets
     uint64_t hard_packets
 
+cdef struct eroute_t
+
 cdef struct sa_t:
     uint32_t spi
     uint8_t proto              # 50 ESP, 51 AH, 108 IPComp, 4 IPIP: the protocol number its packets carry outside
@@ -168,6 +170,16 @@ cdef struct sa_t:
     uint64_t ecn_alarms        # impossible pairs of inner and outer ECN (RFC 6040 4.2)
     uint64_t last_use          # monotonic ns, 0: never
     uint64_t added
+    # What only the control thread reads.
+    uint8_t name[16]           # the destination it was given with its SPI, which stays when the path moves
+    uint8_t name_version
+    uint8_t cipher             # of suite.pxd, as asked for
+    uint8_t integ
+    uint8_t unproven           # the path's MTU is still to be told
+    uint16_t mtu               # of the path, learned or given; 0: neither
+    uint32_t partner           # SPI of the SA of the other direction, 0: none
+    eroute_t *eroutes          # OUT: that name it, by next_hold
+    void *note                 # a Python object, the owner's
 
 cdef struct eroute_t:
     uint64_t src[2]            # masked
@@ -188,5 +200,5 @@ cdef struct eroute_t:
     uint64_t held
     uint64_t held_octets
     void *pairs                # pair_t of plant.pxd
-    eroute_t *next_hold
+    eroute_t *next_hold        # of all holds; of an SA's eroutes when action is ACT_SA
     eroute_t *prev_hold

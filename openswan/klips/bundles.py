@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import Protocol
 
 from openswan.base.errors import KlipsError
 from openswan.base.numbers import IpProtocol
+from openswan.base.said import Said
 from openswan.plane.commands import AddSa, Direction, Mode
 
 MOST = 4
@@ -40,80 +41,90 @@ def check_kind(c: AddSa) -> None:
         raise KlipsError(f"SA {said}: original addresses are of the other address family")
 
 
-@dataclass
-class _Member:
-    cookie: int
-    command: AddSa
-    bundle: tuple[int, ...] = ()
-    """Cookies, innermost first; empty: alone."""
+class Member(Protocol):
+    """What there is to know of an SA; klips.rows.SaRow is one."""
 
     @property
-    def alone(self) -> int:
-        """How the engine carries it when it is in no bundle."""
-        fast = self.command.said.proto is IpProtocol.ESP and self.command.mode is Mode.TUNNEL
-        return ALONE_FAST if fast else CHAINED
+    def cookie(self) -> int:
+        """Its number."""
+
+    @property
+    def said(self) -> Said:
+        """Its name."""
+
+    @property
+    def direction(self) -> Direction:
+        """Which way."""
+
+    @property
+    def mode(self) -> Mode:
+        """What it wraps."""
+
+    @property
+    def encap(self) -> bool:
+        """Does it travel in UDP?"""
 
 
 class Bundles:
-    """The bundles of one engine; `link(cookie, following, chained, enclosed)` is the engine's."""
+    """The bundles of one engine; `link(cookie, following, chained, enclosed)` is the engine's, `look` knows an SA."""
 
-    def __init__(self, link: Callable[[int, int, int, bool], None]) -> None:
+    def __init__(self, link: Callable[[int, int, int, bool], None], look: Callable[[int], Member]) -> None:
         self._link = link
-        self._members: dict[int, _Member] = {}
-
-    def add(self, cookie: int, command: AddSa) -> None:
-        """An SA is there, alone."""
-        self._members[cookie] = _Member(cookie, command)
+        self._look = look
+        self._of: dict[int, tuple[int, ...]] = {}
+        """Cookies, innermost first, of those that are in one."""
 
     def group(self, cookies: Sequence[int]) -> None:
         """Bundle these, innermost first; one alone leaves its bundle. KlipsError when they do not fit together."""
-        members = [self._members[cookie] for cookie in cookies]
+        members = [self._look(cookie) for cookie in cookies]
         _check(members)
-        for member in members:
-            self._leave(member)
+        for cookie in cookies:
+            self._leave(cookie)
         if len(members) == 1:
-            self._link(members[0].cookie, 0, members[0].alone, False)
+            self._link(cookies[0], 0, _alone(members[0]), False)
             return
-        out = members[0].command.direction is Direction.OUT
+        out = members[0].direction is Direction.OUT
         # Whoever is asked first comes last, so that no packet meets half a bundle.
-        order = members if not out else members[::-1]
+        order = cookies if not out else cookies[::-1]
         following = 0
-        for at, member in enumerate(order):
-            member.bundle = tuple(cookies)
-            self._link(member.cookie, following, CHAINED, not out and at + 1 < len(order))
-            following = member.cookie
+        for at, cookie in enumerate(order):
+            self._of[cookie] = tuple(cookies)
+            self._link(cookie, following, CHAINED, not out and at + 1 < len(order))
+            following = cookie
 
     def of(self, cookie: int) -> tuple[int, ...]:
         """The bundle an SA is in, innermost first; empty: alone."""
-        return self._members[cookie].bundle
+        return self._of.get(cookie, ())
 
     def remove(self, cookie: int) -> None:
         """An SA goes: what was bundled with it carries nothing any more."""
-        self._leave(self._members.pop(cookie))
+        self._leave(cookie)
 
-    def _leave(self, member: _Member) -> None:
-        for cookie in member.bundle:
-            other = self._members.get(cookie)
-            if other is not None and other is not member:
-                other.bundle = ()
-                self._link(cookie, 0, BROKEN, False)
-        member.bundle = ()
+    def _leave(self, cookie: int) -> None:
+        for other in self._of.pop(cookie, ()):
+            if other != cookie:
+                self._of.pop(other, None)
+                self._link(other, 0, BROKEN, False)
 
 
-def _check(members: Sequence[_Member]) -> None:
-    names = " ".join(str(member.command.said) for member in members)
+def _alone(member: Member) -> int:
+    """How the engine carries it when it is in no bundle."""
+    return ALONE_FAST if member.said.proto is IpProtocol.ESP and member.mode is Mode.TUNNEL else CHAINED
+
+
+def _check(members: Sequence[Member]) -> None:
+    names = " ".join(str(member.said) for member in members)
     if not 1 <= len(members) <= MOST:
         raise KlipsError(f"a bundle has 1 to {MOST} SAs, not {len(members)}")
     if len({member.cookie for member in members}) != len(members):
         raise KlipsError(f"SAs {names}: one is named twice")
     layer = -1
-    for at, member in enumerate(members):
-        c = member.command
+    for at, c in enumerate(members):
         header = c.said.proto is IpProtocol.IPIP or c.mode is Mode.TUNNEL
         if not header and LAYER[c.said.proto] <= layer:
             raise KlipsError(f"SAs {names}: from inside out it is IPIP, IPComp, ESP, AH")
         layer = LAYER[c.said.proto]
         if c.encap and at + 1 < len(members):
             raise KlipsError(f"SAs {names}: {c.said} travels in UDP, so nothing goes round it")
-        if c.encap and any(each.command.said.proto is IpProtocol.AH for each in members) and not header:
+        if c.encap and any(each.said.proto is IpProtocol.AH for each in members) and not header:
             raise KlipsError(f"SAs {names}: AH does not survive the NAT that UDP is for")

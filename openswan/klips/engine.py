@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import cast
 
 from _fast.cipher import CIPHERS, INTEGS, PROVIDERS
 from _fast.pump import Engine
@@ -19,6 +20,7 @@ from openswan.klips.algorithms import keys_wanted, why_not
 from openswan.klips.bundles import DEFLATE, Bundles, check_kind
 from openswan.klips.keys import RawKey, RawPath, endpoint, flow_key, raw_flow, raw_key, raw_selector
 from openswan.klips.pump import Pump
+from openswan.klips.rows import Note, SaRow
 from openswan.klips.shunt import action_of, target_of
 from openswan.plane.commands import (
     AddSa,
@@ -56,7 +58,7 @@ from openswan.plane.events import (
     SaView,
     UnknownSpi,
 )
-from openswan.policy.selector import FlowKey
+from openswan.policy.selector import FlowKey, Selector
 
 DEVICES = 64
 SOCKETS = 256
@@ -71,19 +73,6 @@ OFFLOAD = 16
 """Kinds of _fast.mail."""
 TCP, UDP = 6, 17
 OFFLOADS = {TCP: "TSO", UDP: "USO"}
-
-
-@dataclass(slots=True)
-class _Sa:
-    """What is known of an installed SA besides its counters."""
-
-    command: AddSa
-    cookie: int
-    src: Endpoint
-    dst: Endpoint
-    mtu: int = 0
-    """Of the path, once it is known or when it was given."""
-    unproven: bool = False
 
 
 @dataclass
@@ -111,14 +100,14 @@ class Klips:
         except OSError as why:
             raise KlipsError(f"packet engine: {why}") from None
         self._pump = Pump(self._engine)
-        self._sas: dict[tuple[Said, Direction], _Sa] = {}
-        self._by_cookie: dict[int, _Sa] = {}
-        self._eroutes: dict[FlowKey, int] = {}
-        self._owners: dict[int, SetEroute] = {}
-        self._wanted: dict[Said, FlowKey | set[FlowKey]] = {}
+        self._last = Note("", 0, "")
+        self._waiting: dict[Said, set[FlowKey]] = {}
+        """Eroutes by the SA they name, while it is not there,"""
+        self._waits_for: dict[FlowKey, Said] = {}
+        """and the other way round."""
         self._devices: dict[str, _Device] = {}
         self._sockets: dict[tuple[Endpoint, IpProtocol], tuple[int, AttachSocket]] = {}
-        self._bundles = Bundles(self._engine.link_sa)
+        self._bundles = Bundles(self._engine.link_sa, self._row)
         self._table: dict[type[Command], Callable[..., None]] = {
             AddSa: self._add_sa,
             ExpectSpi: self._expect_spi,
@@ -165,25 +154,41 @@ class Klips:
 
     # --- SAs
 
-    def _path(self, sa: _Sa, local: Endpoint, remote: Endpoint) -> RawPath:
+    def _cookie(self, said: Said, direction: Direction) -> int:
+        return self._engine.find_sa(direction is Direction.IN, int(said.proto), said.spi, said.dst.packed)
+
+    def _row(self, cookie: int) -> SaRow:
+        return SaRow(*self._engine.describe(cookie))
+
+    def _rows(self) -> Iterator[SaRow]:
+        return map(self._row, self._engine.cookies())
+
+    def _note(self, owner: str, serial: int, device: str) -> Note:
+        # A connection's SAs and eroutes come one after the other, and nothing else of theirs is kept here.
+        if (owner, serial, device) != (self._last.owner, self._last.serial, self._last.device):
+            self._last = Note(owner, serial, device)
+        return self._last
+
+    def _path(
+        self, proto: IpProtocol, local: Endpoint, remote: Endpoint, encap: bool, kept: int, unproven: bool
+    ) -> RawPath:
         version, slot, mtu = local.address.version, -1, 0
         wildcard = Endpoint(type(local.address)(0), local.port)
         # An IPIP header has no socket of its own: what leaves under it is another SA's.
-        kind = sa.command.said.proto if sa.command.said.proto is not IpProtocol.IPIP else IpProtocol.ESP
+        kind = proto if proto is not IpProtocol.IPIP else IpProtocol.ESP
         found = self._sockets.get((local, kind)) or self._sockets.get((wildcard, kind))
         if found:
             slot, mtu = found[0], found[1].mtu
-        encap, known = sa.command.encap is not None, min(sa.mtu or mtu, mtu or sa.mtu)
-        cut = LEAST_MTU[6] if sa.unproven else known if known < mtu else 0
+        known = min(kept or mtu, mtu or kept)
+        cut = LEAST_MTU[6] if unproven else known if known < mtu else 0
         return (version, local.address.packed, local.port, remote.address.packed, remote.port, encap, slot, known, cut)
 
-    def _outer(self, sa: _Sa) -> RawPath:
-        """The path of an SA: for OUT we are its source, for IN its destination."""
-        local, remote = (sa.src, sa.dst) if sa.command.direction is Direction.OUT else (sa.dst, sa.src)
-        return self._path(sa, local, remote)
+    def _renew_path(self, row: SaRow) -> None:
+        path = self._path(IpProtocol(row.proto), *row.ends, row.encap, row.kept_mtu, row.unproven)
+        self._engine.move_sa(row.cookie, path)
 
     def _add_sa(self, c: AddSa) -> None:
-        if (c.said, c.direction) in self._sas:
+        if self._cookie(c.said, c.direction):
             raise KlipsError(f"SA {c.said} already in use.  Delete old one first.")
         if c.said.spi < 256 and (c.said.proto, c.said.spi) != DEFLATE:
             raise KlipsError(f"Illegal reserved spi: 0x{c.said.spi:x}")
@@ -202,20 +207,14 @@ class Klips:
             _check_mtu(c.said, c.mtu)
         device = self._devices.get(c.device)
         ports = c.encap or Encap(0, 0)
-        # The row lives as long as the SA; its keys are the packet engine's alone, which wipes them.
-        sa = _Sa(
-            replace(c, enc_key=b"", auth_key=b""),
-            0,
-            Endpoint(c.src, ports.src_port),
-            Endpoint(c.said.dst, ports.dst_port),
-            c.mtu,
-            c.unproven,
-        )
+        ends = Endpoint(c.src, ports.src_port), Endpoint(c.said.dst, ports.dst_port)
+        local, remote = ends if c.direction is Direction.OUT else ends[::-1]
         try:
-            sa.cookie = self._engine.add_sa(
+            cookie = self._engine.add_sa(
                 {
                     "proto": int(c.said.proto),
                     "spi": c.said.spi,
+                    "dst": c.said.dst.packed,
                     "inbound": c.direction is Direction.IN,
                     "transport": c.mode is Mode.TRANSPORT,
                     "original": b"".join(each.packed for each in c.original or ()),
@@ -228,10 +227,13 @@ class Klips:
                     "device": device.slot if device else -1,
                     "partner": c.peer_said.spi if c.peer_said else 0,
                     "selectors": [raw_selector(src, dst) for src, dst in c.selectors],
-                    "path": self._outer(sa),
+                    "path": self._path(c.said.proto, local, remote, c.encap is not None, c.mtu, c.unproven),
+                    "mtu": c.mtu,
+                    "unproven": c.unproven,
                     "copy_dscp": c.copy_dscp,
                     "tfc": c.tfc,
                     "life": (c.life.soft_bytes, c.life.hard_bytes, c.life.soft_packets, c.life.hard_packets),
+                    "note": self._note(c.owner, c.serial, c.device),
                 }
             )
         except KeyError:
@@ -242,56 +244,53 @@ class Klips:
                 f"{c.cipher} {c.integ}".rstrip()
                 + f": {keys_wanted(c.cipher, c.integ)}"
             ) from None
-        self._sas[c.said, c.direction] = self._by_cookie[sa.cookie] = sa
-        self._bundles.add(sa.cookie, c)
         if c.direction is Direction.OUT:
-            for key in self._keys_to(c.said):
-                self._engine.bind_eroute(raw_key(key), sa.cookie)
+            for key in self._waiting.pop(c.said, ()):
+                del self._waits_for[key]
+                self._engine.bind_eroute(raw_key(key), cookie)
 
     def _expect_spi(self, c: ExpectSpi) -> None:
         if c.withdrawn:
             self._engine.expect_no_more(c.said.proto, c.said.spi)
-        elif (c.said, Direction.IN) not in self._sas:
+        elif not self._cookie(c.said, Direction.IN):
             self._engine.expect_spi(c.said.proto, c.said.spi)
 
-    def _find(self, said: Said) -> _Sa:
-        found = self._sas.get((said, Direction.OUT)) or self._sas.get((said, Direction.IN))
-        if found is None:
-            raise KlipsError(f"SA {said} does not exist.  Cannot delete.")
-        return found
+    def _find(self, said: Said, first: Direction = Direction.OUT) -> int:
+        """The cookie of an SA, preferably of this direction; 0: there is none."""
+        other = Direction.IN if first is Direction.OUT else Direction.OUT
+        return self._cookie(said, first) or self._cookie(said, other)
 
     def _del_sa(self, c: DelSa) -> None:
-        sa = self._find(c.said)
-        if sa.command.direction is Direction.OUT:
-            for key in self._keys_to(c.said):
-                self._engine.bind_eroute(raw_key(key), 0)
-        self._bundles.remove(sa.cookie)
-        del self._sas[c.said, sa.command.direction]
-        del self._by_cookie[sa.cookie]
-        self._engine.del_sa(sa.cookie)
+        cookie = self._find(c.said)
+        if not cookie:
+            raise KlipsError(f"SA {c.said} does not exist.  Cannot delete.")
+        for raw in self._engine.eroutes_of(cookie):
+            self._engine.bind_eroute(raw, 0)
+            self._wait(flow_key(raw), c.said)
+        self._bundles.remove(cookie)
+        self._engine.del_sa(cookie)
 
     def _move_sa(self, c: MoveSa) -> None:
-        sa = self._sas.get((c.said, Direction.OUT)) or self._sas.get((c.said, Direction.IN))
-        if sa is None:
+        cookie = self._find(c.said)
+        if not cookie:
             raise KlipsError(f"SA {c.said} does not exist.  Cannot move.")
         if c.src.address.version != c.dst.address.version:
             raise KlipsError(f"SA {c.said}: {c.src} and {c.dst} are not of one address family")
-        encap = Encap(c.src.port, c.dst.port) if c.src.port or c.dst.port else None
-        before = sa.src, sa.dst, sa.command
-        sa.src, sa.dst, sa.command = c.src, c.dst, replace(sa.command, encap=encap)
+        row = self._row(cookie)
+        local, remote = (c.dst, c.src) if row.inbound else (c.src, c.dst)
+        encap = bool(c.src.port or c.dst.port)
         try:
-            self._engine.move_sa(sa.cookie, self._outer(sa))
+            self._engine.move_sa(cookie, self._path(c.said.proto, local, remote, encap, row.kept_mtu, row.unproven))
         except KeyError:
-            sa.src, sa.dst, sa.command = before
             raise KlipsError(f"SA {c.said}: another SA of its SPI is in use at {c.dst.address}.") from None
 
     def _group_sas(self, c: GroupSas) -> None:
         for direction in (Direction.OUT, Direction.IN):
-            members = [found for said in c.saids if (found := self._sas.get((said, direction)))]
-            if len(members) == len(c.saids):
-                self._bundles.group([sa.cookie for sa in members])
+            members = [self._cookie(said, direction) for said in c.saids]
+            if all(members):
+                self._bundles.group(members)
                 return
-        missing = [said for said in c.saids if not any((said, way) in self._sas for way in Direction)]
+        missing = [said for said in c.saids if not self._find(said)]
         raise KlipsError(
             f"SA {missing[0]} does not exist.  Cannot group."
             if missing
@@ -299,22 +298,20 @@ class Klips:
         )
 
     def _set_selectors(self, c: SetSelectors) -> None:
-        sa = self._sas.get((c.said, Direction.IN)) or self._sas.get((c.said, Direction.OUT))
-        if sa is None:
+        cookie = self._find(c.said, Direction.IN)
+        if not cookie:
             raise KlipsError(f"SA {c.said} does not exist.  Cannot set its selectors.")
-        self._engine.set_selectors(sa.cookie, [raw_selector(src, dst) for src, dst in c.selectors])
-        sa.command = replace(sa.command, selectors=c.selectors)
+        self._engine.set_selectors(cookie, [raw_selector(src, dst) for src, dst in c.selectors])
 
     def _set_path_mtu(self, c: SetPathMtu) -> None:
         _check_mtu(c.said, c.mtu)
-        sa = self._sas.get((c.said, Direction.OUT))
-        if sa is None:
+        cookie = self._cookie(c.said, Direction.OUT)
+        if not cookie:
             raise KlipsError(f"SA {c.said} does not exist.  Its path cannot be set.")
-        back = sa.command.peer_said
-        for each in (sa, self._sas.get((back, Direction.IN)) if back else None):
-            if each is not None:
-                each.mtu, each.unproven = c.mtu, False
-                self._engine.move_sa(each.cookie, self._outer(each))
+        for each in (cookie, self._engine.partner(cookie)):
+            if each:
+                self._engine.keep_mtu(each, c.mtu, False)
+                self._renew_path(self._row(each))
 
     def _set_mtu(self, c: SetMtu) -> None:
         for key, (slot, socket) in list(self._sockets.items()):
@@ -330,8 +327,8 @@ class Klips:
 
     def _renew_paths(self) -> None:
         """Sockets came or went: every SA finds its own again."""
-        for sa in self._sas.values():
-            self._engine.move_sa(sa.cookie, self._outer(sa))
+        for row in self._rows():
+            self._renew_path(row)
 
     # --- eroutes
 
@@ -340,53 +337,45 @@ class Klips:
             raise KlipsError(f"eroute {c.key}: source and destination are not of one address family")
         if (c.key.src_port or c.key.dst_port) and not c.key.protocol:
             raise KlipsError(f"eroute {c.key}: ports without a protocol")
-        sa = self._sas.get((c.target, Direction.OUT)) if isinstance(c.target, Said) else None
+        sa = self._cookie(c.target, Direction.OUT) if isinstance(c.target, Said) else 0
         device = self._devices.get(c.device)
-        cookie = self._engine.set_eroute(
-            raw_key(c.key), action_of(c.target), sa.cookie if sa else 0, device.slot if device else -1
+        self._engine.set_eroute(
+            raw_key(c.key),
+            action_of(c.target),
+            sa,
+            device.slot if device else -1,
+            self._note(c.owner, c.serial, c.device),
         )
-        self._forget(c.key)
-        self._eroutes[c.key] = cookie
-        self._owners[cookie] = c
-        if isinstance(c.target, Said):
-            self._want(c.target, c.key)
+        self._wait_no_more(c.key)
+        if isinstance(c.target, Said) and not sa:
+            self._wait(c.key, c.target)
 
-    def _keys_to(self, said: Said) -> tuple[FlowKey, ...]:
-        """The eroutes that name this SA."""
-        keys = self._wanted.get(said, ())
-        return (keys,) if isinstance(keys, FlowKey) else tuple(keys)
+    def _wait(self, key: FlowKey, said: Said) -> None:
+        """An eroute names an SA that is not there."""
+        self._waits_for[key] = said
+        self._waiting.setdefault(said, set()).add(key)
 
-    def _want(self, said: Said, key: FlowKey) -> None:
-        # Nearly every SA has one eroute, and a set takes more than the rest of its row.
-        keys = self._wanted.setdefault(said, key)
-        if isinstance(keys, set):
-            keys.add(key)
-        elif keys != key:
-            self._wanted[said] = {keys, key}
-
-    def _forget(self, key: FlowKey) -> None:
-        old = self._owners.pop(self._eroutes.pop(key, 0), None)
-        if old is None or not isinstance(old.target, Said):
-            return
-        keys = self._wanted[old.target]
-        if isinstance(keys, set):
-            keys.discard(key)
-        if not keys or keys == key:
-            del self._wanted[old.target]
+    def _wait_no_more(self, key: FlowKey) -> None:
+        said = self._waits_for.pop(key, None)
+        if said is not None:
+            self._waiting[said].discard(key)
+            if not self._waiting[said]:
+                del self._waiting[said]
 
     def _del_eroute(self, c: DelEroute) -> None:
         found = self._engine.del_eroute(raw_key(c.key))
-        self._forget(c.key)
+        self._wait_no_more(c.key)
         if not found:
             raise KlipsError(f"eroute {c.key} doesn't exist.  Can't delete.")
 
     def _flush(self, c: Flush) -> None:
         for row in self._engine.eroutes():
             self._engine.del_eroute(row[0])
-        for key in list(self._eroutes):
-            self._forget(key)
-        for said, _ in list(self._sas):
-            self._del_sa(DelSa(said))
+        self._waits_for.clear()
+        self._waiting.clear()
+        for cookie in self._engine.cookies():
+            self._bundles.remove(cookie)
+            self._engine.del_sa(cookie)
 
     # --- devices and sockets
 
@@ -399,9 +388,9 @@ class Klips:
         except ValueError as why:
             raise KlipsError(f"{c.name}: {why}") from None
         self._devices[c.name] = _Device(c, slot)
-        for sa in self._sas.values():
-            if sa.command.device == c.name:
-                self._engine.set_sa_device(sa.cookie, slot)
+        for row in self._rows():
+            if row.note.device == c.name:
+                self._engine.set_sa_device(row.cookie, slot)
 
     def _move_device(self, c: MoveDevice) -> None:
         device = self._devices.get(c.name)
@@ -415,9 +404,9 @@ class Klips:
         device = self._devices.pop(c.name, None)
         if device is None:
             raise KlipsError(f"{c.name} is not attached")
-        for sa in self._sas.values():
-            if sa.command.device == c.name:
-                self._engine.set_sa_device(sa.cookie, -1)
+        for row in self._rows():
+            if row.note.device == c.name:
+                self._engine.set_sa_device(row.cookie, -1)
         self._engine.detach_device(device.slot)
 
     def _attach_socket(self, c: AttachSocket) -> None:
@@ -477,7 +466,7 @@ class Klips:
         data: bytes,
     ) -> KlipsEvent | None:
         if kind == ACQUIRE and flow and trap:
-            owner = self._owners.get(cookie)
+            owner = self._note_of(cookie)
             key = flow_key(trap)
             return Acquire(
                 flow_key(flow), key, owner.device if owner else self._device_name(number), owner.owner if owner else ""
@@ -494,10 +483,10 @@ class Klips:
             return OffloadRefused(
                 self._device_name(slot) if number else f"UDP {local}", OFFLOADS.get(number, "UDP_SEGMENT")
             )
-        sa = self._by_cookie.get(cookie)
-        if sa is None:
+        try:
+            said = self._row(cookie).said
+        except KeyError:
             return None
-        said = sa.command.said
         if kind == EXPIRED:
             return SaExpired(said, bool(number))
         if kind == FIRST_USE:
@@ -513,29 +502,28 @@ class Klips:
 
     def sas(self) -> list[SaView]:
         """Rows of the SA table, in the order they were added."""
-        return [self._sa_view(sa) for sa in self._sas.values()]
+        return [self._sa_view(row) for row in self._rows()]
 
     def sa(self, said: Said) -> SaView | None:
         """The row of one SA, or None."""
-        found = self._sas.get((said, Direction.OUT)) or self._sas.get((said, Direction.IN))
-        return None if found is None else self._sa_view(found)
+        cookie = self._find(said)
+        return self._sa_view(self._row(cookie)) if cookie else None
 
-    def _sa_view(self, sa: _Sa) -> SaView:
-        packets, octets, sequence, replays, auth, selector, age, idle, bits, _, alarms = self._engine.sa(sa.cookie)
-        c = sa.command
+    def _sa_view(self, row: SaRow) -> SaView:
+        packets, octets, sequence, replays, auth, selector, age, idle, bits, _, alarms = self._engine.sa(row.cookie)
         return SaView(
-            said=c.said,
-            src=sa.src.address,
-            direction=c.direction,
-            cipher=c.cipher,
-            integ=c.integ,
+            said=row.said,
+            src=row.src,
+            direction=row.direction,
+            cipher=row.cipher,
+            integ=row.integ,
             key_bits=bits,
-            esn=c.esn,
-            replay_window=c.replay_window,
-            encap_ports=(sa.src.port, sa.dst.port) if c.encap else None,
-            device=c.device,
-            owner=c.owner,
-            serial=c.serial,
+            esn=row.esn,
+            replay_window=row.window,
+            encap_ports=row.ports,
+            device=row.note.device,
+            owner=row.note.owner,
+            serial=row.note.serial,
             packets=packets,
             octets=octets,
             sequence=sequence,
@@ -544,27 +532,35 @@ class Klips:
             selector_failures=selector,
             age=age,
             idle=idle,
-            path_mtu=self._outer(sa)[7],
-            inner_mtu=self._engine.inner_mtu(sa.cookie),
+            path_mtu=row.path_mtu,
+            inner_mtu=row.inner_mtu,
             ecn_alarms=alarms,
-            mode=c.mode,
-            life=c.life,
-            policy=c.selectors[0] if c.direction is Direction.IN and len(c.selectors) == 1 else None,
-            group=tuple(self._by_cookie[cookie].command.said for cookie in self._bundles.of(sa.cookie)),
+            mode=row.mode,
+            life=row.life,
+            policy=row.selectors[0] if len(row.raw_selectors) == 1 else None,
+            group=tuple(self._row(cookie).said for cookie in self._bundles.of(row.cookie)),
         )
+
+    def selectors(self, said: Said) -> tuple[tuple[Selector, Selector], ...]:
+        """What may come out of an inbound SA, or nothing when there is none."""
+        cookie = self._cookie(said, Direction.IN)
+        return self._row(cookie).selectors if cookie else ()
 
     def eroutes(self) -> list[ErouteView]:
         """Rows of the eroute table, the engine's own holds too; sorted by key."""
         views = [self._eroute_view(row) for row in self._engine.eroutes()]
         return sorted(views, key=lambda v: raw_key(v.key))
 
-    def _eroute_view(self, row: tuple[RawKey, int, int, int, int, float, int, int]) -> ErouteView:
-        key, action, cookie, trap, packets, idle, held, slot = row
-        made = self._owners.get(cookie)
-        owner = made or self._owners.get(trap)
-        said = made.target if made and isinstance(made.target, Said) else None
+    def _note_of(self, cookie: int) -> Note | None:
+        return cast("Note | None", self._engine.note(cookie))
+
+    def _eroute_view(self, row: tuple[RawKey, int, int, int, int, float, int, int, int]) -> ErouteView:
+        raw, action, cookie, trap, packets, idle, held, slot, sa = row
+        owner = self._note_of(cookie) or self._note_of(trap)
+        key = flow_key(raw)
+        said = self._row(sa).said if sa else self._waits_for.get(key)
         return ErouteView(
-            key=flow_key(key),
+            key=key,
             target=target_of(action, said),
             device=owner.device if owner else self._device_name(slot),
             owner=owner.owner if owner else "",
@@ -576,11 +572,10 @@ class Klips:
 
     def eroute(self, key: FlowKey) -> SetEroute | None:
         """The command that made the eroute of exactly this key, or would have made the engine's own hold; or None."""
-        if made := self._owners.get(self._eroutes.get(key, 0)):
-            return made
-        found = self.match(key)
-        if found is None or found.key != key:
+        row = self._engine.find_eroute(raw_key(key))
+        if row is None:
             return None
+        found = self._eroute_view(row)
         return SetEroute(key, found.target, found.device, found.owner, found.serial)
 
     def match(self, flow: FlowKey) -> ErouteView | None:

@@ -25,8 +25,9 @@ def test_what_it_lacks_goes_by_libcrypto(provider: str) -> None:
 
 def test_keys_take_the_room_of_their_kind() -> None:
     bare = key_octets("aes_gcm_16", bytes(20), provider="evp")
-    assert bare <= 256
-    assert key_octets("aes_gcm_16", bytes(36)) - bare <= 1024
-    assert key_octets("aes_cbc", bytes(32), "hmac_sha2_512_256", bytes(64)) - bare <= 896
+    assert bare <= 120
+    # With what malloc adds, 18 lines.
+    assert key_octets("aes_gcm_16", bytes(36)) <= 1144
+    assert key_octets("aes_cbc", bytes(32), "hmac_sha2_512_256", bytes(64)) - bare <= 896 + 64
     assert key_octets("chacha20_poly1305", bytes(36)) - bare <= 320
-    assert key_octets("null", b"", "hmac_sha1_96", bytes(20)) - bare <= 384
+    assert key_octets("null", b"", "hmac_sha1_96", bytes(20)) - bare <= 384 + 20

@@ -243,13 +243,13 @@ def test_ecn_goes_outside_and_dscp_does_not(tunnel: Rig) -> None:
 
 
 def test_sequence_numbers_end_hard_and_say_so_before(tunnel: Rig) -> None:
-    sa = tunnel.klips._sas[tunnel.out_said, Direction.OUT]
-    tunnel.klips._engine.set_sequence(sa.cookie, 2**31 - 2)
+    cookie = tunnel.klips._cookie(tunnel.out_said, Direction.OUT)
+    tunnel.klips._engine.set_sequence(cookie, 2**31 - 2)
     for _ in range(3):
         tunnel.send(udp(HERE, THERE, 1, 2))
     assert tunnel.events(1) == [SaExpired(tunnel.out_said, False)]
     got = [tunnel.wire() for _ in range(3)]
-    tunnel.klips._engine.set_sequence(sa.cookie, 2**32 - 2)
+    tunnel.klips._engine.set_sequence(cookie, 2**32 - 2)
     for _ in range(3):
         tunnel.send(udp(HERE, THERE, 1, 2))
     assert tunnel.events(1) == [SaExpired(tunnel.out_said, True)]
@@ -259,11 +259,11 @@ def test_sequence_numbers_end_hard_and_say_so_before(tunnel: Rig) -> None:
 
 
 def test_an_expiry_that_found_no_room_is_told_later(tunnel: Rig) -> None:
-    sa = tunnel.klips._sas[tunnel.out_said, Direction.OUT]
+    cookie = tunnel.klips._cookie(tunnel.out_said, Direction.OUT)
     tunnel.eroute(Shunt.TRAP, dst="10.3.0.0/16")
     for n in range(16384):
         tunnel.send(udp(HERE, f"10.3.{n >> 8}.{n & 255}", 1, 2))
-    tunnel.klips._engine.set_sequence(sa.cookie, 2**31 - 1)
+    tunnel.klips._engine.set_sequence(cookie, 2**31 - 1)
     tunnel.send(udp(HERE, THERE, 1, 2))
     tunnel.wire()
     assert {type(event) for event in tunnel.events(16384)} == {Acquire}

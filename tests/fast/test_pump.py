@@ -173,7 +173,7 @@ def test_the_number_of_workers_is_checked() -> None:
 
 
 def test_sequence_numbers_never_go_back(tunnel: Rig) -> None:
-    cookie = tunnel.klips._sas[tunnel.out_said, Direction.OUT].cookie
+    cookie = tunnel.klips._cookie(tunnel.out_said, Direction.OUT)
     tunnel.klips._engine.set_sequence(cookie, 100)
     with pytest.raises(ValueError):
         tunnel.klips._engine.set_sequence(cookie, 99)

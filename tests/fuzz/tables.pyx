@@ -44,7 +44,7 @@ cdef int replay_model(const uint8_t *data, size_t size) noexcept nogil:
     window = le16(data) % (MAX_WINDOW + 1)
     data += 2
     size -= 2
-    if replay_init(&r, window):
+    if replay_init(&r, window, True):
         return 0
     while size >= 9 and steps < STEPS and not bad:
         op = data[0] % 5

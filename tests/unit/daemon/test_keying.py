@@ -142,7 +142,7 @@ def test_plutos_eroutes_can_be_taken_away_which_is_logged(bench: Bench) -> None:
 
 
 def selectors(bench: Bench, said: Any = IN) -> Any:
-    return bench.klips._sas[said, Direction.IN].command.selectors
+    return bench.klips.selectors(said)
 
 
 def test_inbound_policy(bench: Bench) -> None:

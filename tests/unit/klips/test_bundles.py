@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_address
+from typing import NamedTuple
 
 import pytest
 
@@ -29,6 +30,14 @@ def sa(proto: IpProtocol, mode: Mode = Mode.TRANSPORT, direction: Direction = Di
     return AddSa(Said(proto, 0x1000, THERE), HERE, direction, cipher, b"", integ, mode=mode)
 
 
+class Row(NamedTuple):
+    cookie: int
+    said: Said
+    direction: Direction
+    mode: Mode
+    encap: bool
+
+
 class Told(list[tuple[int, int, int, bool]]):
     def __call__(self, cookie: int, following: int, chained: int, enclosed: bool) -> None:
         self.append((cookie, following, chained, enclosed))
@@ -36,10 +45,11 @@ class Told(list[tuple[int, int, int, bool]]):
 
 def made(*members: AddSa) -> tuple[Bundles, Told]:
     told = Told()
-    bundles = Bundles(told)
-    for cookie, member in enumerate(members, 1):
-        bundles.add(cookie, member)
-    return bundles, told
+    rows = {
+        cookie: Row(cookie, each.said, each.direction, each.mode, each.encap is not None)
+        for cookie, each in enumerate(members, 1)
+    }
+    return Bundles(told, rows.__getitem__), told
 
 
 def test_out_is_linked_outermost_first_so_that_no_packet_meets_half_a_bundle() -> None:
