@@ -38,12 +38,33 @@ SHAPES = {
     "udp": {**NET4, "leftsubnet": "10.1.0.2/32", "rightsubnet": "10.2.0.1/32"},
 }
 RAW = {"encapsulation": "no"}
+# Further addresses of the guest: a connection between the hosts themselves must not cut off who gives it orders.
+FURTHER = ("192.0.2.3/24", "192.0.2.4/24", "2001:db8::3/64")
+MODES = {
+    "host": {"left": "192.0.2.1", "right": "192.0.2.3", "authby": "secret", "type": "transport"},
+    "host6": {
+        "left": "2001:db8::1", "right": "2001:db8::3", "authby": "secret", "type": "transport", "compress": "yes",
+    },
+    "ahhost": {
+        "left": "192.0.2.1", "right": "192.0.2.4", "authby": "secret", "type": "transport",
+        "phase2": "ah", "phase2alg": "sha2_512",
+    },
+    "ah": {
+        **NET4, "leftsubnet": "10.1.0.0/25", "rightsubnet": "10.2.0.0/25",
+        "phase2": "ah", "phase2alg": "sha2_256,aes_xcbc",
+    },
+    "comp": {**NET4, "leftsubnet": "10.1.0.0/26", "rightsubnet": "10.2.0.0/26", "compress": "yes"},
+}  # fmt: skip
+"""Connections that the kernel has exactly as we do."""
 RAW_ALL = {**RAW, "esp": ",".join(ALGORITHMS)}
 KERNEL = "config setup\n    uniqueids=yes\n\n" + "".join(
     conn(name, base, ikev2="insist", auto="ignore", **({"encapsulation": "yes"} if name == "udp" else RAW_ALL))
     for name, base in SHAPES.items()
 )
-KERNEL_SECRETS = SECRETS.replace(":", "192.0.2.2 192.0.2.1 2001:db8::2 2001:db8::1 :", 1)
+KERNEL += "".join(conn(name, base, ikev2="insist", auto="ignore", **RAW) for name, base in MODES.items())
+KERNEL_SECRETS = SECRETS.replace(
+    ":", "192.0.2.2 192.0.2.1 192.0.2.3 192.0.2.4 2001:db8::2 2001:db8::1 2001:db8::3 :", 1
+)
 
 
 @dataclass
@@ -58,7 +79,7 @@ class Stage:
 
     def up(self, who: str = "we", name: str = "net", **more: str) -> None:
         """Load our conn and bring it up from either side; the kernel holds both SAs afterwards."""
-        self.west.configure(conn(name, SHAPES.get(name, NET4), auto="add", **{**RAW, **more}))
+        self.west.configure(conn(name, {**SHAPES, **MODES}.get(name, NET4), auto="add", **{**RAW, **more}))
         self.west.ipsec("auto", "--add", name)
         self.conns.append(name)
         if who == "we":
@@ -103,14 +124,19 @@ class Stage:
             self.revived = ""
         for name in names:
             self.west.ipsec("auto", "--delete", name)
+            if name in MODES:  # its trap would catch traffic of other conns
+                self.east.sh(f"ipsec auto --down {name}; ipsec auto --unroute {name}", check=False)
         wait_for("our states to end", lambda: "STATE_" not in self.west.status(), 8, 0.2)
-        wait_for("the kernel's SAs to go", lambda: "proto esp" not in self.kernel(), 8, 0.2)
+        wait_for("the kernel's SAs to go", lambda: not re.search("proto (esp|ah|comp)", self.kernel()), 8, 0.2)
 
 
 @pytest.fixture(scope="module")
 def _stage() -> Iterator[Stage]:
     with Lab("vm") as lab:
         east = Libreswan(lab.west, KERNEL, KERNEL_SECRETS)
+        for address in FURTHER:
+            east.sh(f"ip addr add {address} dev eth0 {'nodad' if ':' in address else ''}")
+        east.sh("ipsec whack --listen")
         west = Gateway(lab.west, "", SECRETS)
         west.start()
         yield Stage(lab, west, east)
@@ -123,7 +149,7 @@ def stage(_stage: Stage) -> Iterator[Stage]:
         yield _stage
         _stage.clear()
     except BaseException:
-        for name in SHAPES:
+        for name in (*SHAPES, *MODES):
             _stage.east.sh(f"ipsec auto --down {name}; ipsec auto --unroute {name}", check=False)
         raise
     finally:
@@ -169,6 +195,38 @@ def test_tcp_through_raw_esp(stage: Stage) -> None:
 def test_esp_algorithms_against_the_kernel(stage: Stage, esp: str) -> None:
     stage.up(esp=esp)
     assert_ping(stage.lab.sunset, "10.2.0.1", size=1300, wait=4)
+
+
+@pytest.mark.parametrize(
+    ("name", "who", "shows"),
+    [
+        ("host", "we", "proto esp"),
+        ("host", "they", "proto esp"),
+        ("host6", "they", "proto comp"),
+        ("ahhost", "we", "proto ah"),
+        ("ah", "they", "proto ah"),
+        ("ah", "we", "proto ah"),
+        ("comp", "we", "proto comp"),
+        ("comp", "they", "proto comp"),
+    ],
+)
+def test_transport_mode_ah_and_compression(stage: Stage, name: str, who: str, shows: str) -> None:
+    stage.up(who, name)
+    kernel = stage.kernel()
+    assert shows in kernel and ("mode transport" in kernel) == (name not in ("ah",)), kernel
+    hosts = "host" in name
+    far, near = MODES[name]["right"], MODES[name]["left"]
+    here = stage.lab.west if hosts else stage.lab.sunset
+    if not hosts:
+        far, near = "10.2.0.1", "10.1.0.2"
+        learn_path(here, far, 1472)
+    for size in (56, 1300) if hosts else (56, 1300, 4000):
+        assert_ping(here, far, size=size, wait=4)
+    for size in (56, 1300):
+        answer = stage.east.sh(f"ping -n -c 2 -i 0.2 -W 4 -s {size} -I {far} {near}")
+        assert "2 received" in answer, answer
+    rows = stage.west.json("spi")
+    assert all(row["packets"] > 5 for row in rows if row["said"].startswith(shows.split()[1])), rows
 
 
 @pytest.mark.parametrize(("esn", "who"), [("no", "we"), ("yes", "they")])
