@@ -83,7 +83,7 @@ def test_a_narrow_path_fragments_outside_or_tells_the_sender(lab: Lab) -> None:
 def test_udp_in_bulk(lab: Lab) -> None:
     lab.start(Setup())
     assert ping(lab, FAR[0])
-    end = tcp(lab, FAR[0], "-u", "-b", "200M", "-l", "1200")
+    end = tcp(lab, FAR[0], "-u", "-b", "100M", "-l", "1200")
     assert end["sum"]["lost_percent"] < 20 and end["sum"]["packets"] > 5000
     lab.finish()
 

@@ -252,11 +252,13 @@ def test_rekeys_lose_nothing(stage: Stage, which: str) -> None:
     if which == "theirs":
         for what in ("ipsec", "ike", "ipsec"):
             # The IKE SA bears the name of whichever conn between these addresses libreswan met first.
-            names = ("net", "6in4", "udp") if what == "ike" else ("net",)
+            names = (*SHAPES, *MODES) if what == "ike" else ("net",)
             stage.east.sh("; ".join(f"ipsec whack --rekey-{what} --name {name}" for name in names), check=False)
-    wait_for("later serials", lambda: min(a - b for a, b in zip(serials(stage), before, strict=True)) > 0, 15, 0.2)
-    wait_for("other SAs in the kernel", lambda: not spis & stage.spis(), 15, 0.5)
-    flow.stop()
+    try:
+        wait_for("later serials", lambda: min(a - b for a, b in zip(serials(stage), before, strict=True)) > 0, 15, 0.2)
+        wait_for("other SAs in the kernel", lambda: not spis & stage.spis(), 15, 0.5)
+    finally:
+        flow.stop()
     try:
         wait_for("the last echo", lambda: len(back.got) >= flow.sent or None, 4)
     except LabError as why:
