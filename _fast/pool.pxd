@@ -1,6 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from libc.stdint cimport uint8_t, uint64_t
 
+cdef extern from * nogil:
+    """
+    #include <stdint.h>
+    #include <sys/mman.h>
+    /* `size` octets, a power of two, on a boundary of their own size. */
+    static void *ow_block(size_t size) {
+        uint8_t *p = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        size_t head;
+        if (p == MAP_FAILED) return NULL;
+        head = (size - ((uintptr_t)p & (size - 1))) & (size - 1);
+        if (head) munmap(p, head);
+        munmap(p + head + size, size - head);
+        madvise(p + head, size, MADV_HUGEPAGE);
+        return p + head;
+    }
+    """
+    void *map_block "ow_block"(size_t size)
+    int munmap(void *p, size_t size)
+
 cdef enum:
     LINE = 64
     MOST_LINES = 18            # the largest piece: a full node of _fast.trie

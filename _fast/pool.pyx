@@ -7,29 +7,14 @@ from _fast.atomic cimport alloc_zeroed, wipe_free
 
 cdef extern from * nogil:
     """
-    #include <stdint.h>
-    #include <sys/mman.h>
     /* A sanitizer must see every piece by itself, or it would not notice the use of one that was given back. */
     #ifdef __SANITIZE_ADDRESS__
     #define OW_SINGLY 1
     #else
     #define OW_SINGLY 0
     #endif
-    /* `size` octets, a power of two, on a boundary of their own size. */
-    static void *ow_block(size_t size) {
-        uint8_t *p = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        size_t head;
-        if (p == MAP_FAILED) return NULL;
-        head = (size - ((uintptr_t)p & (size - 1))) & (size - 1);
-        if (head) munmap(p, head);
-        munmap(p + head + size, size - head);
-        madvise(p + head, size, MADV_HUGEPAGE);
-        return p + head;
-    }
     """
     bint SINGLY "OW_SINGLY"
-    void *map_block "ow_block"(size_t size)
-    int munmap(void *p, size_t size)
 
 cdef enum:
     SMALLEST = 1 << 16

@@ -2,6 +2,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 
 from _fast.epoch cimport epoch_t
+from _fast.front cimport front_t
 from _fast.pool cimport pool_t
 from _fast.table cimport table_t
 from _fast.trie cimport trie_t
@@ -12,7 +13,7 @@ cdef enum:
     LOOK_BACK = 24             # how many of them a flow cache goes through before it asks the table
     MATCH_BATCH = 32
 
-# Both start as a prefix_t of _fast.trie.
+# Both start as a prefix_t of _fast.trie, the second as a host_pair_t of _fast.front too.
 # All eroutes of one source, when there are several.
 cdef struct source_t:
     uint64_t key[2]
@@ -24,6 +25,8 @@ cdef struct source_t:
 cdef struct fan_t:
     uint64_t key[2]
     uint8_t length
+    uint8_t version
+    uint64_t src[2]
     uint8_t kinds              # bit by kind_of
     uint32_t count
     uint32_t of_kind[8]
@@ -38,6 +41,7 @@ cdef struct change_t:
     uint8_t version
 
 cdef struct radij_t:
+    front_t hosts              # pairs of hosts; one whose line is full is in the trees
     trie_t sources[2]          # IPv4, IPv6
     uint64_t generation        # grows with every change
     change_t changes[64]       # change number n is at n % CHANGES

@@ -5,7 +5,8 @@
                                 +-- source_t: destinations --+-- eroute      the only one of its pair
                                               (a trie)       +-- fan_t       by protocol and ports, a keyed hash
 
-A match walks the tree of sources once, then asks the prefixes that cover the source from the longest on for their
+Pairs of hosts, which nothing beats, are found by a hash before the trees (_fast.front), unless their line there is full.
+Otherwise a match walks the tree of sources once, then asks the prefixes that cover the source from the longest on for their
 destinations, until one covers everything. Readers take no lock; a writer publishes each change in one store.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
@@ -14,6 +15,7 @@ from libc.string cimport memcmp, memcpy, memset
 from _fast.atomic cimport (alloc_zeroed, load_sc, loadp, mum, store_sc, storep, wipe_free)
 from _fast.epoch cimport (epoch_drain, epoch_enter, epoch_init, epoch_leave, epoch_reclaim, epoch_retire,
                           epoch_t)
+from _fast.front cimport *
 from _fast.pool cimport pool_free, pool_give, pool_take
 from _fast.table cimport buckets_t, node_t, table_add, table_first, table_free, table_init, table_next, table_remove, table_swap
 from _fast.trie cimport *
@@ -30,8 +32,14 @@ cdef extern from * nogil:
         clock_gettime(CLOCK_MONOTONIC, &t);
         return (uint64_t)t.tv_sec * 1000000000 + t.tv_nsec;
     }
+    static inline uint64_t ow_spent(void) {
+        struct timespec t;
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+        return (uint64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    }
     """
     uint64_t fine_now "ow_fine_now"()
+    uint64_t spent_now "ow_spent"()
     int sched_yield()
 
 
@@ -52,7 +60,10 @@ cdef int radij_init(radij_t *r, epoch_t *epoch) noexcept nogil:
     r.epoch = epoch
     r.generation = 1
     # Keyed, so that whoever chooses ports cannot choose collisions.
-    return 0 if getrandom(r.seed, sizeof(r.seed), 0) == sizeof(r.seed) else -1
+    if getrandom(r.seed, sizeof(r.seed), 0) != sizeof(r.seed):
+        return -1
+    front_init(&r.hosts, epoch, r.seed)
+    return 0
 
 
 cdef void free_fan(uintptr_t word, void *context) noexcept nogil:
@@ -70,6 +81,8 @@ cdef void radij_free(radij_t *r) noexcept nogil:
     for family in range(2):
         trie_visit(r.sources[family].root, free_source, NULL)
         r.sources[family].root = 0
+    front_visit(&r.hosts, free_fan, NULL)
+    front_free(&r.hosts)
     pool_free(&r.pool)
 
 
@@ -191,6 +204,9 @@ cdef fan_t *fan_new(radij_t *r, eroute_t *a, eroute_t *b) noexcept nogil:
     f.key[0] = a.dst[0]
     f.key[1] = a.dst[1]
     f.length = a.dstlen
+    f.version = a.version
+    f.src[0] = a.src[0]
+    f.src[1] = a.src[1]
     if table_init(&f.table, r.epoch) or fan_set(r, f, a, &none) or fan_set(r, f, b, &none):
         release_fan(f, r)
         return NULL
@@ -204,22 +220,39 @@ cdef inline int put(radij_t *r, trie_t *t, const uint64_t *key, uint8_t length, 
     return trie_put(t, &r.pool, r.epoch, key, length, word, &old)
 
 
-cdef int source_set(radij_t *r, source_t *s, eroute_t *e, eroute_t **replaced) noexcept nogil:
-    cdef uintptr_t word = trie_get(&s.destinations, e.dst, e.dstlen)
+cdef int pair_set(radij_t *r, uintptr_t *word, eroute_t *e, eroute_t **replaced) noexcept nogil:
+    # `word` is a pair's, or 0, and becomes what it is with `e`.
     cdef fan_t *f
     replaced[0] = NULL
-    if word and word & GROUP:
-        if fan_set(r, fan_of(word), e, replaced):
-            return -1
-    elif word and not same_key(eroute_of(word), e):
-        f = fan_new(r, eroute_of(word), e)
+    if word[0] and word[0] & GROUP:
+        return fan_set(r, fan_of(word[0]), e, replaced)
+    if word[0] and not same_key(eroute_of(word[0]), e):
+        f = fan_new(r, eroute_of(word[0]), e)
         if f == NULL:
             return -1
-        put(r, &s.destinations, e.dst, e.dstlen, <uintptr_t>f | GROUP)
+        word[0] = <uintptr_t>f | GROUP
     else:
-        replaced[0] = eroute_of(word)
-        if put(r, &s.destinations, e.dst, e.dstlen, <uintptr_t>e):
-            return -1
+        replaced[0] = eroute_of(word[0])
+        word[0] = <uintptr_t>e
+    return 0
+
+
+cdef uintptr_t pair_without(radij_t *r, uintptr_t word, eroute_t *e) noexcept nogil:
+    # What is left of a pair's word without `e`: 0, the word itself, or the last eroute, and then the fan is to retire.
+    cdef fan_t *f
+    if not word & GROUP:
+        return 0
+    f = fan_of(word)
+    fan_remove(r, f, e)
+    return word if f.count > 1 else <uintptr_t>fan_first(f)
+
+
+cdef int source_set(radij_t *r, source_t *s, eroute_t *e, eroute_t **replaced) noexcept nogil:
+    cdef uintptr_t word = trie_get(&s.destinations, e.dst, e.dstlen)
+    cdef uintptr_t was = word
+    # Where a pair is there already, putting its new word cannot fail.
+    if pair_set(r, &word, e, replaced) or (word != was and put(r, &s.destinations, e.dst, e.dstlen, word)):
+        return -1
     if replaced[0] == NULL:
         s.count += 1
     return 0
@@ -264,65 +297,113 @@ cdef void changed(radij_t *r, const eroute_t *e) noexcept nogil:
     store_sc(&r.generation, number)
 
 
-cdef eroute_t *radij_find(radij_t *r, const eroute_t *key) noexcept nogil:
+cdef inline bint of_hosts(const eroute_t *e) noexcept nogil:
+    return e.srclen == e.dstlen and e.srclen == (32 if e.version == 4 else 128)
+
+
+cdef inline uintptr_t hosts_word(radij_t *r, const eroute_t *e) noexcept nogil:
+    # The word before the trees of an eroute's pair, or 0.
+    if not of_hosts(e):
+        return 0
+    return front_get(&r.hosts, front_hash(&r.hosts, e.src, e.dst), e.src, e.dst, e.version)
+
+
+cdef eroute_t *of_pair(radij_t *r, uintptr_t word, const eroute_t *key) noexcept nogil:
+    if word and word & GROUP:
+        return fan_find(r, fan_of(word), key.proto, key.sport, key.dport)
+    return eroute_of(word) if word and same_key(eroute_of(word), key) else NULL
+
+
+cdef uintptr_t tree_word(radij_t *r, const eroute_t *key) noexcept nogil:
+    # The word in the trees of an eroute's pair, or 0.
     cdef uintptr_t word = trie_get(sources_of(r, key.version), key.src, key.srclen)
     if word and word & GROUP:
-        word = trie_get(&source_of(word).destinations, key.dst, key.dstlen)
-        if word and word & GROUP:
-            return fan_find(r, fan_of(word), key.proto, key.sport, key.dport)
-    if word and same_key(eroute_of(word), key):
-        return eroute_of(word)
-    return NULL
+        return trie_get(&source_of(word).destinations, key.dst, key.dstlen)
+    return word if word and same_pair(eroute_of(word), key) else 0
 
 
-cdef int radij_set(radij_t *r, eroute_t *e, eroute_t **replaced) noexcept nogil:
+cdef eroute_t *radij_find(radij_t *r, const eroute_t *key) noexcept nogil:
+    cdef uintptr_t word = hosts_word(r, key)
+    return of_pair(r, word if word else tree_word(r, key), key)
+
+
+cdef int tree_set(radij_t *r, eroute_t *e, eroute_t **replaced) noexcept nogil:
     cdef trie_t *t = sources_of(r, e.version)
     cdef uintptr_t word = trie_get(t, e.src, e.srclen)
     cdef source_t *s
     replaced[0] = NULL
     if word and word & GROUP:
-        if source_set(r, source_of(word), e, replaced):
-            return -1
-    elif word and not same_key(eroute_of(word), e):
+        return source_set(r, source_of(word), e, replaced)
+    if word and not same_key(eroute_of(word), e):
         s = source_new(r, eroute_of(word), e)
         if s == NULL:
             return -1
-        put(r, t, e.src, e.srclen, <uintptr_t>s | GROUP)
-    else:
-        replaced[0] = eroute_of(word)
-        if put(r, t, e.src, e.srclen, <uintptr_t>e):
-            return -1
+        return put(r, t, e.src, e.srclen, <uintptr_t>s | GROUP)
+    replaced[0] = eroute_of(word)
+    return put(r, t, e.src, e.srclen, <uintptr_t>e)
+
+
+cdef int hosts_set(radij_t *r, eroute_t *e, eroute_t **replaced) noexcept nogil:
+    # 1: the pair is in the trees or must go there. All eroutes of a pair are in one place.
+    cdef uintptr_t word = hosts_word(r, e)
+    cdef uintptr_t was = word
+    if word == 0:
+        return 0 if tree_word(r, e) == 0 and front_add(&r.hosts, <uintptr_t>e) else 1
+    if pair_set(r, &word, e, replaced):
+        return -1
+    if word != was:
+        front_swap(&r.hosts, was, word)
+    return 0
+
+
+cdef int radij_set(radij_t *r, eroute_t *e, eroute_t **replaced) noexcept nogil:
+    cdef int how = 1
+    replaced[0] = NULL
+    if of_hosts(e):
+        how = hosts_set(r, e, replaced)
+    if how > 0:
+        how = tree_set(r, e, replaced)
+    if how:
+        return -1
     if replaced[0] == NULL:
         r.count += 1
     changed(r, e)
     return 0
 
 
-cdef bint radij_remove(radij_t *r, eroute_t *e) noexcept nogil:
+cdef void tree_remove(radij_t *r, eroute_t *e) noexcept nogil:
     cdef trie_t *t = sources_of(r, e.version)
-    cdef uintptr_t word, below
+    cdef uintptr_t word = trie_get(t, e.src, e.srclen), below, rest
     cdef source_t *s
-    cdef fan_t *f
-    if radij_find(r, e) != e:
-        return False
-    word = trie_get(t, e.src, e.srclen)
     if not word & GROUP:
         trie_cut(t, &r.pool, r.epoch, e.src, e.srclen)
+        return
+    s = source_of(word)
+    below = trie_get(&s.destinations, e.dst, e.dstlen)
+    rest = pair_without(r, below, e)
+    if rest == 0:
+        trie_cut(&s.destinations, &r.pool, r.epoch, e.dst, e.dstlen)
+    elif rest != below:
+        put(r, &s.destinations, e.dst, e.dstlen, rest)
+        epoch_retire(r.epoch, fan_of(below), release_fan, r)
+    s.count -= 1
+    if s.count == 1 and s.destinations.root & LEAF and not s.destinations.root & GROUP:
+        put(r, t, e.src, e.srclen, <uintptr_t>source_first(s))
+        epoch_retire(r.epoch, s, release_source, r)
+
+
+cdef bint radij_remove(radij_t *r, eroute_t *e) noexcept nogil:
+    cdef uintptr_t word = hosts_word(r, e), rest
+    if radij_find(r, e) != e:
+        return False
+    if word == 0:
+        tree_remove(r, e)
     else:
-        s = source_of(word)
-        below = trie_get(&s.destinations, e.dst, e.dstlen)
-        if not below & GROUP:
-            trie_cut(&s.destinations, &r.pool, r.epoch, e.dst, e.dstlen)
-        else:
-            f = fan_of(below)
-            fan_remove(r, f, e)
-            if f.count == 1:
-                put(r, &s.destinations, e.dst, e.dstlen, <uintptr_t>fan_first(f))
-                epoch_retire(r.epoch, f, release_fan, r)
-        s.count -= 1
-        if s.count == 1 and s.destinations.root & LEAF and not s.destinations.root & GROUP:
-            put(r, t, e.src, e.srclen, <uintptr_t>source_first(s))
-            epoch_retire(r.epoch, s, release_source, r)
+        rest = pair_without(r, word, e)
+        if rest != word:
+            front_swap(&r.hosts, word, rest)
+            if word & GROUP:
+                epoch_retire(r.epoch, fan_of(word), release_fan, r)
     r.count -= 1
     changed(r, e)
     return True
@@ -400,6 +481,19 @@ cdef eroute_t *sources_match(radij_t *r, trail_t *trail, const flow_t *flow, bin
                 return e
 
 
+cdef inline eroute_t *of_word(radij_t *r, uintptr_t word, const flow_t *flow, bint narrow) noexcept nogil:
+    # Of a pair that covers the flow.
+    if word & GROUP:
+        return fan_match(r, fan_of(word), flow, narrow)
+    return eroute_of(word) if takes(eroute_of(word), flow, narrow) else NULL
+
+
+cdef inline eroute_t *hosts_match(radij_t *r, const flow_t *flow, bint narrow) noexcept nogil:
+    cdef uintptr_t word = front_get(&r.hosts, front_hash(&r.hosts, flow.src, flow.dst), flow.src, flow.dst,
+                                    flow.version)
+    return of_word(r, word, flow, narrow) if word else NULL
+
+
 cdef inline bint concerns(const change_t *c, const flow_t *f) noexcept nogil:
     return (c.version == f.version
             and not apart(swab(c.src[0]), swab(c.src[1]), swab(f.src[0]), swab(f.src[1]), c.srclen)
@@ -425,8 +519,10 @@ cdef eroute_t *radij_match(radij_t *r, const flow_t *flow, bint narrow) noexcept
     cdef int times
     for times in range(TRIES):
         before = after
-        trie_walk(<uintptr_t>loadp(&sources_of(r, flow.version).root), swab(flow.src[0]), swab(flow.src[1]), &trail)
-        e = sources_match(r, &trail, flow, narrow)
+        e = hosts_match(r, flow, narrow)
+        if e == NULL:
+            trie_walk(<uintptr_t>loadp(&sources_of(r, flow.version).root), swab(flow.src[0]), swab(flow.src[1]), &trail)
+            e = sources_match(r, &trail, flow, narrow)
         # A narrow eroute that came and a broad one that went, both while this looked, might leave the flow with neither.
         after = load_sc(&r.generation)
         if before == after or not disturbed(r, flow, before, after):
@@ -434,21 +530,49 @@ cdef eroute_t *radij_match(radij_t *r, const flow_t *flow, bint narrow) noexcept
     return e
 
 
-cdef void radij_match_batch(radij_t *r, const flow_t **flows, int count, eroute_t **found) noexcept nogil:
+cdef int hosts_batch(radij_t *r, const flow_t **flows, int count, eroute_t **found, uint8_t *going) noexcept nogil:
+    # First every line is on its way, then every pair. Answers how many flows have to ask the trees, in `going`.
+    cdef uint64_t hashes[32]
+    cdef uintptr_t words[32]
+    cdef uintptr_t *line
+    cdef lines_t *lines = <lines_t *>loadp(&r.hosts.lines)
+    cdef unsigned same
+    cdef int i, left = 0
+    for i in range(count):
+        hashes[i] = front_hash(&r.hosts, flows[i].src, flows[i].dst)
+        prefetch(front_line(lines, hashes[i]))
+    for i in range(count):
+        line = front_line(lines, hashes[i])
+        same = tagged(line, front_tag(hashes[i]))
+        words[i] = untagged(<uintptr_t>loadp(&line[lowest(same)])) if same else 0
+        prefetch(<void *>(words[i] & ~<uintptr_t>TAGS))
+    for i in range(count):
+        found[i] = NULL
+        if words[i]:
+            if front_is(words[i], flows[i].src, flows[i].dst, flows[i].version):
+                found[i] = of_word(r, words[i], flows[i], True)
+            else:
+                found[i] = hosts_match(r, flows[i], True)      # one of the same tag
+        going[left] = <uint8_t>i
+        left += found[i] == NULL
+    return left
+
+
+cdef void trees_batch(radij_t *r, const flow_t **flows, int count, eroute_t **found, uint8_t *going) noexcept nogil:
     # All go one step down, and what each needs for its next step is on its way while the others go theirs: first the
     # slot of a node, then what the slot points to.
     cdef trail_t trails[32]
     cdef uintptr_t words[32]
     cdef uintptr_t *slots[32]
-    cdef uint8_t going[32]
+    cdef uint8_t asking[32]
     cdef int left = count, still, i, k
     cdef uintptr_t word
-    cdef uint64_t before = load_sc(&r.generation), after
-    for i in range(count):
+    memcpy(asking, going, count)
+    for k in range(count):
+        i = going[k]
         trails[i].count = 0
         trails[i].leaf = 0
         words[i] = <uintptr_t>loadp(&sources_of(r, flows[i].version).root)
-        going[i] = <uint8_t>i
     while left:
         still = 0
         for k in range(left):
@@ -467,8 +591,22 @@ cdef void radij_match_batch(radij_t *r, const flow_t **flows, int count, eroute_
             i = going[k]
             words[i] = <uintptr_t>loadp(slots[i])
             prefetch(<void *>(words[i] & ~<uintptr_t>TAGS))
-    for i in range(count):
+    for k in range(count):
+        i = asking[k]
         found[i] = sources_match(r, &trails[i], flows[i], True)
+
+
+cdef void radij_match_batch(radij_t *r, const flow_t **flows, int count, eroute_t **found) noexcept nogil:
+    cdef uint8_t going[32]
+    cdef int left = count, i
+    cdef uint64_t before = load_sc(&r.generation), after
+    if loadp(&r.hosts.lines) != NULL:
+        left = hosts_batch(r, flows, count, found, going)
+    else:
+        for i in range(count):
+            going[i] = <uint8_t>i
+    if left:
+        trees_batch(r, flows, left, found, going)
     after = load_sc(&r.generation)
     if before != after:
         for i in range(count):
@@ -548,6 +686,7 @@ cdef uint64_t radij_rows(radij_t *r, eroute_t **rows, uint64_t room) noexcept no
     into.rows = rows
     into.room = room
     into.count = 0
+    front_visit(&r.hosts, fan_rows, &into)
     for family in range(2):
         trie_visit(<uintptr_t>loadp(&r.sources[family].root), source_rows, &into)
     return into.count
@@ -598,6 +737,8 @@ cdef class Radij:
     cdef radij_t r
     cdef epoch_t e
     cdef cached_t *cache
+    cdef readonly uint64_t spent
+    """Nanoseconds of processor time the matches of the last repeat() took."""
 
     def __cinit__(self):
         epoch_init(&self.e)
@@ -657,6 +798,7 @@ cdef class Radij:
         cdef uint64_t n = len(flows), i, hits = 0, total = 0
         cdef int round, k, size
         with nogil:
+            self.spent = spent_now()
             for round in range(times):
                 i = 0
                 while i < n:
@@ -681,6 +823,7 @@ cdef class Radij:
                                 hits += 1
                                 total += found[k].cookie
                     i += size
+            self.spent = spent_now() - self.spent
             epoch_leave(&self.e, 1)
         wipe_free(f, sizeof(flow_t) * (n + 1))
         return hits, total
@@ -795,7 +938,16 @@ cdef class Radij:
     @property
     def octets(self):
         """Memory in use: eroutes, tree and what else they need."""
-        return self.r.pool.used
+        return self.r.pool.used + (front_octets(&self.r.hosts) if self.r.hosts.count else 0)
+
+    @property
+    def host_pairs(self):
+        """(before the trees, in them because their line was full)."""
+        cdef uint64_t strays = 0
+        cdef int family
+        for family in range(2):
+            trie_visit(self.r.sources[family].root, source_strays, &strays)
+        return (self.r.hosts.count, strays)
 
     def __len__(self):
         return self.r.count
@@ -804,6 +956,21 @@ cdef class Radij:
         epoch_drain(&self.e)
         radij_free(&self.r)
         wipe_free(self.cache, 4096 * sizeof(cached_t))
+
+
+cdef void fan_strays(uintptr_t word, void *context) noexcept nogil:
+    # Of a pair whose source has only hosts' length.
+    cdef uint8_t length = fan_of(word).length if word & GROUP else eroute_of(word).dstlen
+    cdef uint8_t version = fan_of(word).version if word & GROUP else eroute_of(word).version
+    (<uint64_t *>context)[0] += length == (32 if version == 4 else 128)
+
+
+cdef void source_strays(uintptr_t word, void *context) noexcept nogil:
+    cdef source_t *s = source_of(word)
+    if not word & GROUP:
+        (<uint64_t *>context)[0] += of_hosts(eroute_of(word))
+    elif s.length == 32 or s.length == 128:
+        trie_visit(s.destinations.root, fan_strays, context)
 
 
 cdef void flow_from(flow_t *f, tuple flow) except *:
