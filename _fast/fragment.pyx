@@ -24,10 +24,11 @@ cdef enum:
     ROUTING = 43
     FRAGMENT = 44
     DESTINATION = 60
+    MOBILITY = 135
     FRAGMENT_LEN = 8
     COPIED = 0x80              # the option goes into every fragment
     MORE = 0x2000
-    MOST_HEADERS = 8
+    MOST_HEADERS = 7           # one less than a packet may have: the fragment header comes to them
 
 
 cdef int copy_options(fragmenter_t *f) noexcept nogil:
@@ -65,13 +66,13 @@ cdef int find_headers(fragmenter_t *f, uint32_t length) noexcept nogil:
     for walked in range(MOST_HEADERS):
         if kind == FRAGMENT:
             return DROP_MALFORMED
-        if kind != HOP_BY_HOP and kind != ROUTING and kind != DESTINATION:
+        if kind != HOP_BY_HOP and kind != ROUTING and kind != DESTINATION and kind != MOBILITY:
             return PASSED
         if at + 8 > length or at + (<uint32_t>f.ip[at + 1] + 1) * 8 > length:
             return DROP_MALFORMED
         next_at = at
         at += (<uint32_t>f.ip[at + 1] + 1) * 8
-        if kind != DESTINATION:
+        if kind == HOP_BY_HOP or kind == ROUTING:
             f.head = at
             f.next_at = next_at
         kind = f.ip[next_at]

@@ -137,6 +137,10 @@ def test_what_cannot_be_cut() -> None:
     assert cut(fragment, 200) == (Drop.MALFORMED, [])
     assert cut(chain(HOP_BY_HOP, payload=bytes(100))[:50], 200) == (Drop.MALFORMED, [])
     assert cut(chain(*[DESTINATION] * 9, payload=bytes(100)), 200) == (Drop.MALFORMED, [])
+    # Seven headers parse, but not with a fragment header too; mobility (135) counts among them.
+    assert cut(chain(*[HOP_BY_HOP] * 7, last=16, payload=bytes(900)), 400) == (Drop.MALFORMED, [])
+    assert cut(chain(*[HOP_BY_HOP] * 6, 135, last=16, payload=bytes(900)), 400) == (Drop.MALFORMED, [])
+    assert cut(chain(*[HOP_BY_HOP] * 5, 135, last=16, payload=bytes(900)), 400)[0] == 0
     assert cut(ip(HERE, THERE, 17, bytes(100)), 27) == (Drop.TOO_BIG, [])
     assert cut(ip(HERE, THERE, 17, bytes(100)), 28)[0] == 0
     assert cut(chain(payload=bytes(100)), 55) == (Drop.TOO_BIG, [])

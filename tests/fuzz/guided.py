@@ -19,7 +19,10 @@ from tests.fuzz import corpus
 from tests.fuzz.build import GUIDED, ROOT, BuildError, guided
 from tests.fuzz.seeds import seeds
 
-TARGETS = ("tun", "inside", "wire", "merge", "policy", "headers", "segment", "fragment", "replay", "eroutes")
+TARGETS = (
+    *("tun", "inside", "wire", "merge", "policy", "headers", "segment", "fragment", "replay", "eroutes"),
+    *("ah", "ipcomp", "outward", "inward", "expect", "handoff"),
+)
 LONGEST = 4096
 KEPT_LONGEST = 1024
 """Octets of an input: while fuzzing, and of those that are kept."""

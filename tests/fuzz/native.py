@@ -6,13 +6,14 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+import fuzz_bundles
 import fuzz_parts
 import fuzz_paths
 import fuzz_tables
 
 from tests.fuzz.world import KINDS, World
 
-MODULES: tuple[ModuleType, ...] = (fuzz_paths, fuzz_parts, fuzz_tables)
+MODULES: tuple[ModuleType, ...] = (fuzz_paths, fuzz_parts, fuzz_tables, fuzz_bundles)
 NAMES = tuple(name for module in MODULES for name in module.TARGETS)
 _worlds: list[World] = []
 
@@ -37,6 +38,13 @@ def target(name: str) -> object:
             world.peer6.fileno(),
             addresses,
         )
+        fuzz_bundles.bind(
+            world.worker(),
+            world.bundle_flows(),
+            tuple(host.fileno() for host in world.hosts),
+            (*addresses[:1], (b"\x7f\0\0\1", 0), (bytes(15) + b"\1", 0)),
+        )
+        world.hide()
         _worlds.append(world)
     return _module(name).TARGETS[name]
 

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterable
 
 from tests.fast.rig import icmp_error, ip, mss_option, tcp, udp, vnet
-from tests.fuzz.world import FIRST_SPI, KINDS
+from tests.fuzz.world import BUNDLE_SPI, BUNDLES, FIRST_SPI, KINDS
 
 HERE, HERE6 = "10.1.0.5", "fd01::5"
 NONE = bytes(10)
@@ -76,6 +77,24 @@ def supers(src: str, dst: str) -> list[bytes]:
         vnet(5, head + 8, 100, head, 6) + datagrams,
         vnet(0, 0, 0, head, 6) + datagrams,
     ]
+
+
+def deflated(data: bytes) -> bytes:
+    """A raw deflate stream."""
+    stream = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return stream.compress(data) + stream.flush()
+
+
+def ah(spi: bytes = b"\0\0\x20\0") -> bytes:
+    """An AH with a wrong ICV and nothing in it."""
+    return b"\x3b\x05\0\0" + spi + bytes(3) + b"\1" + bytes(16)
+
+
+def optioned() -> bytes:
+    """IPv4 with options that AH leaves alone, that it zeros, and a source route at its end."""
+    options = bytes([0x94, 4, 0, 0, 7, 7, 4, 0, 0, 0, 0, 131, 7, 8, 10, 0, 0, 1, 0, 0])
+    whole = udp("127.0.0.1", "127.0.0.1", 1, 2, bytes(30))
+    return bytes([0x4A]) + whole[1:2] + struct.pack("!H", len(whole) + 20) + whole[4:20] + options + whole[20:]
 
 
 def seeds(target: str) -> list[bytes]:
@@ -148,4 +167,50 @@ def seeds(target: str) -> list[bytes]:
             sets = [bytes([0, 6, n, n + 1, 8 * (n % 5), 8 * (n % 4)]) for n in range(12)]
             matches = [bytes([4 + n % 4, 6, n, n + 1, 6, n]) for n in range(12)]
             return [b"".join(sets + matches), b"".join(sets + [b"\3" + s[1:] for s in sets] + matches)]
+        case "ah":
+            some = [*packets("127.0.0.1", "127.0.0.1"), *packets("::1", "::1"), optioned(), ip("::1", "::1", 51, ah())]
+            return [
+                bytes([n]) + struct.pack("<H", 77 * n) + p for n, p in enumerate([*some, ip("::1", "::1", 59, b"")])
+            ]
+        case "ipcomp":
+            bomb = deflated(bytes(65536))
+            good = [deflated(bytes(range(256))), deflated(b"abc" * 100), bomb, deflated(b""), bytes(range(90))]
+            return [struct.pack("<HB", room, 3) + data for room in (7, 299, 65534) for data in [*good, bomb[:-3]]]
+        case "outward" | "inward":
+            found = []
+            for n in range(2 * len(BUNDLES) + 1):
+                ends = ("::1", "::1") if len(BUNDLES) <= n < 2 * len(BUNDLES) else ("127.0.0.1", "127.0.0.1")
+                some = [*packets(*ends), udp(*ends, 1000, 2000, bytes(900))]
+                if target == "outward":
+                    found.append(
+                        pieces(*((n | 0x20, p) for p in [*some, optioned()]), (n, udp(HERE6, "fd02::7", 1, 2)))
+                    )
+                    found.append(pieces(*((n | 0x60, p) for p in supers(*ends)), (n | 0x80, some[0])))
+                    continue
+                spis = [struct.pack("!I", BUNDLE_SPI + 4 * n + at) for at in range(4)]
+                comp = b"".join(b"\x6c\x11\0" + spi[2:] + deflated(bytes(65000)) for spi in spis[:1])
+                kinds = [
+                    b"\x32" + spis[0] + bytes(40),
+                    b"\x33" + ah(spis[0]),
+                    comp,
+                    comp[:60],
+                    b"\x3b",
+                    b"\x04" + some[0],
+                ]
+                kinds += [b"\x11" + some[0][20:], b"\x29" + udp(HERE6, "fd02::7", 1, 2), b"\x04\x45", b"\x6c\x11"]
+                found.append(pieces(*((n | k << 5, each) for k in range(3) for each in kinds)))
+                found.append(pieces(*((n | 0x80, p) for p in some)))
+            return found
+        case "expect":
+            early = bytes([0, 1, 0, 0]) + bytes([1, 1, 9, 0]) * 70 + bytes([6, 1, 0, 0])
+            late = bytes(
+                [0, 2, 0, 0, 2, 2, 200, 200, 7, 0, 0, 0, 7, 0, 0, 0, 7, 0, 0, 0, 6, 2, 0, 0, 0, 3, 0, 0, 5, 3, 0, 0]
+            )
+            return [early, late, early + late, b"".join(bytes([0, n, 0, 0, 1, n, 0, 255]) for n in range(64)) * 3]
+        case "handoff":
+            return [
+                bytes([1, 0, 255]) * 20 + bytes([7, 0, 0]),
+                bytes([2, 5, 0, 9, 100, 3, 5, 1, 0]) * 40,
+                bytes(3) * 90,
+            ]
     return []

@@ -4,6 +4,7 @@
     host(s) ==TUN== [ engine ] ==UDP 4500, "raw" 50== peer      SA n: SPI 0x1000 + n, in and out with the same keys
 
 10.1.0.0/16 and fd01::/16 are at home; SA n leads to 10.(2+n).0.0/16 and fd(02+n)::/16; 10.20 to 10.24 lead to shunts.
+Bundles lie between 127.0.0.1 and itself, or ::1: bundle n has SPIs 0x2000 + 4n and following, again in and out.
 """
 
 from __future__ import annotations
@@ -15,7 +16,18 @@ from openswan.base.address import Endpoint
 from openswan.base.numbers import IpProtocol
 from openswan.base.said import Said, Shunt
 from openswan.klips.engine import Klips
-from openswan.plane.commands import AddSa, AttachDevice, AttachPass, AttachSocket, Direction, Encap, SetEroute
+from openswan.plane.commands import (
+    AddSa,
+    AttachDevice,
+    AttachPass,
+    AttachSocket,
+    DelEroute,
+    Direction,
+    Encap,
+    GroupSas,
+    Mode,
+    SetEroute,
+)
 from openswan.policy.selector import FlowKey, Selector
 
 FIRST_SPI = 0x1000
@@ -38,6 +50,33 @@ KINDS: tuple[tuple[str, bytes, str, bytes, bool], ...] = (
 """Cipher, key, integrity, key, ESN. The second SA has narrow selectors, all others any."""
 SHUNTS = (Shunt.PASS, Shunt.DROP, Shunt.REJECT, Shunt.TRAP, Shunt.HOLD)
 NARROW = 1
+BUNDLE_SPI = 0x2000
+TUNNEL, TRANSPORT = Mode.TUNNEL, Mode.TRANSPORT
+Member = tuple[IpProtocol, Mode, bool, str]
+"""Protocol, mode, ESN, integrity of AH."""
+_IPIP: Member = (IpProtocol.IPIP, TRANSPORT, False, "")
+_COMP: Member = (IpProtocol.COMP, TRANSPORT, False, "")
+_ESP: Member = (IpProtocol.ESP, TRANSPORT, False, "")
+_AH: Member = (IpProtocol.AH, TRANSPORT, False, "hmac_sha2_256_128")
+BUNDLES: tuple[tuple[Member, ...], ...] = (
+    (_AH,),
+    ((IpProtocol.AH, TUNNEL, True, "hmac_sha1_96"),),
+    ((IpProtocol.AH, TRANSPORT, True, "aes_128_gmac"),),
+    (_ESP,),
+    (_COMP,),
+    ((IpProtocol.COMP, TUNNEL, False, ""),),
+    (_COMP, _ESP),
+    ((IpProtocol.COMP, TUNNEL, False, ""), _ESP),
+    ((IpProtocol.ESP, TUNNEL, True, ""), _AH),
+    (_IPIP, _ESP, (IpProtocol.AH, TRANSPORT, True, "aes_xcbc_96")),
+    (_COMP, (IpProtocol.ESP, TRANSPORT, True, ""), _AH),
+    (_IPIP, _COMP, _ESP, _AH),
+    (_IPIP,),
+)
+"""Innermost first; each exists over IPv4 and, from len(BUNDLES) on, over IPv6."""
+IN_UDP = (_COMP, _ESP)
+"""One more, over IPv4 in UDP, whose checksums are put right."""
+INTEGRITY = {"hmac_sha2_256_128": 32, "hmac_sha1_96": 20, "aes_128_gmac": 20, "aes_xcbc_96": 16}
 
 ANY4, ANY6 = Selector.of(ip_network("0.0.0.0/0")), Selector.of(ip_network("::/0"))
 
@@ -55,6 +94,7 @@ class World:
     def __init__(self, provider: str = "auto") -> None:
         self.klips = Klips(provider, 1)
         self.hosts = []
+        self.bundle_socks: list[socket.socket] = []
         for name in ("ipsec0", "ipsec1"):
             host, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             for each in (host, inside):
@@ -84,6 +124,64 @@ class World:
         for n, shunt in enumerate(SHUNTS):
             for key in self._keys(20 + n):
                 self.klips.execute(SetEroute(key, shunt))
+
+        for version, end in ((4, "127.0.0.1"), (6, "::1")):
+            for protocol in (IpProtocol.ESP, IpProtocol.AH, IpProtocol.COMP):
+                if (version, protocol) != (4, IpProtocol.ESP):
+                    sock = _udp(socket.AF_INET if version == 4 else socket.AF_INET6, end)
+                    self.bundle_socks.append(sock)
+                    at = Endpoint(ip_address(end), 0)
+                    self.klips.execute(AttachSocket(at, (sock.fileno(),), 1500, protocol=protocol))
+            for n, members in enumerate(BUNDLES, 0 if version == 4 else len(BUNDLES)):
+                self._bundle(n, members, end, False)
+        self._bundle(2 * len(BUNDLES), IN_UDP, "127.0.0.1", True)
+
+    @staticmethod
+    def _flow(n: int) -> FlowKey:
+        return FlowKey(ip_network("10.99.0.0/16"), ip_network(f"10.{100 + n}.0.0/16"), 0, 0, 0)
+
+    def _bundle(self, n: int, members: tuple[Member, ...], end: str, in_udp: bool) -> None:
+        address = ip_address(end)
+        saids = tuple(Said(member[0], BUNDLE_SPI + 4 * n + at, address) for at, member in enumerate(members))
+        # The IN SAs first: a group is looked for among those of the other direction before.
+        for direction in (Direction.IN, Direction.OUT):
+            local, remote = self.local.port, self.remote.port
+            for said, (protocol, mode, esn, integ) in zip(saids, members, strict=True):
+                outermost = in_udp and said is saids[-1]
+                self.klips.execute(
+                    AddSa(
+                        said,
+                        address,
+                        direction,
+                        {IpProtocol.ESP: "aes_gcm_16", IpProtocol.COMP: "deflate"}.get(protocol, ""),
+                        bytes(range(20)) if protocol is IpProtocol.ESP else b"",
+                        integ,
+                        bytes(range(INTEGRITY.get(integ, 0))),
+                        esn,
+                        encap=None
+                        if not outermost
+                        else Encap(local, remote)
+                        if direction is Direction.OUT
+                        else Encap(remote, local),
+                        selectors=((ANY4, ANY4), (ANY6, ANY6)),
+                        mode=mode,
+                        original=(ip_address("10.1.0.5"), ip_address("10.2.0.7"))
+                        if in_udp and mode is TRANSPORT
+                        else None,
+                    )
+                )
+            if len(saids) > 1:
+                self.klips.execute(GroupSas(saids))
+        self.klips.execute(SetEroute(self._flow(n), saids[0]))
+
+    def bundle_flows(self) -> list[tuple[int, bytes, bytes, int, int, int]]:
+        """A flow of each bundle, as the engine's tables take it; `hide` ends them."""
+        return [(4, bytes([10, 99, 0, 5]), bytes([10, 100 + n, 0, 7]), 17, 1, 2) for n in range(2 * len(BUNDLES) + 1)]
+
+    def hide(self) -> None:
+        """No eroute leads to the bundles any more: the other targets know nothing of them."""
+        for n in range(2 * len(BUNDLES) + 1):
+            self.klips.execute(DelEroute(self._flow(n)))
 
     @staticmethod
     def _keys(n: int) -> tuple[FlowKey, FlowKey]:
