@@ -97,7 +97,8 @@ cdef crypt_key_t *key_new(crypt_t *c, int provider, int cipher, const uint8_t *k
     cdef const integ_row_t *hash_row = integ_row(integ)
     cdef const family_t *family
     cdef crypt_key_t *k
-    cdef uint32_t room = 0, size = <uint32_t><uintptr_t>&(<crypt_key_t *>NULL).auth
+    cdef crypt_key_t shape     # for the distance alone: a member of nothing is undefined behaviour
+    cdef uint32_t room = 0, size = <uint32_t>(<uint8_t *>shape.auth - <uint8_t *>&shape)
     cdef uint8_t *memory
     if hash_row == NULL and integ != INTEG_NONE:
         return NULL
