@@ -8,7 +8,7 @@
 
 The algorithms are rows of suite; what runs a family of them stands in the tables here.
 """
-from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from _fast.atomic cimport alloc_zeroed, cleanse, wipe_free
