@@ -30,7 +30,7 @@ from _fast.radij cimport (fill_key, flow_from, radij_find, radij_free, radij_ini
                            radij_release, radij_rows)
 from _fast.replay cimport replay_init
 from _fast.sadb cimport (release_selectors, sa_release, sadb_add, sadb_find, sadb_free, sadb_init, sadb_named,
-                         sadb_remove)
+                         sadb_remove, selectors_size)
 from _fast.send cimport send_outbox
 from _fast.sysio cimport *
 from _fast.types cimport *
@@ -742,7 +742,7 @@ cdef tuple eroute_row(eroute_t *e):
 
 
 cdef selectors_t *make_selectors(list wanted) except NULL:
-    cdef selectors_t *made = <selectors_t *>alloc_zeroed(sizeof(selectors_t) + sizeof(selector_t) * len(wanted))
+    cdef selectors_t *made = <selectors_t *>alloc_zeroed(selectors_size(<uint32_t>len(wanted)))
     cdef int i
     if made == NULL:
         raise MemoryError

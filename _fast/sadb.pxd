@@ -19,6 +19,8 @@ cdef bint sadb_remove(sadb_t *db, sa_t *sa) noexcept nogil
 cdef sa_t *sadb_find(sadb_t *db, uint8_t proto, uint32_t spi, const uint8_t *dst16, uint8_t version) noexcept nogil
 # The SA that was given this name, `name16` as `dst16` above, wherever its path is by now.
 cdef sa_t *sadb_named(sadb_t *db, bint inbound, uint8_t proto, uint32_t spi, const uint8_t *name16, uint8_t version) noexcept nogil
+# Of a selectors_t of so many.
+cdef size_t selectors_size(uint32_t count) noexcept nogil
 # For epoch_retire when an SA's are replaced.
 cdef void release_selectors(void *item, void *context) noexcept nogil
 # Wipes keys and frees all an SA owns; for epoch_retire.

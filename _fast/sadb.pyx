@@ -67,10 +67,14 @@ cdef sa_t *sadb_named(sadb_t *db, bint inbound, uint8_t proto, uint32_t spi, con
     return NULL
 
 
+cdef size_t selectors_size(uint32_t count) noexcept nogil:
+    return <size_t>&(<selectors_t *>NULL).items + sizeof(selector_t) * count
+
+
 cdef void release_selectors(void *item, void *context) noexcept nogil:
     cdef selectors_t *selectors = <selectors_t *>item
     if selectors:
-        wipe_free(selectors, sizeof(selectors_t) + sizeof(selector_t) * selectors.count)
+        wipe_free(selectors, selectors_size(selectors.count))
 
 
 cdef void sa_release(void *item, void *context) noexcept nogil:

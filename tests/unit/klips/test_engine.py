@@ -16,6 +16,7 @@ from openswan.base.drops import Drop
 from openswan.base.errors import KlipsError
 from openswan.base.said import Said, Shunt
 from openswan.klips.engine import ACQUIRE, IKE, Klips
+from openswan.klips.keys import raw_key
 from openswan.plane.commands import (
     AddSa,
     AttachDevice,
@@ -25,6 +26,7 @@ from openswan.plane.commands import (
     DetachDevice,
     DetachSocket,
     Direction,
+    Flush,
     MoveDevice,
     MoveSa,
     SetEroute,
@@ -198,3 +200,33 @@ def test_keys_are_not_kept_beside_the_engine(rig: Rig) -> None:
     gc.collect()
     assert not [each for each in gc.get_objects() if isinstance(each, AddSa) and each.enc_key == key]
     assert rig.klips.sas()[0].key_bits == 128
+
+
+def test_an_eroute_waits_for_its_sa_and_finds_the_next_of_that_name(rig: Rig) -> None:
+    said = rig.out_said
+    other = Said(said.proto, said.spi + 1, said.dst)
+    keys = [FlowKey(ip_network(HERE), ip_network(f"10.9.{n}.0/24")) for n in range(3)]
+    engine = rig.klips._engine
+
+    def bound() -> list[bool]:
+        return [row[8] != 0 for row in engine.eroutes()]
+
+    for key in keys:
+        rig.do(SetEroute(key, said))
+    assert bound() == [False] * 3
+    rig.do(SetEroute(keys[2], other))
+    rig.do(rig.sa(Direction.OUT))
+    assert sorted(bound()) == [False, True, True]
+    rig.do(DelEroute(keys[0]))
+    rig.do(SetEroute(keys[2], said, owner="third"))
+    rig.do(SetEroute(keys[1], Shunt.TRAP))
+    assert engine.eroutes_of(rig.klips._cookie(said, Direction.OUT)) == [raw_key(keys[2])]
+    rig.do(DelSa(said))
+    assert rig.klips.eroute(keys[2]) == SetEroute(keys[2], said, owner="third")
+    assert bound() == [False, False]
+    rig.do(rig.sa(Direction.OUT))
+    assert sorted(bound()) == [False, True]
+    rig.do(Flush())
+    assert rig.klips.eroutes() == [] and rig.klips.sas() == []
+    rig.do(rig.sa(Direction.OUT))
+    assert engine.eroutes() == []

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
@@ -13,8 +15,8 @@ from openswan.base.numbers import IpProtocol
 from openswan.base.said import Said
 from openswan.klips.engine import Klips
 from openswan.klips.rows import SaRow
-from openswan.plane.commands import AddSa, Direction, Encap, Life, Mode, MoveSa
-from openswan.policy.selector import Selector
+from openswan.plane.commands import AddSa, Direction, Encap, Life, Mode, MoveSa, SetEroute
+from openswan.policy.selector import FlowKey, Selector
 
 HERE, THERE = ip_address("192.0.2.1"), ip_address("192.0.2.2")
 HERE6, THERE6 = ip_address("2001:db8::1"), ip_address("2001:db8::2")
@@ -65,6 +67,28 @@ def test_all_of_it(command: AddSa) -> None:
     )
     assert (it.note.owner, it.note.serial, it.note.device) == (command.owner, command.serial, command.device)
     assert (it.kept_mtu, it.unproven) == (command.mtu, command.unproven)
+
+
+def test_python_keeps_next_to_nothing_of_a_pair() -> None:
+    klips, count = Klips("auto", 1), 400
+    lan = ip_network("10.0.0.0/8")
+    tracemalloc.start()
+    try:
+        gc.collect()
+        before = tracemalloc.get_traced_memory()[0]
+        for n in range(count):
+            far, owner = ip_network((0xAC100000 + n, 32)), f"peer{n}"
+            out = replace(OUT, said=Said(IpProtocol.ESP, 0x1000 + n, THERE), owner=owner)
+            klips.execute(replace(IN, said=Said(IpProtocol.ESP, 0x100000 + n, HERE), owner=owner))
+            klips.execute(out)
+            klips.execute(SetEroute(FlowKey(lan, far), out.said, owner=owner, serial=300))
+        del far, owner, out
+        gc.collect()
+        assert (tracemalloc.get_traced_memory()[0] - before) / count < 200
+    finally:
+        tracemalloc.stop()
+    assert [view.owner for view in klips.sas()] == [f"peer{n}" for n in range(count) for _ in range(2)]
+    assert all(view.target == Said(IpProtocol.ESP, 0x1000 + n, THERE) for n, view in enumerate(klips.eroutes()))
 
 
 def test_selectors_are_an_inbound_ones() -> None:
