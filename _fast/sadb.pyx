@@ -68,7 +68,8 @@ cdef sa_t *sadb_named(sadb_t *db, bint inbound, uint8_t proto, uint32_t spi, con
 
 
 cdef size_t selectors_size(uint32_t count) noexcept nogil:
-    return <size_t>&(<selectors_t *>NULL).items + sizeof(selector_t) * count
+    cdef selectors_t *none = NULL
+    return sizeof(selectors_t) - sizeof(none.items) + sizeof(selector_t) * count
 
 
 cdef void release_selectors(void *item, void *context) noexcept nogil:
