@@ -147,8 +147,9 @@ cdef int fragment(const uint8_t *data, size_t size) noexcept nogil:
                 bad = fail("a fragment is too long")
                 break
             if parse_packet(out, n, &cut) != PASSED or cut.length != n:
-                # A first fragment may be too short for its ports; nothing else is excused.
-                if pieces > 1 or n >= from_head + 28:
+                # A first fragment may be too short for its ports or TCP's flags, which stand behind all extension
+                # headers; nothing else is excused.
+                if pieces > 1 or n >= info.l4 + (0 if info.flow.version == 4 else 8) + 20:
                     bad = fail("a fragment that does not parse")
             if info.flow.version == 4:
                 head = (out[0] & 15) * 4
