@@ -30,7 +30,6 @@ cdef enum:
     RX_OCTETS = 32 * (66048 + 64) + 64
     FRAME_MEMORY = 32768 + 66048
     EVENTS = 64
-    LOOKS = 2
     RECLAIM_MS = 20
     PARCELS = 64               # taken from one inbox before the others have their turn
 
@@ -120,14 +119,9 @@ cdef bint inboxes_empty(worker_t *w) noexcept nogil:
 
 
 cdef int wait(worker_t *w, epoll_event *events) noexcept nogil:
-    # Falling asleep and being woken costs more than another look or two, after others who want this core had it; and
-    # what comes meanwhile comes in larger batches. A hand-over to a worker that is awake rings no bell.
-    cdef int n, look, most = -1
-    for look in range(LOOKS):
-        sched_yield()
-        n = epoll_wait(w.epoll, events, EVENTS, 0)
-        if n or not inboxes_empty(w):
-            return n
+    # A hand-over to a worker that is awake rings no bell: it looks once more before it sleeps. Looking oftener, after
+    # a yield, was measured to cost throughput and latency where other threads share the cores.
+    cdef int n, most = -1
     store_sc(&w.asleep, 1)
     if load(&w.engine.epoch.waiting):
         # What this worker could not release because somebody held the mutex, keys perhaps, must not stay for long.
