@@ -3,29 +3,17 @@
 
 from __future__ import annotations
 
-import os
-import resource
 import select
-import socket
 import threading
 import time
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 
 import pytest
 
-from _fast.pump import Engine
-from openswan.base.address import Endpoint
-from openswan.base.drops import Drop
 from openswan.base.said import Said, Shunt
 from openswan.plane.commands import (
-    AttachDevice,
-    AttachSocket,
-    DelEroute,
     DelSa,
-    DetachDevice,
-    DetachSocket,
     Direction,
-    Flush,
     SetEroute,
 )
 from openswan.policy.selector import FlowKey
@@ -78,76 +66,6 @@ def test_eroutes_and_sas_are_replaced_while_packets_flow(workers: int) -> None:
         rig.close()
 
 
-def test_five_thousand_sas_and_eroutes(rig: Rig) -> None:
-    rig.tunnel()
-    for n in range(5000):
-        said = Said(rig.out_said.proto, 0x10000 + n, rig.out_said.dst)
-        rig.do(rig.sa(Direction.OUT, said))
-        rig.do(rig.sa(Direction.IN, Said(said.proto, said.spi, rig.local.address)))
-        net = f"172.{16 + (n >> 12)}.{n >> 4 & 255}.{(n & 15) << 4}/28"
-        rig.do(SetEroute(FlowKey(ip_network("10.1.0.0/16"), ip_network(net)), said))
-    assert len(rig.klips.sas()) == 10002 and len(rig.klips.eroutes()) == 5002
-    rig.send(udp(HERE, "172.17.3.35", 1, 2))
-    assert int.from_bytes(rig.wire()[:4], "big") == 0x10000 + (1 << 12 | 3 << 4 | 2)
-    rig.do(Flush())
-    assert rig.klips.sas() == [] and rig.klips.eroutes() == []
-    rig.send(udp(HERE, THERE, 1, 2))
-    rig.dropped(Drop.NO_EROUTE)
-
-
-def test_an_idle_engine_uses_no_cpu(tunnel: Rig) -> None:
-    time.sleep(0.2)
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    time.sleep(1)
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.02
-
-
-def test_a_device_that_dies_does_not_spin(tunnel: Rig) -> None:
-    tunnel.host.close()
-    time.sleep(0.2)
-    before = time.process_time()
-    time.sleep(0.5)
-    assert time.process_time() - before < 0.1
-    tunnel.arrive(tunnel.seal(udp(THERE, HERE, 1, 2)))
-    tunnel.dropped(Drop.TUN_FAILED)
-
-
-def test_stop_and_start_again(tunnel: Rig) -> None:
-    for _ in range(5):
-        tunnel.klips.stop()
-        assert not [t for t in threading.enumerate() if t.name.startswith("klips-")]
-        tunnel.klips.start()
-        tunnel.klips.start()
-        tunnel.send(udp(HERE, THERE, 1, 2))
-        assert tunnel.opened() == udp(HERE, THERE, 1, 2)
-
-
-def test_descriptors_are_closed_when_they_are_detached(tunnel: Rig) -> None:
-    def open_files() -> int:
-        return len(os.listdir("/proc/self/fd"))
-
-    before = open_files()
-    for _ in range(50):
-        ours, engines = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with ours, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.bind(("127.0.0.1", 0))
-            local = Endpoint(ip_address("127.0.0.1"), sock.getsockname()[1])
-            tunnel.do(AttachDevice("ipsec1", "lo", (engines.detach(),), 1500))
-            tunnel.do(AttachSocket(local, (sock.fileno(),)))
-            tunnel.do(DetachSocket(local))
-            tunnel.do(DetachDevice("ipsec1"))
-    eventually(
-        lambda: (
-            tunnel.klips._engine.waiting() == 0
-            or not tunnel.klips.execute(DelEroute(tunnel.eroute(Shunt.DROP, src="10.7.0.0/16")))
-        )
-    )  # type: ignore[func-returns-value]
-    eventually(lambda: open_files() <= before)
-    tunnel.send(udp(HERE, THERE, 1, 2))
-    assert tunnel.opened() == udp(HERE, THERE, 1, 2)
-
-
 def test_memory_does_not_grow_with_churn(tunnel: Rig) -> None:
     def churn(rounds: int) -> int:
         for n in range(rounds):
@@ -162,21 +80,6 @@ def test_memory_does_not_grow_with_churn(tunnel: Rig) -> None:
     churn(500)
     before = churn(500)
     assert churn(5000) - before < 3 << 20
-
-
-def test_the_number_of_workers_is_checked() -> None:
-    for workers in (0, 9, -1):
-        with pytest.raises(ValueError):
-            Engine(0, workers)
-    with pytest.raises(ValueError):
-        Engine(0, 1).run(2)
-
-
-def test_sequence_numbers_never_go_back(tunnel: Rig) -> None:
-    cookie = tunnel.klips._cookie(tunnel.out_said, Direction.OUT)
-    tunnel.klips._engine.set_sequence(cookie, 100)
-    with pytest.raises(ValueError):
-        tunnel.klips._engine.set_sequence(cookie, 99)
 
 
 def test_an_unknown_sa_is_refused_and_the_engine_goes_on(tunnel: Rig) -> None:
