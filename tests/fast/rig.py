@@ -15,6 +15,7 @@ from ipaddress import ip_address, ip_network
 
 from openswan.base.address import Endpoint
 from openswan.base.drops import Drop
+from openswan.base.errors import KlipsError
 from openswan.base.numbers import IpProtocol
 from openswan.base.said import Said, Shunt
 from openswan.klips.engine import Klips
@@ -171,6 +172,15 @@ class Rig:
     def do(self, command: Command) -> None:
         """Execute a command."""
         self.klips.execute(command)
+
+    def refused(self, command: Command) -> str:
+        """Why a command is refused, which is one line."""
+        try:
+            self.klips.execute(command)
+        except KlipsError as why:
+            assert "\n" not in str(why)
+            return str(why)
+        raise AssertionError(f"{command} was carried out")
 
     def sa(
         self,

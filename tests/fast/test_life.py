@@ -61,7 +61,7 @@ def test_a_spent_counter_does_not_creep_on() -> None:
     rig = Rig(esn=True)
     try:
         rig.tunnel()
-        cookie = rig.klips._cookie(rig.out_said, Direction.OUT)
+        cookie = rig.klips._sas.cookie(rig.out_said, Direction.OUT)
         last = 2**64 - 1 - 2**20
         rig.klips._engine.set_sequence(cookie, last)
         for _ in range(50):

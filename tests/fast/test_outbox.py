@@ -243,7 +243,7 @@ def test_ecn_goes_outside_and_dscp_does_not(tunnel: Rig) -> None:
 
 
 def test_sequence_numbers_end_hard_and_say_so_before(tunnel: Rig) -> None:
-    cookie = tunnel.klips._cookie(tunnel.out_said, Direction.OUT)
+    cookie = tunnel.klips._sas.cookie(tunnel.out_said, Direction.OUT)
     tunnel.klips._engine.set_sequence(cookie, 2**31 - 2)
     for _ in range(3):
         tunnel.send(udp(HERE, THERE, 1, 2))
@@ -259,7 +259,7 @@ def test_sequence_numbers_end_hard_and_say_so_before(tunnel: Rig) -> None:
 
 
 def test_an_expiry_that_found_no_room_is_told_later(tunnel: Rig) -> None:
-    cookie = tunnel.klips._cookie(tunnel.out_said, Direction.OUT)
+    cookie = tunnel.klips._sas.cookie(tunnel.out_said, Direction.OUT)
     tunnel.eroute(Shunt.TRAP, dst="10.3.0.0/16")
     for n in range(16384):
         tunnel.send(udp(HERE, f"10.3.{n >> 8}.{n & 255}", 1, 2))

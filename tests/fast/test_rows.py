@@ -11,7 +11,7 @@ from tests.fast.rig import Rig
 
 def test_selectors_come_back_as_they_were_given(tunnel: Rig) -> None:
     engine = tunnel.klips._engine
-    cookie = tunnel.klips._cookie(tunnel.in_said, Direction.IN)
+    cookie = tunnel.klips._sas.cookie(tunnel.in_said, Direction.IN)
     four = (4, 17, b"\x0a\0\0\0", b"\x0a\xff\xff\xff", bytes(4), b"\xff" * 4, 1, 2, 3, 65535)
     six = (6, 0, bytes(16), b"\xff" * 16, b"\x20" + bytes(15), b"\x20" + b"\xff" * 15, 0, 65535, 65535, 0)
     engine.set_selectors(cookie, [four, six])
@@ -22,7 +22,7 @@ def test_selectors_come_back_as_they_were_given(tunnel: Rig) -> None:
 
 def test_an_address_of_another_version_is_refused(tunnel: Rig) -> None:
     engine = tunnel.klips._engine
-    cookie = tunnel.klips._cookie(tunnel.in_said, Direction.IN)
+    cookie = tunnel.klips._sas.cookie(tunnel.in_said, Direction.IN)
     before = engine.describe(cookie)
     with pytest.raises(ValueError):
         engine.set_selectors(cookie, [(6, 0, bytes(4), bytes(16), bytes(16), bytes(16), 0, 0, 0, 0)])

@@ -32,7 +32,7 @@ def test_five_thousand_sas_and_eroutes(rig: Rig) -> None:
 
 
 def test_sequence_numbers_never_go_back(tunnel: Rig) -> None:
-    cookie = tunnel.klips._cookie(tunnel.out_said, Direction.OUT)
+    cookie = tunnel.klips._sas.cookie(tunnel.out_said, Direction.OUT)
     tunnel.klips._engine.set_sequence(cookie, 100)
     with pytest.raises(ValueError):
         tunnel.klips._engine.set_sequence(cookie, 99)

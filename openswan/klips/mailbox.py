@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the packet threads have to tell, as plain events."""
+
+from __future__ import annotations
+
+from _fast.pump import Engine
+from openswan.klips.eroutes import Eroutes
+from openswan.klips.keys import RawKey, endpoint, flow_key
+from openswan.klips.ports import Ports
+from openswan.klips.sas import Sas
+from openswan.plane.events import (
+    Acquire,
+    IkeDatagram,
+    KlipsEvent,
+    NewMapping,
+    OffloadRefused,
+    SaExpired,
+    SaFirstUse,
+    UnknownSpi,
+)
+
+ACQUIRE, EXPIRED, FIRST_USE, NEW_MAPPING, UNKNOWN_SPI, IKE = range(1, 7)
+OFFLOAD = 16
+"""Kinds of _fast.mail."""
+TCP, UDP = 6, 17
+OFFLOADS = {TCP: "TSO", UDP: "USO"}
+
+
+class Mailbox:
+    """Mail of one engine, oldest first."""
+
+    def __init__(self, engine: Engine, ports: Ports, sas: Sas, eroutes: Eroutes) -> None:
+        self._engine = engine
+        self._ports = ports
+        self._sas = sas
+        self._eroutes = eroutes
+
+    def take_all(self) -> list[KlipsEvent]:
+        """Every event that waits; those of SAs removed meanwhile are left out."""
+        events: list[KlipsEvent] = []
+        while (raw := self._engine.take()) is not None:
+            event = self._event(*raw)
+            if event is not None:
+                events.append(event)
+        return events
+
+    def _event(
+        self,
+        kind: int,
+        cookie: int,
+        number: int,
+        slot: int,
+        remote: tuple[int, bytes, int] | None,
+        flow: RawKey | None,
+        trap: RawKey | None,
+        data: bytes,
+    ) -> KlipsEvent | None:
+        if kind == ACQUIRE and flow and trap:
+            owner = self._eroutes.note_of(cookie)
+            key = flow_key(trap)
+            return Acquire(
+                flow_key(flow),
+                key,
+                owner.device if owner else self._ports.name_of(number),
+                owner.owner if owner else "",
+            )
+        if kind in (UNKNOWN_SPI, IKE):
+            local = self._ports.local_of(slot)
+            if local is None or remote is None:
+                return None
+            if kind == IKE:
+                return IkeDatagram(local, endpoint(remote), data)
+            return UnknownSpi(local, endpoint(remote), number)
+        if kind == OFFLOAD:
+            where = self._ports.name_of(slot) if number else f"UDP {self._ports.local_of(slot)}"
+            return OffloadRefused(where, OFFLOADS.get(number, "UDP_SEGMENT"))
+        try:
+            said = self._sas.row(cookie).said
+        except KeyError:
+            return None
+        if kind == EXPIRED:
+            return SaExpired(said, bool(number))
+        if kind == FIRST_USE:
+            return SaFirstUse(said)
+        if kind == NEW_MAPPING and remote:
+            return NewMapping(said, endpoint(remote))
+        return None
