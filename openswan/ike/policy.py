@@ -61,6 +61,8 @@ class IkePolicy:
     """A request is given up after this long in all."""
     initial_contact: bool = False
     """As initiator: tell the peer that we remember no other SA with it."""
+    window: int = 8
+    """Requests that may be unanswered at once, each way, with a peer that takes more than one (RFC 7296 2.3)."""
     max_children: int = 64
     """Children one IKE SA may hold; the peer gets NO_ADDITIONAL_SAS beyond."""
     local_natt_port: int = 4500

@@ -57,28 +57,30 @@ class Outstanding:
 
 
 class ReplyCache:
-    """The reply to the peer's last request: the window is 1, so no older one can be asked for (RFC 7296 2.3)."""
+    """The replies to the peer's last requests, as many as our window has room for: no older one can be asked for
+    (RFC 7296 2.1, 2.3)."""
 
-    __slots__ = ("_datagrams", "_message_id", "_seen")
+    __slots__ = ("_kept",)
 
     def __init__(self) -> None:
-        self._message_id = -1
-        self._seen: bytes = b""
-        self._datagrams: tuple[bytes, ...] = ()
+        self._kept: dict[int, tuple[bytes, tuple[bytes, ...]]] = {}
+        """By message ID: the request's digest, and the reply's datagrams."""
 
-    def remember(self, message_id: int, request: bytes, reply: Sequence[bytes]) -> None:
-        """Keep `reply` for repetitions of `request` (its first or only datagram)."""
-        self._message_id, self._seen, self._datagrams = message_id, _digest(request), tuple(reply)
+    def remember(self, message_id: int, request: bytes, reply: Sequence[bytes], window: int = 1) -> None:
+        """Keep `reply` for repetitions of `request` (its first or only datagram); `window` is what we promised."""
+        self._kept[message_id] = _digest(request), tuple(reply)
+        oldest = max(self._kept) - window + 1
+        for outdated in [known for known in self._kept if known < oldest]:
+            del self._kept[outdated]
 
     def answer(self, message_id: int, request: bytes) -> tuple[bytes, ...]:
         """The reply's datagrams when this is the very same request, octet for octet (RFC 7296 2.1), else nothing."""
-        if message_id != self._message_id or _digest(request) != self._seen:
-            return ()
-        return self._datagrams
+        seen, datagrams = self._kept.get(message_id, (b"", ()))
+        return datagrams if seen == _digest(request) else ()
 
     def reply(self, message_id: int) -> tuple[bytes, ...]:
         """The reply to that message ID, for a repetition that was found authentic in another way."""
-        return self._datagrams if message_id == self._message_id else ()
+        return self._kept.get(message_id, (b"", ()))[1]
 
 
 def _digest(request: bytes) -> bytes:

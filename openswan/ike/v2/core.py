@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What every part of an IKE SA shares: its values, its one unanswered request, its answers, its effects."""
+"""What every part of an IKE SA shares: its values, its unanswered requests, its answers, its effects."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,8 @@ class Task(ABC):
     """One request of ours: builds it and takes its answer."""
 
     exchange: ExchangeType = ExchangeType.INFORMATIONAL
+    alone: bool = False
+    """No other request may be unanswered at the same time, whatever the window."""
     background: bool = False
     """It gives way to any other, and no answer to it means nothing while no other waits."""
     whole: bool = False
@@ -99,6 +102,16 @@ class Task(ABC):
         """The request came to nothing."""
         if self.request is not None:
             sa.emit(RequestFailed(self.request, reason, notify))
+
+
+@dataclass(slots=True)
+class Flight:
+    """A request of ours that waits for its answer."""
+
+    task: Task
+    outstanding: Outstanding
+    asked: Instant
+    """When it was first sent."""
 
 
 class Core:
@@ -147,12 +160,12 @@ class Core:
         self.last_heard = now
         self.established: Instant | None = None
         self.counters: Counter[Ignored] = Counter()
-        self.task: Task | None = None
+        self.flights: dict[int, Flight] = {}
+        """Our unanswered requests by message ID, oldest first."""
         self.queue: deque[Task] = deque()
         self.deferred: list[tuple[Instant, Task]] = []
-        self.outstanding: Outstanding | None = None
-        self.asked = now
-        """When its request was first sent."""
+        self.windows = False
+        """The peer has named a window of its own: it knows what ours means."""
         self.round_trip: Duration | None = None
         """From a request to its answer, the last time it needed no repetition."""
         self.deadline: Instant | None = None
@@ -186,9 +199,30 @@ class Core:
         return self.state in ESTABLISHED
 
     @property
+    def task(self) -> Task | None:
+        """The oldest unanswered request; the only one, if it is `alone`."""
+        flight = next(iter(self.flights.values()), None)
+        return flight.task if flight is not None else None
+
+    @property
+    def outstanding(self) -> Outstanding | None:
+        """The retransmissions of that request."""
+        flight = next(iter(self.flights.values()), None)
+        return flight.outstanding if flight is not None else None
+
+    @outstanding.setter
+    def outstanding(self, value: Outstanding) -> None:
+        self.flights[value.message_id].outstanding = value
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """All unanswered requests, oldest first."""
+        return tuple(flight.task for flight in self.flights.values())
+
+    @property
     def busy(self) -> bool:
         """Is a request of ours unanswered or waiting, other than one that gives way?"""
-        return (self.task is not None and not self.task.background) or bool(self.queue) or bool(self.deferred)
+        return any(not task.background for task in self.tasks) or bool(self.queue) or bool(self.deferred)
 
     def need_policy(self) -> IkePolicy:
         """The policy, which exists in every state but the first of a responder."""
@@ -257,11 +291,15 @@ class Core:
         self.pump(now)
 
     def pump(self, now: Instant) -> None:
-        """Send the next waiting request if the window is open."""
-        while self.task is None and self.queue and self.state not in (State.LINGER, State.GONE):
-            if self.send_window.exhausted:
+        """Send the waiting requests, in order, as long as the window is open."""
+        while self.queue and self.state not in (State.LINGER, State.GONE):
+            if self.send_window.exhausted and not self.flights:
                 self.log("message IDs are used up", Rc.LOG_SERIOUS)
                 self.end(Gone.LOCAL, now)
+                return
+            if not self.send_window.open:
+                return
+            if self.flights and (self.queue[0].alone or any(task.alone for task in self.tasks)):
                 return
             task = self.queue.popleft()
             try:
@@ -276,13 +314,27 @@ class Core:
         """Send a request and begin to wait for its answer."""
         policy = self.need_policy()
         header = self.header(task.exchange, self.send_window.take(), response=False)
-        datagrams = task.cut(self, header, payloads)
-        self.task = task
-        self.outstanding = Outstanding.start(
+        datagrams = task.cut(self, header, (*payloads, *self.tell_window(task.exchange)))
+        outstanding = Outstanding.start(
             header.message_id, datagrams, task.interval or policy.retransmit_interval, policy.retransmit_timeout, now
         )
-        self.asked = now
+        self.flights[header.message_id] = Flight(task, outstanding, now)
         self.dispatch(datagrams, whole=task.whole)
+
+    def tell_window(self, exchange: ExchangeType) -> tuple[Notify, ...]:
+        """SET_WINDOW_SIZE, once on each IKE SA: in IKE_AUTH, and after a rekeying for peers that know what it means.
+
+        From then on the promise holds.
+        """
+        if exchange == ExchangeType.IKE_AUTH:
+            first = self.state is State.I2 or self.is_established
+        else:
+            first = self.is_established and self.windows
+        window = self.need_policy().window
+        if not first or self.receive_window.size >= window:
+            return ()
+        self.receive_window.size = window
+        return (Notify(NotifyType.SET_WINDOW_SIZE, window.to_bytes(4, "big")),)
 
     def dispatch(
         self,
@@ -311,8 +363,9 @@ class Core:
         self, request: Header, opened: Opened, payloads: Sequence[Payload], local: Endpoint, remote: Endpoint
     ) -> None:
         """Answer a request to where it came from, and keep the answer for its repetitions (RFC 7296 2.1, 2.11)."""
+        payloads = (*payloads, *self.tell_window(request.exchange))
         datagrams = self.wrap(self.header(request.exchange, request.message_id, response=True), payloads)
-        self.replies.remember(request.message_id, opened.request, datagrams)
+        self.replies.remember(request.message_id, opened.request, datagrams, self.receive_window.size)
         self.dispatch(datagrams, local, remote)
 
     # --- ends
@@ -333,9 +386,9 @@ class Core:
         waiting = [*self.queue, *(task for _, task in self.deferred)]
         self.queue.clear()
         self.deferred.clear()
-        if self.task is not None and not keep_current:
-            waiting.insert(0, self.task)
-            self.task, self.outstanding = None, None
+        if not keep_current:
+            waiting[:0] = self.tasks
+            self.flights.clear()
         for task in waiting:
             task.failed(self, reason, notify)
 

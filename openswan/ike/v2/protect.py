@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from openswan.base.entropy import Rng
@@ -22,6 +22,8 @@ from openswan.wire.v2.sk import pad, unpad
 
 FRAGMENT_HEADER = 8
 """Generic header of an Encrypted Fragment payload and its two numbers."""
+MOST_PARTIAL = 16
+"""Messages that may be incomplete at once: two windows of 8."""
 SMALLEST_FRAGMENT = 256
 """Octets of content a fragment carries at least, whatever size was asked for."""
 
@@ -121,39 +123,48 @@ class Channel:
         self._in.wipe()
 
 
-class Assembler:
-    """Fragments of one message at a time, authenticated before they come here (RFC 7383 2.6)."""
+@dataclass(slots=True)
+class Partial:
+    """What is here of one message."""
 
-    __slots__ = ("_first", "_key", "_octets", "_parts", "_request", "_total")
+    total: int
+    parts: dict[int, bytes] = field(default_factory=dict)
+    octets: int = 0
+    first: PayloadType = PayloadType.NONE
+    request: bytes = b""
+
+
+class Assembler:
+    """Fragments of messages, authenticated before they come here (RFC 7383 2.6).
+
+    The oldest incomplete message goes when there are too many.
+    """
+
+    __slots__ = ("_partial",)
 
     def __init__(self) -> None:
-        self._start((-1, False), 0)
-
-    def _start(self, key: tuple[int, bool], total: int) -> None:
-        self._key, self._total = key, total
-        self._parts: dict[int, bytes] = {}
-        self._octets = 0
-        self._first = PayloadType.NONE
-        self._request = b""
+        self._partial: dict[tuple[int, bool], Partial] = {}
 
     def add(self, header: Header, fragment: Skf, content: bytes, data: bytes) -> Opened | None:
         """Take one fragment's content; the whole message once all are here."""
         key = (header.message_id, header.is_response)
-        if key != self._key or fragment.total > self._total:
+        known = self._partial.get(key)
+        if known is None or fragment.total > known.total:
             # A larger total means that the peer cut the message again, into smaller pieces.
-            self._start(key, fragment.total)
-        if fragment.total < self._total or fragment.number in self._parts:
+            known = self._partial[key] = Partial(fragment.total)
+            if len(self._partial) > MOST_PARTIAL:
+                del self._partial[next(iter(self._partial))]
+        if fragment.total < known.total or fragment.number in known.parts:
             return None
-        if self._octets + len(content) > MAX_MESSAGE:
-            self._start((-1, False), 0)
+        if known.octets + len(content) > MAX_MESSAGE:
+            del self._partial[key]
             raise WireError(f"fragments of more than {MAX_MESSAGE} octets in all")
-        self._parts[fragment.number] = content
-        self._octets += len(content)
+        known.parts[fragment.number] = content
+        known.octets += len(content)
         if fragment.number == 1:
-            self._first, self._request = fragment.first_inner, data
-        if len(self._parts) < self._total:
+            known.first, known.request = fragment.first_inner, data
+        if len(known.parts) < known.total:
             return None
-        whole = b"".join(self._parts[number] for number in range(1, self._total + 1))
-        opened = Opened(self._first, whole, self._request)
-        self._start((-1, False), 0)
-        return opened
+        del self._partial[key]
+        whole = b"".join(known.parts[number] for number in range(1, known.total + 1))
+        return Opened(known.first, whole, known.request)

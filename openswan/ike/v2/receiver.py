@@ -97,7 +97,7 @@ class Receiver(Core):
             return
         if not task.consider(self, message, data, now):
             return
-        self.task, self.outstanding = None, None
+        self.flights.clear()
         self.send_window.answered(0)
         self.last_heard = now
         auth = AuthTask(task.policy, self.initial[0])
@@ -186,8 +186,8 @@ class Receiver(Core):
             self.emit(PeerMoved(local, remote))
 
     def _receive_response(self, header: Header, data: bytes, local: Endpoint, remote: Endpoint, now: Instant) -> None:
-        task = self.task
-        if task is None or header.message_id != self.send_window.outstanding or header.exchange != task.exchange:
+        flight = self.flights.get(header.message_id)
+        if flight is None or header.exchange != flight.task.exchange:
             self.counters[Ignored.OUTSIDE_WINDOW] += 1
             return
         opened = self._open(header, data)
@@ -195,9 +195,10 @@ class Receiver(Core):
             return
         self._heard(local, remote, now)
         self.send_window.answered(header.message_id)
-        if self.outstanding is not None and not self.outstanding.repeats:
-            self.round_trip = now - self.asked
-        self.task, self.outstanding = None, None
+        task = flight.task
+        if not flight.outstanding.repeats:
+            self.round_trip = now - flight.asked
+        del self.flights[header.message_id]
         try:
             answer = Message(header, tuple(parse_chain(opened.first, opened.content)))
             self._window_size(answer)
@@ -226,7 +227,7 @@ class Receiver(Core):
         if opened is None:
             return
         self._heard(local, remote, now)
-        self.receive_window.accept()
+        self.receive_window.accept(header.message_id)
         try:
             request = Message(header, tuple(parse_chain(opened.first, opened.content)))
         except WireError as why:
@@ -268,8 +269,9 @@ class Receiver(Core):
 
     def _window_size(self, message: Message) -> None:
         size = message.notify(NotifyType.SET_WINDOW_SIZE)
-        if size is not None:
-            self.send_window.set_peer_size(size.data)
+        if size is not None and self.policy is not None:
+            self.send_window.set_peer_size(size.data, self.policy.window)
+            self.windows = True
 
     def _create_child(self, request: Message, local: Endpoint, remote: Endpoint, now: Instant) -> tuple[Payload, ...]:
         body = request.first(Sa)

@@ -18,6 +18,7 @@ from openswan.ike.effects import Effect, Gone, RequestFailed
 from openswan.ike.events import CreateChild, DeleteChild, DeleteIke, Probe, ProbePath, RekeyChild, RekeyIke, Request
 from openswan.ike.policy import IkePolicy, Responder
 from openswan.ike.retransmit import Due
+from openswan.ike.v2.core import Flight
 from openswan.ike.v2.receiver import Receiver
 from openswan.ike.v2.states import ENDED, State
 from openswan.ike.v2.tasks import ike_delete
@@ -77,27 +78,32 @@ class IkeSaV2(Receiver):
         if self.deadline is not None and now >= self.deadline:
             self._expire(now)
         self._retry(now)
-        if self.outstanding is not None:
-            due = self.outstanding.due(now)
-            if due is Due.REPEAT and isinstance(self.task, PathProbe) and not self.task.last:
-                self.task.repeat(self, now, timed_out=True)
-            elif due is Due.REPEAT:
-                self.log(
-                    f"{self.state.label}: retransmission; will wait {self.outstanding.wait:g}s for response",
-                    Rc.RETRANSMISSION,
-                )
-                self.dispatch(self.outstanding.datagrams, whole=self.task is not None and self.task.whole)
-            elif due is Due.GIVE_UP and isinstance(self.task, PathProbe) and self.is_established and not self.queue:
-                self.task.persist(self, now)
-            elif due is Due.GIVE_UP:
-                self._give_up(now)
+        for message_id in list(self.flights):
+            flight = self.flights.get(message_id)
+            if flight is not None:
+                self._look(flight, now)
         return self.drain()
+
+    def _look(self, flight: Flight, now: Instant) -> None:
+        """Is an unanswered request to be repeated, or given up?"""
+        task, due = flight.task, flight.outstanding.due(now)
+        if due is Due.REPEAT and isinstance(task, PathProbe) and not task.last:
+            task.repeat(self, now, timed_out=True)
+        elif due is Due.REPEAT:
+            self.log(
+                f"{self.state.label}: retransmission; will wait {flight.outstanding.wait:g}s for response",
+                Rc.RETRANSMISSION,
+            )
+            self.dispatch(flight.outstanding.datagrams, whole=task.whole)
+        elif due is Due.GIVE_UP and isinstance(task, PathProbe) and self.is_established and not self.queue:
+            task.persist(self, now)
+        elif due is Due.GIVE_UP:
+            self._give_up(flight, now)
 
     def next_timer(self) -> Instant | None:
         """When `timer` wants to be called; None: never as things stand."""
         instants = [when for when, _ in self.deferred]
-        if self.outstanding is not None:
-            instants.append(self.outstanding.next)
+        instants += [flight.outstanding.next for flight in self.flights.values()]
         if self.deadline is not None:
             instants.append(self.deadline)
         return min(instants, default=None)
@@ -179,12 +185,11 @@ class IkeSaV2(Receiver):
             self.fail("no IKE_AUTH request came", timeout=True, gone=Gone.TIMEOUT)
         self.vanish()
 
-    def _give_up(self, now: Instant) -> None:
+    def _give_up(self, flight: Flight, now: Instant) -> None:
         """No answer: the peer is dead, or does not want us."""
-        task, outstanding = self.task, self.outstanding
-        repeats = outstanding.repeats if outstanding else 0
-        text = f"max number of retransmissions ({repeats}) reached {self.state.label}."
-        self.task, self.outstanding = None, None
+        task = flight.task
+        text = f"max number of retransmissions ({flight.outstanding.repeats}) reached {self.state.label}."
+        del self.flights[flight.outstanding.message_id]
         if self.state is State.I1 and isinstance(task, InitTask):
             if task.refusal is not None:
                 self.fail(*task.refusal)
@@ -197,13 +202,12 @@ class IkeSaV2(Receiver):
             self.fail(reason, timeout=True, gone=Gone.TIMEOUT)
             self.vanish()
         elif self.heir is not None:
-            inherit(self, self.heir, False, now, task.token if task else 0)
+            inherit(self, self.heir, False, now, task.token)
         elif self.state in (State.CLOSING, State.REPLACED):
             self.vanish()
         else:
             self.log(f"{text}  The peer does not answer", Rc.NORETRANSMISSION)
-            if task is not None:
-                task.failed(self, "no answer from the peer")
+            task.failed(self, "no answer from the peer")
             self.end(Gone.TIMEOUT, now)
 
 
@@ -220,5 +224,6 @@ INHERITED = (
     "peer_fragments",
     "peer_hashes",
     "peer_authorities",
+    "windows",
 )
 """What a successor shares with the IKE SA it replaces; the dict of children is the same object until one inherits."""

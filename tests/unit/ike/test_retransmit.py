@@ -41,3 +41,10 @@ def test_reply_only_for_the_same_request() -> None:
     assert cache.reply(2) == ()
     cache.remember(4, b"request", (b"three",))
     assert cache.answer(3, b"request") == ()
+
+
+def test_as_many_replies_as_the_window_are_kept() -> None:
+    cache = ReplyCache()
+    for message_id in (4, 2, 3, 7, 5):
+        cache.remember(message_id, b"request", (bytes([message_id]),), 4)
+    assert [cache.reply(i) for i in range(2, 8)] == [(), (), (b"\4",), (b"\5",), (), (b"\7",)]

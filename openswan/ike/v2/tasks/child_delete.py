@@ -30,7 +30,7 @@ class ChildDelete(Task):
     def build(self, sa: Core, now: Instant) -> Sequence[Payload] | None:
         """The Delete, unless the child has gone meanwhile."""
         child = sa.children.get(self.spi_in)
-        if child is None:
+        if child is None or any(isinstance(task, ChildDelete) and task.spi_in == self.spi_in for task in sa.tasks):
             return None
         child.deleting = True
         return (Delete(child.protocol, (self.spi_in.to_bytes(4, "big"),)),)

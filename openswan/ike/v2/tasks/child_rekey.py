@@ -16,7 +16,7 @@ from openswan.base.interval import Instant
 from openswan.ike.effects import Gone
 from openswan.ike.events import CreateChild, RekeyChild
 from openswan.ike.v2.child import Child, by_spi_out
-from openswan.ike.v2.core import Core, Task, error
+from openswan.ike.v2.core import Core, error
 from openswan.ike.v2.negotiate import Dh
 from openswan.ike.v2.tasks import child_delete
 from openswan.ike.v2.tasks.child_create import NONCE_OCTETS, ChildCreate, Terms, agree_to, establish
@@ -43,7 +43,7 @@ class ChildRekey(ChildCreate):
     def build(self, sa: Core, now: Instant) -> Sequence[Payload] | None:
         """The request, unless the child has gone, is going, or has been replaced by the peer meanwhile."""
         old = sa.children.get(self.old)
-        if old is None or old.deleting or old.replaced_by:
+        if old is None or old.deleting or old.replaced_by or rekeying(sa, self.old):
             self.failed(sa, "the child SA is gone or already replaced")
             return None
         return super().build(sa, now)
@@ -96,6 +96,11 @@ class ChildRekey(ChildCreate):
             child_delete.close_child(sa, old, Gone.REPLACED, now)
 
 
+def rekeying(sa: Core, spi_in: int) -> list[ChildRekey]:
+    """Our unanswered request to replace that child, if there is one."""
+    return [task for task in sa.tasks if isinstance(task, ChildRekey) and task.old == spi_in]
+
+
 def find(sa: Core, notify: Notify) -> Child | None:
     """The child a REKEY_SA names by the SPI the peer receives on, which is the one we send with."""
     if notify.protocol not in (ProtocolId.ESP, ProtocolId.AH) or len(notify.spi) != 4:
@@ -118,8 +123,7 @@ def respond(
     nr = sa.rng.octets(NONCE_OCTETS)
     answer = agree_to(sa, request, Dh.WELCOME, nonce.data, nr, local, remote, replaces=old)
     new = establish(sa, answer.terms, now)
-    own: Task | None = sa.task
-    if isinstance(own, ChildRekey) and own.old == old.spi_in:
+    for own in rekeying(sa, old.spi_in):
         own.noticed(new, min(nonce.data, nr))
     old.replaced_by = new.spi_in
     return answer.payloads

@@ -57,6 +57,7 @@ class AuthTask(Task):
     """The initiator's part, with the first child of the list."""
 
     exchange = ExchangeType.IKE_AUTH
+    alone = True
 
     def __init__(self, policy: IkePolicy, first: CreateChild) -> None:
         super().__init__(first)

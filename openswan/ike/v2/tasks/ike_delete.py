@@ -20,7 +20,9 @@ UNFINISHED = frozenset({State.I0, State.I1, State.I2, State.R0, State.R1})
 
 
 class IkeDelete(Task):
-    """The last request of an SA: a Delete, or the news that the peer's proof was not good enough."""
+    """The last request of an SA (RFC 7296 2.8): a Delete, or the news that the peer's proof was not good enough."""
+
+    alone = True
 
     def __init__(self, notify: NotifyType | None = None) -> None:
         super().__init__()

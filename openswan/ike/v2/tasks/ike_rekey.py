@@ -41,9 +41,10 @@ if TYPE_CHECKING:
 
 
 class IkeRekey(Task):
-    """Our request for a successor."""
+    """Our request for a successor; no other exchange begins on an IKE SA that is being replaced (RFC 7296 1.3.2)."""
 
     exchange = ExchangeType.CREATE_CHILD_SA
+    alone = True
 
     def __init__(self, request: RekeyIke) -> None:
         super().__init__(request)
@@ -129,7 +130,7 @@ class IkeRekey(Task):
 def respond(sa: Core, request: Message, now: Instant) -> tuple[Payload, ...]:
     """The answer to a request to rekey the IKE SA."""
     rules.check(Shape.IKE_REQUEST, request.payloads, encrypted=True)
-    if not sa.is_established or sa.heir is not None or isinstance(sa.task, ChildCreate | ChildDelete):
+    if not sa.is_established or sa.heir is not None or any(isinstance(t, ChildCreate | ChildDelete) for t in sa.tasks):
         return (error(NotifyType.TEMPORARY_FAILURE),)
     body, nonce, ke = request.first(Sa), request.first(Nonce), request.first(Ke)
     if body is None or nonce is None or ke is None:
@@ -174,7 +175,7 @@ def inherit(old: Core, new: IkeSaV2, initiator: bool, now: Instant, token: int =
     old.queue.clear()
     old.deferred.clear()
     if isinstance(old.task, IkeRekey):
-        old.task, old.outstanding = None, None
+        old.flights.clear()
     old.heir = None
     old.move(State.REPLACED)
     old.deadline = now + 2 * old.need_policy().retransmit_timeout

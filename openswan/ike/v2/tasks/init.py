@@ -53,6 +53,7 @@ class InitTask(Task):
     """The initiator's part."""
 
     exchange = ExchangeType.IKE_SA_INIT
+    alone = True
 
     def __init__(self, policy: IkePolicy) -> None:
         super().__init__()
@@ -140,6 +141,7 @@ class InitTask(Task):
         """The same exchange once more, its patience unchanged (RFC 7296 2.6, 2.7)."""
         give_up = sa.outstanding.give_up if sa.outstanding else now
         sa.send_window.restart()
+        sa.flights.clear()
         sa.move(State.I1)
         sa.transmit(self, self.build(sa, now), now)
         if sa.outstanding is not None:
@@ -233,7 +235,7 @@ def respond(sa: Core, request: Message, data: bytes, local: Endpoint, remote: En
     payloads += natd.vendor(policy)
     answer = Message(sa.header(ExchangeType.IKE_SA_INIT, 0, response=True), tuple(payloads)).emit()
     sa.init_i, sa.init_r = data, answer
-    sa.receive_window.accept()
+    sa.receive_window.accept(0)
     sa.replies.remember(0, data, (answer,))
     sa.deadline = now + HALF_OPEN
     sa.move(State.R1)

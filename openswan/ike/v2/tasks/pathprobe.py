@@ -44,6 +44,7 @@ PATIENCE: Duration = 60.0
 class PathProbe(Task):
     """Our question; when the answer comes is the answer."""
 
+    alone = True
     background = True
 
     def __init__(self, request: ProbePath) -> None:
@@ -102,14 +103,15 @@ class PathProbe(Task):
             self.refused = self.sizes[self.step]
         self.step = self.step + 1 if timed_out else len(self.sizes) - 1
         datagrams = self.cut(sa, sa.header(self.exchange, outstanding.message_id, response=False), self.content)
-        sa.outstanding = Outstanding.start(
+        renewed = Outstanding.start(
             outstanding.message_id,
             datagrams,
             self.interval or policy.retransmit_interval,
             policy.retransmit_timeout,
             now,
         )
-        sa.outstanding.repeats = outstanding.repeats + 1
+        renewed.repeats = outstanding.repeats + 1
+        sa.outstanding = renewed
         sa.dispatch(datagrams, whole=self.whole)
 
     def hurry(self, sa: Core, now: Instant) -> None:
@@ -122,8 +124,9 @@ class PathProbe(Task):
         """Nobody answers, and nobody but us wants to know: keep asking now and then, since the window stays taken."""
         if sa.outstanding is not None:
             old, self.patient = sa.outstanding, True
-            sa.outstanding = Outstanding.start(old.message_id, old.datagrams, PATIENCE, PATIENCE, now)
-            sa.outstanding.repeats = old.repeats + 1
+            renewed = Outstanding.start(old.message_id, old.datagrams, PATIENCE, PATIENCE, now)
+            renewed.repeats = old.repeats + 1
+            sa.outstanding = renewed
             sa.dispatch(old.datagrams)
 
     def answered(self, sa: Core, answer: Message, now: Instant) -> None:

@@ -51,7 +51,9 @@ def test_the_request_holds_what_it_should() -> None:
         PayloadType.SA,
         PayloadType.TS_I,
         PayloadType.TS_R,
+        PayloadType.NOTIFY,
     ]
+    assert kinds(payloads) == [NotifyType.INITIAL_CONTACT, NotifyType.SET_WINDOW_SIZE]
 
 
 def test_initial_contact_is_told() -> None:

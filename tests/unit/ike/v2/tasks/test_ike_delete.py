@@ -12,7 +12,7 @@ from openswan.ike.v2.states import State
 from openswan.wire.v2.delete import Delete
 from openswan.wire.v2.notify import Notify
 from openswan.wire.v2.numbers import NotifyType, ProtocolId
-from tests.unit.ike.pair import Pair
+from tests.unit.ike.pair import Pair, ike_policy
 
 
 @pytest.mark.parametrize("who", ["a", "b"])
@@ -52,7 +52,7 @@ def test_both_at_once() -> None:
 
 
 def test_close_waits_for_an_unanswered_request() -> None:
-    pair = Pair().up()
+    pair = Pair(ike_policy(window=1)).up()
     pair.a.request(Probe(3))
     pair.a.request(Probe(4))
     pair.a.request(DeleteIke())
