@@ -17,7 +17,7 @@ USAGE = """\
 Usage: ipsec whack [--ctlbase PATH] [--label TEXT] [--optionsfrom FILE] ACTION
 where ACTION is one of:
        --initiate | --terminate | --route | --unroute | --delete   --name NAME [--asynchronous]
-       --listen | --unlisten | --status [--json] | --shutdown [--leave-state]
+       --listen | --unlisten | --status [--json] | --addresspoolstatus | --shutdown [--leave-state]
        --rereadsecrets | --rereadcacerts | --rereadcrls | --rereadall | --listall
        --eroutes | --spis | --counters [--json]
 Connections are described in ipsec.conf and loaded with `ipsec auto --add NAME'."""
@@ -25,7 +25,10 @@ Connections are described in ipsec.conf and loaded with `ipsec auto --add NAME'.
 NEED_NAME = ("initiate", "terminate", "route", "unroute", "delete")
 ACTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     **{verb: (verb, {}) for verb in NEED_NAME},
-    **{verb: (verb, {}) for verb in ("listen", "unlisten", "status", "rereadsecrets", "rereadall", "listall")},
+    **{
+        verb: (verb, {})
+        for verb in ("listen", "unlisten", "status", "addresspoolstatus", "rereadsecrets", "rereadall", "listall")
+    },
     **{
         name: ("rereadcerts", {})
         for name in ("rereadcerts", "rereadcacerts", "rereadaacerts", "rereadocspcerts", "rereadacerts", "rereadcrls")

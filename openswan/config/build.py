@@ -27,6 +27,7 @@ from openswan.config.ends import (
 )
 from openswan.config.keyword import Keyword, Section, Status, split_list
 from openswan.config.keywords import MANUAL_KEYS, NO_MANUAL, OE_LATER, find
+from openswan.config.modecfg import parse_domains, parse_families, parse_pools, parse_servers
 from openswan.config.parser import FlatConn, Param
 from openswan.config.setup import Setup
 from openswan.policy.algorithms import (
@@ -51,6 +52,7 @@ from openswan.policy.connection import (
     Startup,
 )
 from openswan.policy.identity import FROM_CERT, Identity, IdKind, parse_identity
+from openswan.policy.modecfg import Pool
 from openswan.policy.proposal import Proposal
 
 T = TypeVar("T")
@@ -63,6 +65,8 @@ SHUNTS = {"passthrough": ShuntPolicy.PASS, "drop": ShuntPolicy.DROP, "reject": S
 DPD_TIMEOUT = 120.0
 """When dpddelay= stands alone."""
 NO_ADDRESSES: tuple[Address, ...] = ()
+NO_POOLS: tuple[Pool, ...] = ()
+NO_DOMAINS: tuple[str, ...] = ()
 NO_CLIENT: tuple[Subnet | None, str] = (None, "")
 NO_CLIENTS: tuple[tuple[Subnet, ...], tuple[str, ...]] = ((), ())
 PACKETS = {"": 1, **{f"{letter}i": 1 << 10 * n for n, letter in enumerate("kmgtpe", 1)}}
@@ -196,7 +200,8 @@ class _Builder:
             return None
         if host.kind in OPPORTUNISTIC:
             self._error(f"{side}={host.kind.value}: {OE_LATER}", self._param("", side))
-        sources = self._read("sourceip", side, parse_sources, NO_ADDRESSES)
+        asks, pools = self._assigned(side)
+        sources = NO_ADDRESSES if asks else self._read("sourceip", side, parse_sources, NO_ADDRESSES)
         clients, expanded = self._clients(side, sources)
         protocol, port, _ = self._read("protoport", side, parse_protoport, (0, 0, False))
         cert_name, cert = self._cert(side)
@@ -207,6 +212,8 @@ class _Builder:
             protocol=protocol,
             port=port,
             source_ips=sources,
+            ask_addresses=asks,
+            pools=pools,
             nexthop=self._read("nexthop", side, parse_nexthop, None),
             updown=self._updown(side),
             rsa_keys=keys,
@@ -216,6 +223,23 @@ class _Builder:
             send_cert=SendCert(self.values.get((side, "sendcert"), "always")),
         )
         return _Side(end, self._param("protoport", side) is not None, clients, expanded)
+
+    def _assigned(self, side: str) -> tuple[tuple[int, ...], tuple[Pool, ...]]:
+        """Families of addresses an end asks the other for, and the pools it gets them from."""
+        param = self._param("sourceip", side)
+        asks = parse_families(param.value) if param is not None else None
+        client = self.values.get((side, "modecfgclient")) == "yes"
+        pools = self._read("addresspool", side, parse_pools, NO_POOLS)
+        asks = asks if asks is not None else (4, 6) if client and param is None else ()
+        if client and param is not None and not asks:
+            self._error(f"{side}modecfgclient=yes asks for an address, {side}sourceip= has one: leave one out", param)
+        if not asks and not pools:
+            return (), ()
+        for keyword in ("subnet", "subnets"):
+            given = self._param(keyword, side)
+            if given is not None and given.value not in ("0.0.0.0/0", "::/0", "%default", "0/0"):
+                self._error(f"{side}{keyword}= and an assigned address exclude each other", given)
+        return asks, pools
 
     def _updown(self, side: str) -> str:
         param = self._param("updown", side)
@@ -243,6 +267,8 @@ class _Builder:
         for text in (complaint, *complaints):
             if text:
                 self._warn(f"{side}subnet: {text}", self._param("subnet", side) or self._param("subnets", side))
+        if any(self._assigned(side)):
+            return ((0, None),), False
         if subnet is None and not many and len(sources) == 1:
             subnet = host_subnet(sources[0])
         plain = [(0, subnet)] if subnet is not None or not many else []
@@ -346,7 +372,22 @@ class _Builder:
             retransmit_timeout=self._positive("retransmit-timeout", self._time("retransmit-timeout")),
             retransmit_interval=self._positive("retransmit-interval", self._interval()),
             startup=Startup(self._startup()),
+            dns=self._servers(),
+            domains=self._domains(),
         )
+
+    def _servers(self) -> tuple[Address, ...]:
+        """modecfgdns= and modecfgdns2=, of either side or none."""
+        sides = [("modecfgdns", side) for side in ("", "left", "right")]
+        sides += [("modecfgdns2", side) for side in ("", "left", "right")]
+        found = [server for name, side in sides for server in self._read(name, side, parse_servers, NO_ADDRESSES)]
+        return tuple(dict.fromkeys(found))
+
+    def _domains(self) -> tuple[str, ...]:
+        domains = self._read("modecfgdomains", "", parse_domains, NO_DOMAINS)
+        if domains and not self._servers():
+            self._error("modecfgdomains= needs servers to ask: give modecfgdns=", self._param("modecfgdomains"))
+        return domains
 
     def _startup(self) -> str:
         value = self._value("auto", "ignore")
@@ -404,7 +445,7 @@ class _Builder:
         if self._value("type", "tunnel") != "transport":
             return False
         for name, end in (("left", left), ("right", right)):
-            for keyword in ("subnet", "subnets", "sourceip"):
+            for keyword in ("subnet", "subnets", "sourceip", "addresspool", "modecfgclient"):
                 param = self._param(keyword, name)
                 if param is None or (keyword == "subnet" and self._only(param.value, end)):
                     continue
@@ -526,7 +567,13 @@ class _Builder:
     def _fits(self, base: Connection, left: Subnet | None, right: Subnet | None, *, quiet: bool) -> bool:
         """Are both clients of one family, the one that connaddrfamily= says?"""
         versions = [
-            net.version if net is not None else end.host.address.version if end.host.address is not None else 0
+            0
+            if end.ask_addresses or end.pools
+            else net.version
+            if net is not None
+            else end.host.address.version
+            if end.host.address is not None
+            else 0
             for net, end in ((left, base.left), (right, base.right))
         ]
         given = set(versions) - {0}

@@ -44,7 +44,6 @@ KLIPSDEBUG = _same(
 )
 NO_IKEV1 = "IKEv1 is not available in this release; leave it out to use IKEv2"
 NO_XAUTH = "XAUTH is not available; use IKEv2 with certificates or a preshared key"
-NO_MODECFG = "address assignment by mode config is not available; give leftsourceip= and subnets instead"
 NO_MANUAL = "it is for manually keyed conns, those with spi= or spibase= (ipsec manual)"
 MANUAL_KEYS = ("espenckey", "espauthkey", "espreplay_window", "ahkey", "ahreplay_window")
 """Keywords that mean nothing without spi= or spibase=."""
@@ -169,8 +168,9 @@ TABLE: tuple[Keyword, ...] = (
             aliases=("rsakey2",)),
     Keyword("subnets", Form.SUBNETS, A, "", "Several subnets: a conn NAME/LxR for each pair, all with alias NAME.",
             halves=LR),
-    Keyword("sourceip", Form.ADDRESSES, A, "", "Address the gateway itself uses toward the other subnet, one a family.",
-            halves=LR),
+    Keyword("sourceip", Form.ADDRESSES, A, "", "Address the gateway itself uses toward the other subnet, one a family. "
+            "%config asks the peer for one (%config4, %config6: of that family only); ipsecN has it while the conn is "
+            "routed, and only traffic from it goes into the tunnel.", halves=LR),
     Keyword("updown", Form.COMMAND, A, "ipsec _updown", "Command run when the conn changes; empty: none.", halves=LR),
     Keyword("cert", Form.FILE, A, "", "Certificate, relative to ipsec.d/certs.", halves=LR),
     Keyword("sendcert", W, A, "always", "When our certificate is sent.", halves=LR,
@@ -193,12 +193,15 @@ TABLE: tuple[Keyword, ...] = (
             reason=NO_XAUTH),
     Keyword("xauthclient", B, R, "no", "Answer such a question.", halves=LR, fine=("no",), reason=NO_XAUTH),
     Keyword("xauthname", X, H, "", "User name for XAUTH.", halves=LR, aliases=("xauthusername", "username")),
-    Keyword("modecfgserver", B, R, "no", "Give the peer an address.", halves=LR, fine=("no",), reason=NO_MODECFG),
-    Keyword("modecfgclient", B, R, "no", "Take an address from the peer.", halves=LR, fine=("no",), reason=NO_MODECFG),
-    Keyword("addresspool", X, R, "", "Addresses given to peers.", halves=LR, reason=NO_MODECFG),
-    Keyword("modecfgdns1", X, H, "", "DNS server told to a mode config client.", halves=EITHER,
-            aliases=("modecfgdns",)),
-    Keyword("modecfgdns2", X, H, "", "Second DNS server.", halves=EITHER),
+    Keyword("modecfgserver", B, A, "no", "This end gives the other an address: the other's addresspool= says so too.",
+            halves=LR),
+    Keyword("modecfgclient", B, A, "no", "This end gets its address from the other, as with sourceip=%config.",
+            halves=LR),
+    Keyword("addresspool", X, A, "", "This end gets an address out of these ranges (FIRST-LAST) and subnets, one of "
+            "each family it asks for. An identity gets the same again as long as nobody else needed it.", halves=LR),
+    Keyword("modecfgdns", L, A, "", "DNS servers told to whoever gets an address.", halves=EITHER,
+            aliases=("modecfgdns1",)),
+    Keyword("modecfgdns2", L, A, "", "Further DNS servers.", halves=EITHER),
     Keyword("modecfgwins1", X, H, "", "WINS server.", halves=EITHER),
     Keyword("modecfgwins2", X, H, "", "Second WINS server.", halves=EITHER),
     Keyword("cat", B, R, "no", "Translate our client's address for opportunistic encryption behind a NAT.", halves=LR,
@@ -279,7 +282,7 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("connaddrfamily", W, A, "", "Address family of the subnets.", choices=FAMILIES,
             aliases=("clientaddrfamily", "tunneladdrfamily")),
     Keyword("aggrmode", B, R, "no", "IKEv1 aggressive mode.", aliases=("aggressive",), fine=("no",), reason=NO_IKEV1),
-    Keyword("modecfgpull", B, H, "no", "The mode config client asks.", fine=("no",)),
+    Keyword("modecfgpull", B, H, "no", "The client asks, as it always does with IKEv2.", fine=("no", "yes")),
     Keyword("sareftrack", X, H, "yes", "SA tracking of the mast stack.", fine=("yes", "no")),
     Keyword("sha2_truncbug", B, A, "no", "Cut SHA2-256 in ESP and AH to 96 bits, as Linux before 2.6.33 did.",
             aliases=("sha2-truncbug",)),
@@ -344,7 +347,8 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("cisco-split", B, H, "no", "Cisco's split tunnels.", fine=("no",)),
     Keyword("ms-dh-downgrade", B, H, "no", "Accept a weaker group at rekey, as Windows offers.", fine=("no",)),
     Keyword("pfs-rekey-workaround", B, H, "no", "For peers that rekey without PFS.", fine=("no",)),
-    Keyword("modecfgdomains", X, H, "", "Domains told to a mode config client.", aliases=("modecfgdomain",)),
+    Keyword("modecfgdomains", L, A, "", "The domains those DNS servers are to be asked about (RFC 8598); none: all.",
+            aliases=("modecfgdomain",)),
     Keyword("modecfgbanner", X, H, "", "Banner shown to a mode config client."),
     Keyword("mark", X, R, "", "Firewall mark of the policies.", reason=NO_MARKS, fine=("no",)),
     Keyword("mark-in", X, R, "", "Firewall mark inward.", reason=NO_MARKS, fine=("no",)),

@@ -14,12 +14,14 @@ from openswan.engine.conn import Conn, Kind
 from openswan.engine.core import Core
 from openswan.engine.policies import Keyring, child_policy, selected_policy
 from openswan.engine.router import Router
-from openswan.ike.policy import AuthQuestion, ChildPolicy, ChildQuestion, IkePolicy
+from openswan.ike.policy import AddressQuestion, AuthQuestion, ChildPolicy, ChildQuestion, IkePolicy
 from openswan.policy.identity import Identity, IdKind, matches
+from openswan.policy.modecfg import Assigned
 from openswan.policy.selector import FlowKey, Selector, flow_keys
 
 NO_PROPOSAL_CHOSEN = 14
 AUTHENTICATION_FAILED = 24
+INTERNAL_ADDRESS_FAILURE = 36
 TS_UNACCEPTABLE = 38
 LEAST_SPI = 0x1000
 """Below this lie the IETF's reserved SPIs and those of manual keying."""
@@ -73,9 +75,10 @@ class Answers:
         if not question.method & policy.peer_auth or not self._may_be(policy, question.peer_id):
             return -1
         theirs = conn.oriented.theirs if conn.oriented else None
-        exact = 4 if policy.peer_id is not None and policy.peer_id == question.peer_id else 0
+        exact = 8 if policy.peer_id is not None and policy.peer_id == question.peer_id else 0
+        fitting = 4 if policy.assigns == question.wants_address else 0
         kept = 2 if theirs is not None and theirs.use_cert_key == question.has_certificate else 0
-        return exact + kept + (1 if conn.peer is not None else 0)
+        return exact + fitting + kept + (1 if conn.peer is not None else 0)
 
     @staticmethod
     def _may_be(policy: IkePolicy, claimed: Identity) -> bool:
@@ -96,6 +99,10 @@ class Answers:
             if rank > best_score:
                 best, best_score = conn, rank
         if best is None:
+            asked = self.core.conns.unique.get(question.ike.name)
+            if asked is not None and question.ike.assigns and self._client(asked, question) is None:
+                sizes = ", ".join(map(str, asked.oriented.theirs.pools)) if asked.oriented else ""
+                raise IkeError(f"no address of the right family is left in {sizes}", INTERNAL_ADDRESS_FAILURE)
             mine = " ".join(map(str, question.mine))
             theirs = " ".join(map(str, question.theirs))
             raise IkeError(
@@ -153,6 +160,8 @@ class Answers:
         if not self._same_peer(conn, question) or conn.local is None:
             return 0
         mine, theirs = conn.local, self._client(conn, question)
+        if theirs is None:
+            return 0
         if mine in question.mine and theirs in question.theirs:
             return 4
         if any(one.contains(mine) for one in question.mine) and any(one.contains(theirs) for one in question.theirs):
@@ -163,11 +172,15 @@ class Answers:
             return 2
         return 0
 
-    def _client(self, conn: Conn, question: ChildQuestion) -> Selector:
-        """What a peer may protect: its client, or just itself.
+    def _client(self, conn: Conn, question: ChildQuestion) -> Selector | None:
+        """What a peer may protect: its client, or just itself; None: an address that could not be assigned.
 
         Behind NAT "itself" is the one private address it has there, as long as that is nobody's here.
         """
+        if conn.oriented is not None and conn.oriented.theirs.pools:
+            family = conn.local.first.version if conn.local is not None else 0
+            given = next((a for a in question.assigned if a.version == family), None)
+            return Selector.of(host_subnet(given)) if given is not None else None
         if conn.remote is not None:
             return conn.remote
         asking = self.core.asking
@@ -187,11 +200,34 @@ class Answers:
         return Selector.of(host_subnet(question.remote.address), protocol, port)
 
     def _child_policy(self, conn: Conn, question: ChildQuestion) -> ChildPolicy:
-        if conn.remote is not None:
+        if conn.remote is not None and not (conn.oriented and conn.oriented.theirs.pools):
             return child_policy(conn)
         theirs = self._client(conn, question)
-        assert conn.local is not None
+        assert conn.local is not None and theirs is not None
         return replace(child_policy_without_peer(conn, conn.local), theirs=(theirs,))
+
+    def addresses(self, question: AddressQuestion) -> Assigned:
+        """Out of the connection's pools; the same for an identity as last time when that can be."""
+        conn = self.core.conns.unique.get(question.ike.name)
+        if conn is None or conn.oriented is None:
+            raise IkeError(f"no connection {question.ike.name!r} any more", INTERNAL_ADDRESS_FAILURE)
+        holder = self.core.asking.serial if self.core.asking is not None else 0
+        # Peers without an identity of their own share nothing.
+        owner = question.peer_id if question.peer_id.kind is not IdKind.NULL else holder
+        found = []
+        for version in question.versions:
+            pools = [pool for pool in conn.oriented.theirs.pools if pool.version == version]
+            wish = next((wish for wish in question.wishes if wish.version == version), None)
+            address = self.core.leases.take(pools, owner, holder, wish, self.core.plugs.addresses.__contains__)
+            if address is not None:
+                found.append(address)
+        if not found:
+            sizes = ", ".join(map(str, conn.oriented.theirs.pools))
+            raise IkeError(
+                f"no address is left for '{question.peer_id}' in the pool of \"{conn.name}\", {sizes}",
+                INTERNAL_ADDRESS_FAILURE,
+            )
+        return Assigned(tuple(found), conn.policy.dns, conn.policy.domains)
 
     def spi_in_use(self, spi: int) -> bool:
         """Is this inbound ESP or AH SPI taken?"""

@@ -52,6 +52,7 @@ class Children:
         elif asked is not None:
             self._refuse(ike, effect)  # --down came first
             return
+        self.brain.negotiator.adopt(conn, ike, effect.mine, effect.theirs)
         child = self._child(ike, conn, effect)
         obstacle = self.brain.router.obstacle(conn)
         if obstacle is not None and not child.redundant:

@@ -7,12 +7,15 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from openswan.base.address import Address, Subnet, host_subnet
+from openswan.base.address import Address, Subnet, any_subnet, host_subnet
 from openswan.base.said import Shunt
 from openswan.engine.routing import NEGOTIATION_SHUNTS, PROSPECTIVE_SHUNTS, Routing
 from openswan.policy.connection import Auth, Connection, End, HostKind, ShuntPolicy
 from openswan.policy.identity import Identity
+from openswan.policy.modecfg import Assigned
 from openswan.policy.selector import FlowKey, Selector, flow_keys
+
+NOTHING_ASSIGNED = Assigned()
 
 
 class Kind(Enum):
@@ -75,6 +78,8 @@ class Conn:
     """Serials of the IKE SAs that follow this connection's policy."""
     tunnel_keys: tuple[FlowKey, ...] = ()
     """Eroute keys of the child that owns the eroute; narrower than `keys` when the peer wanted less."""
+    assigned: Assigned = NOTHING_ASSIGNED
+    """What the peer has given us, or gave last (leftsourceip=%config)."""
     held_keys: tuple[FlowKey, ...] = ()
     """Eroute keys that point at a child now."""
     attempt: int = 0
@@ -166,10 +171,53 @@ class Conn:
         self.keys = ()
         if oriented is None:
             return
-        self.local = client(oriented.ours, oriented.me)
-        self.remote = client(oriented.theirs, oriented.peer)
+        self.local = self._assigned_client() or client(oriented.ours, oriented.me)
+        # Whoever gets an address of a pool is that address, which is not known yet.
+        self.remote = client(oriented.theirs, oriented.peer) if not oriented.theirs.pools else None
         if self.local is not None and self.remote is not None:
             self.keys = flow_keys(self.local, self.remote)
+
+    @property
+    def virtual(self) -> bool:
+        """Does the peer assign the address we are behind this connection?"""
+        return self.oriented is not None and bool(self.oriented.ours.ask_addresses)
+
+    @property
+    def inner_version(self) -> int:
+        """Address family of what the connection protects; 0: not known."""
+        known = self.remote or self.local
+        return known.first.version if known is not None else 0
+
+    def _assigned_client(self) -> Selector | None:
+        if not self.virtual or self.oriented is None:
+            return None
+        theirs = client(self.oriented.theirs, self.oriented.peer)
+        if theirs is None:
+            return None
+        address = self.assigned.address(theirs.first.version)
+        if address is not None:
+            return Selector.of(host_subnet(address))
+        # Until one is assigned it is the host itself, or of the other family anything.
+        same = self.oriented.me.version == theirs.first.version
+        return None if same else Selector.of(any_subnet(theirs.first.version))
+
+    @property
+    def sources(self) -> tuple[Address, ...]:
+        """Our own addresses toward the peer's client: assigned ones, or those of leftsourceip=."""
+        if self.oriented is None:
+            return ()
+        return self.assigned.addresses if self.virtual else self.oriented.ours.source_ips
+
+    @property
+    def guarded_keys(self) -> tuple[FlowKey, ...]:
+        """What may leave through the tunnel only; with an assigned address also what comes from our outer one."""
+        if not self.virtual or self.oriented is None or self.remote is None:
+            return self.keys
+        plain = flow_keys(Selector.of(host_subnet(self.oriented.me)), self.remote) if self._same_family() else ()
+        return tuple(dict.fromkeys((*self.keys, *plain)))
+
+    def _same_family(self) -> bool:
+        return self.oriented is not None and self.oriented.me.version == self.inner_version
 
     def narrow(self, local: Selector, remote: Selector) -> None:
         """Make these the selectors (an instance whose peer has said what it wants)."""

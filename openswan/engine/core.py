@@ -14,6 +14,7 @@ from openswan.engine.conn import Conn
 from openswan.engine.conndb import ConnDb
 from openswan.engine.effects import Effect, KlipsCommand, Log, WhackDone, WhackLine
 from openswan.engine.events import NetworkState
+from openswan.engine.leases import Leases
 from openswan.engine.orient import Plugs
 from openswan.engine.settings import Settings
 from openswan.engine.statedb import IkeState, StateDb
@@ -36,6 +37,7 @@ class Core:
     plugs: Plugs = field(default_factory=Plugs)
     names: dict[str, tuple[Address, ...]] = field(default_factory=dict)
     """Host names that have been resolved."""
+    leases: Leases = field(default_factory=Leases)
     listening: bool = False
     reading: int = 0
     """Answers about secrets and certificates still to come since listen; nothing is negotiated without them."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,8 @@ class IkeSas:
             raise ValueError(f"{conn.label} has no peer address")
         port = core.settings.ike_port
         local, remote = Endpoint(oriented.me, port), Endpoint(oriented.peer, port)
+        if conn.virtual:
+            policy = replace(policy, wishes=conn.assigned.addresses)
         machine = IkeSaV2.initiator(policy, local, remote, self.brain.answers, core.rng, core.now)
         ike = IkeState(core.states.serial(), machine, True, core.now, conn)
         token = core.states.serial()
@@ -281,6 +284,7 @@ class IkeSas:
             core.states.end(token)
             core.states.begin(successor, token, conn)
         core.states.inherit(ike, successor)
+        core.leases.move(ike.serial, successor.serial)
         ike.closing = True
         for timer in (Timer.REKEY_IKE, Timer.EXPIRE_IKE, Timer.LIVENESS, Timer.KEEPALIVE):
             core.timers.cancel((timer, ike.serial))
@@ -318,6 +322,7 @@ class IkeSas:
 
     def _gone(self, ike: IkeState, effect: IkeGone) -> None:
         self.core.states.unshare(ike)
+        self.core.leases.release(ike.serial)
         ike.closing = True
         self._fail_attempts(ike, effect.reason.value)
         orphans, ike.orphans = ike.orphans, []
@@ -328,6 +333,7 @@ class IkeSas:
         core = self.core
         self._fail_attempts(ike, "the IKE SA ended")
         core.states.remove_ike(ike)
+        core.leases.release(ike.serial)
         for timer in (
             Timer.IKE,
             Timer.REKEY_IKE,

@@ -299,6 +299,23 @@ class Negotiator:
         self._narrow(conn, mine[0], theirs[0])
         return conn
 
+    def adopt(self, conn: Conn, ike: IkeState, mine: tuple[Selector, ...], theirs: tuple[Selector, ...]) -> None:
+        """Let a connection whose client is an assigned address have the one that was negotiated.
+
+        Another one than before means another eroute and route; the guard stays in.
+        """
+        oriented = conn.oriented
+        if oriented is None or conn.kind is Kind.TEMPLATE or not (oriented.ours.ask_addresses or oriented.theirs.pools):
+            return
+        local = mine[0] if oriented.ours.ask_addresses else conn.local
+        remote = theirs[0] if oriented.theirs.pools else conn.remote
+        if ike.machine.assigned is not None and conn.virtual:
+            conn.assigned = ike.machine.assigned
+        if local is None or remote is None or (local, remote) == (conn.local, conn.remote):
+            return
+        self.brain.router.happen(conn, RouteEvent.UNPLUG)
+        self._narrow(conn, local, remote)
+
     def _narrow(self, conn: Conn, mine: Selector, theirs: Selector) -> None:
         self.core.conns.unindex(conn)
         conn.narrow(mine, theirs)

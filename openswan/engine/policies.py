@@ -10,7 +10,7 @@ from functools import lru_cache
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import load_der_x509_certificate
 
-from openswan.base.address import Address
+from openswan.base.address import Address, any_subnet
 from openswan.config.secrets import SecretKind, SecretStore
 from openswan.engine.conn import Conn
 from openswan.ike.policy import ChildPolicy, IkePolicy
@@ -61,6 +61,10 @@ def signature(conn: Conn) -> Hashable:
         theirs.rsa_keys,
         theirs.use_cert_key,
         theirs.ca,
+        theirs.pools,
+        ours.ask_addresses,
+        policy.dns,
+        policy.domains,
         policy.encapsulation,
         policy.ike_lifetime,
         policy.retransmit_timeout,
@@ -167,6 +171,8 @@ class Keyring:
             retransmit_timeout=policy.retransmit_timeout,
             initial_contact=first,
             max_children=MAX_CHILDREN,
+            ask_addresses=ours.ask_addresses,
+            assigns=bool(theirs.pools),
         )
 
     def _private(self, conn: Conn, mine: Identity, known: Identity | None) -> PrivateKey | None:
@@ -199,7 +205,9 @@ def child_policy(conn: Conn) -> ChildPolicy:
     """The child policy of a connection whose selectors are known."""
     if conn.local is None or conn.remote is None:
         raise ValueError(f"{conn.label} has no selectors")
-    return selected_policy(conn, (conn.local,), (conn.remote,))
+    # What is assigned is narrowed by the peer from everything (RFC 7296 2.19).
+    mine = Selector.of(any_subnet(conn.inner_version)) if conn.virtual else conn.local
+    return selected_policy(conn, (mine,), (conn.remote,))
 
 
 def selected_policy(conn: Conn, mine: tuple[Selector, ...], theirs: tuple[Selector, ...]) -> ChildPolicy:
@@ -215,4 +223,5 @@ def selected_policy(conn: Conn, mine: tuple[Selector, ...], theirs: tuple[Select
         pfs_optional=policy.pfs_optional,
         transport=not policy.tunnel,
         compress=policy.compress,
+        virtual=conn.virtual,
     )

@@ -303,7 +303,7 @@ def guard_of(conn: Conn) -> SetGuard | None:
     block: tuple[int, ...] = ()
     if not conn.policy.other_family_clear:
         block = tuple(sorted({10 - key.dst.version for key in conn.keys if key.dst.prefixlen == 0}))
-    return SetGuard(conn.unique, tuple(GuardEntry(key, conn.device) for key in conn.keys), block)
+    return SetGuard(conn.unique, tuple(GuardEntry(key, conn.device) for key in conn.guarded_keys), block)
 
 
 def void(_: object) -> None:

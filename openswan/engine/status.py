@@ -125,6 +125,9 @@ def facts(brain: Brain, conn: Conn) -> dict[str, Any]:
         "newest_child": conn.newest_child,
         "aliases": list(policy.aliases),
         "attempts": conn.attempt,
+        "assigned": [str(address) for address in conn.assigned.addresses],
+        "dns": [str(server) for server in conn.assigned.dns],
+        "domains": list(conn.assigned.domains),
     }
 
 
@@ -144,7 +147,7 @@ def connection_lines(brain: Brain, conn: Conn) -> Iterator[str]:
     policy, label = conn.policy, conn.label
     owner = f"#{conn.owner}"
     yield f"{label}: {topology(conn)}; {conn.routing.story}; eroute owner: {owner}"
-    sources = conn.oriented.ours.source_ips if conn.oriented else ()
+    sources = conn.sources
     his = conn.oriented.theirs.source_ips if conn.oriented else ()
     updown = conn.oriented.ours.updown if conn.oriented else policy.left.updown
     yield (
@@ -161,6 +164,7 @@ def connection_lines(brain: Brain, conn: Conn) -> Iterator[str]:
         f"{label}:   policy: {connection_policy(conn)}; prio: {_prio(conn)}; interface: {interface}; "
         f"kind={conn.kind.value}"
     )
+    yield from _assignment_lines(brain, conn)
     if policy.metric or policy.mtu:
         yield f"{label}:   network params: metric:{policy.metric}; mtu:{policy.mtu};"
     if policy.dpd_delay:
@@ -187,6 +191,46 @@ def connection_lines(brain: Brain, conn: Conn) -> Iterator[str]:
         pfs = str(child.chosen.dh.name) if child.chosen.dh else "<Phase1>" if policy.pfs else "<N/A>"
         extras = "; esn=yes" * child.chosen.esn + "; ipcomp=deflate" * (child.comp_in is not None)
         yield f"{label}:   {protocol} algorithm newest: {xfrm(child)}; pfsgroup={pfs}{extras}"
+
+
+def _assignment_lines(brain: Brain, conn: Conn) -> Iterator[str]:
+    """Pools a connection gives addresses from, or what its peer has assigned."""
+    if conn.oriented is None or conn.instance:
+        return
+    for pool in conn.oriented.theirs.pools:
+        book = brain.core.leases.books.get(pool)
+        used, kept = (book.in_use, len(book.released)) if book is not None else (0, 0)
+        yield f"{conn.label}:   address pool: {pool}; size {pool.size}; {used} in use; {kept} kept for absent peers;"
+    if conn.virtual:
+        given = conn.assigned
+        dns = f"; dns: {' '.join(map(str, given.dns))}" if given.dns else ""
+        domains = f"; domains: {' '.join(given.domains)}" if given.domains else ""
+        yield f"{conn.label}:   assigned address: {' '.join(map(str, given.addresses)) or 'none yet'}{dns}{domains};"
+
+
+def lease_lines(brain: Brain) -> Iterator[str]:
+    """`whack --addresspoolstatus`: every pool and who has which address of it."""
+    for pool, book in brain.core.leases.books.items():
+        yield f"{pool}: size {pool.size}; {book.in_use} in use; {len(book.released)} kept for absent peers"
+        for lease in book.owners.values():
+            users = " ".join(f"#{serial}" for serial in sorted(lease.holders)) or "released"
+            yield f"  {lease.address} '{lease.owner}' {users}"
+
+
+def _pool_facts(brain: Brain) -> list[dict[str, Any]]:
+    return [
+        {
+            "first": str(pool.first),
+            "last": str(pool.last),
+            "size": pool.size,
+            "in_use": book.in_use,
+            "leases": [
+                {"address": str(lease.address), "owner": str(lease.owner), "ike_sas": sorted(lease.holders)}
+                for lease in book.owners.values()
+            ],
+        }
+        for pool, book in brain.core.leases.books.items()
+    ]
 
 
 def _event(brain: Brain, serial: int, timers: tuple[Timer, ...]) -> str:
@@ -320,6 +364,7 @@ def status_json(brain: Brain) -> str:
         "connections": [facts(brain, conn) for conn in core.conns],
         "ike_sas": ikes,
         "child_sas": children,
+        "pools": _pool_facts(brain),
     }
     return json.dumps(document, separators=(",", ":"))
 

@@ -88,12 +88,16 @@ def environment(conn: Conn, verb: Verb, stack: str = "klips") -> dict[str, str]:
         "PLUTO_CONN_CLIENTFAMILY": family[mine.version],
         "PLUTO_XAUTH_USERNAME": "",
         "PLUTO_IS_PEER_CISCO": "0",
-        "PLUTO_CISCO_DNS_INFO": "",
-        "PLUTO_CISCO_DOMAIN_INFO": "",
+        "PLUTO_CISCO_DNS_INFO": " ".join(map(str, conn.assigned.dns)),
+        "PLUTO_CISCO_DOMAIN_INFO": " ".join(conn.assigned.domains),
+        "PLUTO_PEER_DNS_INFO": " ".join(map(str, conn.assigned.dns)),
+        "PLUTO_PEER_DOMAIN_INFO": " ".join(conn.assigned.domains),
+        "PLUTO_CFG_CLIENT": str(int(conn.virtual)),
+        "PLUTO_CFG_SERVER": str(int(bool(oriented.theirs.pools))),
         "PLUTO_PEER_BANNER": "",
         "PLUTO_NM_CONFIGURED": "0",
     }
-    source = next((a for a in oriented.ours.source_ips if a.version == mine.version), None)
+    source = next((a for a in conn.sources if a.version == mine.version), None)
     if source is not None:
         env["PLUTO_MY_SOURCEIP"] = str(source)
     if conn.policy.metric:

@@ -15,7 +15,7 @@ from openswan.engine.effects import ReadCertificates, ReadSecrets, Shutdown, Wha
 from openswan.engine.events import CertificatesRead, SecretsRead, WhackRequest
 from openswan.engine.routing import RouteEvent
 from openswan.engine.settings import SHUTDOWN_PATIENCE
-from openswan.engine.status import listing, status_json, status_lines
+from openswan.engine.status import lease_lines, listing, status_json, status_lines
 from openswan.engine.timers import Timer
 from openswan.policy.connection import Connection, Startup
 
@@ -44,6 +44,7 @@ class Whack:
             "listen": self._listen,
             "unlisten": self._unlisten,
             "status": self._status,
+            "addresspoolstatus": self._pools,
             "rereadsecrets": self._reread_secrets,
             "rereadcerts": self._reread_certificates,
             "rereadall": self._reread_all,
@@ -253,6 +254,11 @@ class Whack:
             self.core.reply(client, Rc.COMMENT, status_json(self.brain))
             return True
         for line in status_lines(self.brain):
+            self.core.reply(client, Rc.COMMENT, line)
+        return True
+
+    def _pools(self, client: int, args: Arguments) -> bool:
+        for line in lease_lines(self.brain):
             self.core.reply(client, Rc.COMMENT, line)
         return True
 

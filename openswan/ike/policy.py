@@ -14,6 +14,7 @@ from openswan.crypto.registry import Kind
 from openswan.crypto.rsakey import PrivateKey
 from openswan.policy.connection import Auth, SendCert
 from openswan.policy.identity import Identity
+from openswan.policy.modecfg import Assigned
 from openswan.policy.proposal import Proposal, Transform
 from openswan.policy.selector import Selector
 from openswan.wire.v2.numbers import ProtocolId
@@ -71,6 +72,12 @@ class IkePolicy:
     """Where the peer listens then."""
     own_vendor: bool = True
     """Announce that we are built from this project: two such ends prefer UDP encapsulation."""
+    ask_addresses: tuple[int, ...] = ()
+    """As initiator: families of which the responder is asked for an address (RFC 7296 2.19)."""
+    wishes: tuple[Address, ...] = ()
+    """Addresses we would like to have then."""
+    assigns: bool = False
+    """As responder: whoever falls under this policy has to ask for an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,8 @@ class ChildPolicy:
     """Transport mode, and nothing else (RFC 7296 1.3.1)."""
     compress: bool = False
     """Offer IPComp with DEFLATE, and take it when offered (RFC 7296 2.22)."""
+    virtual: bool = False
+    """Our side is the address the responder assigns; `mine` is what it is narrowed from."""
 
     @property
     def protocol(self) -> ProtocolId:
@@ -175,6 +184,8 @@ class AuthQuestion:
     """How it will prove itself; RSASIG and ECDSA both with or without a certificate."""
     has_certificate: bool
     chosen: ChosenIke
+    wants_address: bool = False
+    """It asks for an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +202,19 @@ class ChildQuestion:
     """TSi as proposed: the peer's side."""
     transport: bool = False
     """It asks for transport mode; selectors behind a NAT are as we see them (RFC 7296 2.23.1)."""
+    assigned: tuple[Address, ...] = ()
+    """Addresses we have given it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressQuestion:
+    """An authenticated peer asks for addresses."""
+
+    ike: IkePolicy
+    peer_id: Identity
+    versions: tuple[int, ...]
+    """Families."""
+    wishes: tuple[Address, ...] = ()
 
 
 class Responder(Protocol):
@@ -216,6 +240,12 @@ class Responder(Protocol):
 
         Its selectors may be wider or narrower than proposed; the machine intersects. IkeError (notify 38,
         TS_UNACCEPTABLE) when no connection fits.
+        """
+
+    def addresses(self, question: AddressQuestion) -> Assigned:
+        """Addresses for a peer, which are its own as long as this IKE SA lives.
+
+        IkeError (notify 36, INTERNAL_ADDRESS_FAILURE) when there is none of any family it asks for.
         """
 
     def spi_in_use(self, spi: int) -> bool:

@@ -65,6 +65,7 @@ RULES: tuple[Row, ...] = (
     Row(S.AUTH_REQUEST, P.CERTREQ, 0, MANY),
     Row(S.AUTH_REQUEST, P.ID_R, 0, 1),
     Row(S.AUTH_REQUEST, P.AUTH, 1, 1),
+    Row(S.AUTH_REQUEST, P.CP, 0, 1),
     Row(S.AUTH_REQUEST, P.SA, 1, 1),
     Row(S.AUTH_REQUEST, P.TS_I, 1, 1),
     Row(S.AUTH_REQUEST, P.TS_R, 1, 1),
@@ -73,6 +74,7 @@ RULES: tuple[Row, ...] = (
     Row(S.AUTH_RESPONSE, P.ID_R, 1, 1),
     Row(S.AUTH_RESPONSE, P.CERT, 0, 10),
     Row(S.AUTH_RESPONSE, P.AUTH, 1, 1),
+    Row(S.AUTH_RESPONSE, P.CP, 0, 1),
     Row(S.AUTH_RESPONSE, P.SA, 0, 1),
     Row(S.AUTH_RESPONSE, P.TS_I, 0, 1),
     Row(S.AUTH_RESPONSE, P.TS_R, 0, 1),
@@ -100,6 +102,7 @@ RULES: tuple[Row, ...] = (
     Row(S.IKE_RESPONSE, P.NOTIFY, 0, MANY),
     Row(S.INFO_REQUEST, P.NOTIFY, 0, MANY),
     Row(S.INFO_REQUEST, P.DELETE, 0, MANY),
+    Row(S.INFO_REQUEST, P.CP, 0, 1),
     Row(S.INFO_RESPONSE, P.NOTIFY, 0, MANY),
     Row(S.INFO_RESPONSE, P.DELETE, 0, MANY),
 )

@@ -8,6 +8,7 @@ from enum import Enum, Flag, auto
 
 from openswan.base.address import Address, Subnet
 from openswan.policy.identity import Identity
+from openswan.policy.modecfg import Pool
 from openswan.policy.proposal import Proposal
 
 
@@ -94,6 +95,10 @@ class End:
     """leftprotoport; 0: any."""
     source_ips: tuple[Address, ...] = ()
     """leftsourceip: at most one of each family."""
+    ask_addresses: tuple[int, ...] = ()
+    """leftsourceip=%config, leftmodecfgclient=yes: address families this end asks the other for an address of."""
+    pools: tuple[Pool, ...] = ()
+    """leftaddresspool: this end gets an address from these."""
     nexthop: Address | None = None
     """None: follow the actual route."""
     updown: str = "ipsec _updown"
@@ -172,3 +177,7 @@ class Connection:
     retransmit_timeout: float = 60.0
     retransmit_interval: float = 0.5
     startup: Startup = Startup.IGNORE
+    dns: tuple[Address, ...] = ()
+    """modecfgdns: servers told to whoever gets an address."""
+    domains: tuple[str, ...] = ()
+    """modecfgdomains: the names those servers are for; empty: all (RFC 8598)."""

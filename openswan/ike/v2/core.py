@@ -26,6 +26,7 @@ from openswan.ike.v2.msgid import ReceiveWindow, SendWindow
 from openswan.ike.v2.protect import Channel, Opened
 from openswan.ike.v2.states import ALLOWED, ESTABLISHED, KEYED, State
 from openswan.policy.identity import Identity
+from openswan.policy.modecfg import Assigned
 from openswan.wire.header import NO_SPI, SPI_OCTETS, Flags, Header
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload
@@ -142,6 +143,10 @@ class Core:
         self.init_r = b""
         """RealMessage2."""
         self.children: dict[int, Child] = {}
+        self.assigned: Assigned | None = None
+        """Addresses the peer has given us."""
+        self.granted: Assigned | None = None
+        """Addresses we have given the peer."""
         self.nat_here = False
         self.nat_there = False
         self.encapsulate = False

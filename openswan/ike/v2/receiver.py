@@ -27,9 +27,10 @@ from openswan.wire.header import NO_SPI, Header
 from openswan.wire.message import Message
 from openswan.wire.payload import parse_chain
 from openswan.wire.v2.body import Payload
+from openswan.wire.v2.cp import Cp
 from openswan.wire.v2.delete import Delete
 from openswan.wire.v2.notify import Notify
-from openswan.wire.v2.numbers import ExchangeType, NotifyType, ProtocolId
+from openswan.wire.v2.numbers import CfgType, ExchangeType, NotifyType, ProtocolId
 from openswan.wire.v2.sa import Sa
 
 FATAL = frozenset({NotifyType.AUTHENTICATION_FAILED, NotifyType.INVALID_SYNTAX})
@@ -290,7 +291,9 @@ class Receiver(Core):
         deletes = request.all(Delete)
         if any(d.protocol == ProtocolId.IKE for d in deletes):
             return ()
-        return child_delete.respond(self, deletes)
+        # A question about what there is to configure gets an answer, if an empty one (RFC 7296 3.15).
+        answers = tuple(Cp(CfgType.REPLY) for cp in request.all(Cp) if cp.kind == CfgType.REQUEST)
+        return (*answers, *child_delete.respond(self, deletes))
 
     def _after_request(self, request: Message, now: Instant) -> None:
         """What an INFORMATIONAL request ends, once its answer is on its way."""

@@ -216,6 +216,8 @@ INHERITED = (
     "peer_id",
     "my_id",
     "children",
+    "assigned",
+    "granted",
     "nat_here",
     "nat_there",
     "encapsulate",

@@ -28,11 +28,12 @@ from openswan.ike.effects import (
     Send,
 )
 from openswan.ike.events import CreateChild, Request
-from openswan.ike.policy import AuthQuestion, ChildPolicy, ChildQuestion, IkePolicy
+from openswan.ike.policy import AddressQuestion, AuthQuestion, ChildPolicy, ChildQuestion, IkePolicy
 from openswan.ike.v2.sa import IkeSaV2
 from openswan.ike.v2.tasks.cert import my_identity
 from openswan.policy.connection import Auth
 from openswan.policy.identity import parse_identity
+from openswan.policy.modecfg import Assigned
 from openswan.policy.proposal import Proposal, Transform
 from openswan.policy.selector import Selector
 from openswan.wire.header import Header
@@ -117,6 +118,9 @@ class Asked:
             ):
                 return policy
         raise IkeError("no connection is known for these selectors", 38)
+
+    def addresses(self, question: AddressQuestion) -> Assigned:
+        raise IkeError("no addresses here", 36)
 
     def spi_in_use(self, spi: int) -> bool:
         return spi in self.taken

@@ -29,7 +29,7 @@ from openswan.ike.v2.child import Child
 from openswan.ike.v2.core import Core, Task, error, first_error
 from openswan.ike.v2.narrow import agree, from_wire, to_wire, verify
 from openswan.ike.v2.negotiate import Dh, Match, accept, choose, group_transform, number, offer, with_groups
-from openswan.ike.v2.tasks import child_delete
+from openswan.ike.v2.tasks import child_delete, config
 from openswan.ike.v2.tasks.natd import encap
 from openswan.policy.proposal import Proposal, Transform
 from openswan.policy.selector import Selector
@@ -249,7 +249,7 @@ class ChildCreate(Task):
             if ke.group != number(Kind.DH, chosen.dh):
                 raise IkeError("the peer's key is of another group", NotifyType.INVALID_KE_PAYLOAD)
             shared = self.pair.shared(ke.data)
-        mine, theirs, extras = answered_selectors(sa, answer, self.mine, self.theirs, self.policy.narrowing, extras)
+        mine, theirs, extras = answered_selectors(sa, answer, self.policy, self.mine, self.theirs, extras)
         return Terms(
             self.policy,
             chosen,
@@ -282,9 +282,9 @@ def peer_spi(spi: bytes) -> int:
 def answered_selectors(
     sa: Core,
     answer: Message,
+    policy: ChildPolicy,
     mine: Sequence[Selector],
     theirs: Sequence[Selector],
-    narrowing: bool,
     extras: Extras,
 ) -> tuple[tuple[Selector, ...], tuple[Selector, ...], Extras]:
     """The initiator's look at TSi and TSr of a response; in transport mode with what a NAT made of the addresses."""
@@ -295,7 +295,8 @@ def answered_selectors(
     if extras.transport:
         ours, its, original = options.as_we_see(sa, ours, its, sa.local.address, sa.remote.address)
         extras = replace(extras, original=original)
-    return verify(ours, mine, narrowing), verify(its, theirs, narrowing), extras
+    ours = config.leased(sa, verify(ours, mine, True)) if policy.virtual else verify(ours, mine, policy.narrowing)
+    return ours, verify(its, theirs, policy.narrowing), extras
 
 
 @dataclass(frozen=True, slots=True)
@@ -435,7 +436,8 @@ def _policy(
 ) -> ChildPolicy:
     if sa.peer_id is None:
         raise IkeError("the peer is not authenticated", NotifyType.AUTHENTICATION_FAILED)
-    return sa.ask.child(ChildQuestion(sa.need_policy(), sa.peer_id, local, remote, mine, theirs, transport))
+    given = sa.granted.addresses if sa.granted is not None else ()
+    return sa.ask.child(ChildQuestion(sa.need_policy(), sa.peer_id, local, remote, mine, theirs, transport, given))
 
 
 def _match(sa: Core, body: Sa, policy: ChildPolicy, means: Dh, ke_group: int) -> Match:

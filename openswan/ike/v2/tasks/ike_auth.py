@@ -3,8 +3,8 @@
 
 ```
 initiator                                          responder
-HDR, SK {IDi, [CERT], [N(INITIAL_CONTACT)], [CERTREQ], [IDr], AUTH, [N], SAi2, TSi, TSr}  -->
-                                                   <--  HDR, SK {IDr, [CERT], AUTH, SAr2, TSi, TSr}
+HDR, SK {IDi, [CERT], [N(INITIAL_CONTACT)], [CERTREQ], [IDr], AUTH, [CP], [N], SAi2, TSi, TSr}  -->
+                                                   <--  HDR, SK {IDr, [CERT], AUTH, [CP], SAr2, TSi, TSr}
                                                    <--  HDR, SK {IDr, [CERT], AUTH, N(TS_UNACCEPTABLE ...)}
                                                    <--  HDR, SK {N(AUTHENTICATION_FAILED)}
 ```
@@ -29,7 +29,7 @@ from openswan.ike.v2.narrow import to_wire
 from openswan.ike.v2.negotiate import Dh, offer, with_groups
 from openswan.ike.v2.protect import Opened
 from openswan.ike.v2.states import State
-from openswan.ike.v2.tasks import auth, cert, child_delete, ike_delete
+from openswan.ike.v2.tasks import auth, cert, child_delete, config, ike_delete
 from openswan.ike.v2.tasks.child_create import (
     Terms,
     accepted,
@@ -44,6 +44,7 @@ from openswan.wire.message import Message
 from openswan.wire.v2.auth import Auth
 from openswan.wire.v2.body import Payload
 from openswan.wire.v2.cert import Cert
+from openswan.wire.v2.cp import Cp
 from openswan.wire.v2.ident import IdI, IdR
 from openswan.wire.v2.notify import Notify
 from openswan.wire.v2.numbers import ExchangeType, NotifyType
@@ -85,6 +86,7 @@ class AuthTask(Task):
         sa.emit(SpiOffered(protocol, self.spi, sa.local))
         payloads += [
             auth.make(sa, policy, me),
+            *config.request(policy),
             *extras,
             offer(self.offered, protocol, self.spi.to_bytes(4, "big")),
             TsI(to_wire(self.child.mine)),
@@ -134,6 +136,7 @@ class AuthTask(Task):
             return
         sa.peer_id = identity
         established(sa, self.policy, identity, means, False, now)
+        config.learn(sa, self.policy, answer)
         self._first_child(sa, answer, refused, now)
         sa.create_others(now)
 
@@ -150,7 +153,7 @@ class AuthTask(Task):
             chosen, spi_out = accepted(body, self.offered, Dh.NEVER)
             extras = options.accept(sa, self.child, answer, self.cpi)
             mine, theirs, extras = answered_selectors(
-                sa, answer, self.child.mine, self.child.theirs, self.child.narrowing, extras
+                sa, answer, self.child, self.child.mine, self.child.theirs, extras
             )
         except IpsecError as why:
             sa.log(f"closing the child SA just made: {why}")
@@ -218,6 +221,7 @@ def respond(sa: Core, request: Message, opened: Opened, local: Endpoint, remote:
     established(sa, policy, identity, means, contact, now)
     payloads: list[Payload] = [me, *certs, ours]
     try:
+        payloads += config.grant(sa, policy, request)
         answer = agree_to(sa, request, Dh.NEVER, sa.nonce_i, sa.nonce_r, local, remote, shared_nonce=True)
         establish(sa, answer.terms, now)
         payloads += answer.payloads
@@ -234,7 +238,14 @@ def _ask(sa: Core, request: Message, proof: Auth, identity: Identity, wanted: Id
     _, _, chosen = sa.need_keys()
     mine = Identity(IdKind(int(wanted.kind)), wanted.body) if wanted is not None else None
     question = AuthQuestion(
-        sa.local, sa.remote, identity, mine, auth.means_of(proof), request.first(Cert) is not None, chosen
+        sa.local,
+        sa.remote,
+        identity,
+        mine,
+        auth.means_of(proof),
+        request.first(Cert) is not None,
+        chosen,
+        request.first(Cp) is not None,
     )
     policy = sa.ask.authenticate(question)
     if not any(chosen.encr in p.encr and chosen.prf in p.prf and chosen.dh in p.dh for p in policy.proposals):
