@@ -6,8 +6,6 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from openswan.base.address import Address
@@ -15,15 +13,17 @@ from openswan.base.errors import HostError, IpsecError, KlipsError, WireError
 from openswan.base.log import Rc
 from openswan.config.secretsfile import load_secrets
 from openswan.daemon import autostart
+from openswan.daemon.interfaces import Interfaces
 from openswan.daemon.keying import Keying
 from openswan.daemon.klipsdebug import KlipsDebug, TracedKlips
-from openswan.daemon.manual import PREFIX, Manual
+from openswan.daemon.leftovers import STALE, Leftovers
+from openswan.daemon.manual import Manual
 from openswan.daemon.queries import Queries
+from openswan.daemon.wanted import Wanted
 from openswan.engine.effects import DelGuard, Effect, SetGuard
-from openswan.engine.events import Datagram, EngineEvent, NetworkState, SecretsRead, SendFailed, WhackGone, WhackRequest
+from openswan.engine.events import Datagram, EngineEvent, SecretsRead, SendFailed, WhackGone, WhackRequest
 from openswan.engine.pluto import Pluto
-from openswan.engine.settings import Settings
-from openswan.host import clock, devices, tun
+from openswan.host import clock
 from openswan.host.conntrack import Conntrack
 from openswan.host.ctlsock import ControlServer
 from openswan.host.entropy import SystemRng
@@ -32,54 +32,20 @@ from openswan.host.files import read_certificates
 from openswan.host.guard.guard import Guard
 from openswan.host.icmpsock import IcmpEar
 from openswan.host.ikesock import OuterSockets, open_pass_socket
-from openswan.host.netlink import changes, network_state
 from openswan.host.perform import Parts, Performer
 from openswan.host.reactor import Reactor
 from openswan.host.resolver import Resolver
 from openswan.host.routes import Routes
 from openswan.host.rtnetlink import Rtnetlink
 from openswan.host.updown import Updown, World
-from openswan.plane.commands import AttachDevice, AttachPass, DetachDevice, MoveDevice, SetMtu
+from openswan.plane.commands import AttachPass
 from openswan.plane.events import SaExpired
-from openswan.plane.manual import ManualPlan, make_plan
-from openswan.plane.orders import Wire, Wiring, plain_to_order
-from openswan.policy.connection import Connection
-from openswan.policy.manual import ManualConn
+from openswan.plane.manual import make_plan
+from openswan.plane.orders import plain_to_order
 from openswan.wire.whack import decode_request
 
 LETTING_GO = ("unroute", "delete")
 """Requests that end a connection's protection, also when a daemon before this one began it."""
-DETACHED_MTU = 1500
-"""Of an ipsecN that has never stood on anything, octets."""
-STALE = 600.0
-"""Seconds after which guard and routes of a road warrior that has not come back since a restart are given up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Files of one gateway."""
-
-    rundir: Path
-    control: Path
-    secrets: Path
-    ipsec_d: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What command line and config setup ask for."""
-
-    places: Places
-    settings: Settings = field(default_factory=Settings)
-    interfaces: tuple[tuple[str, str], ...] = ()
-    listen: tuple[Address, ...] = ()
-    """Use only these local addresses; empty: all."""
-    override_mtu: int = 0
-    """Of ipsecN, octets; 0: the physical interface's."""
-    connections: tuple[Connection, ...] | None = None
-    """What to load and bring up by ourselves; None: nothing, whack will tell."""
-    manual: tuple[ManualConn, ...] = ()
-    """Manually keyed conns of ipsec.conf."""
 
 
 class Gateway:
@@ -89,13 +55,7 @@ class Gateway:
         self._wanted = wanted
         self._log = log
         self._keep_guard = True
-        self._guarded: set[str] = set()
-        self._attached: dict[str, tun.Plan] = {}
-        self._by_hand: dict[str, str] = {}
-        self._assigned: frozenset[str] = frozenset()
         self._beating = False
-        self._network = self._seen = NetworkState((), ())
-        self._complained: frozenset[str] = frozenset()
         self.control = ControlServer(wanted.places.control, self._request, self._gone)
 
     async def run(self, ready: Callable[[], None], signals: bool = True) -> None:
@@ -107,15 +67,17 @@ class Gateway:
         places, settings = self._wanted.places, self._wanted.settings
         self._klips = TracedKlips()
         self._debug = self._klips.debug = KlipsDebug(self._log, self._klips.drops)
-        self._keying = Keying(
-            self._klips, self._log, lambda: self._network.interfaces, self._wire, self._debug.change, clock.now
-        )
         self._guard = Guard.open(rundir=places.rundir, ports=(settings.ike_port, settings.natt_port), log=self._log)
         # A start that fails leaves things as they were: guarded if a predecessor had guarded them.
         self._keep_guard = bool(self._guard.entries())
         self._routes = Routes(log=self._log)
+        self._leftovers = Leftovers(self._guard, self._routes, self._tell_kept, self._log)
+        self._interfaces = Interfaces(self._wanted, self._klips, self._routes, self._post, self._log)
+        self._keying = Keying(
+            self._klips, self._log, self._interfaces.all, self._interfaces.wire, self._debug.change, clock.now
+        )
         self._updown = Updown(World(self._routes, self._guard))
-        self._manual = Manual(self._keying, self._perform, self._updown.run, self._log, self._device_of)
+        self._manual = Manual(self._keying, self._perform, self._updown.run, self._log, self._interfaces.device_of)
         self._tasks: set[asyncio.Task[None]] = set()
         self._performer = Performer(self._parts(), self._post)
         self._performer.sockets = OuterSockets(
@@ -137,14 +99,14 @@ class Gateway:
             self._attach_pass()
             loop.add_reader(self._klips.event_fd(), self._klips_events)
             self._listen_to_icmp()
-            self._take_network(await network_state(devices.is_virtual))
+            await self._interfaces.look()
             self._autostart()
             if self._performer.in_use:
                 raise HostError(self._performer.in_use[0])
             self._keep_guard = True
             self._guard.start()
             self._routes.start()
-            watching = loop.create_task(self._follow_network())
+            watching = loop.create_task(self._interfaces.follow(self._settle_guard))
             await self.control.serve()
             if signals:
                 self._take_signals()
@@ -167,7 +129,7 @@ class Gateway:
             flush_conntrack=Conntrack().flush,
             log=self._log,
             shutdown=self._shutdown,
-            interface_mtu=self._mtu_of,
+            interface_mtu=self._interfaces.mtu_of,
             listen_only=self._wanted.listen,
         )
 
@@ -175,9 +137,9 @@ class Gateway:
 
     def _perform(self, effect: Effect) -> None:
         if isinstance(effect, SetGuard):
-            self._guarded.add(effect.connection)
+            self._leftovers.guarded.add(effect.connection)
         elif isinstance(effect, DelGuard):
-            self._guarded.discard(effect.connection)
+            self._leftovers.guarded.discard(effect.connection)
         self._performer(effect)
 
     def _post(self, event: EngineEvent) -> None:
@@ -215,7 +177,7 @@ class Gateway:
             self._start(self._manual_request(client, arguments))
             return
         if verb in LETTING_GO:
-            self._let_go(str(arguments.get("name")))
+            self._leftovers.let_go(str(arguments.get("name")))
         self._reactor.post(WhackRequest(client, verb, arguments))
 
     def _explain(self, src: Address, dst: Address, protocol: int, port: int) -> tuple[list[str], dict[str, Any]]:
@@ -237,19 +199,13 @@ class Gateway:
 
     async def _manual_start(self) -> None:
         """What ipsec.conf marks with auto=manual comes up with the daemon."""
-        ours = [address for each in self._network.interfaces for address, _ in each.addresses]
+        ours = [address for each in self._interfaces.all() for address, _ in each.addresses]
         for conn in self._wanted.manual:
             if conn.start:
                 try:
                     await self._manual.up(make_plan(conn, ours))
                 except IpsecError as why:
                     self._log(f'"{conn.name}": {why}', True)
-
-    def _device_of(self, plan: ManualPlan) -> str:
-        for each in self._network.interfaces:
-            if each.virtual and any(address == plan.me for address, _ in each.addresses):
-                return each.virtual
-        raise HostError(f"{plan.me} is no address of an interface that has an ipsecN")
 
     def _beat(self) -> None:
         """Once a second, as long as there is something to look at that often."""
@@ -276,113 +232,7 @@ class Gateway:
     def _sigterm(self) -> None:
         self._reactor.post(WhackRequest(autostart.SELF, "shutdown", {"keep_guard": True}))
 
-    # -- interfaces ---------------------------------------------------------------------------------------------------
-
-    async def _follow_network(self) -> None:
-        """Tell pluto of every change; when netlink fails, say so and try again rather than go blind."""
-        while True:
-            try:
-                async for _ in changes():
-                    self._guard.settle(self._routes.homes())
-                    state = await network_state(devices.is_virtual)
-                    if state != self._seen:
-                        self._take_network(state)
-            except (HostError, KlipsError, OSError) as why:
-                self._log(f"watching the network: {why}", True)
-            await asyncio.sleep(1.0)
-
-    def _take_network(self, state: NetworkState) -> None:
-        """Give interfaces their ipsecN, make those there are to be, and tell pluto."""
-        self._seen = state
-        prefer = (
-            end.host.address
-            for conn in self._wanted.connections or ()
-            for end in (conn.left, conn.right)
-            if end.host.address is not None
-        )
-        assigned = devices.assign(self._wanted.interfaces, state.interfaces, state.defaults, prefer, self._by_hand)
-        for line in assigned.complaints:
-            if line not in self._complained:
-                self._log(line, True)
-        self._complained = frozenset(assigned.complaints)
-        before = {each.name: each.mtu for each in self._network.interfaces}
-        self._network = NetworkState(assigned.interfaces, state.defaults)
-        self._assigned = frozenset(plan.name for plan in assigned.plans)
-        for name in self._attached.keys() - self._assigned:
-            # What it stood on has gone; it stays, so that nothing it was to carry finds another way.
-            self._have_device(tun.Plan(name, "", 0))
-        plans = [
-            replace(plan, mtu=self._wanted.override_mtu or plan.mtu) if plan.physical else plan
-            for plan in assigned.plans
-        ]
-        for plan in plans:
-            self._have_device(plan)
-        virtual = {plan.physical: plan.mtu for plan in plans}
-        for each in assigned.interfaces:
-            if before.get(each.name) != each.mtu:
-                addresses = tuple(address for address, _ in each.addresses)
-                self._klips.execute(SetMtu(each.name, each.mtu, virtual.get(each.name, each.mtu), addresses))
-        self._reactor.post(self._network)
-
-    def _have_device(self, plan: tun.Plan) -> None:
-        old = self._attached.get(plan.name)
-        if old is not None and old.physical == plan.physical and plan.mtu in (0, old.mtu):
-            return
-        mtu = plan.mtu or (old.mtu if old else 0) or DETACHED_MTU
-        if old is None:
-            queues = tun.open_queues(plan.name, self._klips.workers)
-            self._klips.execute(AttachDevice(plan.name, plan.physical, queues, mtu))
-        if old is None or old.physical != plan.physical:
-            self._klips.execute(MoveDevice(plan.name, plan.physical, plan.mtu))
-            self._log(f"KLIPS {plan.name} on {plan.physical or 'no interface'} mtu {mtu}", False)
-        if below := next((each for each in self._network.interfaces if each.name == plan.physical), None):
-            addresses = tuple(address for address, _ in below.addresses)
-            self._klips.execute(SetMtu(plan.physical, below.mtu, mtu, addresses))
-        plan = replace(plan, mtu=mtu)
-        self._attached[plan.name] = plan
-        for line in tun.configure(plan.name, plan.mtu):
-            self._log(line, True)
-        self._routes.setup(plan.name, [each.name for each in self._network.interfaces])
-
-    def _wire(self, order: Wire) -> None:
-        """tncfg: put a virtual interface on a physical one, or take it off."""
-        wiring, virtual, physical = order.wiring, order.virtual, order.physical
-        present = {each.name for each in self._seen.interfaces}
-        if wiring is Wiring.ATTACH:
-            if physical not in present:
-                raise KlipsError(f"there is no interface {physical}")
-            taken = next((name for name, below in self._by_hand.items() if below == physical and name != virtual), "")
-            if taken:
-                raise KlipsError(f"{taken} stands on {physical} already")
-            self._by_hand[virtual] = physical
-        elif wiring is Wiring.CREATE:
-            if virtual in self._attached:
-                raise KlipsError(f"{virtual} exists already")
-            self._by_hand[virtual] = ""
-        elif wiring is Wiring.CLEAR:
-            self._by_hand |= dict.fromkeys(self._attached, "")
-        elif virtual not in self._attached:
-            raise KlipsError(f"there is no {virtual}: ipsec tncfg --create {virtual} makes it")
-        elif wiring is Wiring.DETACH:
-            self._by_hand[virtual] = ""
-        else:
-            self._delete_device(virtual)
-            return
-        self._take_network(self._seen)
-
-    def _delete_device(self, name: str) -> None:
-        users = sum(row.device == name for row in self._klips.eroutes())
-        if users:
-            raise KlipsError(f"{name} is in use by {users} eroutes: delete them first")
-        if name not in self._by_hand or name in {virtual for virtual, _ in self._wanted.interfaces}:
-            raise KlipsError(f"ipsec.conf asks for {name}: it can be detached, not deleted")
-        del self._by_hand[name], self._attached[name]
-        self._klips.execute(DetachDevice(name))
-        tun.remove_tun(name)
-        self._take_network(self._seen)
-
-    def _mtu_of(self, interface: str) -> int:
-        return next((each.mtu for each in self._network.interfaces if each.name == interface), 1500)
+    # -- parts that may be missing -------------------------------------------------------------------------------------
 
     def _listen_to_icmp(self) -> None:
         try:
@@ -408,32 +258,14 @@ class Gateway:
         with self._guard.batch():
             self._reactor.post_all(autostart.requests(connections))
         self._start(self._manual_start())
-        names = {each.name for each in connections} | {PREFIX + each.name for each in self._wanted.manual}
-        keep = {held for held in self._guard.entries() if held.partition("[")[0] in names}
-        self._guard.prune(keep | self._guarded)
-        self._tell_kept()
-        asyncio.get_running_loop().call_later(STALE, self._prune, names)
+        names = self._leftovers.keep_named(self._wanted)
+        asyncio.get_running_loop().call_later(STALE, self._leftovers.prune, names)
 
-    def _let_go(self, connection: str) -> None:
-        """Undo what a daemon before this one left for a connection and its instances: guards, and unused routes."""
-        held = self._guard.entries()
-        left = {name for name in held.keys() - self._guarded if name.partition("[")[0].partition("/")[0] == connection}
-        left |= {connection} & (held.keys() - self._guarded)
-        if left:
-            used = {entry.key.dst for name in held.keys() - left for entry in held[name].entries}
-            self._guard.prune(held.keys() - left)
-            self._tell_kept()
-            self._routes.prune({entry.key.dst for name in left for entry in held[name].entries} - used)
+    def _tell_kept(self, names: set[str]) -> None:
+        self._pluto.brain.router.kept = names
 
-    def _tell_kept(self) -> None:
-        """The status shows what stands, whoever put it there."""
-        self._pluto.brain.router.kept = self._guard.entries().keys() - self._guarded
-
-    def _prune(self, names: set[str]) -> None:
-        for name in self._guard.prune(names | self._guarded):
-            self._log(f'"{name}" has not come back: its traffic is guarded no more', False)
-        self._tell_kept()
-        self._routes.prune()
+    def _settle_guard(self) -> None:
+        self._guard.settle(self._routes.homes())
 
     def _shutdown(self, keep_guard: bool) -> None:
         self._keep_guard = keep_guard
@@ -446,16 +278,11 @@ class Gateway:
         if self._performer.sockets:
             self._performer.sockets.close()
         await self.control.close()
-        for name in self._attached:
-            self._klips.execute(DetachDevice(name))
+        self._interfaces.detach()
         self._klips.stop()
         if not self._keep_guard:
             self._routes.teardown()
-            for name in self._attached:
-                try:
-                    tun.remove_tun(name)
-                except HostError as why:
-                    self._log(str(why), True)
+            self._interfaces.remove()
         self._routes.close()
         # The guard goes last, when nothing is left that it might have to stop.
         self._guard.close(self._keep_guard)

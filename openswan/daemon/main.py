@@ -14,8 +14,9 @@ from openswan.base import paths
 from openswan.base.errors import ConfigError, HostError, IpsecError
 from openswan.config.load import Loaded, load
 from openswan.config.secretsfile import load_secrets
-from openswan.daemon.gateway import Gateway, Places, Wanted
+from openswan.daemon.gateway import Gateway
 from openswan.daemon.options import USAGE, Options, parse
+from openswan.daemon.wanted import Places, Wanted
 from openswan.engine.settings import Settings
 from openswan.host import logsink, process
 

@@ -101,12 +101,21 @@ def configure(name: str, mtu: int) -> list[str]:
     return complaints
 
 
+def index_of(name: str) -> int:
+    """The kernel's number of an interface, which no other will have; 0: there is none of this name."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return 0
+
+
 def ours(name: str, path: str = TUN_PATH) -> bool:
     """Can this device be taken over: is it there, one of ours, and nobody else's?"""
+    if not index_of(name):
+        return False
     try:
-        socket.if_nametoindex(name)
         os.close(open_tun(name, path))
-    except (OSError, HostError):
+    except HostError:
         return False
     return True
 

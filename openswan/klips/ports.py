@@ -48,6 +48,8 @@ class Ports:
         self._placed = placed
         self._moved = moved
         self._devices: dict[str, _Device] = {}
+        self._places: dict[str, int] = {}
+        """Slots devices had last: eroutes name them, and a device that comes back should be the same to them."""
         self._sockets: dict[tuple[Endpoint, IpProtocol], tuple[int, AttachSocket]] = {}
 
     def slot_of(self, name: str) -> int:
@@ -87,13 +89,22 @@ class Ports:
         """A TUN and its queues, which are the engine's from now on."""
         if c.name in self._devices:
             raise KlipsError(f"{c.name} is already attached.  Detach it first.")
-        slot = _free(DEVICES, {d.slot for d in self._devices.values()}, "virtual interfaces")
+        slot = self._place(c.name)
         try:
             self._engine.attach_device(slot, c.fds, c.mtu)
         except ValueError as why:
             raise KlipsError(f"{c.name}: {why}") from None
         self._devices[c.name] = _Device(c, slot)
+        self._places[c.name] = slot
         self._placed(c.name, slot)
+
+    def _place(self, name: str) -> int:
+        taken = {device.slot for device in self._devices.values()}
+        last = self._places.get(name, -1)
+        if last >= 0 and last not in taken:
+            return last
+        fresh = taken | {self._places[each] for each in self._places}
+        return _free(DEVICES, fresh if len(fresh) < DEVICES else taken, "virtual interfaces")
 
     def move_device(self, c: MoveDevice) -> None:
         """It stands on another physical interface now."""

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a daemon before this one left standing: guard and routes of its conns, until it is known whose they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from openswan.daemon.manual import PREFIX
+from openswan.daemon.wanted import Wanted
+from openswan.host.guard.guard import Guard
+from openswan.host.routes import Routes
+
+STALE = 600.0
+"""Seconds after which guard and routes of a road warrior that has not come back since a restart are given up."""
+
+
+class Leftovers:
+    """The predecessor's guard. `guarded` is what this daemon has put in force itself; `tell` what stands besides."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        routes: Routes,
+        tell: Callable[[set[str]], None],
+        log: Callable[[str, bool], None],
+    ) -> None:
+        self.guarded: set[str] = set()
+        self._guard = guard
+        self._routes = routes
+        self._tell = tell
+        self._log = log
+
+    def keep_named(self, wanted: Wanted) -> set[str]:
+        """Give up what no conn of ipsec.conf stands for any more; the names of those that are there."""
+        names = {each.name for each in wanted.connections or ()} | {PREFIX + each.name for each in wanted.manual}
+        keep = {held for held in self._guard.entries() if held.partition("[")[0] in names}
+        self._guard.prune(keep | self.guarded)
+        self.tell()
+        return names
+
+    def prune(self, names: set[str]) -> None:
+        """Give up instances that have not come back; STALE seconds after the start."""
+        for name in self._guard.prune(names | self.guarded):
+            self._log(f'"{name}" has not come back: its traffic is guarded no more', False)
+        self.tell()
+        self._routes.prune()
+
+    def let_go(self, connection: str) -> None:
+        """Undo what a daemon before this one left for a connection and its instances: guards, and unused routes."""
+        held = self._guard.entries()
+        left = {name for name in held.keys() - self.guarded if name.partition("[")[0].partition("/")[0] == connection}
+        left |= {connection} & (held.keys() - self.guarded)
+        if left:
+            used = {entry.key.dst for name in held.keys() - left for entry in held[name].entries}
+            self._guard.prune(held.keys() - left)
+            self.tell()
+            self._routes.prune({entry.key.dst for name in left for entry in held[name].entries} - used)
+
+    def tell(self) -> None:
+        """The status shows what stands, whoever put it there."""
+        self._tell(self._guard.entries().keys() - self.guarded)

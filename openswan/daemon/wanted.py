@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What one gateway is asked to be: its files, settings and conns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from openswan.base.address import Address
+from openswan.engine.settings import Settings
+from openswan.policy.connection import Connection
+from openswan.policy.manual import ManualConn
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Files of one gateway."""
+
+    rundir: Path
+    control: Path
+    secrets: Path
+    ipsec_d: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What command line and config setup ask for."""
+
+    places: Places
+    settings: Settings = field(default_factory=Settings)
+    interfaces: tuple[tuple[str, str], ...] = ()
+    listen: tuple[Address, ...] = ()
+    """Use only these local addresses; empty: all."""
+    override_mtu: int = 0
+    """Of ipsecN, octets; 0: the physical interface's."""
+    connections: tuple[Connection, ...] | None = None
+    """What to load and bring up by ourselves; None: nothing, whack will tell."""
+    manual: tuple[ManualConn, ...] = ()
+    """Manually keyed conns of ipsec.conf."""

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Guard and routes over a restart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from openswan.wire.whack import encode_request
+from tests.unit.daemon.running import CONF, Namespace, Running, network, nothing, sh
+
+
+def test_the_guard_over_a_restart(namespace: Namespace, tmp_path: Path) -> None:
+    def standing() -> tuple[bool, bool, bool]:
+        return (
+            "10.2.0.0/24" in sh("nft list ruleset"),
+            "10.2.0.0/24 dev ipsec0" in sh("ip route show table 50"),
+            "blackhole 10.2.0.0/24" in sh("ip route show table 50"),
+        )
+
+    async def in_force(running: Running) -> None:
+        await running.until(lambda: standing() == (True, True, True))
+
+    def work() -> None:
+        network()
+        Running(tmp_path).serve(in_force, keep_guard=True)
+        assert standing()[0], "a restart opens a gap"
+        Running(tmp_path).serve(in_force, keep_guard=False)
+        assert standing() == (False, False, False)
+        Running(tmp_path).serve(nothing, keep_guard=True)
+        # What ipsec.conf no longer has is given up by the next daemon at once.
+        Running(tmp_path, conf="version 2.0\n").serve(nothing, keep_guard=True)
+        assert not standing()[0]
+        Running(tmp_path).serve(nothing, keep_guard=False)
+
+    namespace(work)
+
+
+def test_what_a_killed_daemon_left_goes_when_the_operator_says_so(namespace: Namespace, tmp_path: Path) -> None:
+    def standing() -> tuple[bool, bool]:
+        return "10.2.0.0/24" in sh("nft list ruleset"), "10.2.0.0/24" in sh("ip route show table 50")
+
+    async def routed(running: Running) -> None:
+        await running.until(lambda: standing() == (True, True))
+
+    async def shown(running: Running) -> str:
+        lines = [text for _, text in await running.ask(encode_request("status"))]
+        (guard,) = (text.partition("leak guard: ")[2].partition(";")[0] for text in lines if "leak guard: " in text)
+        return guard
+
+    async def unrouted(running: Running) -> None:
+        assert standing() == (True, True), "the daemon that came after gave up what it had not been told to"
+        assert await running.ask(encode_request("unroute", name="y")) == [(21, 'no connection named "y"')]
+        assert standing() == (True, True)
+        assert await shown(running) == "in place"
+        assert await running.ask(encode_request("unroute", name="x")) == []
+        assert standing() == (False, False)
+        assert await shown(running) == "not in place"
+
+    def work() -> None:
+        network()
+        Running(tmp_path).serve(routed, keep_guard=True)
+        # A killed daemon leaves its routes too: put back what the orderly end took away.
+        sh("ip route add blackhole 10.2.0.0/24 table 50 proto static metric 2147483647")
+        Running(tmp_path, conf=CONF.replace("auto=route", "auto=add")).serve(unrouted, keep_guard=False)
+
+    namespace(work)
