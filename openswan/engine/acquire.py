@@ -9,7 +9,10 @@ from openswan.base.log import Rc
 from openswan.engine.conn import Conn
 from openswan.engine.routing import RouteEvent
 from openswan.engine.timers import Timer
+from openswan.ike.events import Tell
 from openswan.plane.events import Acquire, UnknownSpi
+from openswan.policy.selector import Selector
+from openswan.wire.v2.numbers import NotifyType
 
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
@@ -26,6 +29,7 @@ class Acquires:
         self.brain = brain
         self.core = brain.core
         self.reacted: dict[object, float] = {}
+        self.told: dict[object, float] = {}
 
     def acquire(self, event: Acquire) -> None:
         """A packet met %trap and is held by the packet engine; all of the connection's traffic is held from now on."""
@@ -41,12 +45,18 @@ class Acquires:
             self.core.say(conn, f"{event.flow}: {problem[1]}", Rc.LOG_SERIOUS, event="cannot-initiate")
             return
         self.core.say(conn, f"initiate on demand for {event.flow}", Rc.LOG, event="acquire")
+        flow = event.flow
+        conn.trigger = (
+            Selector.of(flow.src, flow.protocol, flow.src_port),
+            Selector.of(flow.dst, flow.protocol, flow.dst_port),
+        )
         self.brain.negotiator.start(conn)
 
     def unknown_spi(self, event: UnknownSpi) -> None:
         """ESP under an SPI we do not know: a peer that did not notice our restart. A tunnel we want is begun at once;
         its INITIAL_CONTACT makes the peer forget the old one."""
         peer = event.remote.address
+        self._tell(event)
         for conn in self._permanent(event):
             if conn.children or conn.negotiating or not (conn.wanted or conn.on_demand):
                 continue
@@ -59,6 +69,19 @@ class Acquires:
             if self.brain.negotiator.impossible(conn) is None:
                 self.brain.negotiator.start(conn)
             return
+
+    def _tell(self, event: UnknownSpi) -> None:
+        """An authenticated peer is told, so that its log says why nothing comes through (RFC 7296 2.21.4)."""
+        pair = (event.local.address, event.remote.address)
+        if self.told.get(pair, -UNKNOWN_SPI_PAUSE) + UNKNOWN_SPI_PAUSE > self.core.now:
+            return
+        ike = self.core.states.established_between(*pair)
+        if ike is None:
+            return
+        if len(self.told) >= UNKNOWN_SPI_PEERS:
+            self.told.clear()
+        self.told[pair] = self.core.now
+        self.brain.ikes.request(ike, Tell(NotifyType.INVALID_SPI, event.spi.to_bytes(4, "big")))
 
     def _permanent(self, event: UnknownSpi) -> list[Conn]:
         """Connections of that very host pair; never %any ones."""

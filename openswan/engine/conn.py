@@ -94,6 +94,8 @@ class Conn:
     """Of a template."""
     counter: int = 0
     """Instances made so far."""
+    trigger: tuple[Selector, Selector] | None = None
+    """Of the packet that wants it up: source and destination, until it is up."""
 
     def __repr__(self) -> str:
         return f"<connection {self.unique} {self.routing.story}>"

@@ -36,6 +36,7 @@ from openswan.ike.effects import (
 from openswan.ike.events import CreateChild, DeleteIke, ProbePath, Request
 from openswan.ike.policy import ChildPolicy, IkePolicy
 from openswan.ike.v2.sa import IkeSaV2
+from openswan.wire.v2.numbers import NotifyType
 
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
@@ -252,12 +253,13 @@ class IkeSas:
         request = effect.request
         if isinstance(request, CreateChild):
             conn = self.core.states.end(request.token)
-            if conn is not None:
+            full = effect.notify == NotifyType.NO_ADDITIONAL_SAS
+            if conn is not None and not (full and self.brain.negotiator.no_room(ike, conn, request.token)):
                 self.brain.negotiator.failed(conn, request.token, effect.reason, effect.notify)
         elif isinstance(request, ProbePath):
             self.brain.pathmtus.failed(request)
         else:
-            self.brain.lifetimes.failed(ike, request, effect.reason)
+            self.brain.lifetimes.failed(ike, request, effect.reason, effect.notify)
 
     def _probe_answered(self, ike: IkeState, effect: ProbeAnswered) -> None:
         self.brain.liveness.alive(ike)

@@ -13,7 +13,7 @@ from openswan.base.log import Rc
 from openswan.engine.conn import Conn, Kind
 from openswan.engine.policies import child_policy
 from openswan.engine.routing import RouteEvent, Routing
-from openswan.engine.settings import RETRY_FIRST, RETRY_MOST
+from openswan.engine.settings import LINGER, RETRY_FIRST, RETRY_MOST
 from openswan.engine.statedb import IkeState
 from openswan.engine.timers import Timer
 from openswan.ike.effects import Gone
@@ -131,9 +131,40 @@ class Negotiator:
     def succeeded(self, conn: Conn) -> None:
         """A child of `conn` is up and routed."""
         conn.attempt = 0
+        conn.trigger = None
         self.core.timers.cancel((Timer.RETRY, conn.unique))
         self.core.timers.cancel((Timer.FAILURE, conn.unique))
         self.core.release(conn)
+        self._give_way(conn)
+
+    def _give_way(self, conn: Conn) -> None:
+        """Children that could not be rekeyed go soon after a new one carries their traffic."""
+        for serial in list(conn.children):
+            child = self.core.states.children.get(serial)
+            if child is not None and child.gives_way and serial != conn.newest_child and not child.closing:
+                self.core.after(Timer.EXPIRE_CHILD, serial, LINGER, partial(self.brain.lifetimes.over, child))
+
+    def no_room(self, ike: IkeState, conn: Conn, token: int) -> bool:
+        """The peer makes no further child on `ike`, which others use already: `conn` gets an IKE SA of its own."""
+        if not ike.children or conn.kind is Kind.GOING_AWAY or conn.negotiating != token:
+            return False
+        self.core.states.unshare(ike)
+        self.core.say(conn, f"IKE SA #{ike.serial} takes no further child SA: using another", Rc.LOG, token)
+        conn.negotiating = 0
+        self.start(conn)
+        return True
+
+    def elsewhere(self, ike: IkeState) -> bool:
+        """The peer makes no further SA on `ike`: new ones on an IKE SA of their own take over (RFC 7296 4).
+
+        False when that cannot be, because only the peer can begin one.
+        """
+        self.core.states.unshare(ike)
+        children = [c for c in ike.children.values() if not c.closing and self.impossible(c.conn) is None]
+        for child in children:
+            child.gives_way = True
+            self.start(child.conn)
+        return bool(children)
 
     def failed(self, conn: Conn, token: int, reason: str, notify: int = 0, told: bool = False) -> None:
         """A negotiation came to nothing: tell, try again later if that is wanted, else apply the failure shunt.

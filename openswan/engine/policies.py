@@ -224,4 +224,5 @@ def selected_policy(conn: Conn, mine: tuple[Selector, ...], theirs: tuple[Select
         transport=not policy.tunnel,
         compress=policy.compress,
         virtual=conn.virtual,
+        trigger=conn.trigger,
     )

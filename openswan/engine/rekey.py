@@ -15,6 +15,7 @@ from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
 from openswan.ike.events import RekeyChild, RekeyIke, Request
 from openswan.policy.connection import Connection
+from openswan.wire.v2.numbers import NotifyType
 
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
@@ -99,13 +100,30 @@ class Lifetimes:
         if child.closing:
             return
         self.core.say(child.conn, "child SA expired", Rc.LOG, child.serial, event="child-expired")
+        if child.conn.policy.rekey and not child.ike.closing:
+            # Rekeying has failed for all of the margin: the two ends no longer understand each other, and whatever else
+            # is on this IKE SA goes with it (RFC 7296 2.8).
+            self._expire_ike(child.ike)
+            return
+        self._end(child)
+
+    def over(self, child: ChildState) -> None:
+        """Another child has taken over: close this one."""
+        if not child.closing:
+            self._end(child)
+
+    def _end(self, child: ChildState) -> None:
         conn = child.conn
         self.brain.children.close(child)
         if conn.wanted and not conn.children:
             self.brain.negotiator.start(conn)
 
-    def failed(self, ike: IkeState, request: Request, reason: str) -> None:
+    def failed(self, ike: IkeState, request: Request, reason: str, notify: int = 0) -> None:
         """A rekeying came to nothing; it is tried again until the SA's time is over."""
+        rekeying = isinstance(request, RekeyIke | RekeyChild) and not ike.closing
+        if rekeying and notify == NotifyType.NO_ADDITIONAL_SAS and self.brain.negotiator.elsewhere(ike):
+            self._tell(ike, "the peer makes no further SA on this IKE SA: a new one takes over")
+            return
         if isinstance(request, RekeyIke) and not ike.closing:
             self._tell(ike, f"rekeying of the IKE SA failed: {reason}")
             self.core.after(Timer.REKEY_IKE, ike.serial, AGAIN, partial(self._rekey_ike, ike))
@@ -127,6 +145,6 @@ class Lifetimes:
         for child in list(self.core.states.children.values()):
             if said in (child.said_in, child.said_out) and not child.closing:
                 if hard:
-                    self._expire_child(child)
+                    self._end(child)
                 else:
                     self.rekey_child(child)

@@ -93,6 +93,8 @@ class ChildState:
     closing: bool = False
     """Torn down here; only the peer's answer is missing."""
     reported: bool = False
+    gives_way: bool = False
+    """The peer refused to rekey it: it goes once another child carries its traffic."""
 
     @property
     def first_out(self) -> Said:
@@ -192,6 +194,13 @@ class StateDb:
             if not ike.closing and (best is None or (ike.established is not None) >= (best.established is not None)):
                 best = ike
         return best
+
+    def established_between(self, me: Address, peer: Address) -> IkeState | None:
+        """An IKE SA between two addresses that can carry a message, the youngest."""
+        if (me, peer) not in self.pairs:
+            return None
+        found = (ike for ike in reversed(self.ikes.values()) if ike.pair == (me, peer))
+        return next((ike for ike in found if ike.established is not None and not ike.closing), None)
 
     def enter_peer(self, ike: IkeState, mine: Identity, theirs: Identity) -> None:
         """Note who stands at both ends of an established IKE SA."""

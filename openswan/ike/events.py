@@ -77,4 +77,14 @@ class ProbePath:
     token: int = 0
 
 
-Request: TypeAlias = CreateChild | RekeyChild | RekeyIke | DeleteChild | DeleteIke | Probe | ProbePath
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Send a notification in an INFORMATIONAL exchange (RFC 7296 2.21.4); nothing comes of it."""
+
+    kind: int
+    """Notify Message Type."""
+    data: bytes
+    token: int = 0
+
+
+Request: TypeAlias = CreateChild | RekeyChild | RekeyIke | DeleteChild | DeleteIke | Probe | ProbePath | Tell

@@ -103,6 +103,9 @@ class ChildPolicy:
     """Offer IPComp with DEFLATE, and take it when offered (RFC 7296 2.22)."""
     virtual: bool = False
     """Our side is the address the responder assigns; `mine` is what it is narrowed from."""
+    trigger: tuple[Selector, Selector] | None = None
+    """Source and destination of the packet that wants this child, seen from us: where less than all may be agreed it is
+    named first, so that it is what the peer's choice covers (RFC 7296 2.9)."""
 
     @property
     def protocol(self) -> ProtocolId:

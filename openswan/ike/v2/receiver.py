@@ -19,7 +19,7 @@ from openswan.ike.v2.core import Core, Ignored, Task, error
 from openswan.ike.v2.msgid import Order
 from openswan.ike.v2.protect import Opened
 from openswan.ike.v2.states import State
-from openswan.ike.v2.tasks import child_create, child_delete, child_rekey, ike_auth, ike_delete, ike_rekey, init
+from openswan.ike.v2.tasks import child_create, child_delete, child_rekey, ike_auth, ike_delete, ike_rekey, init, tell
 from openswan.ike.v2.tasks.ike_auth import AuthTask
 from openswan.ike.v2.tasks.ike_rekey import IkeRekey, inherit
 from openswan.ike.v2.tasks.init import InitTask
@@ -289,6 +289,7 @@ class Receiver(Core):
     def _informational(self, request: Message, local: Endpoint, remote: Endpoint, now: Instant) -> tuple[Payload, ...]:
         rules.check(Shape.INFO_REQUEST, request.payloads, encrypted=True)
         deletes = request.all(Delete)
+        tell.heard(self, [n for n in request.all(Notify) if n.kind not in FATAL])
         if any(d.protocol == ProtocolId.IKE for d in deletes):
             return ()
         # A question about what there is to configure gets an answer, if an empty one (RFC 7296 3.15).

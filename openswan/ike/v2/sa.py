@@ -15,7 +15,17 @@ from openswan.base.errors import IpsecError
 from openswan.base.interval import Instant
 from openswan.base.log import Rc
 from openswan.ike.effects import Effect, Gone, RequestFailed
-from openswan.ike.events import CreateChild, DeleteChild, DeleteIke, Probe, ProbePath, RekeyChild, RekeyIke, Request
+from openswan.ike.events import (
+    CreateChild,
+    DeleteChild,
+    DeleteIke,
+    Probe,
+    ProbePath,
+    RekeyChild,
+    RekeyIke,
+    Request,
+    Tell,
+)
 from openswan.ike.policy import IkePolicy, Responder
 from openswan.ike.retransmit import Due
 from openswan.ike.v2.core import Flight
@@ -29,6 +39,7 @@ from openswan.ike.v2.tasks.ike_rekey import IkeRekey, inherit
 from openswan.ike.v2.tasks.init import InitTask
 from openswan.ike.v2.tasks.liveness import Liveness
 from openswan.ike.v2.tasks.pathprobe import PathProbe
+from openswan.ike.v2.tasks.tell import TellTask
 
 
 class IkeSaV2(Receiver):
@@ -140,6 +151,8 @@ class IkeSaV2(Receiver):
             self.submit(IkeRekey(request), now)
         elif isinstance(request, Probe):
             self.submit(Liveness(request), now)
+        elif isinstance(request, Tell):
+            self.submit(TellTask(request), now)
         elif isinstance(request, ProbePath):
             self.submit(PathProbe(request), now)
         elif isinstance(request, RekeyChild | DeleteChild):

@@ -132,6 +132,13 @@ def establish(sa: Core, terms: Terms, now: Instant) -> Child:
     return child
 
 
+def named(policy: ChildPolicy) -> tuple[tuple[Selector, ...], tuple[Selector, ...]]:
+    """What a new child asks for: TSi and TSr, the packet's own selectors first where the peer may choose a part."""
+    if policy.trigger is None or not policy.narrowing:
+        return policy.mine, policy.theirs
+    return (policy.trigger[0], *policy.mine), (policy.trigger[1], *policy.theirs)
+
+
 def means_of(policy: ChildPolicy) -> Dh:
     """What a fresh key exchange is to a child we ask for outside IKE_AUTH."""
     if not policy.pfs:
@@ -160,8 +167,7 @@ class ChildCreate(Task):
         self.spi = 0
         self.cpi = 0
         self.nonce = b""
-        self.mine = policy.mine
-        self.theirs = policy.theirs
+        self.mine, self.theirs = named(policy)
 
     def build(self, sa: Core, now: Instant) -> Sequence[Payload] | None:
         """The request; everything in it is fresh, also after INVALID_KE_PAYLOAD."""
@@ -225,6 +231,9 @@ class ChildCreate(Task):
         if kind == NotifyType.TEMPORARY_FAILURE:
             sa.defer(self, now)
             return
+        if kind == NotifyType.SINGLE_PAIR_REQUIRED and self.ask_for_one_pair():
+            sa.submit(self, now, front=True)
+            return
         if kind == NotifyType.INVALID_KE_PAYLOAD and self.policy.pfs and len(data) == 2:
             group = group_transform(int.from_bytes(data, "big"))
             if group is not None and group not in self.tried and any(group in p.dh for p in self.offered):
@@ -234,6 +243,14 @@ class ChildCreate(Task):
         # Many peers are set up without forward secrecy for children, which shows only at the first rekeying.
         hint = " (pfs=no if it wants no key exchange of its own)" if self.policy.pfs and kind == REFUSED else ""
         self.failed(sa, f"the peer refuses the child SA: {kind}{hint}", int(kind))
+
+    def ask_for_one_pair(self) -> bool:
+        """The peer makes a child for one pair of addresses only: that of the packet, if there is one (RFC 7296 2.9)."""
+        one = self.policy.trigger
+        if one is None or not self.policy.narrowing or (self.mine, self.theirs) == ((one[0],), (one[1],)):
+            return False
+        self.mine, self.theirs = (one[0],), (one[1],)
+        return True
 
     def terms(self, sa: Core, answer: Message) -> Terms:
         """What was agreed; IkeError when it is not what we asked for."""

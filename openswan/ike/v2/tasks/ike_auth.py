@@ -31,11 +31,13 @@ from openswan.ike.v2.protect import Opened
 from openswan.ike.v2.states import State
 from openswan.ike.v2.tasks import auth, cert, child_delete, config, ike_delete
 from openswan.ike.v2.tasks.child_create import (
+    ChildCreate,
     Terms,
     accepted,
     agree_to,
     answered_selectors,
     establish,
+    named,
     new_spi,
 )
 from openswan.policy.connection import Auth as Means
@@ -67,6 +69,7 @@ class AuthTask(Task):
         self.offered = with_groups(first.policy.proposals, Dh.NEVER, policy.proposals[0].dh[0])
         self.spi = 0
         self.cpi = 0
+        self.mine, self.theirs = named(first.policy)
 
     def build(self, sa: Core, now: Instant) -> Sequence[Payload]:
         """The request; IkeError when we have nothing to prove ourselves with."""
@@ -89,8 +92,8 @@ class AuthTask(Task):
             *config.request(policy),
             *extras,
             offer(self.offered, protocol, self.spi.to_bytes(4, "big")),
-            TsI(to_wire(self.child.mine)),
-            TsR(to_wire(self.child.theirs)),
+            TsI(to_wire(self.mine)),
+            TsR(to_wire(self.theirs)),
         ]
         return payloads
 
@@ -146,15 +149,18 @@ class AuthTask(Task):
         body = answer.first(Sa)
         if body is None:
             kind = refused.kind if refused is not None else NotifyType(0)
+            if kind == NotifyType.SINGLE_PAIR_REQUIRED and isinstance(self.request, CreateChild):
+                again = ChildCreate(self.request, self.child)
+                if again.ask_for_one_pair():
+                    sa.submit(again, now)
+                    return
             reason = f"the peer refuses the child SA: {kind}" if refused is not None else "the peer made no child SA"
             sa.emit(RequestFailed(self.request, reason, int(kind)))
             return
         try:
             chosen, spi_out = accepted(body, self.offered, Dh.NEVER)
             extras = options.accept(sa, self.child, answer, self.cpi)
-            mine, theirs, extras = answered_selectors(
-                sa, answer, self.child, self.child.mine, self.child.theirs, extras
-            )
+            mine, theirs, extras = answered_selectors(sa, answer, self.child, self.mine, self.theirs, extras)
         except IpsecError as why:
             sa.log(f"closing the child SA just made: {why}")
             sa.emit(RequestFailed(self.request, str(why), getattr(why, "notify", None) or 0))
