@@ -3,14 +3,32 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 import pytest
 
 from openswan.base.errors import WireError
+from openswan.wire.header import Flags, Header
 from openswan.wire.payload import MAX_PAYLOADS, REGISTRY, emit_chain, parse_chain
+from openswan.wire.v2.auth import Auth
+from openswan.wire.v2.body import Payload
+from openswan.wire.v2.ident import IdI, IdR
+from openswan.wire.v2.ke import Ke
 from openswan.wire.v2.nonce import Nonce
 from openswan.wire.v2.notify import Notify
-from openswan.wire.v2.numbers import NotifyType, PayloadType
+from openswan.wire.v2.numbers import (
+    AuthMethod,
+    DhId,
+    ExchangeType,
+    IdType,
+    NotifyType,
+    PayloadType,
+    ProtocolId,
+    TransformType,
+)
+from openswan.wire.v2.sa import Proposal, Sa, Transform
 from openswan.wire.v2.sk import Sk
+from openswan.wire.v2.ts import TrafficSelector, TsI
 from openswan.wire.v2.unknown import Unknown
 from openswan.wire.v2.vendor import VendorId
 
@@ -91,3 +109,44 @@ def test_each_payload_type_has_its_class() -> None:
     wanted = set(PayloadType) - {PayloadType.NONE, PayloadType.EAP}
     assert {kind for kind in REGISTRY if kind in PayloadType._value2member_map_} >= wanted
     assert all(kind == cls.TYPE for kind, cls in REGISTRY.items())
+
+
+# A body, and where its reserved octets are: (offset, mask of the reserved bits).
+RESERVED = [
+    (IdI(IdType.FQDN, b"a"), [(n, 0xFF) for n in (1, 2, 3)]),
+    (IdR(IdType.FQDN, b"a"), [(n, 0xFF) for n in (1, 2, 3)]),
+    (Auth(AuthMethod.SHARED_KEY, b"proof"), [(n, 0xFF) for n in (1, 2, 3)]),
+    (Ke(DhId(31), bytes(32)), [(2, 0xFF), (3, 0xFF)]),
+    (
+        Sa((Proposal(1, ProtocolId.IKE, b"", (Transform(TransformType.ENCR, 20, 128),)),)),
+        [(1, 0xFF), (9, 0xFF), (13, 0xFF)],
+    ),
+    (
+        TsI((TrafficSelector.of(ip_address("10.0.0.0"), ip_address("10.0.0.9"), 0, 0, 65535),)),
+        [(1, 0xFF), (2, 0xFF), (3, 0xFF)],
+    ),
+]
+
+
+@pytest.mark.parametrize(("payload", "places"), RESERVED, ids=lambda v: getattr(getattr(v, "type", None), "name", ""))
+def test_reserved_bits_are_ignored_and_sent_as_zero(payload: Payload, places: list[tuple[int, int]]) -> None:
+    first, data = emit_chain([payload])
+    assert data[1] == 0, "neither critical nor reserved bits"
+    for bit in range(8):
+        odd = bytearray(data)
+        odd[1] |= 1 << bit
+        for offset, mask in places:
+            assert data[4 + offset] & mask == 0
+            odd[4 + offset] |= (1 << bit) & mask
+        assert parse_chain(first, bytes(odd)) == [payload]
+
+
+def test_flags_that_are_reserved_are_ignored() -> None:
+    header = Header(b"initiatr", b"responde", ExchangeType.INFORMATIONAL, Flags.INITIATOR, 1)
+    data = bytearray(header.emit())
+    data[17] |= 0x0F
+    data[19] |= 0xD7
+    odd = Header.parse(bytes(data))
+    odd.require_v2()
+    assert odd.from_initiator and not odd.is_response and odd.minor == 15
+    assert header.emit()[19] == 0x08
