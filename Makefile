@@ -80,7 +80,7 @@ bench: build build/packages-demo build/packages-test
 	@$(PY) -m tests.bench
 
 ## fuzz    guided by coverage into every entry that sees packets, FUZZ_MINUTES each (default 1), FUZZ_TARGETS alone if
-##         given; then random input into the IKE parsers and a running engine for FUZZ_SECONDS (default 60).
+##         given, FUZZ_JOBS side by side (the cores); then random input into the IKE parsers and a running engine for FUZZ_SECONDS (default 60).
 ##         FUZZ_KEEP=keep writes the corpus back
 fuzz: build build/packages-fuzz
 	@$(PY) -m tests.fuzz.guided $${FUZZ_MINUTES:-1} $(FUZZ_KEEP) $(FUZZ_TARGETS)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Coverage-guided fuzzing of the packet engine: `python -m tests.fuzz.guided MINUTES [keep] [TARGET ...]`.
 
-Every target runs for so many minutes, as many side by side as there are cores, and begins with the kept corpus and
-one specimen of each kind. What it finds stays in build/fuzz/found; `keep` minimises the corpus and writes it back.
+Every target runs for so many minutes, FUZZ_JOBS side by side (as many as there are cores), and begins with the kept
+corpus and one specimen of each kind. What it finds stays in build/fuzz/found; `keep` minimises the corpus and writes
+it back.
 """
 
 from __future__ import annotations
@@ -142,10 +143,11 @@ def main(argv: list[str]) -> int:
         return 2
     try:
         driver = guided()
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            outcomes = list(pool.map(lambda target: fuzz(driver, target, seconds), names or TARGETS))
-            for outcome in outcomes:
-                print(outcome)
+        with ThreadPoolExecutor(int(os.environ.get("FUZZ_JOBS", os.cpu_count() or 1))) as pool:
+            outcomes = []
+            for outcome in pool.map(lambda target: fuzz(driver, target, seconds), names or TARGETS):
+                print(outcome, flush=True)
+                outcomes.append(outcome)
             if "keep" in argv and not any(outcome.trouble for outcome in outcomes):
                 list(pool.map(lambda target: minimise(driver, target), names or TARGETS))
     except BuildError as why:
