@@ -181,7 +181,7 @@ class IkeSas:
     def _established(self, ike: IkeState, effect: IkeEstablished) -> None:
         core = self.core
         core.states.closed(ike)
-        ike.established = core.now
+        ike.established = ike.born = core.now
         if ike.conn is None:
             ike.conn = self.resolve(effect.policy.name, ike, effect)
         conn = ike.conn
@@ -221,7 +221,7 @@ class IkeSas:
             return
         ike.first_contact = False
         for other in self.core.states.with_same_peer(ike):
-            if other is ike or other.closing or other.established is None or other.established >= ike.started:
+            if other is ike or other.closing or other.born is None or other.born >= ike.started:
                 continue
             if other.conn is not None:
                 self.core.say(
@@ -271,6 +271,7 @@ class IkeSas:
         core = self.core
         machine = effect.successor
         successor = IkeState(core.states.serial(), machine, ike.initiator, core.now, ike.conn, established=core.now)
+        successor.born = ike.born
         core.states.add_ike(successor)
         self.run(successor, ())
 

@@ -103,7 +103,7 @@ class Negotiator:
             return
         ike = core.states.sharable(conn.oriented.me, conn.peer, conn.signature)
         if ike is None:
-            first = (conn.oriented.me, conn.peer) not in core.states.pairs
+            first = core.states.strangers(conn.oriented.me, conn.peer)
             policy = self.brain.keyring.ike(conn, conn.signature, None, first)
             if why := self.brain.keyring.lacks(conn, policy):
                 core.say(conn, why, Rc.LOG_SERIOUS, event="no-secret")

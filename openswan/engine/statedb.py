@@ -34,6 +34,8 @@ class IkeState:
     shared_as: tuple[Address, Address, Hashable] | None = None
     """Under what it is offered to further connections: both addresses and policies.signature."""
     established: Instant | None = None
+    born: Instant | None = None
+    """When the peer proved itself: that of the first of a line of rekeyed IKE SAs."""
     children: dict[int, ChildState] = field(default_factory=dict)
     """By serial."""
     attempts: dict[int, Conn] = field(default_factory=dict)
@@ -124,8 +126,8 @@ class StateDb:
         """IKE SAs usable for further children, by both addresses and signature."""
         self.tokens: dict[int, IkeState] = {}
         """The IKE SA on which a negotiation for a child runs."""
-        self.pairs: dict[tuple[Address, Address], int] = {}
-        """How many IKE SAs of any kind there are between two addresses."""
+        self.pairs: dict[tuple[Address, Address], dict[int, IkeState]] = {}
+        """IKE SAs of any kind between two addresses."""
         self.peers: dict[object, dict[int, IkeState]] = {}
         """Established IKE SAs by both identities."""
         self.lingering: set[int] = set()
@@ -146,7 +148,7 @@ class StateDb:
         self.learn(ike)
         self.by_machine[id(ike.machine)] = ike
         ike.pair = (ike.machine.local.address, ike.machine.remote.address)
-        self.pairs[ike.pair] = self.pairs.get(ike.pair, 0) + 1
+        self.pairs.setdefault(ike.pair, {})[ike.serial] = ike
         if ike.conn is not None:
             ike.conn.ikes.add(ike.serial)
 
@@ -197,10 +199,12 @@ class StateDb:
 
     def established_between(self, me: Address, peer: Address) -> IkeState | None:
         """An IKE SA between two addresses that can carry a message, the youngest."""
-        if (me, peer) not in self.pairs:
-            return None
-        found = (ike for ike in reversed(self.ikes.values()) if ike.pair == (me, peer))
+        found = reversed(self.pairs.get((me, peer), {}).values())
         return next((ike for ike in found if ike.established is not None and not ike.closing), None)
+
+    def strangers(self, me: Address, peer: Address) -> bool:
+        """Is there no IKE SA between two addresses but such as are ending?"""
+        return all(ike.closing for ike in self.pairs.get((me, peer), {}).values())
 
     def enter_peer(self, ike: IkeState, mine: Identity, theirs: Identity) -> None:
         """Note who stands at both ends of an established IKE SA."""
@@ -232,7 +236,7 @@ class StateDb:
     def remove_ike(self, ike: IkeState) -> None:
         """Forget an IKE SA and every way to find it; it must be there."""
         if ike.pair is not None:
-            self.pairs[ike.pair] -= 1
+            self.pairs[ike.pair].pop(ike.serial, None)
             if not self.pairs[ike.pair]:
                 del self.pairs[ike.pair]
             ike.pair = None

@@ -61,6 +61,9 @@ class Net:
         self.transcript: list[tuple[float, str, str, int]] = []
         """Every datagram sent: when, from, to, octets. Two runs of a seed have the same one."""
         self.lost = 0
+        self.undelivered: list[Any] = []
+        """Bodies of datagrams other than IKE's that the network had no way to deliver: a NAT mapping or a host that is
+        gone."""
         self.narrow = 65535
         """Whole IP packets with DF that are larger are lost."""
 
@@ -72,6 +75,10 @@ class Net:
     def attach(self, address: Address, receiver: Receiver) -> None:
         """A host is at this address."""
         self.hosts[address] = receiver
+
+    def detach(self, address: Address) -> None:
+        """Nobody is at this address any more."""
+        self.hosts.pop(address, None)
 
     def send(self, src: Endpoint, dst: Endpoint, body: Any, octets: int) -> None:
         """A host puts a datagram on its link."""
@@ -107,6 +114,7 @@ class Net:
         if nat is not None and packet.dst.address == nat.outside:
             inside = nat.inward(packet)
             if inside is None:
+                self._nowhere(packet)
                 return
             packet = inside
         if packet.dst.address in self.cut:
@@ -114,6 +122,12 @@ class Net:
         receiver = self.hosts.get(packet.dst.address)
         if receiver is not None:
             receiver(packet)
+        else:
+            self._nowhere(packet)
+
+    def _nowhere(self, packet: Packet) -> None:
+        if not isinstance(packet.body, bytes):
+            self.undelivered.append(packet.body)
 
     def step(self) -> bool:
         """Do the next thing; False when there is none."""

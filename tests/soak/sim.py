@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`make soak-sim`: the simulation's stories over many more seeds than the tests take.
 
-`python -m tests.soak.sim [HANDSHAKES [REKEYINGS]]`, 20,000 and 400 by default. The first seed that breaks a promise
-ends the run with its number; the same call with one seed replays it.
+`python -m tests.soak.sim [HANDSHAKES [REKEYINGS [COLLISIONS]]]`, 20,000, 400 and 5,000 by default. The first seed that
+breaks a promise ends the run with its number and what happened in it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 
-from tests.sim import test_handshake, test_rekey
+from tests.sim import test_collisions, test_handshake, test_rekey
 
 
 def main(argv: list[str]) -> int:
@@ -24,6 +24,10 @@ def main(argv: list[str]) -> int:
     for first in chunks:
         test_rekey.test_no_packet_is_lost_while_everything_is_rekeyed(first)
     print(f"{len(chunks) * test_rekey.CHUNK} lives of 400 s with rekeyings: no packet lost")
+    lives = int(argv[2]) if len(argv) > 2 else 5_000
+    results = [test_collisions.check(seed) for seed in range(lives)]
+    collisions, dead = sum(c for c, _ in results), sum(d for _, d in results)
+    print(f"{lives} lives with {collisions} collisions: both ends agree; {dead} with an end that lost patience")
     print(f"{time.monotonic() - start:.0f} s")
     return 0
 

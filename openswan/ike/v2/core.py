@@ -147,6 +147,9 @@ class Core:
         """Addresses the peer has given us."""
         self.granted: Assigned | None = None
         """Addresses we have given the peer."""
+        self.closed_early: set[tuple[int, int]] = set()
+        """Protocol and SPI of unknown children that the peer closed while our requests for children were unanswered:
+        they may be what those have made, and the answers are still to come."""
         self.nat_here = False
         self.nat_there = False
         self.encapsulate = False

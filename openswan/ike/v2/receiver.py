@@ -209,6 +209,8 @@ class Receiver(Core):
                 task.answered(self, answer, now)
         except (IkeError, CryptoError, WireError) as why:
             self._bad_answer(task, why, now)
+        if not any(flight.task.exchange == ExchangeType.CREATE_CHILD_SA for flight in self.flights.values()):
+            self.closed_early.clear()
         self.pump(now)
 
     def _bad_answer(self, task: Task, why: IkeError | CryptoError | WireError, now: Instant) -> None:

@@ -223,6 +223,9 @@ class ChildCreate(Task):
             sa.log(f"closing the child SA just made: {why}")
             child_delete.delete_unwanted(sa, self.policy.protocol, self.spi, now)
             raise
+        if (self.policy.protocol, terms.spi_out) in sa.closed_early:
+            self.failed(sa, "the peer has closed the child SA already")
+            return
         without_group(sa, self.policy, terms.chosen)
         establish(sa, terms, now)
 

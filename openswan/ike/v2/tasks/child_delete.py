@@ -16,7 +16,7 @@ from openswan.ike.v2.core import Core, Task
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload
 from openswan.wire.v2.delete import Delete
-from openswan.wire.v2.numbers import ProtocolId
+from openswan.wire.v2.numbers import ExchangeType, ProtocolId
 
 
 class ChildDelete(Task):
@@ -86,6 +86,8 @@ def respond(sa: Core, deletes: Sequence[Delete]) -> tuple[Payload, ...]:
             continue
         for spi in payload.spis:
             child = by_spi_out(sa.children.values(), payload.protocol, int.from_bytes(spi, "big"))
+            if child is None and any(task.exchange == ExchangeType.CREATE_CHILD_SA for task in sa.tasks):
+                sa.closed_early.add((payload.protocol, int.from_bytes(spi, "big")))
             if child is None:
                 name = f"PROTO_IPSEC_{payload.protocol} SA(0x{spi.hex()})"
                 sa.log(f"ignoring Delete SA payload: {name} not found (maybe expired)")

@@ -113,6 +113,9 @@ def respond(
 ) -> tuple[Payload, ...]:
     """The answer to a request to rekey a child."""
     old = find(sa, notify)
+    if old is None and any(isinstance(task, ChildCreate) for task in sa.tasks):
+        # It may be what our own unanswered request has made: the answer tells, and may come later than this.
+        return (error(NotifyType.TEMPORARY_FAILURE),)
     if old is None:
         return (Notify(NotifyType.CHILD_SA_NOT_FOUND, b"", notify.protocol, notify.spi),)
     if old.deleting:

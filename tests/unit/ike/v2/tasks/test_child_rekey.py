@@ -244,3 +244,35 @@ def test_cbc_keys_are_cut_in_the_same_order() -> None:
     pair.agree()
     sa = pair.a.installed[only(pair.a)]
     assert (len(sa.enc_in), len(sa.auth_in)) == (16, 32)
+
+
+def overtaken(pair: Pair) -> Datagram:
+    """a rekeys; b's answer is held back by the network."""
+    (spi,) = pair.a.installed
+    pair.a.request(RekeyChild(spi))
+    pair.step()
+    return pair.wire.pop()
+
+
+def test_rekeyed_again_before_its_answer_has_arrived() -> None:
+    """The request may be about the very child our unanswered one has made: CHILD_SA_NOT_FOUND would be wrong."""
+    pair = Pair().up()
+    answer = overtaken(pair)
+    pair.b.request(RekeyChild(next(reversed(pair.b.installed))))
+    pair.step()
+    assert [p.kind for p in pair.peek(pair.wire[-1])] == [NotifyType.TEMPORARY_FAILURE]  # type: ignore[attr-defined]
+    pair.wire.append(answer)
+    pair.pass_time(30)
+    assert len(pair.a.installed) == 1
+    pair.agree()
+
+
+def test_closed_again_before_its_answer_has_arrived() -> None:
+    pair = Pair().up()
+    answer = overtaken(pair)
+    pair.b.request(DeleteChild(next(reversed(pair.b.installed))))
+    pair.run()
+    pair.wire.append(answer)
+    pair.pass_time(30)
+    pair.agree()
+    assert not pair.a.sa.closed_early
