@@ -12,7 +12,7 @@ BUILD_PACKAGES := gcc libc6-dev python3-venv python3-dev libssl-dev zlib1g-dev
 BUILD_WANTED   := libipsec-mb-dev
 RUN_PACKAGES   := iproute2 nftables iptables kmod procps
 DEMO_PACKAGES  := tcpdump iputils-ping
-TEST_PACKAGES  := conntrack ipset iperf3 openssl strongswan-charon strongswan-swanctl libcharon-extra-plugins \
+TEST_PACKAGES  := conntrack ipset iperf3 openssl strongswan-charon strongswan-swanctl libcharon-extra-plugins libcharon-extauth-plugins \
                   libstrongswan-standard-plugins libstrongswan-extra-plugins strongswan-pki
 PEER_PACKAGES  := qemu-system-x86 debootstrap cpio
 FUZZ_PACKAGES  := clang libclang-rt-dev llvm

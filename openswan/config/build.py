@@ -41,17 +41,20 @@ from openswan.policy.algorithms import (
     with_esn,
 )
 from openswan.policy.connection import (
+    EAP,
+    SIGNATURES,
     Auth,
     Connection,
     DpdAction,
     End,
     Host,
     HostKind,
+    PpkUse,
     SendCert,
     ShuntPolicy,
     Startup,
 )
-from openswan.policy.identity import FROM_CERT, Identity, IdKind, parse_identity
+from openswan.policy.identity import FROM_CERT, NOBODY, Identity, IdKind, parse_identity
 from openswan.policy.modecfg import Pool
 from openswan.policy.proposal import Proposal
 
@@ -60,6 +63,8 @@ D = TypeVar("D")
 CertReader = Callable[[str], bytes]
 """Name in leftcert= to DER; ConfigError names the file."""
 
+CERTIFIED = SIGNATURES | Auth.EAP_TLS | Auth.EAP_ONLY
+"""What may go by a certificate."""
 ESN = {"either": (True, False), "yes": (True,), "no": (False,)}
 SHUNTS = {"passthrough": ShuntPolicy.PASS, "drop": ShuntPolicy.DROP, "reject": ShuntPolicy.REJECT}
 DPD_TIMEOUT = 120.0
@@ -320,7 +325,7 @@ class _Builder:
                 self._error(f"{name}nexthop is of another address family than the ends", self._param("nexthop", name))
 
     def _base(self, left: End, right: End) -> Connection:
-        auth = self._auth()
+        auth, left, right = self._auth(left, right)
         prospective = self._type(auth)
         if prospective is not ShuntPolicy.TRAP:
             auth = Auth.NEVER
@@ -334,6 +339,9 @@ class _Builder:
             right,
             aliases=tuple(split_list(self._value("connalias"))),
             auth=auth,
+            ppk=PpkUse(self._value("ppk", "no")),
+            ppk_ids=tuple(split_list(self._value("ppk-ids"))),
+            eap_identity=self._eap_identity(auth),
             tunnel=not self._transport(left, right),
             ike_proposals=self._algorithms("ike", parse_ike, Parsed(DEFAULT_IKE)),
             esp_proposals=self._ah(ESN[esn]) if ah else self._esp(ESN[esn]),
@@ -473,13 +481,57 @@ class _Builder:
             self._warn(text, param)
         return parsed.proposals
 
-    def _auth(self) -> Auth:
-        both = self._read("authby", "", parse_auth, Auth.RSASIG | Auth.ECDSA)
-        left = self._read("auth", "left", parse_auth, both)
-        right = self._read("auth", "right", parse_auth, both)
-        if left != right:
-            self._error("leftauth and rightauth differ: ends that prove themselves in different ways are not available")
-        return left
+    def _auth(self, left: End, right: End) -> tuple[Auth, End, End]:
+        """authby=, leftauth= and rightauth=; an end that proves nothing is nobody."""
+        both = self._read("authby", "", parse_auth, SIGNATURES)
+        mine, his = self._end_auth("left", both), self._end_auth("right", both)
+        if (mine is Auth.NEVER) != (his is Auth.NEVER):
+            self._error("leftauth=never or rightauth=never alone means nothing: give authby=never")
+        ends = [
+            self._nobody(name, replace(end, auth=None if mine == his else auth), auth)
+            for name, end, auth in (("left", left, mine), ("right", right, his))
+        ]
+        return mine | his, ends[0], ends[1]
+
+    def _end_auth(self, side: str, both: Auth) -> Auth:
+        """leftauth= with leftautheap=."""
+        auth = self._read("auth", side, parse_auth, both)
+        method = {"tls": Auth.EAP_TLS, "mschapv2": Auth.EAP_MSCHAPV2}.get(self.values.get((side, "autheap"), ""))
+        if method is None:
+            return auth
+        if auth & Auth.EAP_ONLY:
+            if method is Auth.EAP_MSCHAPV2:
+                self._error(
+                    f"{side}autheap=mschapv2 and {side}auth=eaponly: a password alone does not prove a server, only "
+                    "EAP-TLS does",
+                    self._param("autheap", side),
+                )
+            return auth
+        return method
+
+    def _nobody(self, name: str, end: End, auth: Auth) -> End:
+        """What goes with an end that proves nothing (RFC 7619 2.2, 2.5)."""
+        param = self._param("id", name)
+        if end.id == NOBODY and Auth.NULL not in auth:
+            self._error(f"{name}id=%null is for an end that proves nothing: {name}auth=null", param)
+        if Auth.NULL in auth and end.host.kind is HostKind.ANY and self._param("subnet", name) is not None:
+            self._error(
+                f"{name}=%any and {name}subnet= with null authentication would give that network to anybody: leave "
+                f"{name}subnet= out",
+                self._param("subnet", name),
+            )
+        if auth != Auth.NULL:
+            return end
+        if end.id not in (None, NOBODY):
+            self._warn(f"{name}id= is not used: with null authentication it could be anybody's", param)
+        return replace(end, id=NOBODY)
+
+    def _eap_identity(self, auth: Auth) -> str:
+        """eap_identity=; %any and %identity stand for whoever has a secret."""
+        name = self._value("eap_identity")
+        if name and not auth & EAP:
+            self._warn("eap_identity= is not used: neither end proves itself by EAP", self._param("eap_identity"))
+        return "" if name.lower() in ("%any", "%identity") else name
 
     def _type(self, auth: Auth) -> ShuntPolicy:
         kind = self._value("type", "tunnel")
@@ -493,11 +545,16 @@ class _Builder:
 
     def _proof(self, auth: Auth, left: End, right: End) -> tuple[End, End]:
         """Say %cert where it goes without saying, and warn where nothing could prove an end."""
-        if not auth & (Auth.RSASIG | Auth.ECDSA):
+        if not auth & CERTIFIED:
             return left, right
 
+        def signs(end: End) -> bool:
+            return end.auth is None or bool(end.auth & CERTIFIED)
+
         def certified(end: End) -> bool:
-            return end.use_cert_key or end.id == FROM_CERT or (end.id is not None and end.id.kind is IdKind.DER_ASN1_DN)
+            return signs(end) and (
+                end.use_cert_key or end.id == FROM_CERT or (end.id is not None and end.id.kind is IdKind.DER_ASN1_DN)
+            )
 
         any_cert = certified(left) or certified(right)
         if any_cert and self.setup.strict_crl:
@@ -506,7 +563,9 @@ class _Builder:
             )
         ends = [
             replace(end, use_cert_key=True)
-            if not end.rsa_keys and (certified(end) or (any_cert and self._param("rsasigkey", name) is None))
+            if not end.rsa_keys
+            and signs(end)
+            and (certified(end) or (any_cert and self._param("rsasigkey", name) is None))
             else end
             for name, end in (("left", left), ("right", right))
         ]

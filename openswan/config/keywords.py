@@ -159,7 +159,7 @@ TABLE: tuple[Keyword, ...] = (
             "The end's address: an address, a host name, %defaultroute, %DEVICE, or %any on one side.",
             halves=LR),
     Keyword("id", Form.IDENTITY, A, "the address, or the certificate's subject", "Who the end is: an address, @name, "
-            "user@name, a distinguished name, @#hex, %fromcert or %myid.", halves=LR),
+            "user@name, a distinguished name, @#hex, %fromcert, %myid or %null.", halves=LR),
     Keyword("nexthop", X, A, "follow the actual route", "The next gateway toward the peer; seldom needed.", halves=LR),
     Keyword("subnet", Form.SUBNET, A, "the end itself", "What the end protects.", halves=LR),
     Keyword("rsasigkey", Form.KEY, A, "", "RSA public key: 0s..., 0x..., %cert or %none.", halves=LR,
@@ -175,7 +175,9 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("cert", Form.FILE, A, "", "Certificate, relative to ipsec.d/certs.", halves=LR),
     Keyword("sendcert", W, A, "always", "When our certificate is sent.", halves=LR,
             choices=_spelled(never="no", ifasked="sendifasked", always="alwayssend yes forcedtype")),
-    Keyword("auth", X, A, "authby", "How this end proves itself: rsasig, ecdsa, secret.", halves=LR),
+    Keyword("auth", X, A, "authby", "How this end proves itself, when the two differ; words as for authby, and "
+            "eap-mschapv2, eap-tls or eap (either) of an end that initiates. eaponly: by EAP-TLS alone, whether it "
+            "asks or answers (RFC 5998).", halves=LR),
     Keyword("protoport", Form.PROTOPORT, A, "%any", "Only this protocol and port.", halves=LR),
     Keyword("ca", X, R, "", "The authority that must have signed the end's certificate: a distinguished name or %same.",
             halves=LR, reason="choosing among authorities is not available: every one in ipsec.d/cacerts would do"),
@@ -210,7 +212,8 @@ TABLE: tuple[Keyword, ...] = (
             reason="IKE uses ports 500 and 4500 here"),
     Keyword("interface-ip", X, H, "", "Address put on ipsecN.", halves=LR),
     Keyword("vti", X, H, "", "Address put on a VTI device.", halves=LR),
-    Keyword("autheap", X, R, "none", "Prove oneself by EAP.", halves=LR, fine=("none",), reason="EAP is not available"),
+    Keyword("autheap", W, A, "none", "The method of an end whose auth= is eaponly: tls; or as if its auth= said "
+            "eap-tls or eap-mschapv2.", halves=LR, choices=_same("none", "tls", "mschapv2")),
     # conn: words and numbers
     Keyword("also", Form.SPLICE, A, "", "Take over another conn's parameters; several allowed, nested too."),
     Keyword("alsoflip", Form.SPLICE, A, "", "The same with left and right exchanged."),
@@ -228,8 +231,12 @@ TABLE: tuple[Keyword, ...] = (
             "have no group for it is refused; when nothing is given such a peer gets its SAs without one, and the log "
             "says so. With no, a peer that wants one gets it."),
     Keyword("rekey", B, A, "yes", "Replace SAs before they expire."),
-    Keyword("authby", X, A, "rsasig,ecdsa",
-            "How both ends prove themselves: secret, rsasig, ecdsa, several of them, or never."),
+    Keyword("authby", X, A, "rsasig,ecdsa,eddsa",
+            "How both ends prove themselves: secret, rsasig, ecdsa, eddsa (Ed25519, Ed448), null (not at all, RFC "
+            "7619: encrypted, but with anybody), several of them, or never."),
+    Keyword("eap_identity", X, A, "", "The user name we give when EAP asks for it, else our id; where the peer "
+            "proves itself by EAP the only user that is let in, else whoever has a secret in ipsec.secrets.",
+            aliases=("eap-identity", "eapidentity")),
     Keyword("phase2", W, A, "esp", "The protocol that protects packets: esp, or ah, which encrypts nothing and passes "
             "no NAT.", aliases=("auth",),
             choices=_spelled(esp="default", ah="", ah_esp="ah+esp"),
@@ -299,10 +306,10 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("nic-offload", X, H, "no", "ESP in the network card.", fine=("no", "auto")),
     Keyword("nat-keepalive", B, H, "yes", "Send NAT keepalives.", fine=("yes",)),
     Keyword("nat-ikev1-method", X, H, "both", "NAT traversal of IKEv1."),
-    Keyword("ppk", W, A, "no", "Postquantum preshared keys (RFC 8784).",
+    Keyword("ppk", W, A, "no", "Mix a postquantum preshared key into the keys (RFC 8784): propose, or insist on it.",
             choices=_spelled(no="never", propose="yes permit", insist="always"),
-            refused={"insist": "postquantum preshared keys are not available"}),
-    Keyword("ppk-ids", X, H, "", "Which postquantum keys may be used."),
+            ),
+    Keyword("ppk-ids", X, A, "", "Names of the postquantum keys (PPKS in ipsec.secrets) that may be used, best first."),
     Keyword("intermediate", B, H, "no", "IKE_INTERMEDIATE exchange (RFC 9242).", fine=("no",)),
     Keyword("priority", N, H, "0", "Order among policies; the most specific one wins here.", fine=("0",)),
     Keyword("reqid", N, H, "", "Number of kernel policies."),

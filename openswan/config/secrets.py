@@ -22,7 +22,10 @@ class SecretKind(Enum):
 
     PSK = "PSK"
     PRIVATE_KEY = "RSA"
+    PPK = "PPKS"
+    """A postquantum preshared key, which has a name."""
     XAUTH = "XAUTH"
+    """A user's password: XAUTH or EAP in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,13 @@ class Index:
     def any(self) -> bool:
         """Is this %any or %any6?"""
         return self.version != 0
+
+    @property
+    def user(self) -> str:
+        """The user this index names; empty when it names no user."""
+        if self.identity is not None and self.identity.kind in (IdKind.FQDN, IdKind.USER_FQDN, IdKind.KEY_ID):
+            return self.identity.body.decode("utf-8", "replace")
+        return self.name
 
     def covers(self, identity: Identity) -> bool:
         """Does this index name that identity?"""
@@ -60,6 +70,8 @@ class Secret:
     """FILE:LINE."""
     shared: bytes = field(default=b"", repr=False)
     key: PrivateKey | None = field(default=None, repr=False)
+    name: str = ""
+    """Of a PPK."""
 
 
 class Match(IntFlag):
@@ -154,6 +166,29 @@ class SecretStore:
             return None
         same = [one for rank, one in ranked if rank == best]
         return Choice(same[0], any(one.shared != same[0].shared for one in same))
+
+    def ppks(
+        self, me: Identity | None, him: Identity | None, names: tuple[str, ...] = ()
+    ) -> tuple[tuple[bytes, bytes], ...]:
+        """(name, secret) of the postquantum keys a pair of identities may use, best first.
+
+        `names`: only these, in that order. Of two with one name the one that fits better counts.
+        """
+        found: dict[str, bytes] = {}
+        ranked = [(score(one, me, him), one) for one in self.secrets if one.kind is SecretKind.PPK]
+        for rank, one in sorted(ranked, key=lambda row: -row[0]):
+            if rank and (not names or one.name in names):
+                found.setdefault(one.name, one.shared)
+        order = [name for name in names if name in found] if names else list(found)
+        return tuple((name.encode(), found[name]) for name in order)
+
+    def password(self, user: str) -> str | None:
+        """The password of a user, or None; `DOMAIN\\user` is also looked for as `user`. %any names nobody here."""
+        for name in filter(None, dict.fromkeys((user, user.rpartition("\\")[2]))):
+            for one in self.secrets:
+                if one.kind is SecretKind.XAUTH and any(index.user == name for index in one.indices):
+                    return one.shared.decode("utf-8", "surrogateescape")
+        return None
 
     def private_key(
         self, me: Identity | None, public: bytes | object | None = None, him: Identity | None = None

@@ -181,20 +181,24 @@ class _Loader:
         where = f"{record.where[0]}:{record.where[1]}"
         rest = words[colon + 1 :]
         if not rest:
-            raise ConfigError("nothing follows the ':': PSK, RSA, ECDSA or XAUTH is wanted")
+            raise ConfigError("nothing follows the ':': PSK, RSA, ECDSA, XAUTH or EAP is wanted")
         if rest[0].quoted:
             return [Secret(SecretKind.PSK, indices, where, shared=_shared(rest))]
         kind = rest[0].text.upper()
         if kind == "PSK":
             return [Secret(SecretKind.PSK, indices, where, shared=_shared(rest[1:]))]
-        if kind == "XAUTH":
+        if kind in ("XAUTH", "EAP"):
             return [Secret(SecretKind.XAUTH, indices, where, shared=_shared(rest[1:]))]
+        if kind == "PPKS":
+            if len(rest) != 3 or not rest[1].text:
+                raise ConfigError('PPKS: the name of the key and the key are wanted, as in PPKS "name" "secret"')
+            return [Secret(SecretKind.PPK, indices, where, shared=_shared(rest[2:]), name=rest[1].text)]
         if kind in ("RSA", "ECDSA", "PKCS8"):
             return [Secret(SecretKind.PRIVATE_KEY, indices, where, key=self.private_key(rest[1:], record.loose_brace))]
         if kind == "PIN":
             raise ConfigError("PIN: smart cards are not available; give the key as RSA FILE")
         # What stands here may be a secret whose PSK was forgotten: do not show it.
-        raise ConfigError("unrecognized key format: PSK, RSA, ECDSA or XAUTH is wanted after the ':'")
+        raise ConfigError("unrecognized key format: PSK, RSA, ECDSA, XAUTH or EAP is wanted after the ':'")
 
     @staticmethod
     def index(word: Word, place: int) -> Index:

@@ -124,6 +124,12 @@ def psk_auth(prf: Prf, shared_secret: bytes | bytearray, octets: bytes) -> bytes
     return prf(prf(shared_secret, KEY_PAD), octets)
 
 
+def with_ppk(prf: Prf, ppk: bytes, keys: IkeKeys) -> dict[str, Secret]:
+    """`d`, `pi` and `pr` with a postquantum preshared key: prf+(PPK, old), as long as the PRF's output (RFC 8784 3)."""
+    old = {"d": keys.d, "pi": keys.pi, "pr": keys.pr}
+    return {name: Secret(prf.plus(ppk, bytes(secret.data), prf.octets)) for name, secret in old.items()}
+
+
 def _cut(material: bytes, sizes: tuple[int, ...]) -> list[Secret]:
     parts: list[Secret] = []
     at = 0

@@ -21,13 +21,15 @@ from dataclasses import dataclass, field, fields
 from typing import TypeAlias
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
 
 from openswan.base.errors import CryptoError
 
-PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-PublicKey: TypeAlias = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+EdPrivateKey: TypeAlias = ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
+EdPublicKey: TypeAlias = ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
+PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | EdPrivateKey
+PublicKey: TypeAlias = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | EdPublicKey
 
 MIN_BITS = 1024
 MAX_BITS = 8192
@@ -183,7 +185,7 @@ def keyid(data: bytes) -> str:
 
 
 def load_private(data: bytes, passphrase: str = "") -> PrivateKey:
-    """A private key from a PEM or DER file's content (PKCS#1, PKCS#8, SEC 1); RSA, ECDSA or Ed25519.
+    """A private key from a PEM or DER file's content (PKCS#1, PKCS#8, SEC 1); RSA, ECDSA, Ed25519 or Ed448.
 
     CryptoError when it is none, its passphrase is missing or wrong, or its RSA numbers do not belong together.
     """
@@ -198,14 +200,14 @@ def load_private(data: bytes, passphrase: str = "") -> PrivateKey:
         raise CryptoError(
             "private key not loaded: wrong passphrase or damaged file"
             if passphrase
-            else "private key not loaded: neither PEM nor DER of an RSA, ECDSA or Ed25519 key"
+            else "private key not loaded: neither PEM nor DER of an RSA, ECDSA, Ed25519 or Ed448 key"
         ) from None
     if isinstance(key, rsa.RSAPrivateKey):
         RsaFields.of(key).check()
         return key
-    if isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
+    if isinstance(key, ec.EllipticCurvePrivateKey | EdPrivateKey):
         return key
-    raise CryptoError("private key not loaded: only RSA, ECDSA and Ed25519 keys are used")
+    raise CryptoError("private key not loaded: only RSA, ECDSA, Ed25519 and Ed448 keys are used")
 
 
 def generate(bits: int, exponent: int = 3) -> RsaFields:

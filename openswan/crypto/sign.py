@@ -13,11 +13,11 @@ from enum import Enum
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from openswan.base.errors import CryptoError
-from openswan.crypto.rsakey import PrivateKey, PublicKey, check_public
+from openswan.crypto.rsakey import EdPrivateKey, PrivateKey, PublicKey, check_public
 
 HASHES: dict[str, hashes.HashAlgorithm] = {
     "sha1": hashes.SHA1(),
@@ -47,6 +47,8 @@ class Scheme:
     encoding: Encoding
     hash: str
     algorithm: bytes
+    keys: tuple[type, ...]
+    """What signs and verifies so."""
     others: tuple[bytes, ...] = ()
     """Other encodings of the same identifier, accepted from peers."""
 
@@ -55,16 +57,13 @@ class Scheme:
 
     def fits(self, key: PublicKey | PrivateKey) -> bool:
         """Is this scheme for keys of that kind?"""
-        return isinstance(key, KEYS[self.encoding])
+        return isinstance(key, self.keys)
 
 
 RSA_KEYS = (rsa.RSAPublicKey, rsa.RSAPrivateKey)
-KEYS: dict[Encoding, tuple[type, ...]] = {
-    Encoding.PKCS1: RSA_KEYS,
-    Encoding.PSS: RSA_KEYS,
-    Encoding.ECDSA: (ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey),
-    Encoding.EDDSA: (ed25519.Ed25519PublicKey, ed25519.Ed25519PrivateKey),
-}
+ECDSA_KEYS = (ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey)
+ED25519_KEYS = (ed25519.Ed25519PublicKey, ed25519.Ed25519PrivateKey)
+ED448_KEYS = (ed448.Ed448PublicKey, ed448.Ed448PrivateKey)
 NULL = bytes.fromhex("0500")
 OIDS = {
     "sha1": bytes.fromhex("06052b0e03021a"),
@@ -82,6 +81,7 @@ OIDS = {
     "ecdsa sha384": bytes.fromhex("06082a8648ce3d040303"),
     "ecdsa sha512": bytes.fromhex("06082a8648ce3d040304"),
     "ed25519": bytes.fromhex("06032b6570"),
+    "ed448": bytes.fromhex("06032b6571"),
 }
 
 
@@ -106,15 +106,17 @@ def _schemes() -> Iterator[Scheme]:
             Encoding.PSS,
             name,
             _pss(name, NULL, b""),
+            RSA_KEYS,
             (_pss(name, NULL, trailer), _pss(name, b"", b""), _pss(name, b"", trailer)),
         )
         ecdsa = OIDS["ecdsa " + name]
-        yield Scheme(Encoding.ECDSA, name, _der(0x30, ecdsa), (_der(0x30, ecdsa, NULL),))
+        yield Scheme(Encoding.ECDSA, name, _der(0x30, ecdsa), ECDSA_KEYS, (_der(0x30, ecdsa, NULL),))
     for name in ("sha256", "sha384", "sha512", "sha1"):
         pkcs1 = OIDS["pkcs1 " + name]
-        yield Scheme(Encoding.PKCS1, name, _der(0x30, pkcs1, NULL), (_der(0x30, pkcs1),))
-    yield Scheme(Encoding.ECDSA, "sha1", _der(0x30, OIDS["ecdsa sha1"]))
-    yield Scheme(Encoding.EDDSA, "identity", _der(0x30, OIDS["ed25519"]))
+        yield Scheme(Encoding.PKCS1, name, _der(0x30, pkcs1, NULL), RSA_KEYS, (_der(0x30, pkcs1),))
+    yield Scheme(Encoding.ECDSA, "sha1", _der(0x30, OIDS["ecdsa sha1"]), ECDSA_KEYS)
+    yield Scheme(Encoding.EDDSA, "identity", _der(0x30, OIDS["ed25519"]), ED25519_KEYS)
+    yield Scheme(Encoding.EDDSA, "identity", _der(0x30, OIDS["ed448"]), ED448_KEYS)
 
 
 SCHEMES: tuple[Scheme, ...] = tuple(_schemes())
@@ -172,7 +174,7 @@ def sign(key: PrivateKey, scheme: Scheme, octets: bytes) -> bytes:
             return key.sign(octets, _padding(scheme), HASHES[scheme.hash])
         if isinstance(key, ec.EllipticCurvePrivateKey) and scheme.fits(key):
             return key.sign(octets, ec.ECDSA(HASHES[scheme.hash]))
-        if isinstance(key, ed25519.Ed25519PrivateKey) and scheme.fits(key):
+        if isinstance(key, EdPrivateKey) and scheme.fits(key):
             return key.sign(octets)
     except (ValueError, UnsupportedAlgorithm) as why:
         raise CryptoError(f"cannot sign with {scheme}: {why}") from None

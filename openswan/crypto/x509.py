@@ -9,11 +9,11 @@ from collections.abc import Iterable
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from openswan.base.errors import CryptoError
-from openswan.crypto.rsakey import PublicKey, check_public
+from openswan.crypto.rsakey import EdPublicKey, PublicKey, check_public
 from openswan.crypto.sign import CURVE_HASH
 
 MAX_CERTIFICATE = 65535
@@ -84,12 +84,12 @@ def der(cert: x509.Certificate) -> bytes:
 def public_key(cert: x509.Certificate) -> PublicKey:
     """The key a certificate is about; CryptoError when it is of a kind that is not used here."""
     key = cert.public_key()
-    if isinstance(key, rsa.RSAPublicKey | ed25519.Ed25519PublicKey):
+    if isinstance(key, rsa.RSAPublicKey | EdPublicKey):
         return key
     if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in CURVE_HASH:
         return key
     raise CryptoError(
-        f"certificate {describe(cert)} holds neither an RSA nor an Ed25519 key, nor one on P-256, P-384 or P-521"
+        f"certificate {describe(cert)} holds no RSA, Ed25519 or Ed448 key, nor one on P-256, P-384 or P-521"
     )
 
 

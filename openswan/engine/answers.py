@@ -15,7 +15,8 @@ from openswan.engine.core import Core
 from openswan.engine.policies import Keyring, child_policy, selected_policy
 from openswan.engine.router import Router
 from openswan.ike.policy import AddressQuestion, AuthQuestion, ChildPolicy, ChildQuestion, IkePolicy
-from openswan.policy.identity import Identity, IdKind, matches
+from openswan.policy.connection import Auth
+from openswan.policy.identity import NOBODY, Identity, IdKind, matches
 from openswan.policy.modecfg import Assigned
 from openswan.policy.selector import FlowKey, Selector, flow_keys
 
@@ -83,9 +84,9 @@ class Answers:
     @staticmethod
     def _may_be(policy: IkePolicy, claimed: Identity) -> bool:
         """May the peer be who it claims?"""
-        if policy.peer_id is not None:
-            return matches(policy.peer_id, claimed)
-        return claimed.kind is not IdKind.NULL
+        if claimed == NOBODY:
+            return bool(policy.peer_auth & Auth.NULL)
+        return policy.peer_id is None or matches(policy.peer_id, claimed)
 
     def child(self, question: ChildQuestion) -> ChildPolicy:
         """The connection of this peer whose selectors fit best what it proposes."""
@@ -121,9 +122,17 @@ class Answers:
             for theirs in policy.theirs:
                 for key in flow_keys(mine, theirs):
                     holder = self.router.eroutes.get(key)
-                    if holder is not None and not self.router.yields(holder, conn, peer_id):
+                    if holder is None:
+                        continue
+                    displaces = question.anonymous and self._proved(holder)
+                    if displaces or not self.router.yields(holder, conn, peer_id):
                         raise IkeError(f"{key} is in use for {holder.label}", TS_UNACCEPTABLE)
         return policy
+
+    def _proved(self, conn: Conn) -> bool:
+        """Has a connection an SA whose peer has proved who it is?"""
+        children = (self.core.states.children.get(serial) for serial in conn.children)
+        return any(child is not None and not child.ike.machine.anonymous for child in children)
 
     def _exact(self, question: ChildQuestion) -> Conn | None:
         """By hash: a connection with just these selectors, among thousands with the same peer.
@@ -142,6 +151,8 @@ class Answers:
             return False
         if conn.peer not in (None, question.remote.address):
             return False
+        if question.anonymous and conn.kind is not Kind.PERMANENT and conn.oriented.theirs.subnet is not None:
+            return False  # nobody has no network but its own address
         asked = self.core.conns.unique.get(question.ike.name)
         if asked is conn or (conn.template is not None and conn.template is asked):
             return conn.peer_id is None or conn.peer_id == question.peer_id
@@ -185,7 +196,8 @@ class Answers:
             return conn.remote
         asking = self.core.asking
         # In transport mode the selectors have been put into our view of the addresses already.
-        private = asking is not None and asking.machine.nat_there and not question.transport
+        # Nobody has a private address: it could be that of somebody who does not know of us (RFC 7619 2.5).
+        private = asking is not None and asking.machine.nat_there and not question.transport and not question.anonymous
         if private and conn.local is not None:
             for theirs in question.theirs:
                 host = theirs.first
@@ -228,6 +240,10 @@ class Answers:
                 INTERNAL_ADDRESS_FAILURE,
             )
         return Assigned(tuple(found), conn.policy.dns, conn.policy.domains)
+
+    def password(self, user: str) -> str | None:
+        """The password of an EAP user."""
+        return self.keyring.secrets.password(user)
 
     def spi_in_use(self, spi: int) -> bool:
         """Is this inbound ESP or AH SPI taken?"""

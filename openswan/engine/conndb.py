@@ -10,7 +10,7 @@ from typing import Any
 from openswan.base.address import Address
 from openswan.engine.conn import Conn, Oriented
 from openswan.engine.policies import exact_claim, identity_of, signature
-from openswan.policy.identity import Identity
+from openswan.policy.identity import NOBODY, Identity
 from openswan.policy.selector import FlowKey
 
 HostPair = tuple[Address, Address | None]
@@ -54,8 +54,11 @@ class Answering:
                 del self.known[claim]
 
     def claimed(self, identity: Identity) -> Iterator[Conn]:
-        """One connection of every group that a peer of this identity may belong to."""
+        """One connection of every group that a peer of this identity may belong to; nobody may belong to any."""
         claim = exact_claim(identity)
+        if identity == NOBODY:
+            yield from (next(iter(group.values())) for group in self.groups.values())
+            return
         for index in (self.known.get(claim, {}) if claim is not None else {}, self.open):
             for group in index.values():
                 yield next(iter(group.values()))

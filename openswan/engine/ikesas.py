@@ -197,7 +197,8 @@ class IkeSas:
         self.brain.lifetimes.start_ike(ike)
         self.brain.liveness.start(ike)
         self.start_keepalive(ike)
-        core.states.enter_peer(ike, effect.policy.my_id, effect.peer_id)
+        if not ike.machine.anonymous:  # nobody is not the same peer as another nobody
+            core.states.enter_peer(ike, effect.policy.my_id, effect.peer_id)
         ike.first_contact = effect.initial_contact and core.settings.uniqueids
         # Those that wait go after the child of this exchange, which has its own effect.
         for request in ike.pending.release():

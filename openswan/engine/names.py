@@ -13,6 +13,10 @@ AUTH_NAMES = {
     Auth.PSK: "PSK",
     Auth.RSASIG: "RSASIG",
     Auth.ECDSA: "ECDSA",
+    Auth.EDDSA: "EDDSA",
+    Auth.EAP_TLS: "EAP_TLS",
+    Auth.EAP_MSCHAPV2: "EAP_MSCHAPV2",
+    Auth.EAP_ONLY: "EAP_ONLY",
     Auth.NULL: "AUTH_NULL",
 }
 SHUNT_NAMES = {

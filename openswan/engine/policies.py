@@ -7,18 +7,17 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import load_der_x509_certificate
 
 from openswan.base.address import Address, any_subnet
 from openswan.config.secrets import SecretKind, SecretStore
+from openswan.crypto.rsakey import PrivateKey
 from openswan.engine.conn import Conn
 from openswan.ike.policy import ChildPolicy, IkePolicy
-from openswan.policy.connection import Auth, End
+from openswan.policy.connection import EAP, SIGNATURES, Auth, End, PpkUse
 from openswan.policy.identity import FROM_CERT, Identity, IdKind, address_identity
 from openswan.policy.selector import Selector
 
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 MAX_CHILDREN = 8192
 """Children on one IKE SA; as many as conns between two gateways are plausible."""
 
@@ -52,7 +51,8 @@ def signature(conn: Conn) -> Hashable:
     return (
         identity_of(ours, oriented.me),
         conn.peer_id or identity_of(theirs, oriented.peer),
-        policy.auth,
+        policy.proof(ours),
+        policy.proof(theirs),
         policy.ike_proposals,
         ours.cert,
         ours.rsa_keys,
@@ -65,6 +65,9 @@ def signature(conn: Conn) -> Hashable:
         ours.ask_addresses,
         policy.dns,
         policy.domains,
+        policy.ppk,
+        policy.ppk_ids,
+        policy.eap_identity,
         policy.encapsulation,
         policy.ike_lifetime,
         policy.retransmit_timeout,
@@ -145,8 +148,9 @@ class Keyring:
         mine = identity_of(ours, oriented.me) or address_identity(oriented.me)
         wanted = conn.peer_id or identity_of(theirs, oriented.peer)
         known = claimed if claimed is not None else wanted
+        my_auth, peer_auth = policy.proof(ours), policy.proof(theirs)
         psk = b""
-        if policy.auth & Auth.PSK:
+        if (my_auth | peer_auth) & Auth.PSK:
             if self.index is None or self.index.store is not self.secrets:
                 self.index = PskIndex(self.secrets)
             psk = self.index.psk(mine, known, oriented.me, oriented.peer) or b""
@@ -155,10 +159,13 @@ class Keyring:
             proposals=policy.ike_proposals,
             my_id=mine,
             peer_id=wanted,
-            my_auth=policy.auth,
-            peer_auth=policy.auth,
+            my_auth=my_auth,
+            peer_auth=peer_auth,
             psk=psk,
             private_key=self._private(conn, mine, known),
+            ppk=policy.ppk,
+            ppks=self.secrets.ppks(mine, known, policy.ppk_ids) if policy.ppk is not PpkUse.NO else (),
+            eap_identity=policy.eap_identity,
             certificates=(ours.cert,) if ours.cert else (),
             send_cert=ours.send_cert,
             peer_keys=theirs.rsa_keys,
@@ -176,9 +183,11 @@ class Keyring:
         )
 
     def _private(self, conn: Conn, mine: Identity, known: Identity | None) -> PrivateKey | None:
-        if conn.oriented is None or not conn.policy.auth & (Auth.RSASIG | Auth.ECDSA):
+        if conn.oriented is None:
             return None
         ours = conn.oriented.ours
+        if not (conn.policy.auth | conn.policy.proof(ours)) & (SIGNATURES | Auth.EAP_TLS | Auth.EAP_ONLY):
+            return None
         for public in ((ours.cert,) if ours.cert else ours.rsa_keys) or (None,):
             key = self.secrets.private_key(mine, public, known)
             if isinstance(key, PrivateKey):
@@ -187,18 +196,33 @@ class Keyring:
 
     def lacks(self, conn: Conn, policy: IkePolicy) -> str:
         """Why we could not prove ourselves under `policy`; empty when we can."""
+        if policy.ppk is PpkUse.INSIST and not policy.ppks:
+            return 'Can\'t authenticate: ppk=insist and no postquantum key; add `: PPKS "name" "..."\' to ipsec.secrets'
         if policy.my_auth & Auth.PSK and policy.psk:
             return ""
-        if policy.my_auth & (Auth.RSASIG | Auth.ECDSA) and policy.private_key is not None:
+        if policy.my_auth & SIGNATURES and policy.private_key is not None:
             return ""
         if policy.my_auth & Auth.NULL:
             return ""
+        if policy.my_auth & EAP:
+            return self._lacks_eap(policy)
         if policy.my_auth & Auth.PSK:
             peer = policy.peer_id if policy.peer_id is not None else "%any"
             return (
                 f"Can't authenticate: no preshared key found for `{policy.my_id}' and `{peer}'; add it to ipsec.secrets"
             )
         return f"unable to locate my private key for signature (identity {policy.my_id}); add it to ipsec.secrets"
+
+    def _lacks_eap(self, policy: IkePolicy) -> str:
+        if policy.my_auth & Auth.EAP_MSCHAPV2:
+            user = policy.eap_identity or str(policy.my_id).removeprefix("@")
+            if self.secrets.password(user) is not None:
+                return ""
+            if not policy.my_auth & ~Auth.EAP_MSCHAPV2:
+                return f"Can't authenticate: no password of '{user}' found; add `{user} : EAP \"...\"' to ipsec.secrets"
+        if policy.private_key is not None and policy.certificates:
+            return ""
+        return "Can't authenticate: EAP-TLS needs a certificate of ours (cert=) and its key in ipsec.secrets"
 
 
 def child_policy(conn: Conn) -> ChildPolicy:

@@ -19,7 +19,7 @@ from openswan.engine.timers import Timer
 from openswan.engine.updown import UpdownQueue, Verb, outcome, verb_name
 from openswan.plane.commands import DelEroute, SetEroute
 from openswan.policy.connection import ShuntPolicy
-from openswan.policy.identity import Identity
+from openswan.policy.identity import NOBODY, Identity
 from openswan.policy.selector import FlowKey
 
 Then = Callable[[bool], None]
@@ -69,8 +69,9 @@ class Router:
         if holder is taker or holder is template:
             return True
         if template is not None and holder.template is template:
-            # The same road warrior from a new address; another one never takes what is in use.
-            return holder.peer_id == peer_id
+            # The same road warrior from a new address; another one never takes what is in use, nor does nobody, who
+            # gives way to anybody that proves who he is.
+            return peer_id != NOBODY and holder.peer_id in (peer_id, NOBODY)
         return holder.policy.overlap_ip and taker.policy.overlap_ip
 
     def happen(self, conn: Conn, event: RouteEvent, target: Said | None = None, then: Then = _ignore) -> bool:

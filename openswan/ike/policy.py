@@ -12,7 +12,7 @@ from openswan.base.interval import Duration, Instant
 from openswan.crypto import registry
 from openswan.crypto.registry import Kind
 from openswan.crypto.rsakey import PrivateKey
-from openswan.policy.connection import Auth, SendCert
+from openswan.policy.connection import Auth, PpkUse, SendCert
 from openswan.policy.identity import Identity
 from openswan.policy.modecfg import Assigned
 from openswan.policy.proposal import Proposal, Transform
@@ -39,6 +39,12 @@ class IkePolicy:
     private_key: PrivateKey | None = field(default=None, repr=False)
     certificates: tuple[bytes, ...] = ()
     """Our certificate as DER and intermediate ones after it; empty: raw key."""
+    ppk: PpkUse = PpkUse.NO
+    """Postquantum preshared keys (RFC 8784)."""
+    ppks: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
+    """Those this connection may use, (name, secret), best first."""
+    eap_identity: str = ""
+    """EAP: the user name we give, or the only one we let in; empty: our identity, and anybody with a secret."""
     send_cert: SendCert = SendCert.ALWAYS
     peer_keys: tuple[bytes, ...] = ()
     """The peer's raw RSA keys (RFC 3110 form); used when the peer may use RSASIG and sends no certificate."""
@@ -207,6 +213,8 @@ class ChildQuestion:
     """It asks for transport mode; selectors behind a NAT are as we see them (RFC 7296 2.23.1)."""
     assigned: tuple[Address, ...] = ()
     """Addresses we have given it."""
+    anonymous: bool = False
+    """The peer has proved nothing (RFC 7619): it takes nothing from anybody who has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +258,9 @@ class Responder(Protocol):
 
         IkeError (notify 36, INTERNAL_ADDRESS_FAILURE) when there is none of any family it asks for.
         """
+
+    def password(self, user: str) -> str | None:
+        """The password of an EAP user; None when there is no such user."""
 
     def spi_in_use(self, spi: int) -> bool:
         """Is this inbound ESP or AH SPI taken?"""

@@ -28,6 +28,12 @@ class Shape(Enum):
     INIT_RESPONSE = "IKE_SA_INIT response"
     AUTH_REQUEST = "IKE_AUTH request"
     AUTH_RESPONSE = "IKE_AUTH response"
+    EAP_FIRST_REQUEST = "first IKE_AUTH request, for EAP"
+    EAP_FIRST_RESPONSE = "first IKE_AUTH response, for EAP"
+    EAP_REQUEST = "IKE_AUTH request with EAP"
+    EAP_RESPONSE = "IKE_AUTH response with EAP"
+    AUTH_LAST_REQUEST = "last IKE_AUTH request after EAP"
+    AUTH_LAST_RESPONSE = "last IKE_AUTH response after EAP"
     CHILD_REQUEST = "CREATE_CHILD_SA request for a Child SA"
     CHILD_RESPONSE = "CREATE_CHILD_SA response for a Child SA"
     IKE_REQUEST = "CREATE_CHILD_SA request to rekey the IKE SA"
@@ -80,6 +86,26 @@ RULES: tuple[Row, ...] = (
     Row(S.AUTH_RESPONSE, P.TS_R, 0, 1),
     Row(S.AUTH_RESPONSE, P.NOTIFY, 0, MANY),
     Row(S.AUTH_RESPONSE, P.VENDOR, 0, MANY),
+    Row(S.EAP_FIRST_REQUEST, P.ID_I, 1, 1),
+    Row(S.EAP_FIRST_REQUEST, P.CERTREQ, 0, MANY),
+    Row(S.EAP_FIRST_REQUEST, P.ID_R, 0, 1),
+    Row(S.EAP_FIRST_REQUEST, P.AUTH, 0, 0),
+    Row(S.EAP_FIRST_REQUEST, P.SA, 1, 1),
+    Row(S.EAP_FIRST_REQUEST, P.TS_I, 1, 1),
+    Row(S.EAP_FIRST_REQUEST, P.TS_R, 1, 1),
+    Row(S.EAP_FIRST_REQUEST, P.NOTIFY, 0, MANY),
+    Row(S.EAP_FIRST_RESPONSE, P.ID_R, 1, 1),
+    Row(S.EAP_FIRST_RESPONSE, P.CERT, 0, 10),
+    Row(S.EAP_FIRST_RESPONSE, P.AUTH, 0, 1),
+    Row(S.EAP_FIRST_RESPONSE, P.EAP, 1, 1),
+    Row(S.EAP_REQUEST, P.EAP, 1, 1),
+    Row(S.EAP_REQUEST, P.AUTH, 0, 0),
+    Row(S.EAP_RESPONSE, P.EAP, 1, 1),
+    Row(S.AUTH_LAST_REQUEST, P.AUTH, 1, 1),
+    Row(S.AUTH_LAST_RESPONSE, P.AUTH, 1, 1),
+    Row(S.AUTH_LAST_RESPONSE, P.SA, 0, 1),
+    Row(S.AUTH_LAST_RESPONSE, P.TS_I, 0, 1),
+    Row(S.AUTH_LAST_RESPONSE, P.TS_R, 0, 1),
     Row(S.CHILD_REQUEST, P.SA, 1, 1),
     Row(S.CHILD_REQUEST, P.NONCE, 1, 1),
     Row(S.CHILD_REQUEST, P.KE, 0, 1),
@@ -131,4 +157,6 @@ def check(shape: Shape, payloads: Sequence[Payload], encrypted: bool) -> None:
             raise WireError(f"{shape.value} with {found} {row.payload.name} payloads", NotifyType.INVALID_SYNTAX)
 
 
-RESPONSES = frozenset({S.INIT_RESPONSE, S.AUTH_RESPONSE, S.CHILD_RESPONSE, S.IKE_RESPONSE, S.INFO_RESPONSE})
+RESPONSES = frozenset(
+    {S.INIT_RESPONSE, S.AUTH_RESPONSE, S.AUTH_LAST_RESPONSE, S.CHILD_RESPONSE, S.IKE_RESPONSE, S.INFO_RESPONSE}
+)

@@ -40,8 +40,19 @@ class Auth(Flag):
     PSK = auto()
     RSASIG = auto()
     ECDSA = auto()
+    EDDSA = auto()
+    EAP_TLS = auto()
+    EAP_MSCHAPV2 = auto()
+    EAP_ONLY = auto()
     NULL = auto()
     NEVER = auto()
+
+
+SIGNATURES = Auth.RSASIG | Auth.ECDSA | Auth.EDDSA
+"""What goes by a key pair, raw or certified."""
+
+EAP = Auth.EAP_TLS | Auth.EAP_MSCHAPV2 | Auth.EAP_ONLY
+"""What goes by EAP; an end that is EAP_ONLY proves itself, whether it asks or answers, by EAP-TLS alone."""
 
 
 class SendCert(Enum):
@@ -81,6 +92,14 @@ class DpdAction(Enum):
     RESTART_BY_PEER = "restart_by_peer"
 
 
+class PpkUse(Enum):
+    """ppk=: postquantum preshared keys (RFC 8784)."""
+
+    NO = "no"
+    PROPOSE = "propose"
+    INSIST = "insist"
+
+
 @dataclass(frozen=True, slots=True)
 class End:
     """left or right."""
@@ -114,6 +133,8 @@ class End:
     send_cert: SendCert = SendCert.ALWAYS
     ca: str = ""
     """leftca: RFC 4514 text, "%same", or empty."""
+    auth: Auth | None = None
+    """leftauth; None: as the conn's `auth` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +145,13 @@ class Connection:
     left: End
     right: End
     aliases: tuple[str, ...] = ()
-    auth: Auth = Auth.RSASIG | Auth.ECDSA
+    auth: Auth = SIGNATURES
+    """authby; when the ends differ, what either may use."""
+    ppk: PpkUse = PpkUse.NO
+    ppk_ids: tuple[str, ...] = ()
+    """ppk-ids: the names of the keys that may be used, best first; empty: any."""
+    eap_identity: str = ""
+    """The user name we give, or the only one we let in; empty: our identity, and anybody with a secret."""
     ike_version: int = 2
     tunnel: bool = True
     ike_proposals: tuple[Proposal, ...] = ()
@@ -181,3 +208,7 @@ class Connection:
     """modecfgdns: servers told to whoever gets an address."""
     domains: tuple[str, ...] = ()
     """modecfgdomains: the names those servers are for; empty: all (RFC 8598)."""
+
+    def proof(self, end: End) -> Auth:
+        """How that end may prove who it is."""
+        return self.auth if end.auth is None else end.auth

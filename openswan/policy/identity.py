@@ -45,6 +45,8 @@ class Identity:
         return None
 
 
+NOBODY = Identity(IdKind.NULL, b"")
+"""%null: what an end says it is that proves nothing (RFC 7619 2.2)."""
 FROM_CERT = Identity(IdKind.DER_ASN1_DN, b"")
 """%fromcert: whatever subject the certificate has. Never sent; matches any certificate's subject."""
 
@@ -60,18 +62,28 @@ def address_identity(address: Address) -> Identity:
     return Identity(kind, address.packed)
 
 
+def user_identity(name: str) -> Identity:
+    """Who a user of that name is, as proved by a password: a mailbox, a name, or a key id for anything odd."""
+    body = name.encode()
+    if name.count("@") == 1 and name.isprintable() and " " not in name and not name.startswith("@"):
+        return Identity(IdKind.USER_FQDN, body)
+    return Identity(IdKind.FQDN if NAME.fullmatch(name) and "*" not in name else IdKind.KEY_ID, body)
+
+
 def parse_identity(text: str) -> Identity:
     """Read leftid= and the like; ConfigError for what is no identity.
 
     `@name` is a literal name, `user@name` a mailbox, `@#hex` a key id, `@[text]` a key id given as text; anything with
     an attribute and a `=` is a distinguished name; then numeric addresses; a bare name is the same as `@name` (it is
-    never looked up). `%fromcert` stands for the certificate's subject.
+    never looked up). `%fromcert` stands for the certificate's subject, `%null` for nobody.
     """
     text = text.strip()
     if not text:
         raise ConfigError("empty identity")
     if text == "%fromcert":
         return FROM_CERT
+    if text == "%null":
+        return NOBODY
     if text.startswith("%"):
         raise ConfigError(f"'{text}' is not an identity")
     if looks_like_dn(text):

@@ -22,6 +22,7 @@ from openswan.wire.v2.body import Payload
 from openswan.wire.v2.cert import Cert, CertReq
 from openswan.wire.v2.cp import Cp
 from openswan.wire.v2.delete import Delete
+from openswan.wire.v2.eap import Eap
 from openswan.wire.v2.fragment import Skf
 from openswan.wire.v2.ident import IdI, IdR
 from openswan.wire.v2.ke import Ke
@@ -41,9 +42,9 @@ MAX_PAYLOADS = 64
 
 REGISTRY: dict[PayloadType, type[Payload]] = {
     cls.TYPE: cls
-    for cls in (Sa, Ke, IdI, IdR, Cert, CertReq, Auth, Nonce, Notify, Delete, VendorId, TsI, TsR, Sk, Skf, Cp)
+    for cls in (Sa, Ke, IdI, IdR, Cert, CertReq, Auth, Nonce, Notify, Delete, VendorId, TsI, TsR, Sk, Skf, Cp, Eap)
 }
-"""Which class reads the body of which payload type; EAP and all others become Unknown."""
+"""Which class reads the body of which payload type; all others become Unknown."""
 
 
 def parse_chain(first: int, data: bytes) -> list[Payload]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,10 @@ class Authority:
         """A CA below this one."""
         return Authority(self.kind, common, self)
 
-    def issue(self, dns: str, days: int = 30, also: tuple[str, ...] = ()) -> Credential:
-        """A leaf for `dns` and the names in `also`; negative `days`: expired that long ago."""
-        key = new_key(self.kind)
+    def issue(self, dns: str, days: int = 30, also: tuple[str, ...] = (), key: Key | None = None) -> Credential:
+        """A leaf for `dns` and the names in `also`, over `key` or a new one of the CA's kind; negative `days`: expired
+        that long ago."""
+        key = key or new_key(self.kind)
         cert = (
             self._start(_name(dns), key, days)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

@@ -20,7 +20,7 @@ KINDS = ("x509", "x509ca", "private", "pubkey")
 SETTINGS = """
 charon {{
   load = random nonce openssl aes sha1 sha2 hmac kdf gcm ctr curve25519 chapoly pem pkcs1 pkcs8 x509 constraints \
-    pubkey kernel-libipsec kernel-netlink socket-default vici updown
+    pubkey gcrypt md5 kernel-libipsec kernel-netlink socket-default vici updown eap-identity eap-mschapv2 eap-tls
   plugins {{
     vici {{ socket = unix:///run/charon.vici }}
     kernel-libipsec {{ allow_peer_ts = yes }}
@@ -93,6 +93,15 @@ class StrongSwan:
                 f"swanctl {' '.join(args)}: exit {done.returncode}\n{done.stdout}{done.stderr}\n{self.log()}"
             )
         return done.stdout
+
+    def settings(self, old: str, new: str) -> None:
+        """Change strongswan.conf; charon reads it again."""
+        path = self.dir / "strongswan.conf"
+        text = path.read_text()
+        assert old in text, text
+        # The file is mounted where charon looks for it: the same inode must get the new text.
+        path.write_text(text.replace(old, new))
+        self.ctl("--reload-settings")
 
     def initiate(self, child: str) -> str:
         """Bring a child up and wait for it."""

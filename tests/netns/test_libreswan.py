@@ -39,7 +39,7 @@ SHAPES = {
 }
 RAW = {"encapsulation": "no"}
 # Further addresses of the guest: a connection between the hosts themselves must not cut off who gives it orders.
-FURTHER = ("192.0.2.3/24", "192.0.2.4/24", "2001:db8::3/64")
+FURTHER = ("192.0.2.3/24", "192.0.2.4/24", "192.0.2.5/24", "2001:db8::3/64")
 MODES = {
     "host": {"left": "192.0.2.1", "right": "192.0.2.3", "authby": "secret", "type": "transport"},
     "host6": {
@@ -52,6 +52,11 @@ MODES = {
     "ah": {
         **NET4, "leftsubnet": "10.1.0.0/25", "rightsubnet": "10.2.0.0/25",
         "phase2": "ah", "phase2alg": "sha2_256,aes_xcbc",
+    },
+    "null": {
+        # An address of its own: as responder libreswan prefers whatever other conn has the same two addresses.
+        **NET4, "right": "192.0.2.5", "leftsubnet": "10.1.0.0/27", "rightsubnet": "10.2.0.0/27",
+        "authby": "null", "leftid": "%null", "rightid": "%null",
     },
     "comp": {**NET4, "leftsubnet": "10.1.0.0/26", "rightsubnet": "10.2.0.0/26", "compress": "yes"},
 }  # fmt: skip
@@ -227,6 +232,14 @@ def test_transport_mode_ah_and_compression(stage: Stage, name: str, who: str, sh
         assert "2 received" in answer, answer
     rows = stage.west.json("spi")
     assert all(row["packets"] > 5 for row in rows if row["said"].startswith(shows.split()[1])), rows
+
+
+@pytest.mark.parametrize("who", ["we", "they"])
+def test_null_authentication(stage: Stage, who: str) -> None:
+    """Neither end proves anything (RFC 7619), and both say so."""
+    stage.up(who, "null")
+    assert_ping(stage.lab.sunset, "10.2.0.1", wait=4)
+    assert "theirsig=NULL" in stage.west.log() and "'ID_NULL'" in stage.east.log()
 
 
 @pytest.mark.parametrize(("esn", "who"), [("no", "we"), ("yes", "they")])

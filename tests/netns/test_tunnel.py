@@ -11,7 +11,7 @@ import pytest
 from tests.netns.capture import Capture, assert_quiet
 from tests.netns.conns import INNER, NET4, NET6, SECRETS, conn
 from tests.netns.gateway import Gateway
-from tests.netns.keys import Authority
+from tests.netns.keys import Authority, Key
 from tests.netns.lab import Lab, wait_for
 from tests.netns.pair import Pair, pair
 from tests.netns.traffic import Flow, Receiver, assert_ping, learn_path, ping, transfer, udp_socket
@@ -118,9 +118,9 @@ def test_raw_rsa_keys(lab: Lab) -> None:
     prove(lab)
 
 
-def certified(gateway: Gateway, ca: Authority, name: str, also: tuple[str, ...] = ()) -> str:
+def certified(gateway: Gateway, ca: Authority, name: str, also: tuple[str, ...] = (), made: Key | None = None) -> str:
     """Put a certificate and its key where the gateway looks for them; the line for ipsec.secrets."""
-    mine = ca.issue(name, also=also)
+    mine = ca.issue(name, also=also, key=made)
     (gateway.dir / "ipsec.d/cacerts/lab.pem").write_bytes(ca.pem)
     (gateway.dir / f"ipsec.d/certs/{name}.pem").write_bytes(mine.cert)
     key = gateway.dir / f"ipsec.d/private/{name}.pem"

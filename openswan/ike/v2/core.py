@@ -29,12 +29,14 @@ from openswan.policy.identity import Identity
 from openswan.policy.modecfg import Assigned
 from openswan.wire.header import NO_SPI, SPI_OCTETS, Flags, Header
 from openswan.wire.message import Message
+from openswan.wire.v2.authmethods import Announcement
 from openswan.wire.v2.body import Payload
 from openswan.wire.v2.notify import Notify
 from openswan.wire.v2.numbers import ExchangeType, NotifyType
 
 if TYPE_CHECKING:
     from openswan.ike.v2.sa import IkeSaV2
+    from openswan.ike.v2.tasks.eap_auth import ServerRounds
 
 LINGER: Duration = 20.0
 """How long an SA that ended by the peer's request still answers its repetitions."""
@@ -133,6 +135,14 @@ class Core:
         self.chosen: ChosenIke | None = None
         self.peer_id: Identity | None = None
         self.my_id: Identity | None = None
+        self.uses_ppk = False
+        """Both ends said USE_PPK (RFC 8784)."""
+        self.keys_without_ppk: IkeKeys | None = None
+        """While it is not decided whether a PPK is used: the keys without."""
+        self.rounds: ServerRounds | None = None
+        """As responder: EAP under way."""
+        self.anonymous = False
+        """The peer has proved nothing: null authentication (RFC 7619)."""
         self.prf: Prf | None = None
         self.keys: IkeKeys | None = None
         self.channel: Channel | None = None
@@ -160,6 +170,8 @@ class Core:
         self.peer_fragments = False
         self.peer_hashes: tuple[str, ...] = ()
         """SIGNATURE_HASH_ALGORITHMS of the peer; empty: it does not know method 14 (RFC 7427)."""
+        self.peer_methods: tuple[Announcement, ...] = ()
+        """How it can be proved to that we are who we are, as it has announced (RFC 9593); empty: it has not said."""
         self.peer_authorities: tuple[bytes, ...] | None = None
         """Hashes of its certificate requests; None: it asked for none."""
         self.initial: tuple[CreateChild, ...] = ()

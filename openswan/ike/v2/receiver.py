@@ -139,7 +139,10 @@ class Receiver(Core):
     def _takes(self, exchange: ExchangeType) -> bool:
         """Is a request of this exchange to be answered in this state at all?"""
         if self.state is State.R1:
-            return exchange == ExchangeType.IKE_AUTH
+            # In the middle of EAP an initiator may say that it gives up.
+            return exchange == ExchangeType.IKE_AUTH or (
+                exchange == ExchangeType.INFORMATIONAL and self.rounds is not None
+            )
         if self.state in (State.I3, State.R2, State.REPLACED, State.CLOSING):
             return exchange in (ExchangeType.CREATE_CHILD_SA, ExchangeType.INFORMATIONAL)
         return False
@@ -301,6 +304,9 @@ class Receiver(Core):
     def _after_request(self, request: Message, now: Instant) -> None:
         """What an INFORMATIONAL request ends, once its answer is on its way."""
         if request.header.exchange != ExchangeType.INFORMATIONAL:
+            return
+        if self.state is State.R1:
+            ike_auth.given_up(self, request, now)
             return
         if any(d.protocol == ProtocolId.IKE for d in request.all(Delete)):
             if self.heir is not None:

@@ -228,6 +228,7 @@ INHERITED = (
     "policy",
     "peer_id",
     "my_id",
+    "anonymous",
     "children",
     "assigned",
     "granted",

@@ -320,6 +320,7 @@ class NotifyType(OpenIntEnum):
     IP6_ALLOWED = 16440
     ADDITIONAL_KEY_EXCHANGE = 16441
     USE_AGGFRAG = 16442
+    SUPPORTED_AUTH_METHODS = 16443
 
     @property
     def is_error(self) -> bool:

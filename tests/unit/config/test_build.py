@@ -8,8 +8,8 @@ import pytest
 from openswan.base.errors import ConfigError
 from openswan.config.load import Loaded, load_text
 from openswan.policy.algorithms import DEFAULT_AH, DEFAULT_ESP, DEFAULT_IKE
-from openswan.policy.connection import Auth, Connection, DpdAction, HostKind, SendCert, ShuntPolicy, Startup
-from openswan.policy.identity import FROM_CERT, parse_identity
+from openswan.policy.connection import Auth, Connection, DpdAction, HostKind, PpkUse, SendCert, ShuntPolicy, Startup
+from openswan.policy.identity import FROM_CERT, NOBODY, parse_identity
 from openswan.policy.proposal import AH, proposals_text
 
 KEY = "0x03010001" + "c1" + "00" * 126 + "01"
@@ -271,8 +271,8 @@ def test_families() -> None:
         ("mark-in=5/0xff", "policies bound to firewall marks are not available"),
         ("mark-out=5", "policies bound to firewall marks are not available"),
         ("vti-interface=vti0", "policies bound to firewall marks are not available"),
-        ("authby=null", "authby=: 'null': anybody would be let in"),
-        ("authby=eddsa", "Ed25519 is not available"),
+        ("leftid=%null", "leftid=%null is for an end that proves nothing: leftauth=null"),
+        ("authby=null;right=%any;rightsubnet=10.0.0.0/8", "would give that network to anybody: leave rightsubnet= out"),
         ("authby=magic", "authby=: invalid value: magic"),
         ("authby=rsasig;rightrsasigkey=%dnsondemand", "rightrsasigkey=%dnsondemand: keys from DNS are not available"),
         ("authby=rsasig;rightrsasigkey=%dns", "keys from DNS are not available"),
@@ -285,11 +285,12 @@ def test_families() -> None:
         ("auto=manual", "auto=manual: it is for manually keyed conns"),
         ("leftcat=yes", "opportunistic encryption is not available"),
         ("leftikeport=600", "IKE uses ports 500 and 4500 here"),
-        ("leftautheap=tls", "EAP is not available"),
+        ("leftauth=eaponly;leftautheap=mschapv2", "a password alone does not prove a server, only EAP-TLS does"),
+        ("leftautheap=md5", "keyword leftautheap, invalid value: md5"),
         ("dns-match-id=yes", "peers that fail it would be let in"),
         ("pam-authorize=yes", "peers it refuses would be let in"),
         ("groundhog=yes", "expired certificates are never accepted"),
-        ("ppk=insist", "postquantum preshared keys are not available"),
+        ("ppk=maybe", "keyword ppk, invalid value: maybe"),
         ("enable-tcp=yes", "TCP encapsulation is not available"),
         ("leftckaid=00", "there is no NSS database here"),
         ("leftecdsakey=0s00", "only RSA keys are read raw"),
@@ -314,8 +315,7 @@ def test_families() -> None:
         ("leftsourceip=x", "leftsourceip=: 'x' is not a numeric IP address"),
         ("authby=never", "authby=never wants type=passthrough, drop or reject"),
         ("type=drop;authby=secret", "type=drop negotiates nothing: it wants authby=never"),
-        ("leftauth=secret;rightauth=rsasig", "leftauth and rightauth differ"),
-        ("rightauth=rsasig", "leftauth and rightauth differ"),
+        ("rightauth=never", "leftauth=never or rightauth=never alone means nothing: give authby=never"),
         ("ike=aes128-sha1-modp1024", 'ike="aes128-sha1-modp1024": \'modp1024\' is refused'),
         ("esp=des-sha1", "'des_cbc' is refused"),
         ("esp=ase", "unknown algorithm 'ase' (did you mean 'aes'?)"),
@@ -415,3 +415,42 @@ def test_swapping_left_and_right_swaps_the_ends_and_nothing_else() -> None:
     )
     [other] = load_text(text, "f", lambda pattern, directory: [], certs).connections
     assert (other.left, other.right) == (made.right, made.left)
+
+
+def test_ends_that_prove_themselves_differently() -> None:
+    made = one("leftauth=secret;rightauth=rsasig;rightrsasigkey=" + KEY)
+    assert (made.proof(made.left), made.proof(made.right)) == (Auth.PSK, Auth.RSASIG)
+    assert made.auth == Auth.PSK | Auth.RSASIG and not made.left.use_cert_key
+    same = one("leftauth=secret;rightauth=secret;authby=rsasig")
+    assert same.auth is Auth.PSK and same.left.auth is same.right.auth is None
+
+
+def test_an_end_that_proves_nothing_is_nobody() -> None:
+    made = one("authby=null")
+    assert made.auth is Auth.NULL and made.left.id == made.right.id == NOBODY
+    server = one("leftauth=null;rightauth=rsasig;rightrsasigkey=%cert;rightid=@server.example")
+    assert server.left.id == NOBODY and server.right.id == parse_identity("@server.example")
+    assert not server.left.use_cert_key and server.right.use_cert_key
+    either = one("authby=rsasig,null;leftrsasigkey=%cert")
+    assert either.right.id is None and either.auth == Auth.RSASIG | Auth.NULL
+    [said] = warned("authby=null;rightid=@joe")
+    assert "rightid= is not used: with null authentication it could be anybody's" in said
+
+
+def test_eap() -> None:
+    server = one("left=192.0.2.1;leftauth=rsasig;leftcert=gw.pem;right=%any;rightauth=eap-mschapv2;eap_identity=%any")
+    assert (server.proof(server.left), server.proof(server.right)) == (Auth.RSASIG, Auth.EAP_MSCHAPV2)
+    assert server.eap_identity == "" and server.left.use_cert_key and not server.right.use_cert_key
+    client = one("leftauth=eap-mschapv2;rightauth=rsasig;rightid=@server;rightrsasigkey=%cert;eap_identity=joe")
+    assert client.eap_identity == "joe" and client.proof(client.left) is Auth.EAP_MSCHAPV2
+    both = one("leftauth=eaponly;rightauth=eaponly;leftautheap=tls;rightautheap=tls;leftcert=gw.pem")
+    assert both.auth is Auth.EAP_ONLY and both.left.auth is None and both.right.use_cert_key
+    assert one("leftautheap=tls;leftcert=gw.pem").left.auth is Auth.EAP_TLS
+    [said] = warned("eap_identity=joe")
+    assert "neither end proves itself by EAP" in said
+
+
+def test_postquantum_keys() -> None:
+    made = one("ppk=insist;ppk-ids=first,second")
+    assert made.ppk is PpkUse.INSIST and made.ppk_ids == ("first", "second")
+    assert one("ppk=yes").ppk is PpkUse.PROPOSE and one("").ppk is PpkUse.NO

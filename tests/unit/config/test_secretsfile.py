@@ -139,7 +139,7 @@ def changed(field: int, text: str) -> list[str]:
         (": PSK", "PSK data malformed: one word is wanted"),
         (': PSK "a" "b"', "PSK data malformed: one word is wanted"),
         (': PSK "hunter2', '" without the closing "'),
-        (": hunter2", "unrecognized key format: PSK, RSA, ECDSA or XAUTH is wanted"),
+        (": hunter2", "unrecognized key format: PSK, RSA, ECDSA, XAUTH or EAP is wanted"),
         (": PIN 1234", "PIN: smart cards are not available"),
         (": RSA", "a key in { } or the name of a key file is wanted"),
         (": RSA a.pem b c", "a key file's name and at most a passphrase are wanted"),
@@ -316,3 +316,30 @@ def test_long_lines() -> None:
     assert one(': PSK "' + "x" * 100_000 + '"') == b"x" * 100_000
     _, complaints = read("x" * 100_000)
     assert len(complaints) == 1 and len(complaints[0]) < 200
+
+
+def test_users_and_their_passwords() -> None:
+    store, complaints = read(
+        'joe : EAP "hunter2"\n@ann ann@x : XAUTH "other"\n"@[odd name]" : EAP "third"\n%any : EAP "any"\n'
+    )
+    assert complaints == ()
+    assert [store.password(user) for user in ("joe", "ann", "ann@x", "odd name")] == [
+        "hunter2",
+        "other",
+        "other",
+        "third",
+    ]
+    assert store.password("CORP\\joe") == "hunter2"
+    assert store.password("bob") is None and store.password("") is None, "%any names no user"
+    assert "hunter2" not in repr(store)
+
+
+def test_postquantum_keys() -> None:
+    store, complaints = read(
+        '192.0.2.1 198.51.100.7 : PPKS "one" "first"\n: PPKS "two" 0x3344\n: PPKS "one" "other"\n: PPKS "lonely"\n'
+    )
+    assert complaints == ('"s" line 4: PPKS: the name of the key and the key are wanted, as in PPKS "name" "secret"',)
+    assert store.ppks(ME, HIM) == ((b"one", b"first"), (b"two", b"\x33\x44"))
+    assert store.ppks(ME, HIM, ("two", "none", "one")) == ((b"two", b"\x33\x44"), (b"one", b"first"))
+    assert dict(store.ppks(ME, parse_identity("@z"))) == {b"one": b"other", b"two": b"\x33\x44"}
+    assert store.psk(ME, HIM) is None

@@ -9,11 +9,11 @@ from functools import cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from openswan.crypto.rsakey import PrivateKey
+from openswan.crypto.rsakey import EdPrivateKey, PrivateKey
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 
@@ -32,6 +32,11 @@ def ec_key(curve: str = "secp256r1", which: int = 0) -> ec.EllipticCurvePrivateK
 @cache
 def ed_key() -> ed25519.Ed25519PrivateKey:
     return ed25519.Ed25519PrivateKey.generate()
+
+
+@cache
+def ed448_key() -> ed448.Ed448PrivateKey:
+    return ed448.Ed448PrivateKey.generate()
 
 
 def name(common: str) -> x509.Name:
@@ -65,7 +70,7 @@ def certify(
         builder = builder.add_extension(x509.BasicConstraints(True, None), True)
     for extension in extensions:
         builder = builder.add_extension(extension, critical)
-    return builder.sign(issuer_key, None if isinstance(issuer_key, ed25519.Ed25519PrivateKey) else hashes.SHA256())
+    return builder.sign(issuer_key, None if isinstance(issuer_key, EdPrivateKey) else hashes.SHA256())
 
 
 def revoke(issuer: str, key: PrivateKey, serials: Sequence[int], days: int = 5) -> bytes:

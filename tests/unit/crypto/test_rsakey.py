@@ -180,7 +180,7 @@ def test_passphrases() -> None:
 
 
 def test_kinds_of_key_that_are_not_used() -> None:
-    with pytest.raises(CryptoError, match="only RSA, ECDSA and Ed25519"):
+    with pytest.raises(CryptoError, match="only RSA, ECDSA, Ed25519 and Ed448"):
         rsakey.load_private(pem(dsa.generate_private_key(2048)))
 
 

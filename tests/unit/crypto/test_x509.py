@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from openswan.base.errors import CryptoError
 from openswan.crypto import x509
-from tests.unit.crypto.keys import certify, ec_key, ed_key, name, revoke, rsa_key
+from tests.unit.crypto.keys import certify, ec_key, ed448_key, ed_key, name, revoke, rsa_key
 
 NAMES = library.SubjectAlternativeName(
     [
@@ -118,13 +118,13 @@ def test_serial_numbers_are_positive() -> None:
 
 
 def test_keys_of_certificates() -> None:
-    for key in (rsa_key(), ec_key(), ed_key()):
+    for key in (rsa_key(), ec_key(), ed_key(), ed448_key()):
         cert = certify("east", key, "root", ec_key())
         spki = cert.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         assert x509.public_key(cert) == key.public_key()
         assert x509.key_hash(cert) == hashlib.sha1(spki, usedforsecurity=False).digest()
     for bad in (dsa.generate_private_key(2048), ec.generate_private_key(ec.SECP192R1())):
-        with pytest.raises(CryptoError, match="holds neither an RSA nor an Ed25519 key"):
+        with pytest.raises(CryptoError, match="holds no RSA, Ed25519 or Ed448 key"):
             x509.public_key(certify("east", bad, "root", ec_key()))  # type: ignore[arg-type]
 
 

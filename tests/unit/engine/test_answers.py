@@ -122,3 +122,28 @@ def test_spis_and_the_clock() -> None:
     it.core.states.lingering.add(0x12345678)
     assert it.spi_in_use(0x12345678)
     assert isinstance(it.wall_clock(0.0), datetime) and it.wall_clock(0.0).tzinfo is not None
+
+
+def test_nobody_fits_only_where_nobody_is_let_in() -> None:
+    strict = conn("strict", end(WEST, WEST_NET, "@west"), end("%any", "", "@joe"))
+    both = conn("both", end(WEST, WEST_NET, "@west"), end("%any", "", "@joe"), auth=Auth.PSK | Auth.NULL)
+    with pytest.raises(IkeError, match="no suitable connection for peer 'ID_NULL'"):
+        answers(strict).authenticate(claim("%null", method=Auth.NULL))
+    assert answers(strict, both).authenticate(claim("%null", method=Auth.NULL)).name == "both"
+
+
+def test_nobody_has_no_address_but_its_own() -> None:
+    it = answers(conn("open", end(WEST, WEST_NET, "%null"), end("%any"), auth=Auth.NULL))
+    ike = it.authenticate(claim("%null", method=Auth.NULL))
+
+    def may_have(theirs: str) -> bool:
+        nobody = parse_identity("%null")
+        its = (selector(theirs),)
+        question = ChildQuestion(ike, nobody, LOCAL, REMOTE, (selector(WEST_NET),), its, anonymous=True)
+        try:
+            return it.child(question).theirs == its
+        except IkeError:
+            return False
+
+    assert may_have(f"{EAST}/32")
+    assert not may_have("10.1.2.3/32") and not may_have("0.0.0.0/0")

@@ -32,7 +32,7 @@ from openswan.ike.policy import AddressQuestion, AuthQuestion, ChildPolicy, Chil
 from openswan.ike.v2.sa import IkeSaV2
 from openswan.ike.v2.tasks.cert import my_identity
 from openswan.policy.connection import Auth
-from openswan.policy.identity import parse_identity
+from openswan.policy.identity import NOBODY, parse_identity
 from openswan.policy.modecfg import Assigned
 from openswan.policy.proposal import Proposal, Transform
 from openswan.policy.selector import Selector
@@ -97,6 +97,7 @@ class Asked:
         self.taken: set[int] = set()
         self.taken_cpis: set[int] = set()
         self.date = NOON
+        self.passwords: dict[str, str] = {}
 
     def ike_candidates(self, local: Endpoint, remote: Endpoint) -> tuple[IkePolicy, ...]:
         if not self.policies:
@@ -106,7 +107,9 @@ class Asked:
     def authenticate(self, question: AuthQuestion) -> IkePolicy:
         self.auth_questions.append(question)
         for policy in self.policies:
-            if question.my_id in (None, my_identity(policy)) and policy.peer_id in (None, question.peer_id):
+            if question.my_id in (None, my_identity(policy)) and (
+                policy.peer_id in (None, question.peer_id) or question.peer_id == NOBODY
+            ):
                 return policy
         raise IkeError(f"no suitable connection for peer '{question.peer_id}'", 24)
 
@@ -121,6 +124,9 @@ class Asked:
 
     def addresses(self, question: AddressQuestion) -> Assigned:
         raise IkeError("no addresses here", 36)
+
+    def password(self, user: str) -> str | None:
+        return self.passwords.get(user)
 
     def spi_in_use(self, spi: int) -> bool:
         return spi in self.taken

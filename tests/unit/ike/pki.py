@@ -10,7 +10,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
 from openswan.ike.policy import IkePolicy
@@ -46,6 +46,8 @@ class Holder:
 def key(kind: str, serial: int = 0) -> Any:
     if kind == "rsa":
         return rsa.generate_private_key(65537, 2048)
+    if kind in ("ed25519", "ed448"):
+        return {"ed25519": ed25519.Ed25519PrivateKey, "ed448": ed448.Ed448PrivateKey}[kind].generate()
     curve = {"ecdsa": ec.SECP256R1(), "ecdsa384": ec.SECP384R1()}[kind]
     return ec.generate_private_key(curve)
 
@@ -98,6 +100,7 @@ def below_intermediate(cn: str) -> Holder:
 def certified(me: str, peer: str, kind: str = "rsa", peer_kind: str = "", **more: Any) -> IkePolicy:
     """The policy of `me`, who proves itself by certificate to `peer`, who does so too."""
     means = {"rsa": Auth.RSASIG, "ecdsa": Auth.ECDSA, "ecdsa384": Auth.ECDSA}
+    means |= {"ed25519": Auth.EDDSA, "ed448": Auth.EDDSA}
     own = holder(me, kind)
     values: dict[str, Any] = {
         "my_auth": means[kind],

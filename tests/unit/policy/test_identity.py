@@ -6,7 +6,16 @@ from ipaddress import ip_address
 import pytest
 
 from openswan.base.errors import ConfigError
-from openswan.policy.identity import FROM_CERT, Identity, IdKind, address_identity, matches, parse_identity, show
+from openswan.policy.identity import (
+    FROM_CERT,
+    NOBODY,
+    Identity,
+    IdKind,
+    address_identity,
+    matches,
+    parse_identity,
+    show,
+)
 
 
 @pytest.mark.parametrize(
@@ -113,3 +122,8 @@ def test_addresses() -> None:
         assert identity.address == ip_address(text) and parse_identity(text) == identity
     assert parse_identity("@x").address is None
     assert Identity(IdKind.IPV4_ADDR, b"").address is None
+
+
+def test_nobody() -> None:
+    assert parse_identity("%null") == NOBODY
+    assert matches(NOBODY, NOBODY) and not matches(NOBODY, parse_identity("@x"))

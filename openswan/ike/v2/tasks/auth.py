@@ -4,97 +4,97 @@
 from __future__ import annotations
 
 import hmac
+from typing import TypeVar
 
 from openswan.base.errors import CryptoError, IkeError
 from openswan.base.interval import Instant
 from openswan.crypto import keymat, rsakey, sign
 from openswan.crypto.rsakey import PublicKey
-from openswan.crypto.sign import Encoding
+from openswan.crypto.secret import Secret
 from openswan.ike.policy import IkePolicy
 from openswan.ike.v2.core import Core
 from openswan.ike.v2.tasks import cert
+from openswan.ike.v2.tasks.means import choose_scheme, fixed_method, means_of, my_means
 from openswan.policy.connection import Auth as Means
-from openswan.policy.identity import Identity
+from openswan.policy.identity import NOBODY, Identity, IdKind, matches
 from openswan.wire.cursor import Reader
 from openswan.wire.message import Message
 from openswan.wire.v2.auth import Auth, DigitalSignature
 from openswan.wire.v2.ident import IdI, IdR
 from openswan.wire.v2.numbers import AuthMethod, IdType, NotifyType
 
-MEANS: dict[AuthMethod, Means] = {
-    AuthMethod.RSA: Means.RSASIG,
-    AuthMethod.SHARED_KEY: Means.PSK,
-    AuthMethod.ECDSA_256: Means.ECDSA,
-    AuthMethod.ECDSA_384: Means.ECDSA,
-    AuthMethod.ECDSA_521: Means.ECDSA,
-    AuthMethod.NULL: Means.NULL,
-}
-"""What each authentication method is to a connection's authby=; method 14 says it in its algorithm."""
-ENCODINGS: dict[Encoding, Means] = {
-    Encoding.PKCS1: Means.RSASIG,
-    Encoding.PSS: Means.RSASIG,
-    Encoding.ECDSA: Means.ECDSA,
-    Encoding.EDDSA: Means.ECDSA,
-}
-PREFERENCE = (Means.ECDSA, Means.RSASIG, Means.PSK, Means.NULL)
+Id = TypeVar("Id", IdI, IdR)
 REFUSED = NotifyType.AUTHENTICATION_FAILED
 
 
-def id_payload(kind: type[IdI] | type[IdR], identity: Identity) -> IdI | IdR:
+def id_payload(kind: type[Id], identity: Identity) -> Id:
     """An identity as a payload."""
     return kind(IdType(int(identity.kind)), identity.body)
 
 
-def means_of(auth: Auth) -> Means:
-    """How the peer proves itself; IkeError (AUTHENTICATION_FAILED) for a method or algorithm nobody here knows."""
-    if auth.method == AuthMethod.DIGITAL_SIGNATURE:
-        scheme = sign.scheme_of(DigitalSignature.parse(Reader(auth.data)).algorithm)
-        if scheme is None:
-            raise IkeError("the peer signs with an algorithm we do not know", REFUSED)
-        return ENCODINGS[scheme.encoding]
-    means = MEANS.get(auth.method)
-    if means is None:
-        raise IkeError(f"the peer authenticates by {auth.method}, which we do not know", REFUSED)
-    return means
+def claimed(sa: Core, auth: Auth, him: IdI | IdR) -> Identity:
+    """Who the peer says it is, as far as anything may depend on it.
+
+    With null authentication that is nobody, whatever its payload says (RFC 7619 2.2, 2.4). IkeError
+    (AUTHENTICATION_FAILED) when it claims to be nobody and yet to prove it.
+    """
+    if auth.method == AuthMethod.NULL:
+        identity = Identity(IdKind(int(him.kind)), him.body)
+        untrusted = "" if identity == NOBODY else f", which is not proved and not used: '{identity}'"
+        sa.log(f"IKEv2 mode peer proves nothing (null authentication), ID is {him.kind}{untrusted}")
+        return NOBODY
+    return claimed_by(sa, him)
 
 
-def my_means(policy: IkePolicy) -> Means:
-    """How we prove ourselves: the first way of the policy for which there is a secret; IkeError when there is none."""
-    for means in PREFERENCE:
-        if means not in policy.my_auth:
-            continue
-        if means is Means.NULL or (means is Means.PSK and policy.psk):
-            return means
-        if means in (Means.RSASIG, Means.ECDSA) and policy.private_key is not None:
-            fits = any(s.fits(policy.private_key) for s in sign.SCHEMES if ENCODINGS[s.encoding] is means)
-            if fits:
-                return means
-    if Means.PSK in policy.my_auth:
-        raise IkeError(f"No matching PSK found for connection:{policy.name}", REFUSED)
-    raise IkeError("unable to locate my private key for digital signature", REFUSED)
+def claimed_by(sa: Core, him: IdI | IdR) -> Identity:
+    """The identity a payload claims, whose proof is still to come; IkeError for nobody, who has none."""
+    identity = Identity(IdKind(int(him.kind)), him.body)
+    sa.log(f"IKEv2 mode peer ID is {him.kind}: '{identity}'")
+    if identity.kind is IdKind.NULL:
+        raise IkeError("the peer claims to be nobody (ID_NULL) and to prove it", REFUSED)
+    return identity
+
+
+def name_of(identity: Identity) -> str:
+    """An identity as a user name: without the mark of ipsec.conf."""
+    return str(identity).removeprefix("@")
+
+
+def require_identity(policy: IkePolicy, identity: Identity) -> None:
+    """IkeError (AUTHENTICATION_FAILED) unless the connection lets that identity in; nobody is let in by authby=null."""
+    if identity == NOBODY:
+        _require_means(policy, Means.NULL)
+    elif not matches(policy.peer_id, identity):
+        raise IkeError(f"we require peer to have ID '{policy.peer_id}', but peer declares '{identity}'", REFUSED)
+
+
+def my_identity(sa: Core, policy: IkePolicy) -> Identity:
+    """Who we say we are: nobody when we prove nothing."""
+    return NOBODY if my_means(policy, sa.peer_methods, sa.is_initiator) is Means.NULL else cert.my_identity(policy)
 
 
 def make(sa: Core, policy: IkePolicy, me: IdI | IdR) -> Auth:
     """Our AUTH payload, covering our IKE_SA_INIT message, the peer's nonce and our identity."""
-    prf, keys, _ = sa.need_keys()
-    mine, nonce = (sa.init_i, sa.nonce_r) if sa.is_initiator else (sa.init_r, sa.nonce_i)
-    secret = keys.pi if sa.is_initiator else keys.pr
-    octets = keymat.signed_octets(prf, mine, nonce, secret, me.emit())
-    means = my_means(policy)
+    prf, _, _ = sa.need_keys()
+    octets, secret = _covered(sa, sa.is_initiator, me)
+    means = my_means(policy, sa.peer_methods, sa.is_initiator)
     if means is Means.PSK:
         return Auth(AuthMethod.SHARED_KEY, keymat.psk_auth(prf, policy.psk, octets))
     if means is Means.NULL:
         return Auth(AuthMethod.NULL, keymat.psk_auth(prf, secret.data, octets))
+    return _sign(sa, policy, octets)
+
+
+def _sign(sa: Core, policy: IkePolicy, octets: bytes) -> Auth:
+    scheme = choose_scheme(sa, policy)
     key = policy.private_key
     if key is None:
         raise IkeError("unable to locate my private key for digital signature", REFUSED)
-    scheme = sign.choose(key, sa.peer_hashes) if sa.peer_hashes else None
     if scheme is not None:
+        sa.log(f"signing by {scheme}")
         blob = DigitalSignature(scheme.algorithm, sign.sign(key, scheme, octets))
         return Auth(AuthMethod.DIGITAL_SIGNATURE, blob.emit())
-    method = sign.best_method(key)
-    if method is None:
-        raise IkeError("our key can only sign in ways the peer does not know", REFUSED)
+    method = fixed_method(policy)
     return Auth(AuthMethod(method), sign.sign_method(method, key, octets))
 
 
@@ -103,13 +103,9 @@ def check(
 ) -> Means:
     """How the peer proved to be `identity`; IkeError (AUTHENTICATION_FAILED) when it did not."""
     means = means_of(auth)
-    if means not in policy.peer_auth:
-        wanted = _names(policy.peer_auth)
-        raise IkeError(f"the peer authenticates by {means.name}, the connection wants {wanted}", REFUSED)
-    prf, keys, _ = sa.need_keys()
-    theirs, nonce = (sa.init_r, sa.nonce_i) if sa.is_initiator else (sa.init_i, sa.nonce_r)
-    secret = keys.pr if sa.is_initiator else keys.pi
-    octets = keymat.signed_octets(prf, theirs, nonce, secret, him.emit())
+    _require_means(policy, means)
+    prf, _, _ = sa.need_keys()
+    octets, secret = _covered(sa, not sa.is_initiator, him)
     if means is Means.PSK:
         if not policy.psk:
             raise IkeError(f"No matching PSK found for connection:{policy.name}", REFUSED)
@@ -119,6 +115,34 @@ def check(
     else:
         _check_signature(sa, policy, auth, octets, identity, message, now)
     return means
+
+
+def _require_means(policy: IkePolicy, means: Means) -> None:
+    if means not in policy.peer_auth:
+        wanted = _names(policy.peer_auth)
+        raise IkeError(f"the peer authenticates by {means.name}, the connection wants {wanted}", REFUSED)
+
+
+def _covered(sa: Core, initiator: bool, who: IdI | IdR) -> tuple[bytes, Secret]:
+    """What AUTH of the initiator or the responder covers, and its SK_p (RFC 7296 2.15)."""
+    prf, keys, _ = sa.need_keys()
+    message, nonce, secret = (sa.init_i, sa.nonce_r, keys.pi) if initiator else (sa.init_r, sa.nonce_i, keys.pr)
+    return keymat.signed_octets(prf, message, nonce, secret, who.emit()), secret
+
+
+def by_shared_key(sa: Core, secret: bytes, me: IdI | IdR) -> Auth:
+    """Our AUTH by a key that both sides have otherwise: the one an EAP method has made (RFC 7296 2.16)."""
+    prf, _, _ = sa.need_keys()
+    return Auth(AuthMethod.SHARED_KEY, keymat.psk_auth(prf, secret, _covered(sa, sa.is_initiator, me)[0]))
+
+
+def check_shared_key(sa: Core, secret: bytes, proof: Auth, him: IdI | IdR) -> None:
+    """Nothing when the peer's AUTH is made by that key; else IkeError (AUTHENTICATION_FAILED)."""
+    if proof.method != AuthMethod.SHARED_KEY or not secret:
+        raise IkeError(f"the peer ends EAP by {proof.method} and not by the shared key", REFUSED)
+    prf, _, _ = sa.need_keys()
+    octets, _ = _covered(sa, not sa.is_initiator, him)
+    _compare(proof.data, keymat.psk_auth(prf, secret, octets), "EAP authentication failed AUTH mismatch!")
 
 
 def _compare(got: bytes, wanted: bytes, reason: str) -> None:

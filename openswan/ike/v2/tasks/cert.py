@@ -14,7 +14,7 @@ from openswan.crypto.rsakey import PublicKey
 from openswan.crypto.trust import TrustStore
 from openswan.ike.policy import IkePolicy
 from openswan.ike.v2.core import Core
-from openswan.policy.connection import Auth, SendCert
+from openswan.policy.connection import SIGNATURES, Auth, SendCert
 from openswan.policy.identity import FROM_CERT, Identity, IdKind, matches
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload
@@ -51,7 +51,7 @@ def learn_requests(sa: Core, message: Message) -> None:
 
 def to_send(sa: Core, policy: IkePolicy, method: Auth) -> list[Payload]:
     """Our certificates, if we sign by one and the peer is to have them."""
-    if method not in (Auth.RSASIG, Auth.ECDSA) or not policy.certificates or policy.send_cert is SendCert.NEVER:
+    if not method & SIGNATURES or not policy.certificates or policy.send_cert is SendCert.NEVER:
         return []
     if policy.send_cert is SendCert.IF_ASKED and sa.peer_authorities is None:
         return []
@@ -88,6 +88,35 @@ def judge(policy: IkePolicy, peer_id: Identity, message: Message, at: datetime) 
         return x509.public_key(leaf)
     except CryptoError as why:
         raise IkeError(str(why), NotifyType.AUTHENTICATION_FAILED) from None
+
+
+def check_chain(policy: IkePolicy, chain: tuple[bytes, ...], at: datetime) -> Certificate:
+    """The leaf of a chain that a peer has shown, when it comes from an authority of ours; else CryptoError."""
+    if not chain:
+        raise CryptoError("the peer showed no certificate")
+    leaf, *others = (x509.load(data) for data in chain)
+    trust_store(policy.anchors, policy.crls).verify(leaf, others, at)
+    return leaf
+
+
+def carries_name(leaf: Certificate, identity: Identity) -> bool:
+    """Does a certificate say that its holder is `identity`?"""
+    try:
+        require_name(leaf, identity)
+    except CryptoError:
+        return False
+    return True
+
+
+def require_name(leaf: Certificate, identity: Identity) -> None:
+    """CryptoError unless a certificate says that its holder is `identity`."""
+    if not _vouches(leaf, identity):
+        x509.require_identity(leaf, int(identity.kind), identity.body, str(identity))
+
+
+def subject_identity(leaf: Certificate) -> Identity:
+    """Who a certificate says its holder is."""
+    return Identity(IdKind.DER_ASN1_DN, leaf.subject.public_bytes())
 
 
 def _check_dates(leaf: Certificate, at: datetime) -> None:

@@ -457,7 +457,8 @@ def _policy(
     if sa.peer_id is None:
         raise IkeError("the peer is not authenticated", NotifyType.AUTHENTICATION_FAILED)
     given = sa.granted.addresses if sa.granted is not None else ()
-    return sa.ask.child(ChildQuestion(sa.need_policy(), sa.peer_id, local, remote, mine, theirs, transport, given))
+    policy, peer, anonymous = sa.need_policy(), sa.peer_id, sa.anonymous
+    return sa.ask.child(ChildQuestion(policy, peer, local, remote, mine, theirs, transport, given, anonymous))
 
 
 def _match(sa: Core, body: Sa, policy: ChildPolicy, means: Dh, ke_group: int) -> Match:

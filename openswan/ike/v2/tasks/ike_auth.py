@@ -12,13 +12,17 @@ HDR, SK {IDi, [CERT], [N(INITIAL_CONTACT)], [CERTREQ], [IDr], AUTH, [CP], [N], S
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 
 from openswan.base.address import Endpoint
 from openswan.base.errors import CryptoError, IkeError, IpsecError, WireError
 from openswan.base.interval import Instant
 from openswan.base.log import Rc
 from openswan.ike import rules
+from openswan.ike.eap.method import EapError
 from openswan.ike.effects import IkeEstablished, RequestFailed, SpiOffered
 from openswan.ike.events import CreateChild
 from openswan.ike.policy import AuthQuestion, IkePolicy
@@ -29,7 +33,7 @@ from openswan.ike.v2.narrow import to_wire
 from openswan.ike.v2.negotiate import Dh, offer, with_groups
 from openswan.ike.v2.protect import Opened
 from openswan.ike.v2.states import State
-from openswan.ike.v2.tasks import auth, cert, child_delete, config, ike_delete
+from openswan.ike.v2.tasks import auth, cert, child_delete, config, eap_auth, ike_delete, means, ppk
 from openswan.ike.v2.tasks.child_create import (
     ChildCreate,
     Terms,
@@ -40,16 +44,20 @@ from openswan.ike.v2.tasks.child_create import (
     named,
     new_spi,
 )
+from openswan.policy.connection import EAP
 from openswan.policy.connection import Auth as Means
-from openswan.policy.identity import FROM_CERT, Identity, IdKind, matches
+from openswan.policy.identity import FROM_CERT, NOBODY, Identity, IdKind
+from openswan.wire.header import Header
 from openswan.wire.message import Message
 from openswan.wire.v2.auth import Auth
 from openswan.wire.v2.body import Payload
 from openswan.wire.v2.cert import Cert
 from openswan.wire.v2.cp import Cp
+from openswan.wire.v2.delete import Delete
+from openswan.wire.v2.eap import Eap, EapCode
 from openswan.wire.v2.ident import IdI, IdR
 from openswan.wire.v2.notify import Notify
-from openswan.wire.v2.numbers import ExchangeType, NotifyType
+from openswan.wire.v2.numbers import ExchangeType, NotifyType, ProtocolId
 from openswan.wire.v2.sa import Sa
 from openswan.wire.v2.ts import TsI, TsR
 
@@ -70,16 +78,21 @@ class AuthTask(Task):
         self.spi = 0
         self.cpi = 0
         self.mine, self.theirs = named(first.policy)
+        self.rounds: eap_auth.ClientRounds | None = None
+        """EAP under way."""
 
     def build(self, sa: Core, now: Instant) -> Sequence[Payload]:
         """The request; IkeError when we have nothing to prove ourselves with."""
         policy = self.policy
-        sa.my_id = cert.my_identity(policy)
+        sa.my_id = auth.my_identity(sa, policy)
         me = auth.id_payload(IdI, sa.my_id)
-        payloads: list[Payload] = [me, *cert.to_send(sa, policy, auth.my_means(policy))]
-        if policy.initial_contact:
+        mine = means.my_means(policy, sa.peer_methods)
+        payloads: list[Payload] = [me, *cert.to_send(sa, policy, mine)]
+        if policy.initial_contact and sa.my_id != NOBODY:
             payloads.append(Notify(NotifyType.INITIAL_CONTACT))
         payloads += cert.requests(policy)
+        if sa.peer_methods:
+            payloads += means.announce(policy.peer_auth)
         if policy.peer_id is not None and _is_definite(policy.peer_id):
             payloads.append(auth.id_payload(IdR, policy.peer_id))
         protocol = self.child.protocol
@@ -87,8 +100,12 @@ class AuthTask(Task):
         self.spi = new_spi(sa)
         extras, self.cpi = options.ask(sa, self.child)
         sa.emit(SpiOffered(protocol, self.spi, sa.local))
+        if mine & EAP:
+            self.rounds = eap_auth.ClientRounds(sa, policy, me, now)
+            payloads += eap_auth.eap_only(policy)
+        else:
+            payloads += ppk.prove(sa, policy, partial(auth.make, sa, policy, me))
         payloads += [
-            auth.make(sa, policy, me),
             *config.request(policy),
             *extras,
             offer(self.offered, protocol, self.spi.to_bytes(4, "big")),
@@ -112,11 +129,14 @@ class AuthTask(Task):
         try:
             self._answered(sa, answer, now)
         finally:
-            if self.spi not in sa.children:
+            if self.spi not in sa.children and sa.task is not self:
                 self.withdraw(sa)
 
     def _answered(self, sa: Core, answer: Message, now: Instant) -> None:
         refused = first_error(answer)
+        if self.rounds is not None:
+            self._next_round(sa, self.rounds, answer, refused, now)
+            return
         proof, him = answer.first(Auth), answer.first(IdR)
         if proof is None or him is None:
             if refused is None:
@@ -127,21 +147,44 @@ class AuthTask(Task):
             return
         try:
             rules.check(Shape.AUTH_RESPONSE, answer.payloads, encrypted=True)
-            identity = Identity(IdKind(int(him.kind)), him.body)
-            sa.log(f"IKEv2 mode peer ID is {him.kind}: '{identity}'")
-            if not matches(self.policy.peer_id, identity):
-                raise IkeError(f"we require peer to have ID '{self.policy.peer_id}', but peer declares '{identity}'")
-            means = auth.check(sa, self.policy, proof, him, identity, answer, now)
+            identity = auth.claimed(sa, proof, him)
+            auth.require_identity(self.policy, identity)
+            ppk.accepted(sa, self.policy, answer)
+            proved = auth.check(sa, self.policy, proof, him, identity, answer, now)
         except (IkeError, CryptoError, WireError) as why:
             # The peer believes in an SA: it is told, in an exchange of its own (RFC 7296 2.21.2).
             sa.fail(str(why), int(REFUSED))
             ike_delete.close(sa, now, REFUSED)
             return
+        self._established(sa, identity, proved, answer, now)
+
+    def _established(self, sa: Core, identity: Identity, proved: Means, answer: Message, now: Instant) -> None:
         sa.peer_id = identity
-        established(sa, self.policy, identity, means, False, now)
+        established(sa, self.policy, identity, proved, False, now)
         config.learn(sa, self.policy, answer)
-        self._first_child(sa, answer, refused, now)
+        self._first_child(sa, answer, first_error(answer), now)
         sa.create_others(now)
+
+    def _next_round(
+        self, sa: Core, rounds: eap_auth.ClientRounds, answer: Message, refused: Notify | None, now: Instant
+    ) -> None:
+        """One more round of EAP, or its end."""
+        try:
+            following = rounds.take(sa, answer, now)
+        except IpsecError as why:
+            # Unless the responder has ended it, it is told that we do (RFC 7296 2.21.2).
+            packet = answer.first(Eap)
+            told = refused is not None or (packet is not None and packet.code == EapCode.FAILURE)
+            sa.fail(str(why), int(refused.kind if refused is not None else REFUSED))
+            if told:
+                sa.vanish()
+            else:
+                ike_delete.close(sa, now, REFUSED)
+            return
+        if following is not None:
+            sa.transmit(self, following, now)
+        elif rounds.identity is not None:
+            self._established(sa, rounds.identity, rounds.proved, answer, now)
 
     def _first_child(self, sa: Core, answer: Message, refused: Notify | None, now: Instant) -> None:
         if self.request is None:
@@ -188,47 +231,140 @@ def _is_definite(identity: Identity) -> bool:
     return b"*" not in identity.body or identity.kind not in (IdKind.FQDN, IdKind.USER_FQDN, IdKind.DER_ASN1_DN)
 
 
-def established(sa: Core, policy: IkePolicy, peer: Identity, means: Means, initial_contact: bool, now: Instant) -> None:
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How a request came in, so that it can be answered."""
+
+    header: Header
+    opened: Opened
+    local: Endpoint
+    remote: Endpoint
+
+    def reply(self, sa: Core, payloads: Sequence[Payload]) -> None:
+        """Answer it."""
+        sa.reply(self.header, self.opened, payloads, self.local, self.remote)
+
+
+@contextmanager
+def _naming(policy: IkePolicy) -> Iterator[None]:
+    """An error inside is about that connection."""
+    try:
+        yield
+    except IpsecError as why:
+        why.connection = policy.name  # type: ignore[attr-defined]
+        raise
+
+
+def established(
+    sa: Core, policy: IkePolicy, peer: Identity, proved: Means, initial_contact: bool, now: Instant
+) -> None:
     """Both sides are who they say."""
     _, _, chosen = sa.need_keys()
     sa.move(State.I3 if sa.is_initiator else State.R2)
     sa.established = now
     sa.deadline = None
+    sa.anonymous = proved is Means.NULL
+    # Nobody can ask that somebody else's SAs go (RFC 7619 2.3).
+    initial_contact = initial_contact and not sa.anonymous
     sa.emit(IkeEstablished(policy, peer, chosen, sa.is_initiator, initial_contact))
+    choose = means.my_means if sa.is_initiator else means.responder_means
+    mine = choose(policy, sa.peer_methods)
     sa.log(
-        f"{sa.state.label}: {sa.state.story} {{auth=IKEv2 oursig={auth.my_means(policy).name} "
-        f"theirsig={means.name} {chosen}}}",
+        f"{sa.state.label}: {sa.state.story} {{auth=IKEv2 oursig={mine.name} theirsig={proved.name} {chosen}}}",
         sa.state.code,
     )
 
 
 def respond(sa: Core, request: Message, opened: Opened, local: Endpoint, remote: Endpoint, now: Instant) -> None:
-    """The responder's part."""
-    name = ""
+    """The responder's part: one request with everything, or the rounds of EAP."""
+    where = Arrival(request.header, opened, local, remote)
     try:
-        rules.check(Shape.AUTH_REQUEST, request.payloads, encrypted=True)
-        proof, him, wanted = request.first(Auth), request.first(IdI), request.first(IdR)
-        if proof is None or him is None:
-            raise WireError("IKE_AUTH request without identity or proof")
-        identity = Identity(IdKind(int(him.kind)), him.body)
-        sa.log(f"IKEv2 mode peer ID is {him.kind}: '{identity}'")
-        policy = _ask(sa, request, proof, identity, wanted)
-        name = policy.name
-        means = auth.check(sa, policy, proof, him, identity, request, now)
-        sa.my_id = cert.my_identity(policy)
+        if sa.rounds is not None:
+            _next_round(sa, sa.rounds, request, where, now)
+        elif request.first(Auth) is None and request.first(IdI) is not None:
+            _first_round(sa, request, where, now)
+        else:
+            _respond(sa, request, where, now)
+    except (IkeError, CryptoError, WireError, EapError) as why:
+        name = sa.policy.name if sa.rounds is not None and sa.policy is not None else ""
+        refuse(sa, request, opened, why, local, remote, now, getattr(why, "connection", name))
+
+
+def _respond(sa: Core, request: Message, where: Arrival, now: Instant) -> None:
+    rules.check(Shape.AUTH_REQUEST, request.payloads, encrypted=True)
+    proof, him = request.first(Auth), request.first(IdI)
+    if proof is None or him is None:
+        raise WireError("IKE_AUTH request without identity or proof")
+    identity = auth.claimed(sa, proof, him)
+    policy = _ask(sa, request, means.means_of(proof), identity)
+    with _naming(policy):
+        proof, tail = ppk.judge(sa, policy, request, proof)
+        proved = auth.check(sa, policy, proof, him, identity, request, now)
+        sa.my_id = auth.my_identity(sa, policy)
         me = auth.id_payload(IdR, sa.my_id)
-        ours = auth.make(sa, policy, me)
-        certs = cert.to_send(sa, policy, auth.my_means(policy))
-    except (IkeError, CryptoError, WireError) as why:
-        refuse(sa, request, opened, why, local, remote, now, name)
+        payloads = [me, *cert.to_send(sa, policy, means.responder_means(policy, sa.peer_methods))]
+        payloads += [auth.make(sa, policy, me), *tail]
+    _conclude(sa, policy, request, identity, proved, payloads, where, now)
+
+
+def _first_round(sa: Core, request: Message, where: Arrival, now: Instant) -> None:
+    """The initiator wants EAP: we prove ourselves, and ask who it is."""
+    rules.check(Shape.EAP_FIRST_REQUEST, request.payloads, encrypted=True)
+    him = request.first(IdI)
+    if him is None:
+        raise WireError("IKE_AUTH request without identity")
+    policy = _ask(sa, request, EAP, auth.claimed_by(sa, him))
+    with _naming(policy):
+        alone = eap_auth.need_not_sign(policy, request)
+        sa.my_id = cert.my_identity(policy) if alone else auth.my_identity(sa, policy)
+        if sa.my_id == NOBODY:
+            # RFC 7619 2: a responder that proves nothing must not be told passwords.
+            raise IkeError("null authentication of ours and EAP of the peer do not go together", REFUSED)
+        me = auth.id_payload(IdR, sa.my_id)
+        payloads: list[Payload] = [me]
+        if not alone:
+            payloads += cert.to_send(sa, policy, means.responder_means(policy, sa.peer_methods))
+            payloads.append(auth.make(sa, policy, me))
+        sa.rounds = eap_auth.ServerRounds(sa, policy, request, him, me, now)
+        sa.policy = policy
+        payloads.append(sa.rounds.begin())
+    where.reply(sa, payloads)
+
+
+def _next_round(sa: Core, rounds: eap_auth.ServerRounds, request: Message, where: Arrival, now: Instant) -> None:
+    """The initiator's answer to EAP, or after that its last AUTH."""
+    if not rounds.over:
+        payloads = rounds.take(sa, request)
+        if not rounds.failure:
+            where.reply(sa, payloads)
+            return
+        # EAP-Failure goes alone: the initiator knows by it that all is over (RFC 7296 2.16).
+        sa.fail(f'"{rounds.policy.name}": EAP failed: {rounds.failure}', int(REFUSED))
+        where.reply(sa, payloads)
+        linger(sa, now)
         return
+    identity, payloads = rounds.finish(sa, request)
+    sa.rounds = None
+    _conclude(sa, rounds.policy, rounds.request, identity, rounds.proved, payloads, where, now)
+
+
+def _conclude(
+    sa: Core,
+    policy: IkePolicy,
+    request: Message,
+    identity: Identity,
+    proved: Means,
+    payloads: list[Payload],
+    where: Arrival,
+    now: Instant,
+) -> None:
+    """Both sides are who they say: the first child, which `request` asks for, and the answer."""
     sa.policy, sa.peer_id = policy, identity
     contact = request.notify(NotifyType.INITIAL_CONTACT) is not None
-    established(sa, policy, identity, means, contact, now)
-    payloads: list[Payload] = [me, *certs, ours]
+    established(sa, policy, identity, proved, contact, now)
     try:
         payloads += config.grant(sa, policy, request)
-        answer = agree_to(sa, request, Dh.NEVER, sa.nonce_i, sa.nonce_r, local, remote, shared_nonce=True)
+        answer = agree_to(sa, request, Dh.NEVER, sa.nonce_i, sa.nonce_r, where.local, where.remote, shared_nonce=True)
         establish(sa, answer.terms, now)
         payloads += answer.payloads
     except (IkeError, CryptoError, WireError) as why:
@@ -236,29 +372,22 @@ def respond(sa: Core, request: Message, opened: Opened, local: Endpoint, remote:
         kind = NotifyType((0 if isinstance(why, CryptoError) else why.notify) or NotifyType.NO_PROPOSAL_CHOSEN)
         sa.log(f"no child SA with the IKE SA: {why}; sending {kind}", Rc.NOTIFICATION + int(kind))
         payloads.append(Notify(kind))
-    sa.reply(request.header, opened, payloads, local, remote)
+    where.reply(sa, payloads)
 
 
-def _ask(sa: Core, request: Message, proof: Auth, identity: Identity, wanted: IdR | None) -> IkePolicy:
+def _ask(sa: Core, request: Message, method: Means, identity: Identity) -> IkePolicy:
     """The policy for this claim; it must allow the algorithms that are in use already."""
     _, _, chosen = sa.need_keys()
+    wanted = request.first(IdR)
     mine = Identity(IdKind(int(wanted.kind)), wanted.body) if wanted is not None else None
-    question = AuthQuestion(
-        sa.local,
-        sa.remote,
-        identity,
-        mine,
-        auth.means_of(proof),
-        request.first(Cert) is not None,
-        chosen,
-        request.first(Cp) is not None,
-    )
+    certified, asks = request.first(Cert) is not None, request.first(Cp) is not None
+    question = AuthQuestion(sa.local, sa.remote, identity, mine, method, certified, chosen, asks)
     policy = sa.ask.authenticate(question)
     if not any(chosen.encr in p.encr and chosen.prf in p.prf and chosen.dh in p.dh for p in policy.proposals):
         raise IkeError(f"connection {policy.name} does not allow {chosen}", REFUSED)
-    if not matches(policy.peer_id, identity):
-        raise IkeError(f"we require peer to have ID '{policy.peer_id}', but peer declares '{identity}'", REFUSED)
+    auth.require_identity(policy, identity)
     cert.learn_requests(sa, request)
+    means.learn(sa, request)
     return policy
 
 
@@ -266,16 +395,32 @@ def refuse(
     sa: Core,
     request: Message,
     opened: Opened,
-    why: IkeError | CryptoError | WireError,
+    why: IkeError | CryptoError | WireError | EapError,
     local: Endpoint,
     remote: Endpoint,
     now: Instant,
     connection: str = "",
 ) -> None:
     """Tell the initiator, protected, that it is over, and answer repetitions for a while; `connection` if known."""
-    kind = NotifyType((0 if isinstance(why, CryptoError) else why.notify) or REFUSED)
-    data = b"" if isinstance(why, CryptoError) else why.data
+    kind = NotifyType(getattr(why, "notify", None) or REFUSED)
+    data: bytes = getattr(why, "data", b"")
     sa.fail(f'"{connection}": {why}' if connection else str(why), int(kind))
     sa.reply(request.header, opened, (Notify(kind, data),), local, remote)
+    linger(sa, now)
+
+
+def given_up(sa: Core, request: Message, now: Instant) -> None:
+    """An INFORMATIONAL request in the middle of EAP: does the initiator end it (RFC 7296 2.21.2)?"""
+    ended = request.notify(REFUSED) is not None or any(d.protocol == ProtocolId.IKE for d in request.all(Delete))
+    if ended:
+        name = f'"{sa.policy.name}": ' if sa.policy is not None else ""
+        why = sa.rounds.trouble if sa.rounds is not None else ""
+        sa.fail(f"{name}the initiator gives up in the middle of EAP{': ' + why if why else ''}", int(REFUSED))
+        linger(sa, now)
+
+
+def linger(sa: Core, now: Instant) -> None:
+    """All is said; repetitions are answered for a while."""
+    sa.rounds = None
     sa.move(State.LINGER)
     sa.deadline = now + LINGER

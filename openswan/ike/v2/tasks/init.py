@@ -14,6 +14,8 @@ still come (RFC 7296 2.21.1).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 
 from openswan.base.address import Endpoint
 from openswan.base.errors import CryptoError, IkeError, WireError
@@ -31,7 +33,7 @@ from openswan.ike.v2.core import HALF_OPEN, Core, Ignored, Task, first_error
 from openswan.ike.v2.negotiate import Dh, Match, accept, choose, group_transform, number, offer
 from openswan.ike.v2.protect import Channel
 from openswan.ike.v2.states import State
-from openswan.ike.v2.tasks import cert, natd
+from openswan.ike.v2.tasks import cert, means, natd, ppk
 from openswan.wire.header import NO_SPI, Header
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload
@@ -81,7 +83,7 @@ class InitTask(Task):
         if self.policy.fragmentation:
             payloads.append(Notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED))
         payloads.append(Notify(NotifyType.SIGNATURE_HASH_ALGORITHMS, sign.hash_ids()))
-        payloads += natd.vendor(self.policy)
+        payloads += [*ppk.announce((self.policy,)), *natd.vendor(self.policy)]
         header = sa.header(self.exchange, 0, response=False)
         sa.init_i = Message(header, tuple(payloads)).emit()
         return payloads
@@ -169,6 +171,7 @@ class InitTask(Task):
         derive(sa, chosen, shared)
         natd.detect(sa, self.policy, answer, sa.spi_r)
         learn(sa, self.policy, answer)
+        ppk.learn(sa, (self.policy,), answer)
         natd.float_ports(sa, self.policy)
 
 
@@ -194,6 +197,7 @@ def learn(sa: Core, policy: IkePolicy, message: Message) -> None:
     hashes = message.notify(NotifyType.SIGNATURE_HASH_ALGORITHMS)
     sa.peer_hashes = sign.hash_names(hashes.data) if hashes else ()
     cert.learn_requests(sa, message)
+    means.learn(sa, message)
 
 
 def respond(sa: Core, request: Message, data: bytes, local: Endpoint, remote: Endpoint, now: Instant) -> None:
@@ -222,6 +226,8 @@ def respond(sa: Core, request: Message, data: bytes, local: Endpoint, remote: En
     derive(sa, chosen, shared)
     natd.detect(sa, policy, request, NO_SPI)
     learn(sa, policy, request)
+    candidates = sa.ask.ike_candidates(local, remote)
+    ppk.learn(sa, candidates, request)
     payloads: list[Payload] = [
         Sa((match.wire,)),
         Ke(DhId(group), pair.public),
@@ -232,6 +238,8 @@ def respond(sa: Core, request: Message, data: bytes, local: Endpoint, remote: En
     if sa.peer_fragments:
         payloads.append(Notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED))
     payloads.append(Notify(NotifyType.SIGNATURE_HASH_ALGORITHMS, sign.hash_ids()))
+    payloads += ppk.announce(candidates) if sa.uses_ppk else []
+    payloads += means.announce(reduce(or_, (one.peer_auth for one in candidates), policy.peer_auth))
     payloads += natd.vendor(policy)
     answer = Message(sa.header(ExchangeType.IKE_SA_INIT, 0, response=True), tuple(payloads)).emit()
     sa.init_i, sa.init_r = data, answer

@@ -9,13 +9,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from openswan.crypto import rsakey
-from openswan.ike.effects import IkeFailed
+from openswan.ike.effects import IkeEstablished, IkeFailed
+from openswan.ike.events import RekeyIke
 from openswan.ike.policy import IkePolicy
 from openswan.ike.v2.core import Core
 from openswan.ike.v2.tasks import auth
 from openswan.policy.connection import Auth as Means
+from openswan.policy.identity import NOBODY
 from openswan.wire.v2.auth import Auth, DigitalSignature
-from openswan.wire.v2.numbers import AuthMethod
+from openswan.wire.v2.notify import Notify
+from openswan.wire.v2.numbers import AuthMethod, NotifyType
 from tests.unit.ike.pair import Pair, ike_policy
 from tests.unit.ike.pki import key
 
@@ -175,3 +178,52 @@ def test_every_octet_of_a_signature_counts(monkeypatch: pytest.MonkeyPatch) -> N
 
 def _changed(proof: Auth, change: Any) -> Auth:
     return Auth(proof.method, change(proof.data))
+
+
+NULL = {"my_auth": Means.NULL, "peer_auth": Means.NULL, "psk": b""}
+
+
+def test_who_proves_nothing_is_nobody_whatever_it_says() -> None:
+    pair = Pair(ike_policy("@somebody", None, **NULL), ike_policy("%null", "%null", **NULL)).up()
+    pair.agree()
+    assert pair.a.sa.peer_id == pair.b.sa.peer_id == pair.a.sa.my_id == NOBODY
+    assert pair.a.sa.anonymous and pair.b.sa.anonymous
+    [question] = pair.b.ask.child_questions
+    assert question.anonymous and question.peer_id == NOBODY
+
+
+def test_nobody_cannot_send_others_away() -> None:
+    """INITIAL_CONTACT is not sent by nobody, and not heard from nobody (RFC 7619 2.3)."""
+    null = {**NULL, "initial_contact": True}
+    pair = Pair(ike_policy("%null", "%null", **null), ike_policy("%null", "%null", **NULL)).up()
+    assert not [e for e in pair.b.seen(IkeEstablished) if e.initial_contact]
+    datagram = next(d for d in pair.log if d.data[18] == 35)
+    assert all(p.kind != NotifyType.INITIAL_CONTACT for p in pair.peek(datagram) if isinstance(p, Notify))
+
+
+def test_an_unproved_name_in_a_proof_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "my_identity", lambda sa, policy: policy.my_id)
+    pair = Pair(ike_policy("@boss", None, **NULL), ike_policy("%null", "%null", **NULL)).up()
+    assert pair.b.sa.peer_id == NOBODY
+    assert any("not proved and not used: '@boss'" in line for line in pair.b.logs())
+
+
+def test_nobody_with_a_proof_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "my_identity", lambda sa, policy: NOBODY)
+    refused(Pair(ike_policy("@a", "@b"), ike_policy("@b", None)), "claims to be nobody")
+
+
+@pytest.mark.parametrize("role", ["initiator", "responder"])
+def test_only_one_side_proves_itself(role: str) -> None:
+    server, client = key("rsa", 2), key("rsa", 1)
+    nobody = ike_policy("%null", "@b", my_auth=Means.NULL, peer_auth=Means.RSASIG, psk=b"", peer_keys=(public(server),))
+    known = raw("@b", "%null", server, (), peer_auth=Means.NULL)
+    assert client
+    pair = (Pair(nobody, known) if role == "initiator" else Pair(known, nobody)).up()
+    pair.agree()
+    ends = (pair.a, pair.b) if role == "initiator" else (pair.b, pair.a)
+    assert not ends[0].sa.anonymous and ends[1].sa.anonymous
+    # Rekeying the IKE SA does not make anybody of nobody.
+    pair.a.request(RekeyIke(7))
+    pair.run()
+    assert [side.sa.anonymous for side in ends] == [False, True]

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Against strongSwan: every way to prove oneself that both have, either side initiating.
+
+sunset ----lan---- west (ours) =======wan======= east (strongSwan) ----lan---- sunrise
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
+
+from tests.netns.conns import SECRETS
+from tests.netns.gateway import Gateway
+from tests.netns.keys import Authority
+from tests.netns.lab import Lab
+from tests.netns.strongswan import StrongSwan
+from tests.netns.test_strongswan import HASTY, Stage, net, stage, swanctl, who
+from tests.netns.test_tunnel import certified
+from tests.netns.traffic import assert_ping
+
+__all__ = ["stage"]
+
+pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("strongswan")]
+
+MAKERS: dict[str, Any] = {
+    "rsa": None,
+    "p384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "p521": lambda: ec.generate_private_key(ec.SECP521R1()),
+    "ed25519": ed25519.Ed25519PrivateKey.generate,
+    "ed448": ed448.Ed448PrivateKey.generate,
+}
+
+
+@pytest.fixture(scope="module")
+def _stage() -> Iterator[Stage]:
+    with Lab() as lab:
+        east = StrongSwan(lab.east, settings=HASTY + "\n  tls {\n    version_max = 1.2\n  }")
+        west = Gateway(lab.west, "", SECRETS)
+        west.start()
+        yield Stage(lab, west, east)
+
+
+def play_certificates(
+    stage: Stage, key: str, theirs: str = "pubkey", ours: str = "", ike: str = "", wants: str = "", **more: str
+) -> None:
+    """Both prove themselves by certificates on keys of that kind; `theirs`: how strongSwan signs, `wants`: takes."""
+    ca = Authority("rsa")
+    mine = ca.issue("east.example", key=MAKERS[key]() if MAKERS[key] else None)
+    files = {"x509ca/lab.pem": ca.pem, "x509/east.pem": mine.cert, "private/east.pem": mine.key}
+    secrets = certified(stage.west, ca, "west.example", made=MAKERS[key]() if MAKERS[key] else None)
+    stage.play(
+        swanctl(
+            f"auth = {theirs}\n certs = east.pem\n id = east.example",
+            f"auth = {wants or theirs}\n id = west.example",
+            ike=ike,
+        ),
+        net(authby=ours or "rsasig,ecdsa,eddsa", leftcert="west.example.pem", rightrsasigkey="%cert",
+            leftid="@west.example", rightid="@east.example", **more),
+        secrets,
+        files,
+    )  # fmt: skip
+
+
+@who
+@pytest.mark.parametrize(
+    ("key", "theirs", "ours", "shows"),
+    [
+        ("rsa", "ike:rsa/pss-sha384", "rsasig", "RSA_EMSA_PSS_SHA2_384"),
+        ("rsa", "ike:rsa/pss-sha512", "rsasig", "RSA_EMSA_PSS_SHA2_512"),
+        ("rsa", "ike:rsa-sha512", "rsasig", "RSA_EMSA_PKCS1_SHA2_512"),
+        ("p384", "ike:ecdsa-sha384", "ecdsa", "ECDSA_WITH_SHA384_DER"),
+        ("p521", "ike:ecdsa-sha512", "ecdsa", "ECDSA_WITH_SHA512_DER"),
+        ("ed25519", "ike:ed25519", "eddsa", "ED25519"),
+        ("ed448", "ike:ed448", "eddsa", "ED448"),
+    ],
+    ids=lambda value: str(value).replace("/", "-"),
+)
+def test_digital_signatures(stage: Stage, who: str, key: str, theirs: str, ours: str, shows: str) -> None:
+    """strongSwan signs just as told; with RSA, where several schemes fit one key, it takes the one we prefer."""
+    play_certificates(stage, key, theirs, ours, wants="pubkey" if key == "rsa" else "")
+    stage.up(who)
+    assert_ping(stage.lab.sunset, "10.2.0.2")
+    log = stage.east.log()
+    assert f"'east.example' (myself) with {shows}" in log, log
+    assert f"'west.example' with {'RSA_EMSA_PSS_SHA2_256' if key == 'rsa' else shows}" in log, log
+
+
+EAP_SECRETS = """
+secrets {
+  eap-joe { id = joe
+    secret = "pass word" }
+}
+"""
+
+
+def play_eap(
+    stage: Stage, who: str, method: str, ours: str = "", wrong: str = "", alone: bool = False, **more: str
+) -> None:
+    """Who initiates is a road warrior `joe`, or one with a certificate; the other end has a certificate."""
+    ca = Authority("rsa")
+    mine = ca.issue("east.example")
+    files = {"x509ca/lab.pem": ca.pem, "x509/east.pem": mine.cert, "private/east.pem": mine.key}
+    secrets = certified(stage.west, ca, "west.example") + f'\njoe : EAP "{wrong or "pass word"}"\n'
+    signs = "auth = pubkey\n certs = east.pem\n id = east.example"
+    user = "" if method == "eap-tls" else f"eap_id = {'%any' if who == 'we' else 'joe'}"
+    by_eap = f"auth = {method}\n certs = east.pem\n id = east.example\n {user}"
+    word = ours or method
+    if who == "we":
+        theirs = swanctl(
+            by_eap if alone else signs,
+            f"auth = {method}\n {'eap_id = %any' if method == 'eap-mschapv2' else 'id = west.example'}",
+        )
+        auths = {"leftauth": word, "rightauth": word if alone else "rsasig"}
+    else:
+        theirs = swanctl(by_eap, f"auth = {method if alone else 'pubkey'}\n id = west.example")
+        auths = {"leftauth": word if alone else "rsasig", "rightauth": word}
+    stage.play(
+        theirs + EAP_SECRETS,
+        net(authby="", leftcert="west.example.pem", rightrsasigkey="%cert", leftid="@west.example",
+            rightid="@east.example", **auths, **more),
+        secrets,
+        files,
+    )  # fmt: skip
+
+
+@who
+def test_a_password(stage: Stage, who: str) -> None:
+    play_eap(stage, who, "eap-mschapv2", **({"eap_identity": "joe"} if who == "we" else {}))
+    stage.up(who)
+    stage.prove()
+    shown = "oursig=EAP_MSCHAPV2" if who == "we" else "theirsig=EAP_MSCHAPV2"
+    assert shown in stage.west.log()
+    if who == "they":
+        assert "user is 'joe'" in stage.west.log()
+
+
+@who
+def test_a_wrong_password(stage: Stage, who: str) -> None:
+    """Nothing comes up, and both sides know at once."""
+    more = {"eap_identity": "joe"} if who == "we" else {}
+    play_eap(stage, who, "eap-mschapv2", wrong="guess", **more)
+    if who == "we":
+        done = stage.west.ipsec("auto", "--up", "net", check=False)
+        assert done.returncode and "refuses our user name or password" in done.stdout + stage.west.log()
+    else:
+        stage.east.ctl("--initiate", "--child", "net", check=False)
+        assert "wrong password of 'joe', or no such user" in stage.west.log()
+    assert not stage.west.tunnels()
+
+
+@who
+def test_certificates_in_eap(stage: Stage, who: str) -> None:
+    play_eap(stage, who, "eap-tls")
+    stage.up(who)
+    assert_ping(stage.lab.sunset, "10.2.0.2")
+    assert "EAP_TLS" in stage.west.log() and "negotiated TLS 1.2" in stage.east.log()
+
+
+def test_certificates_in_eap_by_tls_1_3(stage: Stage) -> None:
+    """As server; this strongSwan's own server leaves out the last word that RFC 9190 demands, and we notice."""
+    stage.east.settings("version_max = 1.2", "version_max = 1.3")
+    try:
+        play_eap(stage, "they", "eap-tls")
+        stage.up("they")
+    finally:
+        stage.east.settings("version_max = 1.3", "version_max = 1.2")
+    assert_ping(stage.lab.sunset, "10.2.0.2")
+    assert "negotiated TLS 1.3" in stage.east.log()
+
+
+@who
+def test_eap_alone(stage: Stage, who: str) -> None:
+    """Neither side signs: the TLS handshake proves both (RFC 5998)."""
+    play_eap(stage, who, "eap-tls", ours="eaponly", alone=True)
+    stage.up(who)
+    assert_ping(stage.lab.sunset, "10.2.0.2")

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Ways to prove oneself, or not, between two whole daemons: who may displace whom."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from openswan.policy.connection import Auth
+from openswan.policy.identity import NOBODY
+from tests.sim.pair import EAST, EAST_NET, WEST, WEST_NET, Pair, SimHost, conn, end, make_pair, psk, tunnel
+
+
+def test_null_on_both_sides() -> None:
+    pair = make_pair()
+    for host, it in zip((pair.west, pair.east), tunnel(auth=Auth.NULL), strict=True):
+        host.load(replace(it, left=replace(it.left, id=NOBODY), right=replace(it.right, id=NOBODY)))
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(5, pair.up) and pair.agreed()
+    pair.sane()
+    assert not pair.east.pluto.core.states.peers, "nobody is nobody's older self"
+
+
+def server(auth: Auth = Auth.PSK | Auth.NULL) -> Pair:
+    """East lets in whoever comes, better if it has the key; both present the same selectors."""
+    pair = make_pair(east_secrets=psk("@east", "%any"), west_secrets=psk("%any", "@east"))
+    pair.east.load(conn("road", end("%any"), end(EAST, EAST_NET, "@east", auth=Auth.PSK), auth=auth))
+    return pair
+
+
+def client(name: str, auth: Auth, address: str = WEST) -> object:
+    me = end(address, "", "%null" if auth is Auth.NULL else f"@{name}", auth=auth)
+    return conn(name, me, end(EAST, EAST_NET, "@east", auth=Auth.PSK))
+
+
+def test_nobody_does_not_take_what_somebody_has() -> None:
+    """West is up with its key; then it asks once more without, as anybody on the path could: refused."""
+    pair = server()
+    pair.west.load(client("joe", Auth.PSK))
+    pair.west.request("initiate", name="joe")
+    assert pair.run(5, pair.up)
+    held = set(pair.east.klips.sas)
+    again = SimHost(pair.net, "again", WEST, 7, psk("%any", "@east"))
+    again.load(replace(client("nobody", Auth.NULL), rekey=False, keying_tries=1))
+    again.request("initiate", name="nobody")
+    pair.run(8)
+    assert held <= set(pair.east.klips.sas) and not again.up()
+
+
+def test_somebody_does_take_what_nobody_has() -> None:
+    pair = server()
+    pair.west.load(client("nobody", Auth.NULL))
+    pair.west.request("initiate", name="nobody")
+    assert pair.run(5, pair.up)
+    again = SimHost(pair.net, "again", WEST, 7, psk("%any", "@east"))
+    again.load(client("joe", Auth.PSK))
+    again.request("initiate", name="joe")
+    assert pair.run(8, again.up)
+
+
+def test_a_stranger_elsewhere_takes_nothing() -> None:
+    """The conn names what the peer protects; whoever proves nothing gets its own address and no other."""
+    pair = make_pair(east_secrets=psk("@east", "%any"))
+    pair.east.load(conn("road", end("%any", WEST_NET, auth=Auth.PSK | Auth.NULL), end(EAST, EAST_NET, "@east")))
+    me = end(WEST, WEST_NET, "%null", auth=Auth.NULL)
+    pair.west.load(conn("nobody", me, end(EAST, EAST_NET, "@east"), keying_tries=1))
+    pair.west.request("initiate", name="nobody")
+    pair.run(8)
+    assert not pair.up()
