@@ -23,6 +23,7 @@ def _cli(name: str, summary: str, *prefix: str) -> Command:
 COMMANDS: dict[str, Command] = {
     "add": _cli("auto", "load one connection (auto --add)", "--add"),
     "addconn": _cli("addconn", "read ipsec.conf: load connections, check it, export config setup"),
+    "algparse": _cli("algparse", "show what an ike=, esp= or ah= string offers"),
     "auto": _cli("auto", "control one connection"),
     "checkconfig": _cli("addconn", "check ipsec.conf and say what is wrong with it", "--checkconfig"),
     "delete": _cli("auto", "forget one connection (auto --delete)", "--delete"),

@@ -16,7 +16,7 @@ from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
 from openswan.ike.v2.states import ENDED
 from openswan.policy.connection import End, HostKind, SendCert
-from openswan.policy.proposal import AH
+from openswan.policy.proposal import AH, proposals_text
 from openswan.policy.selector import Selector
 
 if TYPE_CHECKING:
@@ -182,11 +182,13 @@ def connection_lines(brain: Brain, conn: Conn) -> Iterator[str]:
         yield f"{label}:   aliases: {' '.join(policy.aliases)}"
     if policy.ike_text:
         yield f"{label}:   IKE algorithms wanted: {policy.ike_text}"
+    yield f"{label}:   IKE algorithms found: {proposals_text(policy.ike_proposals)}"
     if ike := brain.core.states.ikes.get(conn.newest_ike):
         yield f"{label}:   IKE algorithm newest: {ike.machine.chosen}"
     protocol = "AH" if any(p.protocol == AH for p in policy.esp_proposals) else "ESP"
     if policy.esp_text:
         yield f"{label}:   {protocol} algorithms wanted: {policy.esp_text}"
+    yield f"{label}:   {protocol} algorithms loaded: {proposals_text(policy.esp_proposals)}"
     if child := brain.core.states.children.get(conn.newest_child):
         pfs = str(child.chosen.dh.name) if child.chosen.dh else "<Phase1>" if policy.pfs else "<N/A>"
         extras = "; esn=yes" * child.chosen.esn + "; ipcomp=deflate" * (child.comp_in is not None)

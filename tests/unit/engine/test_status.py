@@ -37,6 +37,8 @@ def test_the_life_of_a_tunnel_as_status_shows_it() -> None:
     assert '"net-net":   network params: metric:3; mtu:0;' in text
     assert '"net-net":   aliases: sites' in text
     assert '"net-net":   ESP algorithm newest: AES_GCM_16_128-NONE; pfsgroup=<Phase1>' in text
+    assert '"net-net":   IKE algorithms found: AES_GCM_16_128-HMAC_SHA2_256-X25519' in text
+    assert '"net-net":   ESP algorithms loaded: AES_GCM_16_128' in text
     assert any(
         re.fullmatch(
             r'#2: "net-net":4500 IKEv2\.0 STATE_PARENT_I3 \(PARENT SA established, IPsec SA established\); '
