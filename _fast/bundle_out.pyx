@@ -30,6 +30,7 @@ from _fast.outbox cimport out_answer, out_reserve
 from _fast.plant cimport outgoing_t, worker_t
 from _fast.segment cimport segment_init, segment_largest, segment_next, segmenter_t
 from _fast.types cimport *
+from _fast.whole cimport whole_out
 from _fast.wrap cimport packed_t, wrap_close, wrap_grow, wrap_next, wrap_outer, wrap_split
 
 cdef enum:
@@ -258,14 +259,23 @@ cdef void bundle_out(worker_t *w, int32_t device, sa_t *sa, const uint8_t *frame
     cdef chain_t c
     cdef segmenter_t s
     cdef packet_info_t piece
+    cdef fragmenter_t f
+    cdef packet_info_t joined
     cdef packed_t p
-    cdef bint bare
+    cdef bint bare, cut = False
     cdef uint32_t limit, most, inner, i
     cdef uint64_t sequence = 0, packets = 0, octets = 0
     cdef int why = DROP_NO_MEMORY if b == NULL else chain_load(&c, sa)
     if why:
         w.drops[why] += 1
         return
+    if info.fragmented and not makes_header(sa):
+        # Transport mode is for whole datagrams (RFC 4303 3.3.4), and the kernel has cut this one to fit ipsecN.
+        memcpy(&joined, info, sizeof(packet_info_t))
+        info = &joined
+        frame = whole_out(w, frame, &length, info)
+        if frame == NULL:
+            return
     limit = chain_room(&c)
     why = segment_init(&s, frame, length, info, limit)
     if why:
@@ -277,9 +287,17 @@ cdef void bundle_out(worker_t *w, int32_t device, sa_t *sa, const uint8_t *frame
         if not held:
             w.drops[DROP_TOO_BIG] += 1
             return
+    if info.piece and info.flow.version == 6 and makes_header(sa):
+        # What goes into a tunnel comes out of it in fragments as it came in: routers beyond may not cut it.
+        limit = info.piece if limit == 0 or info.piece < limit else limit
+        cut = most > limit
+        why = fragment_init(&f, w.whole, segment_next(&s, w.whole), limit, info.ident) if cut else PASSED
+        if why:
+            w.drops[why] += 1
+            return
     while True:
         p.at = b.room[0] + BENCH_FRONT
-        inner = segment_next(&s, p.at)
+        inner = fragment_next(&f, p.at) if cut else segment_next(&s, p.at)
         if inner == 0:
             break
         p.length = inner

@@ -124,8 +124,9 @@ cdef void out_sa(worker_t *w, int32_t device, sa_t *sa, const uint8_t *frame, ui
     most = segment_largest(&s)
     if limit and most > limit:
         if not info.dont_fragment:
-            # RFC 4301 8: before encryption, so that its receiver puts it together and no gateway has to.
-            cut = True
+            # RFC 4301 8: before encryption, so that its receiver puts it together and no gateway has to. But where an
+            # eroute names ports the other end's selectors do, and few can judge fragments by them: outer ones, then.
+            cut = info.flow.version == 6 or not info.narrow
         elif info.flow.version == 4 or most > 1280:
             # RFC 4301 8.1: the sender must learn. A packet that was held is sent all the same, in outer fragments: its
             # sender could not have known. IPv6 up to 1280 octets has a right to pass (RFC 8200 5), likewise.
@@ -133,6 +134,10 @@ cdef void out_sa(worker_t *w, int32_t device, sa_t *sa, const uint8_t *frame, ui
             if not held:
                 w.drops[DROP_TOO_BIG] += 1
                 return
+    if info.piece and info.flow.version == 6:
+        # No router may have cut it, so it goes on in fragments no larger than those it came in.
+        limit = info.piece if limit == 0 or info.piece < limit else limit
+        cut = most > limit
     if most + 512 > MAX_PACKET and not cut:
         w.drops[DROP_TOO_BIG] += 1
         return
@@ -147,7 +152,7 @@ cdef void out_sa(worker_t *w, int32_t device, sa_t *sa, const uint8_t *frame, ui
         if inner == 0:
             break
         if cut and inner > limit:
-            why = fragment_init(&f, w.whole, inner, limit, 0)
+            why = fragment_init(&f, w.whole, inner, limit, info.ident)
             while why == PASSED:
                 at = out_reserve(w, room) + lead
                 inner = fragment_next(&f, at + 8 + sa.key.iv_len)
@@ -202,6 +207,8 @@ cdef void out_pass(worker_t *w, int32_t device, const uint8_t *frame, uint32_t l
         w.drops[why] += 1
         return
     most = segment_largest(&s)
+    if info.piece and info.flow.version == 6:
+        limit = info.piece if limit == 0 or info.piece < limit else limit
     if limit and most > limit and info.dont_fragment:
         out_answer(w, device, frame + VNET_LEN, info, limit)
         w.drops[DROP_TOO_BIG] += 1
@@ -217,7 +224,7 @@ cdef void out_pass(worker_t *w, int32_t device, const uint8_t *frame, uint32_t l
         inner = segment_next(&s, w.whole)
         if inner == 0:
             return
-        why = fragment_init(&f, w.whole, inner, limit, 0)
+        why = fragment_init(&f, w.whole, inner, limit, info.ident)
         while why == PASSED:
             at = out_reserve(w, limit)
             inner = fragment_next(&f, at)

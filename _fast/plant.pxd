@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from _fast.atomic cimport pthread_mutex_t
 from _fast.cipher cimport crypt_t
 from _fast.epoch cimport epoch_t
+from _fast.join cimport join_t
 from _fast.mail cimport mailbox_t
 from _fast.radij cimport cached_t, radij_t
 from _fast.sadb cimport sadb_t
@@ -142,6 +143,7 @@ cdef struct engine_t:
     uint64_t spi_second
     uint64_t spi_count
     uint64_t next_cookie
+    uint64_t narrow            # an eroute with ports has been set: fragments are looked at whole
     int32_t provider
     int32_t workers
     worker_t *crew[9]
@@ -210,6 +212,7 @@ cdef struct worker_t:
     uint32_t txcount[1024]
     uint8_t *rx
     void *bench                # bench_t of bench.pxd, once there was need of one
+    join_t *joins[2]           # fragments going out and coming in, likewise
     uint8_t *room              # for one generated ICMP message
     uint8_t *whole             # one packet about to be cut into fragments
     uint8_t *pieces            # its fragments

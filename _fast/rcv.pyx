@@ -19,6 +19,7 @@ from _fast.plant cimport engine_t, incoming_t, socket_t, worker_t
 from _fast.replay cimport replay_check, replay_infer, replay_mark
 from _fast.sadb cimport sadb_find
 from _fast.types cimport *
+from _fast.whole cimport whole_in, whole_wanted
 
 cdef enum:
     UNKNOWN_A_SECOND = 10
@@ -215,10 +216,13 @@ cdef int enter_host(worker_t *w, sa_t *sa, uint8_t *packet, uint32_t room, uint8
     cdef path_t *path
     cdef const selectors_t *allowed = <selectors_t *>loadp(&sa.selectors)
     cdef int32_t device
+    cdef bint apart
     cdef int why
     if parse_packet(packet, room, &info) != PASSED:
         return DROP_MALFORMED
-    if not selectors_allow(allowed, &info.flow):
+    # RFC 4301 7.3: selectors with ports are asked when the datagram is whole.
+    apart = info.fragmented and whole_wanted(allowed, &info)
+    if not apart and not selectors_allow(allowed, &info.flow):
         if not info.icmp_error:
             fetch_add(&sa.selector_failures, 1)
             return DROP_SELECTOR_MISMATCH
@@ -233,7 +237,7 @@ cdef int enter_host(worker_t *w, sa_t *sa, uint8_t *packet, uint32_t room, uint8
     why = ecn_inside(packet, &info, tos, &sa.ecn_alarms)
     if why:
         return why
-    if info.flow.proto == 6:
+    if info.flow.proto == 6 and not apart:
         path = <path_t *>loadp(&sa.path)
         if path.inner_mtu:
             clamp_mss(packet, &info, path.inner_mtu - (40 if info.flow.version == 4 else 60))
@@ -245,6 +249,8 @@ cdef int enter_host(worker_t *w, sa_t *sa, uint8_t *packet, uint32_t room, uint8
         return DROP_TUN_FAILED
     packets[0] += 1
     octets[0] += info.length
+    if apart:
+        return whole_in(w, sa, device, allowed, packet, &info)
     merge_put(w, device, packet, &info)
     return PASSED
 

@@ -11,6 +11,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from _fast.iphdr cimport parse_packet, pseudo_sum, put_ip_sum
+from _fast.join cimport GSO_JOINED
 from _fast.octets cimport get16, get32, le16, put16, put32, put_sum, copy_sum, sum_octets
 from _fast.types cimport DROP_MALFORMED, PASSED, VNET_LEN, packet_info_t
 
@@ -32,7 +33,7 @@ cdef int segment_init(segmenter_t *s, const uint8_t *frame, uint32_t length, con
     s.length = info.length
     s.l4 = info.l4
     s.version = info.flow.version
-    if type == GSO_NONE:
+    if type == GSO_NONE or type == GSO_JOINED:
         if frame[0] & NEEDS_CSUM:
             s.needs_csum = 1
             s.csum_start = le16(frame + 6)

@@ -48,6 +48,8 @@ cdef enum:
     DROP_FRAGMENT = 28
     DROP_WORKER_BUSY = 29
     DROP_CONGESTED = 30
+    DROP_FRAGMENT_OVERLAP = 31
+    DROP_FRAGMENT_LOST = 32
     DROP_KINDS = 48
 
 # What an eroute does; the numbers of openswan.base.said.Shunt, 0 for an SA.
@@ -80,6 +82,9 @@ cdef struct packet_info_t:
     uint8_t dont_fragment      # IPv4 DF, or IPv6
     uint8_t fragmented         # any fragment, the first too
     uint8_t icmp_error         # ICMP or ICMPv6 error message
+    uint8_t narrow             # OUT: its eroute names ports
+    uint16_t piece             # put together from fragments of up to so many octets (join.pxd); 0: it was not
+    uint32_t ident             # which had this identification
 
 cdef struct selector_t:
     uint8_t version

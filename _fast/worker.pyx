@@ -17,6 +17,7 @@ from _fast.cipher cimport crypt_close, crypt_open
 from _fast.coalesce cimport merge_flush
 from _fast.epoch cimport epoch_enter, epoch_leave, epoch_reclaim
 from _fast.handoff cimport OUTBOUND, hand_empty, hand_next, hand_release, hand_wake, parcel_t
+from _fast.join cimport join_free
 from _fast.plant cimport *
 from _fast.radij cimport cached_t
 from _fast.rcv cimport rcv_open, rcv_take
@@ -96,6 +97,8 @@ cdef void worker_free(worker_t *w) noexcept nogil:
     wipe_free(w.cache, CACHE_FLOWS * sizeof(cached_t))
     wipe_free(w.room, 2048)
     bench_free(w)
+    join_free(w.joins[0])
+    join_free(w.joins[1])
     crypt_close(&w.crypt)
     wipe_free(w, sizeof(worker_t))
 

@@ -17,6 +17,7 @@ from _fast.epoch cimport epoch_retire
 from _fast.handoff cimport OUTBOUND, hand_over
 from _fast.hold cimport MOST_NARROW, hold_delist, hold_drop, hold_enlist, hold_put, hold_take
 from _fast.iphdr cimport parse_packet, quoted_flow
+from _fast.join cimport GSO_JOINED, join_recall
 from _fast.mail cimport MAIL_ACQUIRE, mail_new, mail_post, mail_t
 from _fast.outbox cimport out_answer, out_pass, out_sa
 from _fast.plant cimport CACHE_FLOWS, FRAME_OCTETS, FRAMES, OUT_FLUSH, device_t, engine_t, worker_t
@@ -25,6 +26,7 @@ from _fast.radij cimport (radij_cached, radij_covers, radij_find, radij_match, r
 from _fast.send cimport send_outbox
 from _fast.sysio cimport *
 from _fast.types cimport *
+from _fast.whole cimport whole_out
 
 cdef enum:
     READS = 64                 # frames of one visit to a device,
@@ -36,6 +38,7 @@ cdef void by_eroute(worker_t *w, int32_t device, const uint8_t *frame, uint32_t 
     # Every action but those that keep the packet.
     cdef sa_t *sa
     if e.action == ACT_SA:
+        info.narrow = e.sport != 0 or e.dport != 0
         sa = <sa_t *>loadp(&e.sa)
         if sa != NULL and sa.chained:
             bundle_out(w, device, sa, frame, length, info, held)
@@ -156,6 +159,13 @@ cdef void xmit_frame(worker_t *w, int32_t device, const uint8_t *frame, uint32_t
     if length < VNET_LEN or parse_packet(frame + VNET_LEN, length - VNET_LEN, &info) != PASSED:
         w.drops[DROP_MALFORMED] += 1
         return
+    if info.fragmented and load(&en.narrow):
+        # Only the first has ports, and all must go the same way (RFC 4301 7.3).
+        frame = whole_out(w, frame, &length, &info)
+        if frame == NULL:
+            return
+    elif frame[1] == GSO_JOINED:
+        join_recall(frame, &info)
     if info.icmp_error and quoted_flow(frame + VNET_LEN, &info, &quoted) == PASSED:
         # An error about a packet that came out of an SA goes back through that connection (RFC 4301 6.2), whatever
         # the eroute of the address that sends it says.
@@ -187,6 +197,8 @@ cdef void xmit_held(worker_t *w, held_t *p, eroute_t *e) noexcept nogil:
     if parse_packet(p.data + VNET_LEN, p.length - VNET_LEN, &info) != PASSED:
         w.drops[DROP_MALFORMED] += 1
         return
+    if p.data[1] == GSO_JOINED:
+        join_recall(p.data, &info)
     if e.action == ACT_HOLD:
         gone = hold_put(&w.engine.hold, e, p.data, p.length, p.device, &info)
         if gone:
@@ -265,6 +277,9 @@ cdef int eroute_install(worker_t *w, eroute_t *e) noexcept nogil:
         # set and what waited is given up, because no acquire would ever come out of a hold.
         e.action = ACT_HOLD
         e.trap_cookie = 0
+    if e.sport or e.dport or (e.proto and e.version == 6):
+        # An IPv6 fragment may not even tell its protocol. Never taken back: that would only spare work.
+        store(&en.narrow, 1)
     if e.action == ACT_HOLD:
         hold_enlist(&en.hold, e)
     if old != NULL and old.action == ACT_HOLD:

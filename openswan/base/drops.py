@@ -40,3 +40,5 @@ class Drop(IntEnum):
     FRAGMENT = 28  # a fragment where only whole packets may be (RFC 4303 3.1.1, RFC 4302 3.3.4, RFC 3173 2)
     WORKER_BUSY = 29  # the worker that has the SA did not keep up with what others handed over to it
     CONGESTED = 30  # congestion mark outside on a packet whose transport cannot hear of it (RFC 6040 4.2)
+    FRAGMENT_OVERLAP = 31  # of a datagram whose fragments overlap or contradict each other (RFC 5722)
+    FRAGMENT_LOST = 32  # of a datagram that was not complete in time or made room for another, or there twice

@@ -177,11 +177,12 @@ def test_options_stay_in_front_and_destination_options_inside(namespace: Namespa
 def test_transport_mode_is_for_whole_packets_between_its_ends(namespace: Namespace) -> None:
     def work(rig: PairRig) -> None:
         rig.bundle(SHAPES["esp"], 4, 4)
-        piece = ip("127.0.0.1", "127.0.0.2", 17, bytes(64), df=False, frag=0x2000)
-        rig.refused(piece, Drop.FRAGMENT, at_west=True)
+        rig.west.host.send(bytes(10) + ip("127.0.0.1", "127.0.0.2", 17, bytes(64), df=False, frag=0x2000))
         said = next(view.said for view in rig.west.klips.sas())
         rig.west.klips.execute(SetEroute(FlowKey(ip_network("10.0.0.0/8"), ip_network("10.0.0.0/8")), said))
         rig.refused(udp("10.1.0.5", "10.2.0.7", 1, 2), Drop.MODE_MISMATCH, at_west=True)
+        # Nothing of a datagram that is not complete has left.
+        assert not any(view.packets for end in (rig.west, rig.east) for view in end.klips.sas())
 
     in_namespace(namespace, work)
 

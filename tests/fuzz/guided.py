@@ -21,7 +21,7 @@ from tests.fuzz.build import GUIDED, ROOT, BuildError, guided
 from tests.fuzz.seeds import seeds
 
 TARGETS = (
-    *("tun", "inside", "wire", "merge", "policy", "headers", "segment", "fragment", "replay", "eroutes"),
+    *("tun", "inside", "wire", "merge", "policy", "headers", "segment", "fragment", "join", "replay", "eroutes"),
     *("ah", "ipcomp", "outward", "inward", "expect", "handoff"),
 )
 LONGEST = 4096

@@ -8,6 +8,7 @@ from libc.string cimport memcmp, memcpy
 from _fast.fragment cimport fragment_init, fragment_largest, fragment_next, fragmenter_t
 from _fast.icmp cimport ICMP_ROOM, icmp_may_answer, icmp_prohibited, icmp_too_big
 from _fast.iphdr cimport clamp_mss, parse_packet, pseudo_sum, quoted_flow
+from _fast.join cimport (JOIN_KEPT, JOIN_PLACES, JOIN_RANGES, join_free, join_new, join_put, join_t, joining_t)
 from _fast.octets cimport fold_sum, get16, get32, le16, sum_octets
 from _fast.segment cimport segment_init, segment_largest, segment_next, segmenter_t
 from _fast.types cimport PASSED, VNET_LEN, flow_t, packet_info_t
@@ -181,7 +182,61 @@ cdef int fragment(const uint8_t *data, size_t size) noexcept nogil:
     return bad
 
 
+cdef bint in_order(const joining_t *d) noexcept nogil:
+    cdef uint32_t i
+    for i in range(d.used):
+        if d.ranges[i].start >= d.ranges[i].end or (i and d.ranges[i].start <= d.ranges[i - 1].end):
+            return False
+    return d.used <= JOIN_RANGES and (d.end == 0 or d.used == 0 or d.spoilt or d.ranges[d.used - 1].end <= d.end)
+
+
+cdef int join(const uint8_t *data, size_t size) noexcept nogil:
+    # (control, length, packet) one after the other: control's lower half are tenths of seconds gone by, bit 4 the owner.
+    # Ranges stay in order, every piece is accounted for once, and what comes out is one whole packet.
+    cdef join_t *j = join_new()
+    cdef packet_info_t info, again
+    cdef uint8_t *packet
+    cdef uint8_t *frame = NULL
+    cdef uint32_t length, whole = 0, pieces = 0, i
+    cdef uint64_t now = 1, put = 0, counted = 0, lost = 0
+    cdef size_t at = 0
+    cdef int why, bad = 0
+    if j == NULL:
+        return 0
+    while at + 3 <= size and not bad:
+        length = le16(data + at + 1)
+        if length > size - at - 3:
+            length = <uint32_t>(size - at - 3)
+        now += <uint64_t>(data[at] & 15) * 100000000
+        packet = <uint8_t *>malloc(length if length else 1)
+        memcpy(packet, data + at + 3, length)
+        if parse_packet(packet, length, &info) == PASSED and info.fragmented:
+            why = join_put(j, now, data[at] >> 4 & 1, packet, &info, &frame, &whole, &pieces, &lost)
+            put += 1
+            if why != JOIN_KEPT:
+                counted += pieces
+            if why == PASSED:
+                if parse_packet(frame + VNET_LEN, whole - VNET_LEN, &again) != PASSED or again.fragmented:
+                    bad = fail("what was put together does not parse")
+                elif again.length != whole - VNET_LEN or again.flow.version != info.flow.version:
+                    bad = fail("what was put together has another length")
+                elif info.flow.version == 4 and fold_sum(sum_octets(0, frame + VNET_LEN, again.l4)) != 0xFFFF:
+                    bad = fail("what was put together has a wrong checksum")
+        free(packet)
+        at += 3 + length
+    for i in range(JOIN_PLACES):
+        if j.places[i].began:
+            counted += j.places[i].count
+            if not in_order(&j.places[i]):
+                bad = fail("ranges out of order")
+    if not bad and put != counted + lost:
+        bad = fail("a piece counted twice or never")
+    join_free(j)
+    return bad
+
+
 TARGETS = {
+    "join": PyCapsule_New(<void *>join, "fuzz", NULL),
     "headers": PyCapsule_New(<void *>headers, "fuzz", NULL),
     "segment": PyCapsule_New(<void *>segment, "fuzz", NULL),
     "fragment": PyCapsule_New(<void *>fragment, "fuzz", NULL),

@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Iterable
 
+from _fast.fragment import cut
 from tests.fast.rig import icmp_error, ip, mss_option, tcp, udp, vnet
 from tests.fuzz.world import BUNDLE_SPI, BUNDLES, FIRST_SPI, KINDS
 
@@ -150,6 +151,15 @@ def seeds(target: str) -> list[bytes]:
             routed = bytes([0x48]) + long[1:2] + struct.pack("!H", len(long) + 12) + long[4:20] + options + long[20:]
             rows = [long, routed, long[:6] + b"\x20\x05" + long[8:], ip(HERE6, "fd02::7", 17, bytes(range(200)))]
             return [mtu + row for mtu in (b"\x44\0", b"\x98\0") for row in [*rows, *extended(HERE6, "fd02::7")]]
+        case "join":
+            rows = []
+            for whole in (
+                ip(HERE, "10.2.0.7", 17, b"\0\1\0\2\0\xc8\0\0" + bytes(192), df=False),
+                ip(HERE6, "fd02::7", 17, b"\0\1\0\2\0\xc8\0\0" + bytes(192)),
+            ):
+                _, parts = cut(whole, 120, 9)
+                rows += [parts, parts[::-1], [parts[0], *parts, parts[1]], [parts[0], parts[0][:-1] + b"x", *parts]]
+            return [pieces(*((n & 1, part) for n, part in enumerate(row))) for row in rows]
         case "replay":
             steps = [
                 (1, 1, 2),
