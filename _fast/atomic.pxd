@@ -20,6 +20,8 @@ cdef extern from * nogil:
     #define ow_add_sc(p, v) __atomic_fetch_add((uint64_t *)(p), (v), __ATOMIC_SEQ_CST)
     #define ow_claim(p) (__atomic_exchange_n((uint32_t *)(p), 1, __ATOMIC_ACQ_REL) == 0)
     #define ow_unclaim(p) __atomic_store_n((uint32_t *)(p), 0, __ATOMIC_RELEASE)
+    #define ow_load_32(p) __atomic_load_n((uint32_t *)(p), __ATOMIC_RELAXED)
+    #define ow_store_32(p, v) __atomic_store_n((uint32_t *)(p), (v), __ATOMIC_RELAXED)
     #define ow_load_slot(p) __atomic_load_n((int32_t *)(p), __ATOMIC_RELAXED)
     static inline int32_t ow_settle(int32_t *p, int32_t v) {
         int32_t was = 0;
@@ -75,6 +77,8 @@ cdef extern from * nogil:
     uint64_t fetch_add_sc "ow_add_sc"(uint64_t *p, uint64_t v)
     bint claim "ow_claim"(uint32_t *p)
     void unclaim "ow_unclaim"(uint32_t *p)
+    uint32_t load_32 "ow_load_32"(uint32_t *p)
+    void store_32 "ow_store_32"(uint32_t *p, uint32_t v)
     int32_t load_slot "ow_load_slot"(int32_t *p)
     # Makes a slot that is 0 hold `v`; answers what it holds then.
     int32_t settle_slot "ow_settle"(int32_t *p, int32_t v)

@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint64_t, uintptr_t
 
 from _fast.atomic cimport loadp, mum
 from _fast.epoch cimport epoch_t
-from _fast.trie cimport GROUP, LEAF, TAGS
+from _fast.word cimport GROUP, TAGS
 from _fast.types cimport eroute_t
 
 cdef extern from * nogil:
@@ -32,7 +32,7 @@ cdef enum:
     FRONT_FILL = 4             # a line, on average, when the lines are doubled
 
 cdef struct host_pair_t:
-    uint64_t dst[2]            # first, with its length: what a prefix_t of _fast.trie has
+    uint64_t dst[2]            # first, with its length: what a prefix_t of _fast.tnode has
     uint8_t length
     uint8_t version
     uint64_t src[2]

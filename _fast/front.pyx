@@ -9,7 +9,7 @@ from libc.string cimport memcpy, memset
 from _fast.atomic cimport alloc_zeroed, storep, wipe_free
 from _fast.epoch cimport epoch_drain, epoch_init, epoch_reclaim, epoch_retire, epoch_t
 from _fast.pool cimport map_block, munmap
-from _fast.trie cimport prefetch
+from _fast.bits cimport prefetch
 
 cdef enum:
     FIRST_LINES = 64

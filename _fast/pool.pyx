@@ -3,18 +3,13 @@
 from libc.stdint cimport uint8_t, uint64_t, uintptr_t
 from libc.string cimport memset
 
-from _fast.atomic cimport alloc_zeroed, wipe_free
-
 cdef extern from * nogil:
     """
-    /* A sanitizer must see every piece by itself, or it would not notice the use of one that was given back. */
-    #ifdef __SANITIZE_ADDRESS__
-    #define OW_SINGLY 1
-    #else
-    #define OW_SINGLY 0
-    #endif
+    #include <stdlib.h>
+    #include <string.h>
     """
-    bint SINGLY "OW_SINGLY"
+    int posix_memalign(void **p, size_t boundary, size_t size)
+    void free(void *p)
 
 cdef enum:
     SMALLEST = 1 << 16
@@ -43,13 +38,39 @@ cdef bint more(pool_t *p) noexcept nogil:
     return True
 
 
+cdef void *take_singly(pool_t *p, uint64_t size) noexcept nogil:
+    # Behind a line that links it to the others, so that pool_free finds it.
+    cdef void *raw = NULL
+    cdef block_t *b
+    if posix_memalign(&raw, LINE, LINE + size):
+        return NULL
+    memset(raw, 0, LINE + size)
+    b = <block_t *>raw
+    b.next = p.blocks
+    if p.blocks:
+        p.blocks.before = b
+    p.blocks = b
+    return <uint8_t *>raw + LINE
+
+
+cdef void give_singly(pool_t *p, void *item) noexcept nogil:
+    cdef block_t *b = <block_t *>(<uint8_t *>item - LINE)
+    if b.next:
+        b.next.before = b.before
+    if b.before:
+        b.before.next = b.next
+    else:
+        p.blocks = b.next
+    free(b)
+
+
 cdef void *pool_take(pool_t *p, uint64_t size) noexcept nogil:
     cdef uint64_t n = lines_of(size)
     cdef void *item
     if n > MOST_LINES:
         return NULL
     if SINGLY:
-        item = alloc_zeroed(n * LINE)
+        item = take_singly(p, size)
     elif p.spare[n]:
         item = p.spare[n]
         p.spare[n] = (<void **>item)[0]
@@ -76,7 +97,7 @@ cdef void pool_give(pool_t *p, void *item, uint64_t size) noexcept nogil:
         return
     p.used -= n * LINE
     if SINGLY:
-        wipe_free(item, n * LINE)
+        give_singly(p, item)
         return
     (<void **>item)[0] = p.spare[n]
     p.spare[n] = item
@@ -87,7 +108,10 @@ cdef void pool_free(pool_t *p) noexcept nogil:
     cdef block_t *after
     while b:
         after = b.next
-        munmap(b, b.size)
+        if SINGLY:
+            free(b)
+        else:
+            munmap(b, b.size)
         b = after
     memset(p, 0, sizeof(pool_t))
 

@@ -4,34 +4,13 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from _fast.epoch cimport epoch_t
 from _fast.front cimport front_t
 from _fast.pool cimport pool_t
-from _fast.table cimport table_t
 from _fast.trie cimport trie_t
 from _fast.types cimport eroute_t, flow_t
 
 cdef enum:
     CHANGES = 64               # remembered, a power of two
     LOOK_BACK = 24             # how many of them a flow cache goes through before it asks the table
-    MATCH_BATCH = 32
-
-# Both start as a prefix_t of _fast.trie, the second as a host_pair_t of _fast.front too.
-# All eroutes of one source, when there are several.
-cdef struct source_t:
-    uint64_t key[2]
-    uint8_t length
-    uint32_t count             # eroutes
-    trie_t destinations
-
-# All eroutes of one source and destination, when there are several: they differ in protocol and ports.
-cdef struct fan_t:
-    uint64_t key[2]
-    uint8_t length
-    uint8_t version
-    uint64_t src[2]
-    uint8_t kinds              # bit by kind_of
-    uint32_t count
-    uint32_t of_kind[8]
-    eroute_t *any              # of any protocol
-    table_t table              # the others
+    MATCH_BATCH = 64
 
 cdef struct change_t:
     uint64_t src[2]
@@ -42,7 +21,7 @@ cdef struct change_t:
 
 cdef struct radij_t:
     front_t hosts              # pairs of hosts; one whose line is full is in the trees
-    trie_t sources[2]          # IPv4, IPv6
+    trie_t sources[2]          # IPv4, IPv6; what their words lead to is in _fast.source
     uint64_t generation        # grows with every change
     change_t changes[64]       # change number n is at n % CHANGES
     uint64_t count
@@ -72,6 +51,8 @@ cdef void radij_match_batch(radij_t *r, const flow_t **flows, int count, eroute_
 cdef eroute_t *radij_cached(radij_t *r, cached_t *cache, uint64_t mask, const flow_t *flow) noexcept nogil
 # Every eroute, into `rows`, `room` of them; answers how many there are. For the mutex's holder or inside the epoch.
 cdef uint64_t radij_rows(radij_t *r, eroute_t **rows, uint64_t room) noexcept nogil
+# Memory in use: eroutes, trees, lines.
+cdef uint64_t radij_octets(radij_t *r) noexcept nogil
 # Does `outer`'s key cover all of `inner`'s?
 cdef bint radij_covers(const eroute_t *outer, const eroute_t *inner) noexcept nogil
 # Of two eroutes that cover a flow the one of greater rank decides.
@@ -79,3 +60,15 @@ cdef uint32_t radij_rank(const eroute_t *e) noexcept nogil
 cdef void prefix_mask(uint64_t *mask, int length) noexcept nogil
 cdef void fill_key(eroute_t *e, tuple key) except *
 cdef void flow_from(flow_t *f, tuple flow) except *
+
+cdef inline trie_t *sources_of(radij_t *r, uint8_t version) noexcept nogil:
+    return &r.sources[0 if version == 4 else 1]
+
+cdef inline bint same_key(const eroute_t *a, const eroute_t *b) noexcept nogil:
+    return (a.src[0] == b.src[0] and a.src[1] == b.src[1] and a.dst[0] == b.dst[0] and a.dst[1] == b.dst[1]
+            and a.sport == b.sport and a.dport == b.dport and a.proto == b.proto and a.version == b.version
+            and a.srclen == b.srclen and a.dstlen == b.dstlen)
+
+# Of two with one source.
+cdef inline bint same_pair(const eroute_t *a, const eroute_t *b) noexcept nogil:
+    return a.dst[0] == b.dst[0] and a.dst[1] == b.dst[1] and a.dstlen == b.dstlen

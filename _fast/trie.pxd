@@ -1,162 +1,179 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-from libc.stdint cimport uint8_t, uint64_t, uintptr_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t, uintptr_t
 
-from _fast.atomic cimport loadp
+from _fast.atomic cimport load_32, loadp
+from _fast.bits cimport above, apart, chunk_of, prefetch, top_bit
 from _fast.epoch cimport epoch_t
 from _fast.pool cimport pool_t
+from _fast.tnode cimport child_slot, inner_slot, tnode_t, visit_t
+from _fast.word cimport HINT, LEAF, item_of
 
-cdef extern from * nogil:
-    """
-    #include <stdint.h>
-    #if defined(__x86_64__)
-    static int ow_has_popcnt = -1;
-    static inline int ow_popcount(uint64_t x) {
-        uint64_t n;
-        if (__builtin_expect(ow_has_popcnt < 0, 0)) ow_has_popcnt = !!__builtin_cpu_supports("popcnt");
-        if (!ow_has_popcnt) return __builtin_popcountll(x);
-        __asm__("popcnt %1, %0" : "=r"(n) : "r"(x) : "cc");
-        return (int)n;
-    }
-    #else
-    #define ow_popcount(x) __builtin_popcountll(x)
-    #endif
-    /* Six bits of an address from bit `d` on, a multiple of six; the words are in host order. */
-    static inline unsigned ow_chunk(uint64_t a, uint64_t b, unsigned d) {
-        if (d < 60) return (a >> (58 - d)) & 63;
-        if (d == 60) return ((a & 15) << 2) | (b >> 62);
-        return d == 126 ? (b & 3) << 4 : (b >> (122 - d)) & 63;
-    }
-    /* Do the first `n` bits differ? */
-    static inline int ow_apart(uint64_t a, uint64_t b, uint64_t c, uint64_t d, unsigned n) {
-        if (n == 0) return 0;
-        if (n <= 64) return ((a ^ c) >> (64 - n)) != 0;
-        return a != c || ((b ^ d) >> (128 - n)) != 0;
-    }
-    /* How many bits agree, from the first on. */
-    static inline unsigned ow_common(uint64_t a, uint64_t b, uint64_t c, uint64_t d) {
-        if (a != c) return __builtin_clzll(a ^ c);
-        return b == d ? 128 : 64 + __builtin_clzll(b ^ d);
-    }
-    /* The prefixes of 0 to 5 bits that cover chunk `c`, as bits of `inner`. */
-    static inline uint64_t ow_above(unsigned c) {
-        return 1ULL | 1ULL << (1 + (c >> 5)) | 1ULL << (3 + (c >> 4)) | 1ULL << (7 + (c >> 3))
-            | 1ULL << (15 + (c >> 2)) | 1ULL << (31 + (c >> 1));
-    }
-    #define ow_top(x) (63 - __builtin_clzll(x))
-    #define ow_swab(x) __builtin_bswap64(x)
-    #define ow_prefetch(p) __builtin_prefetch((const void *)(p))
-    """
-    int popcount "ow_popcount"(uint64_t x)
-    unsigned chunk_of "ow_chunk"(uint64_t a, uint64_t b, unsigned d)
-    bint apart "ow_apart"(uint64_t a, uint64_t b, uint64_t c, uint64_t d, unsigned n)
-    unsigned common_bits "ow_common"(uint64_t a, uint64_t b, uint64_t c, uint64_t d)
-    uint64_t above "ow_above"(unsigned c)
-    int top_bit "ow_top"(uint64_t x)
-    uint64_t swab "ow_swab"(uint64_t x)
-    void prefetch "ow_prefetch"(const void *p)
+# Prefixes by the bits they share (_fast.tnode). Where there are many, the first 16 bits are one step, their stem: what a
+# prefix of so many bits or less holds is in its table, and below each of the 65,536 values is a tree of the longer ones.
+cdef enum:
+    STEM_BITS = 16
+    CELL_BITS = 13
+    STEM_FROM = 32768          # prefixes that are worth its 2 MB;
+    STEM_SOON = 24             # where a sanitizer looks, what tests and fuzzers come to
+    STEM_SIZE = 1 << 21
 
-# A node looks at six bits of the address, from bit `depth` on; what lies between it and its parent is in its key, when
-# there is anything. All of a node but its slots is fixed: a change is a new node, published in one store.
-#
-#     inner  outer  depth  | children, as many as outer has bits | prefixes, as many as inner | key, two words |
-#
-# A prefix that ends in these six bits is a bit of `inner`, (1 << n) - 1 + its n bits. A child is another node or, with
-# its lowest bit set, a prefix that has no other below it. 0 is an empty slot.
-cdef struct tnode_t:
-    uint64_t inner
-    uint64_t outer
-    uint8_t depth
-    uint8_t skipped            # has a key
-    uintptr_t slot[1]
+# What a walk needs in any case is close together: for one value its tree's word, and for the eight that share 13 bits,
+# a cell, which of their short prefixes there are. The words of those are asked for when their turn comes.
+cdef struct cell_t:
+    uintptr_t longer[8]        # a prefix of 13 + k bits, k at most 2, of which the last k are v: at (1 << k) - 1 + v
+
+cdef struct stem_t:
+    uintptr_t below[65536]     # the tree of the longer prefixes
+    uint32_t short[8192]       # of a cell: bits ABOVE + n, a prefix of n bits, 12 at most; LONGER + place; OWN + last 3 bits
+    cell_t cell[8192]
+    uintptr_t own[65536]       # the prefix of just these 16 bits
+    uintptr_t shorter[8192]    # a prefix of n bits, 12 at most, and value v: at (1 << n) + v
 
 cdef enum:
-    LEAF = 1                   # tags of a word: prefix without company, in a child's slot;
-    GROUP = 2                  # not an eroute but a structure that starts with prefix_t
-    TAGS = 3
-    MOST_TRAIL = 22
-
-cdef struct prefix_t:
-    uint64_t key[2]            # as in the packet, masked
-    uint8_t length
-
-# Which prefixes of an item's eroute the trie is about.
-cdef enum:
-    BY_SOURCE = 0
-    BY_DESTINATION = 1
-
-cdef struct step_t:
-    tnode_t *node
-    uint64_t hit               # bits of inner that cover the address
-
-cdef struct trail_t:
-    int count
-    step_t at[22]
-    uintptr_t leaf             # not yet compared
+    ABOVE = 0
+    LONGER = 13
+    OWN = 20
 
 cdef struct trie_t:
-    uintptr_t root
-    uint8_t side
+    stem_t *stem               # NULL: none, and then
+    uintptr_t root             # is a node or a leaf
+    uint32_t count
+    uint8_t side               # BY_SOURCE or BY_DESTINATION
 
-# Add or replace; `old` gets the word replaced or 0. -1: no memory. `word` may carry GROUP.
+# Add or replace; `old` gets the word replaced or 0. -1: no memory.
 cdef int trie_put(trie_t *t, pool_t *pool, epoch_t *epoch, const uint64_t *key, uint8_t length, uintptr_t word,
                   uintptr_t *old) noexcept nogil
 # The word of exactly this prefix, or 0; trie_cut takes it out too.
 cdef uintptr_t trie_get(trie_t *t, const uint64_t *key, uint8_t length) noexcept nogil
 cdef uintptr_t trie_cut(trie_t *t, pool_t *pool, epoch_t *epoch, const uint64_t *key, uint8_t length) noexcept nogil
-# Visit every word in the order of the tree, for a reader inside the epoch or with the mutex.
-ctypedef void (*visit_t)(uintptr_t word, void *context) noexcept nogil
-cdef void trie_visit(uintptr_t root, visit_t visit, void *context) noexcept nogil
+# Every word, for a reader inside the epoch or with the mutex.
+cdef void trie_visit(trie_t *t, visit_t visit, void *context) noexcept nogil
+# The nodes and the stem go back once no reader is left; the items are the caller's.
+cdef void trie_retire(trie_t *t, pool_t *pool, epoch_t *epoch) noexcept nogil
+cdef void trie_free(trie_t *t) noexcept nogil      # the stem alone: nodes go with their pool
+cdef uint64_t trie_octets(const trie_t *t) noexcept nogil      # of the stem
 
-cdef inline uintptr_t *child_slot(tnode_t *n, uint64_t bit) noexcept nogil:
-    return &n.slot[popcount(n.outer & (bit - 1))]
+cdef inline unsigned longer_at(uint32_t value, unsigned length) noexcept nogil:
+    return (1 << (length - CELL_BITS)) - 1 + ((value >> (STEM_BITS - length)) & ((1 << (length - CELL_BITS)) - 1))
 
-cdef inline uintptr_t *inner_slot(tnode_t *n, uint64_t bit) noexcept nogil:
-    return &n.slot[popcount(n.outer) + popcount(n.inner & (bit - 1))]
+# The place of a prefix of 16 bits or less.
+cdef inline uintptr_t *stem_place(stem_t *stem, uint32_t value, unsigned length) noexcept nogil:
+    if length < CELL_BITS:
+        return &stem.shorter[(1 << length) + (value >> (STEM_BITS - length))]
+    if length < STEM_BITS:
+        return &stem.cell[value >> 3].longer[longer_at(value, length)]
+    return &stem.own[value]
 
-cdef inline uintptr_t *node_key(tnode_t *n) noexcept nogil:
-    return &n.slot[popcount(n.outer) + popcount(n.inner)]
+# What of a walk is next.
+cdef enum:
+    AT_STEM = 0                # the stem,
+    AT_NODE = 1                # a node,
+    AT_SLOT = 2                # or a place in one
 
-# One step down: answers where the next word is, or NULL.
-cdef inline uintptr_t *trie_step(tnode_t *n, uint64_t a, uint64_t b, trail_t *trail) noexcept nogil:
+cdef struct step_t:
+    tnode_t *node
+    uint64_t hit               # bits of inner that cover the address
+
+# A walk down, and what it met on its way.
+cdef struct trail_t:
+    uintptr_t next             # a node's word, or a place
+    uintptr_t leaf             # not yet compared
+    int32_t count              # of steps
+    uint32_t shorter           # bit n: a prefix of n bits, of the stem
+    stem_t *stem
+    uint32_t value             # the first 16 bits
+    uint8_t at
+    step_t steps[22]           # 128 bits of address, six at a time
+
+# All of these answer whether the walk goes on, once memory that is on its way has come: at `at`, by the function of its
+# name. At its end trail_next tells what it met.
+cdef inline bint trail_start(trail_t *t, const trie_t *trie, uint64_t a) noexcept nogil:
+    t.count = 0
+    t.leaf = 0
+    t.shorter = 0
+    t.stem = <stem_t *>loadp(&trie.stem)
+    if t.stem:
+        t.value = <uint32_t>(a >> 48)
+        prefetch(&t.stem.below[t.value])
+        prefetch(&t.stem.short[t.value >> 3])
+        t.at = AT_STEM
+        return True
+    t.value = 0
+    return trail_below(t, <uintptr_t>loadp(&trie.root))
+
+cdef inline bint trail_below(trail_t *t, uintptr_t word) noexcept nogil:
+    cdef char *node
+    if word == 0 or word & LEAF:
+        t.leaf = word
+        return False
+    node = <char *>item_of(word)
+    prefetch(node)
+    prefetch(node + (word >> HINT))
+    t.next = <uintptr_t>node
+    t.at = AT_NODE
+    return True
+
+cdef inline bint trail_stem(trail_t *t) noexcept nogil:
+    cdef uint64_t bits = load_32(&t.stem.short[t.value >> 3])
+    t.shorter = <uint32_t>(bits & ((1 << LONGER) - 1) | (bits >> LONGER & 1) << 13
+                           | (bits >> (LONGER + longer_at(t.value, 14)) & 1) << 14
+                           | (bits >> (LONGER + longer_at(t.value, 15)) & 1) << 15
+                           | (bits >> (OWN + (t.value & 7)) & 1) << 16)
+    if t.shorter >> CELL_BITS:
+        prefetch(&t.stem.cell[t.value >> 3])
+        if t.shorter >> STEM_BITS:
+            prefetch(&t.stem.own[t.value])
+    return trail_below(t, <uintptr_t>loadp(&t.stem.below[t.value]))
+
+cdef inline bint trail_node(trail_t *t, uint64_t a, uint64_t b) noexcept nogil:
+    cdef tnode_t *n = <tnode_t *>t.next
+    cdef uintptr_t *slot
     cdef uint64_t hit, bit
     cdef unsigned c
-    cdef uintptr_t *key
-    if n.skipped:
-        key = node_key(n)
-        if apart(a, b, key[0], key[1], n.depth):
-            return NULL
+    if n.skipped and apart(a, b, n.slot[0], n.slot[1], n.depth):
+        return False
     c = chunk_of(a, b, n.depth)
     hit = n.inner & above(c)
     if hit:
-        trail.at[trail.count].node = n
-        trail.at[trail.count].hit = hit
-        trail.count += 1
+        t.steps[t.count].node = n
+        t.steps[t.count].hit = hit
+        t.count += 1
     bit = <uint64_t>1 << c
-    return child_slot(n, bit) if n.outer & bit else NULL
+    if not n.outer & bit:
+        return False
+    slot = child_slot(n, bit)
+    if <char *>slot - <char *>n >= 128:
+        prefetch(slot)
+        t.next = <uintptr_t>slot
+        t.at = AT_SLOT
+        return True
+    return trail_below(t, <uintptr_t>loadp(slot))
 
-cdef inline void trie_walk(uintptr_t word, uint64_t a, uint64_t b, trail_t *trail) noexcept nogil:
-    cdef uintptr_t *slot
-    trail.count = 0
-    while word and not word & LEAF:
-        slot = trie_step(<tnode_t *>word, a, b, trail)
-        word = <uintptr_t>loadp(slot) if slot else 0
-    trail.leaf = word
+cdef inline bint trail_slot(trail_t *t) noexcept nogil:
+    return trail_below(t, <uintptr_t>loadp(<void *>t.next))
 
-# The longest prefix that is left on the trail, taken from it; 0: none. The first may be a leaf that does not cover.
-cdef inline uintptr_t trail_next(trail_t *trail) noexcept nogil:
-    cdef uintptr_t word = trail.leaf
+# The longest prefix that is left, taken from the trail; 0: none. The first may be a leaf that does not cover.
+cdef inline uintptr_t trail_next(trail_t *t) noexcept nogil:
+    cdef uintptr_t word = t.leaf
     cdef step_t *s
     cdef uint64_t bit
+    cdef int n
     if word:
-        trail.leaf = 0
+        t.leaf = 0
         return word
-    while trail.count:
-        s = &trail.at[trail.count - 1]
+    while t.count:
+        s = &t.steps[t.count - 1]
         bit = <uint64_t>1 << top_bit(s.hit)
         word = <uintptr_t>loadp(inner_slot(s.node, bit))
         s.hit &= ~bit
         if s.hit == 0:
-            trail.count -= 1
+            t.count -= 1
+        if word:
+            return word
+    while t.shorter:
+        n = top_bit(t.shorter)
+        t.shorter &= ~(<uint32_t>1 << n)
+        word = <uintptr_t>loadp(stem_place(t.stem, t.value, n))
         if word:
             return word
     return 0

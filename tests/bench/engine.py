@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from _fast.radij import Radij
+from _fast.eroutes import Radij
 
 from _fast.cipher import providers
 from _fast.esp import Esp

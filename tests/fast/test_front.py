@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from random import Random
 
+from _fast.eroutes import Radij
 from _fast.front import Front
-from _fast.radij import Radij
 
 from openswan.klips.keys import RawFlow, RawKey
 

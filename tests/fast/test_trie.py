@@ -45,14 +45,32 @@ def test_races_a_dictionary(octets: int, seed: int) -> None:
     assert len(tree) == 0 and tree.octets == 0
 
 
-def test_a_node_of_one_prefix_is_none() -> None:
-    tree = Trie()
-    rng = Random(5)
-    nets = {rng.getrandbits(128).to_bytes(16, "big") for _ in range(2000)}
-    for net in nets:
-        tree.put(net, 128, 1)
-    full = tree.octets
-    keep = sorted(nets)[:3]
-    for net in nets - set(keep):
-        tree.cut(net, 128)
-    assert tree.octets <= 3 * 128 + 3 * 64 < full < 2000 * (128 + 128)
+@pytest.mark.parametrize("octets", [4, 16])
+def test_a_large_tree_has_a_stem_while_there_is_anything_in_it(octets: int) -> None:
+    """Through its growth and to its end against a dictionary, on prefixes that nest and on ones of 16 bits and less."""
+    rng = Random(octets)
+    tree, rows = Trie(), dict[tuple[int, int], int]()
+
+    def net_of(value: int, length: int) -> bytes:
+        return (value << (octets * 8 - length)).to_bytes(octets, "big")
+
+    while len(rows) < 34_000:
+        length = rng.choice([*range(20), 22, 24, 24, 28, octets * 8, octets * 8 - 1])
+        value = int.from_bytes(near(rng, octets) if rng.random() < 0.3 else rng.randbytes(octets), "big")
+        value >>= octets * 8 - length
+        number = len(rows) + 1
+        assert tree.put(net_of(value, length), length, number) == rows.get((value, length))
+        rows[value, length] = number
+    assert len(tree) == len(rows) and tree.octets > 2 << 20
+    for gone in (0, len(rows) - 200):
+        for value, length in rng.sample(list(rows), gone):
+            assert tree.cut(net_of(value, length), length) == rows.pop((value, length))
+        for _ in range(2000):
+            address = near(rng, octets) if rng.random() < 0.3 else rng.randbytes(octets)
+            value = int.from_bytes(address, "big")
+            covering = [rows.get((value >> (octets * 8 - n), n)) for n in range(octets * 8, -1, -1)]
+            assert tree.covering(address) == [number for number in covering if number]
+    for value, length in list(rows):
+        assert tree.cut(net_of(value, length), length) == rows.pop((value, length))
+    assert len(tree) == 0 and tree.octets == 0
+    assert tree.put(bytes(octets), 9, 1) is None and tree.covering(bytes(octets)) == [1] and tree.octets < 1000
