@@ -23,7 +23,7 @@ from _fast.octets cimport get16, get32, put16
 from _fast.plant cimport incoming_t, socket_t, worker_t
 from _fast.rcv cimport enter_host, source_allowed
 from _fast.replay cimport replay_check, replay_infer, replay_mark
-from _fast.sadb cimport sadb_find
+from _fast.sadb cimport sadb_heard
 from _fast.types cimport *
 from _fast.wrap cimport packed_t, wrap_close, wrap_mend, wrap_next, wrap_shrink, wrap_split
 
@@ -165,7 +165,7 @@ cdef sa_t *named(worker_t *w, const packed_t *p, uint8_t kind) noexcept nogil:
         memcpy(dst, p.at + 16, 4)
     else:
         memcpy(dst, p.at + 24, 16)
-    return sadb_find(&w.engine.sadb, kind, get16(data + 2) if kind == COMP else get32(data + (4 if kind == AH else 0)),
+    return sadb_heard(&w.engine.sadb, kind, get16(data + 2) if kind == COMP else get32(data + (4 if kind == AH else 0)),
                      dst, p.version)
 
 

@@ -17,7 +17,7 @@ from _fast.mail cimport (MAIL_FIRST_USE, MAIL_IKE, MAIL_NEW_MAPPING, MAIL_UNKNOW
 from _fast.octets cimport get16, get32
 from _fast.plant cimport engine_t, incoming_t, socket_t, worker_t
 from _fast.replay cimport replay_check, replay_infer, replay_mark
-from _fast.sadb cimport sadb_find
+from _fast.sadb cimport sadb_heard
 from _fast.types cimport *
 from _fast.whole cimport whole_in, whole_wanted
 
@@ -88,12 +88,12 @@ cdef void rcv_take(worker_t *w, int32_t slot, const uint8_t *remote, const uint8
             if not hand_over(w, to, INBOUND, slot, remote, tos, data, length):
                 w.drops[DROP_WORKER_BUSY] += 1
             return
-    sa = sadb_find(&w.engine.sadb, ESP, get32(data), NULL if s.wildcard else s.local, s.version)
+    sa = sadb_heard(&w.engine.sadb, ESP, get32(data), NULL if s.wildcard else s.local, s.version)
     if sa == NULL:
         if load_sc(&w.engine.expect.live) and expect_keep(w, 50, get32(data), slot, remote, tos, data, length):
             return
         # It may have been added, and the waiting ended, between the look and the attempt to keep.
-        sa = sadb_find(&w.engine.sadb, 50, get32(data), NULL if s.wildcard else s.local, s.version)
+        sa = sadb_heard(&w.engine.sadb, 50, get32(data), NULL if s.wildcard else s.local, s.version)
     if sa == NULL:
         w.drops[DROP_NO_SA] += 1
         tell_unknown(w, slot, remote, get32(data))

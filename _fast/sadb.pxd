@@ -16,6 +16,7 @@ cdef void sadb_free(sadb_t *db) noexcept nogil
 cdef int sadb_add(sadb_t *db, sa_t *sa) noexcept nogil
 cdef bint sadb_remove(sadb_t *db, sa_t *sa) noexcept nogil
 # `dst16` is the local address a packet came to, 4 octets and zeros for IPv4; NULL: not known, so any will do.
+cdef sa_t *sadb_heard(sadb_t *db, uint8_t proto, uint32_t spi, const uint8_t *dst16, uint8_t version) noexcept nogil
 cdef sa_t *sadb_find(sadb_t *db, uint8_t proto, uint32_t spi, const uint8_t *dst16, uint8_t version) noexcept nogil
 # The SA that was given this name, `name16` as `dst16` above, wherever its path is by now.
 cdef sa_t *sadb_named(sadb_t *db, bint inbound, uint8_t proto, uint32_t spi, const uint8_t *name16, uint8_t version) noexcept nogil

@@ -56,6 +56,24 @@ cdef sa_t *sadb_find(sadb_t *db, uint8_t proto, uint32_t spi, const uint8_t *dst
     return NULL
 
 
+cdef sa_t *sadb_heard(sadb_t *db, uint8_t proto, uint32_t spi, const uint8_t *dst16, uint8_t version) noexcept nogil:
+    """The inbound SA a packet belongs to: at this address of ours, or last at it."""
+    cdef sa_t *sa = sadb_find(db, proto, spi, dst16, version)
+    cdef node_t *n
+    cdef path_t *path
+    if sa != NULL or dst16 == NULL:
+        return sa
+    n = table_first(&db.inbound, hash_spi(db, proto, spi))
+    while n:
+        sa = <sa_t *>loadp(&n.item)
+        if sa.spi == spi and sa.proto == proto:
+            path = <path_t *>loadp(&sa.path)
+            if path.was_version == version and memcmp(path.was, dst16, 16) == 0:
+                return sa
+        n = table_next(n)
+    return NULL
+
+
 cdef sa_t *sadb_named(sadb_t *db, bint inbound, uint8_t proto, uint32_t spi, const uint8_t *name16, uint8_t version) noexcept nogil:
     cdef node_t *n = table_first(&db.inbound if inbound else &db.outbound, hash_spi(db, proto, spi))
     cdef sa_t *sa

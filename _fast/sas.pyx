@@ -2,7 +2,7 @@
 """The engine's commands about SAs."""
 from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
-from libc.string cimport memset
+from libc.string cimport memcmp, memcpy, memset
 
 from _fast.atomic cimport alloc_zeroed, load, store, storep, wipe_free
 from _fast.cipher cimport key_new
@@ -133,6 +133,12 @@ cdef class Sas(Ports):
             if taken != NULL and taken != sa:
                 wipe_free(new, sizeof(path_t))
                 raise KeyError(cookie)
+        if old.version == new.version and memcmp(old.local, new.local, 16) == 0:
+            memcpy(new.was, old.was, 16)
+            new.was_version = old.was_version
+        else:
+            memcpy(new.was, old.local, 16)
+            new.was_version = old.version
         self.enter()
         storep(&sa.path, new)
         epoch_retire(&self.en.epoch, old, release_memory, <void *><uintptr_t>sizeof(path_t))

@@ -118,6 +118,8 @@ cdef struct path_t:
     uint32_t remote_len
     uint8_t local[16]
     uint16_t local_port
+    uint8_t was[16]            # our address before this path: what is still under way to it is taken too
+    uint8_t was_version        # 0: none
     uint8_t version
     uint8_t encap
     uint8_t no_gso             # the kernel refused segments on this way: its MTU is smaller than we know

@@ -380,6 +380,7 @@ class _Builder:
             retransmit_timeout=self._positive("retransmit-timeout", self._time("retransmit-timeout")),
             retransmit_interval=self._positive("retransmit-interval", self._interval()),
             startup=Startup(self._startup()),
+            mobike=self._yes("mobike"),
             dns=self._servers(),
             domains=self._domains(),
         )

@@ -300,7 +300,9 @@ TABLE: tuple[Keyword, ...] = (
             aliases=("remote-peer-type",)),
     Keyword("nm_configured", B, H, "no", "Set up by NetworkManager.", aliases=("nm-configured",), fine=("no",)),
     Keyword("firstmsgid", N, H, "", "First message ID, for tests."),
-    Keyword("mobike", B, H, "no", "Follow changes of address (RFC 4555).", fine=("no",)),
+    Keyword("mobike", B, A, "no", "Keep the tunnel while an end's address changes (RFC 4555): the end that brought it "
+            "up moves when its own does, and looks for the other end at its other addresses. Wants a client that is "
+            "not the end itself: subnet= or sourceip=%config."),
     Keyword("fragmentation", W, H, "yes", "IKE fragmentation (RFC 7383).", choices=_same("yes", "no", "force"),
             fine=("yes",)),
     Keyword("nic-offload", X, H, "no", "ESP in the network card.", fine=("no", "auto")),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from openswan.base.address import Endpoint, host_subnet
+from openswan.base.address import Address, Endpoint, host_subnet
 from openswan.base.errors import IkeError
 from openswan.base.interval import Instant
 from openswan.engine.conn import Conn, Kind
@@ -38,6 +38,8 @@ class Answers:
     keyring: Keyring
     router: Router
     clock: Callable[[Instant], datetime]
+    others: Callable[[Address], tuple[Address, ...]] = lambda local: ()
+    """Addresses beside one that we answer at."""
 
     def ike_candidates(self, local: Endpoint, remote: Endpoint) -> tuple[IkePolicy, ...]:
         """One policy for every way these addresses may open an IKE SA."""
@@ -244,6 +246,10 @@ class Answers:
     def password(self, user: str) -> str | None:
         """The password of an EAP user."""
         return self.keyring.secrets.password(user)
+
+    def other_addresses(self, local: Address) -> tuple[Address, ...]:
+        """Where we can be reached beside `local`."""
+        return self.others(local)
 
     def spi_in_use(self, spi: int) -> bool:
         """Is this inbound ESP or AH SPI taken?"""

@@ -15,6 +15,7 @@ from openswan.engine.core import Core
 from openswan.engine.demux import Demux
 from openswan.engine.dpd import Liveness
 from openswan.engine.ikesas import IkeSas
+from openswan.engine.mobility import Mobility
 from openswan.engine.negotiate import Negotiator
 from openswan.engine.network import Network
 from openswan.engine.pathmtu import PathMtus
@@ -40,4 +41,6 @@ class Brain:
         self.negotiator = Negotiator(self)
         self.acquires = Acquires(self)
         self.network = Network(self)
+        self.mobility = Mobility(self)
+        self.answers.others = self.mobility.others
         self.demux = Demux(self)

@@ -19,8 +19,10 @@ from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
 from openswan.ike.effects import ChildEstablished, ChildGone, Gone, SpiOffered
 from openswan.ike.events import DeleteChild
+from openswan.ike.v2.tasks.natd import encap
 from openswan.plane.commands import DelSa, ExpectSpi, MoveSa
 from openswan.policy.selector import flow_keys
+from openswan.wire.v2.numbers import ProtocolId
 
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
@@ -256,12 +258,14 @@ class Children:
     # -- moved --------------------------------------------------------------------------------------------------------
 
     def moved(self, ike: IkeState, local: Endpoint, remote: Endpoint) -> None:
-        """The peer's NAT has given it a new address or port: outer addresses follow, keys and counters stay."""
-        for child in ike.children.values():
-            if child.closing or (child.local, child.remote) == (local, remote):
+        """An end has a new address or port: outer addresses follow, and perhaps UDP; keys and counters stay."""
+        ports = encap(ike.machine)
+        for child in list(ike.children.values()):
+            carried = ports if child.chosen.protocol == ProtocolId.ESP else None
+            if child.closing or (child.local, child.remote, child.encap) == (local, remote, carried):
                 continue
             self.brain.pathmtus.child_gone(child)
-            child.local, child.remote = local, remote
+            child.local, child.remote, child.encap = local, remote, carried
             for one, src, dst in moved(child, local, remote):
                 self.core.klips(MoveSa(one, src, dst))
             self.brain.pathmtus.child_up(child)

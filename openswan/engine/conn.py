@@ -80,6 +80,10 @@ class Conn:
     """Eroute keys of the child that owns the eroute; narrower than `keys` when the peer wanted less."""
     assigned: Assigned = NOTHING_ASSIGNED
     """What the peer has given us, or gave last (leftsourceip=%config)."""
+    away: Address | None = None
+    """Where the peer has moved to while SAs live (RFC 4555)."""
+    stranded: bool = False
+    """Our address is gone while SAs live: traffic is held."""
     held_keys: tuple[FlowKey, ...] = ()
     """Eroute keys that point at a child now."""
     attempt: int = 0

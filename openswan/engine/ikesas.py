@@ -36,6 +36,7 @@ from openswan.ike.effects import (
 from openswan.ike.events import CreateChild, DeleteIke, ProbePath, Request
 from openswan.ike.policy import ChildPolicy, IkePolicy
 from openswan.ike.v2.sa import IkeSaV2
+from openswan.ike.v2.tasks.mobike import CONFIRMED
 from openswan.wire.v2.numbers import NotifyType
 
 if TYPE_CHECKING:
@@ -233,6 +234,7 @@ class IkeSas:
     def start_keepalive(self, ike: IkeState) -> None:
         """Keep a NAT's mapping open when we are behind one (RFC 3948 4)."""
         period = self.core.settings.keep_alive
+        self.core.timers.cancel((Timer.KEEPALIVE, ike.serial))
         if not period or not ike.machine.nat_here or ike.closing:
             return
         self.core.after(Timer.KEEPALIVE, ike.serial, period, partial(self._keepalive, ike))
@@ -300,9 +302,12 @@ class IkeSas:
         self.start_keepalive(successor)
 
     def _moved(self, ike: IkeState, effect: PeerMoved) -> None:
-        if ike.conn is not None:
+        if ike.conn is not None and effect.why == "NAT":
             self.core.say(ike.conn, f"new NAT mapping for #{ike.serial}, now {effect.remote}", Rc.LOG, ike.serial)
         self.brain.children.moved(ike, effect.local, effect.remote)
+        self.brain.mobility.moved(ike)
+        if effect.why == CONFIRMED:
+            self.brain.mobility.confirmed(ike)
 
     def _failed(self, ike: IkeState, effect: IkeFailed) -> None:
         ike.failed = True

@@ -48,6 +48,8 @@ class Negotiator:
             return Rc.DEAF, "need --listen before --initiate"
         if conn.oriented is None:
             return Rc.ORIENT, "We cannot identify ourselves with either end of this connection."
+        if conn.oriented.me not in self.core.plugs.addresses:
+            return Rc.ORIENT, f"our address {conn.oriented.me} is gone for now."
         if conn.peer is None:
             host = conn.oriented.theirs.host
             if host.kind is HostKind.NAME:
@@ -266,6 +268,7 @@ class Negotiator:
         """The last child of `conn` is gone and its eroute has fallen back: what now?"""
         if conn.kind is Kind.GOING_AWAY or self.core.stopping or conn.children:
             return
+        self.brain.mobility.home(conn)
         if conn.kind is Kind.INSTANCE:
             self.dissolve(conn)
             return

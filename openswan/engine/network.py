@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,7 @@ class Network:
         for conn in list(core.conns.named.values()):
             self.reorient(conn)
         if moved:
+            self.brain.mobility.tell()
             for name in list(core.conns.hosts):
                 self.resolve(name, again=True)
 
@@ -81,16 +83,22 @@ class Network:
 
     def orientation(self, conn: Conn) -> tuple[Oriented | None, str]:
         """Where a connection is plugged in as things are."""
-        return orient(conn.policy, self.core.plugs, self.core.names)
+        oriented, why = orient(conn.policy, self.core.plugs, self.core.names)
+        if oriented is not None and conn.away is not None:
+            oriented = replace(oriented, peer=conn.away)
+        return oriented, why
 
     def reorient(self, conn: Conn) -> None:
         """Follow a change: what hung on the old addresses ends, what was wanted begins again. The guard stays in."""
         oriented, why = self.orientation(conn)
         old = conn.oriented
         if oriented == old:
+            self.brain.mobility.returned(conn)
             return
         if old is not None and oriented is not None and same_place(old, oriented):
             self.core.conns.reorient(conn, oriented)
+            return
+        if self.brain.mobility.follow(conn, oriented):
             return
         if old is not None:
             self._unplug(conn)

@@ -61,6 +61,7 @@ def signature(conn: Conn) -> Hashable:
         theirs.rsa_keys,
         theirs.use_cert_key,
         theirs.ca,
+        policy.mobike,
         theirs.pools,
         ours.ask_addresses,
         policy.dns,
@@ -178,6 +179,7 @@ class Keyring:
             retransmit_timeout=policy.retransmit_timeout,
             initial_contact=first,
             max_children=MAX_CHILDREN,
+            mobike=policy.mobike and policy.tunnel,
             ask_addresses=ours.ask_addresses,
             assigns=bool(theirs.pools),
         )

@@ -111,7 +111,9 @@ def _way(
 
 
 def moved(child: ChildState, local: Endpoint, remote: Endpoint) -> Iterator[tuple[Said, Endpoint, Endpoint]]:
-    """Every SA of a child with the source and destination it has from now on."""
+    """Every SA of a child with the source and destination it has from now on; port 0 is raw."""
+    if child.encap is None:
+        local, remote = Endpoint(local.address, 0), Endpoint(remote.address, 0)
     for one in (child.said_in, child.comp_in):
         if one is not None:
             yield one, remote, local

@@ -178,6 +178,15 @@ class StateDb:
         ike.shared_as = (me, peer, signature)
         self.shared.setdefault(ike.shared_as, {})[ike.serial] = ike
 
+    def rehome(self, ike: IkeState, me: Address, peer: Address) -> None:
+        """An IKE SA has other addresses now."""
+        if ike.pair is not None and ike.pair != (me, peer):
+            self._leave_pair(ike)
+            ike.pair = (me, peer)
+            self.pairs.setdefault(ike.pair, {})[ike.serial] = ike
+        if ike.shared_as is not None:
+            self.share(ike, me, peer, ike.shared_as[2])
+
     def unshare(self, ike: IkeState) -> None:
         """No further children on it."""
         if ike.shared_as is None:
@@ -226,6 +235,12 @@ class StateDb:
             self.peers.setdefault(new.identities, {})[new.serial] = new
             self._leave_peer(old)
 
+    def _leave_pair(self, ike: IkeState) -> None:
+        if ike.pair is not None:
+            self.pairs[ike.pair].pop(ike.serial, None)
+            if not self.pairs[ike.pair]:
+                del self.pairs[ike.pair]
+
     def _leave_peer(self, ike: IkeState) -> None:
         users = self.peers.get(ike.identities)
         if users is not None:
@@ -236,9 +251,7 @@ class StateDb:
     def remove_ike(self, ike: IkeState) -> None:
         """Forget an IKE SA and every way to find it; it must be there."""
         if ike.pair is not None:
-            self.pairs[ike.pair].pop(ike.serial, None)
-            if not self.pairs[ike.pair]:
-                del self.pairs[ike.pair]
+            self._leave_pair(ike)
             ike.pair = None
         if ike.conn is not None:
             ike.conn.ikes.discard(ike.serial)

@@ -176,10 +176,14 @@ class IkeRekeyed:
 
 @dataclass(frozen=True, slots=True)
 class PeerMoved:
-    """An authenticated message came from a new address or port of a peer behind NAT (RFC 7296 2.23)."""
+    """Outer addresses or ports of the SAs are these from now on, and whether ESP is in UDP may have changed.
+
+    An authenticated message came from a new address or port of a peer behind NAT (RFC 7296 2.23), or MOBIKE (RFC 4555).
+    """
 
     local: Endpoint
     remote: Endpoint
+    why: str = "NAT"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from openswan.base.address import Address
 from openswan.base.interval import Duration
 from openswan.ike.policy import ChildPolicy
 
@@ -87,4 +88,21 @@ class Tell:
     token: int = 0
 
 
-Request: TypeAlias = CreateChild | RekeyChild | RekeyIke | DeleteChild | DeleteIke | Probe | ProbePath | Tell
+@dataclass(frozen=True, slots=True)
+class MoveIke:
+    """Our address is another one now: use it, and tell the peer (RFC 4555 3.5). Ends in PeerMoved, at once."""
+
+    local: Address
+    token: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TellAddresses:
+    """Our addresses have changed and the peer decides which are used (RFC 4555 3.6). Has no effect of its own."""
+
+    token: int = 0
+
+
+Request: TypeAlias = (
+    CreateChild | RekeyChild | RekeyIke | DeleteChild | DeleteIke | Probe | ProbePath | Tell | MoveIke | TellAddresses
+)

@@ -78,6 +78,8 @@ class IkePolicy:
     """Where the peer listens then."""
     own_vendor: bool = True
     """Announce that we are built from this project: two such ends prefer UDP encapsulation."""
+    mobike: bool = False
+    """Follow changes of address, ours and the peer's (RFC 4555)."""
     ask_addresses: tuple[int, ...] = ()
     """As initiator: families of which the responder is asked for an address (RFC 7296 2.19)."""
     wishes: tuple[Address, ...] = ()
@@ -261,6 +263,9 @@ class Responder(Protocol):
 
     def password(self, user: str) -> str | None:
         """The password of an EAP user; None when there is no such user."""
+
+    def other_addresses(self, local: Address) -> tuple[Address, ...]:
+        """Where we can be reached beside `local` (RFC 4555 3.4)."""
 
     def spi_in_use(self, spi: int) -> bool:
         """Is this inbound ESP or AH SPI taken?"""

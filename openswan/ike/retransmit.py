@@ -14,6 +14,9 @@ from enum import Enum
 
 from openswan.base.interval import Duration, Instant
 
+HASTE: Duration = 0.5
+"""The wait after a request was hastened; it doubles from there."""
+
 
 class Due(Enum):
     """What a request's clock says."""
@@ -43,6 +46,11 @@ class Outstanding:
         """A request that has just been sent for the first time; `timeout` is its whole life."""
         give_up = now + timeout
         return cls(message_id, tuple(datagrams), interval, min(now + interval, give_up), give_up)
+
+    def hasten(self, now: Instant) -> None:
+        """Something has changed: repeat at once, and no longer as seldom."""
+        self.next = min(now, self.give_up)
+        self.wait = min(self.wait, HASTE)
 
     def due(self, now: Instant) -> Due:
         """What is to be done; REPEAT moves on to the next, doubled wait."""

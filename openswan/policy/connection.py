@@ -204,6 +204,7 @@ class Connection:
     retransmit_timeout: float = 60.0
     retransmit_interval: float = 0.5
     startup: Startup = Startup.IGNORE
+    mobike: bool = False
     dns: tuple[Address, ...] = ()
     """modecfgdns: servers told to whoever gets an address."""
     domains: tuple[str, ...] = ()

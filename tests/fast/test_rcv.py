@@ -286,3 +286,13 @@ def test_two_sas_interleaved_keep_their_own_windows(tunnel: Rig) -> None:
     got = {tunnel.received() for _ in range(78)}
     assert got == {udp(THERE, HERE, port, n) for n in range(1, 40) for port in (1, 2)}
     eventually(lambda: [v.packets for v in tunnel.klips.sas() if v.direction is Direction.IN] == [39, 39])
+
+
+def test_what_is_under_way_to_the_address_before_is_taken_after_a_move(tunnel: Rig) -> None:
+    packet = udp(THERE, HERE, 1, 2)
+    for last, taken in ((8, True), (9, False)):
+        tunnel.do(MoveSa(tunnel.in_said, tunnel.remote, Endpoint(ip_address(f"127.0.0.{last}"), tunnel.local.port)))
+        tunnel.arrive(tunnel.seal(packet))
+        if taken:
+            assert tunnel.received() == packet
+    tunnel.dropped(Drop.NO_SA)

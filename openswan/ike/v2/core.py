@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from openswan.base.address import Endpoint
+from openswan.base.address import Address, Endpoint
 from openswan.base.entropy import Rng, uniform
 from openswan.base.errors import IpsecError
 from openswan.base.interval import Duration, Instant
@@ -163,6 +163,18 @@ class Core:
         self.nat_here = False
         self.nat_there = False
         self.encapsulate = False
+        self.forced = False
+        """encapsulation=yes, and the peer can do it."""
+        self.mobike = False
+        """Both ends can follow changes of address (RFC 4555)."""
+        self.decides = False
+        """We made the first IKE SA of this line: which addresses are used is our choice."""
+        self.peer_addresses: tuple[Address, ...] = ()
+        """Where the peer can be reached too."""
+        self.moves = 0
+        """Changes of address so far."""
+        self.moved_by = -1
+        """Message ID of the peer's last update of addresses: an older one that comes late counts no more."""
         self.takes_probes = False
         """The peer answers an INFORMATIONAL in fragments."""
         self.own_peer = False

@@ -19,7 +19,17 @@ from openswan.ike.v2.core import Core, Ignored, Task, error
 from openswan.ike.v2.msgid import Order
 from openswan.ike.v2.protect import Opened
 from openswan.ike.v2.states import State
-from openswan.ike.v2.tasks import child_create, child_delete, child_rekey, ike_auth, ike_delete, ike_rekey, init, tell
+from openswan.ike.v2.tasks import (
+    child_create,
+    child_delete,
+    child_rekey,
+    ike_auth,
+    ike_delete,
+    ike_rekey,
+    init,
+    mobike,
+    tell,
+)
 from openswan.ike.v2.tasks.ike_auth import AuthTask
 from openswan.ike.v2.tasks.ike_rekey import IkeRekey, inherit
 from openswan.ike.v2.tasks.init import InitTask
@@ -176,7 +186,7 @@ class Receiver(Core):
             self.counters[Ignored.FRAGMENT] += 1
         return opened
 
-    def _heard(self, local: Endpoint, remote: Endpoint, now: Instant) -> None:
+    def _heard(self, local: Endpoint, remote: Endpoint, now: Instant, answer: bool = False) -> None:
         """An authentic, fresh message: the peer lives, and may have another address now (RFC 7296 2.23)."""
         self.last_heard = now
         if (local, remote) == (self.local, self.remote):
@@ -188,6 +198,8 @@ class Receiver(Core):
             self.log(f"new NAT mapping, was {self.remote}, now {remote}")
             self.local, self.remote = local, remote
             self.emit(PeerMoved(local, remote))
+        elif answer:
+            mobike.heard_elsewhere(self, local, remote, now)
 
     def _receive_response(self, header: Header, data: bytes, local: Endpoint, remote: Endpoint, now: Instant) -> None:
         flight = self.flights.get(header.message_id)
@@ -197,12 +209,12 @@ class Receiver(Core):
         opened = self._open(header, data)
         if opened is None:
             return
-        self._heard(local, remote, now)
         self.send_window.answered(header.message_id)
         task = flight.task
         if not flight.outstanding.repeats:
             self.round_trip = now - flight.asked
         del self.flights[header.message_id]
+        self._heard(local, remote, now, answer=True)
         try:
             answer = Message(header, tuple(parse_chain(opened.first, opened.content)))
             self._window_size(answer)
@@ -299,7 +311,8 @@ class Receiver(Core):
             return ()
         # A question about what there is to configure gets an answer, if an empty one (RFC 7296 3.15).
         answers = tuple(Cp(CfgType.REPLY) for cp in request.all(Cp) if cp.kind == CfgType.REQUEST)
-        return (*answers, *child_delete.respond(self, deletes))
+        moved = mobike.respond(self, request, local, remote, now)
+        return (*answers, *moved, *child_delete.respond(self, deletes))
 
     def _after_request(self, request: Message, now: Instant) -> None:
         """What an INFORMATIONAL request ends, once its answer is on its way."""

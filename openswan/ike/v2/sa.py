@@ -19,19 +19,21 @@ from openswan.ike.events import (
     CreateChild,
     DeleteChild,
     DeleteIke,
+    MoveIke,
     Probe,
     ProbePath,
     RekeyChild,
     RekeyIke,
     Request,
     Tell,
+    TellAddresses,
 )
 from openswan.ike.policy import IkePolicy, Responder
 from openswan.ike.retransmit import Due
 from openswan.ike.v2.core import Flight
 from openswan.ike.v2.receiver import Receiver
 from openswan.ike.v2.states import ENDED, State
-from openswan.ike.v2.tasks import ike_delete
+from openswan.ike.v2.tasks import ike_delete, mobike
 from openswan.ike.v2.tasks.child_create import ChildCreate
 from openswan.ike.v2.tasks.child_delete import ChildDelete
 from openswan.ike.v2.tasks.child_rekey import ChildRekey
@@ -106,6 +108,7 @@ class IkeSaV2(Receiver):
                 Rc.RETRANSMISSION,
             )
             self.dispatch(flight.outstanding.datagrams, whole=task.whole)
+            mobike.seek(self, flight.outstanding)
         elif due is Due.GIVE_UP and isinstance(task, PathProbe) and self.is_established and not self.queue:
             task.persist(self, now)
         elif due is Due.GIVE_UP:
@@ -155,6 +158,11 @@ class IkeSaV2(Receiver):
             self.submit(TellTask(request), now)
         elif isinstance(request, ProbePath):
             self.submit(PathProbe(request), now)
+        elif isinstance(request, MoveIke):
+            mobike.move(self, Endpoint(request.local, self.local.port), self.remote, now, request)
+        elif isinstance(request, TellAddresses):
+            if self.mobike and not self.decides:
+                self.submit(mobike.Tell(request), now)
         elif isinstance(request, RekeyChild | DeleteChild):
             child = self.children.get(request.spi_in)
             if child is None or child.deleting:
@@ -235,6 +243,10 @@ INHERITED = (
     "nat_here",
     "nat_there",
     "encapsulate",
+    "forced",
+    "mobike",
+    "decides",
+    "peer_addresses",
     "own_peer",
     "takes_probes",
     "peer_fragments",

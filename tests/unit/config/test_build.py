@@ -365,7 +365,7 @@ def test_strict_crl_keeps_certificate_conns_out() -> None:
     [
         ("ah=sha1", 'f:6: warning: conn "x": ah= counts with phase2=ah only: this conn uses ESP'),
         ("ikev1=yes", "ikev1=yes is not acted on: IKEv1 is not available in this release, IKEv2 is used"),
-        ("mobike=yes", "mobike=yes is not acted on"),
+        ("intermediate=yes", "intermediate=yes is not acted on"),
         ("fragmentation=force", "fragmentation=force is not acted on"),
         ("leftfirewall=yes", "obsolete keyword 'leftfirewall' ignored. Openings in the firewall"),
         ("pfsgroup=modp2048", "pfsgroup=modp2048 is not acted on"),

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from openswan.base.address import Endpoint, parse_address, parse_subnet
+from openswan.base.address import Address, Endpoint, parse_address, parse_subnet
 from openswan.base.entropy import SeededRng
 from openswan.base.errors import IkeError
 from openswan.ike.effects import (
@@ -127,6 +127,9 @@ class Asked:
 
     def password(self, user: str) -> str | None:
         return self.passwords.get(user)
+
+    def other_addresses(self, local: Address) -> tuple[Address, ...]:
+        return ()
 
     def spi_in_use(self, spi: int) -> bool:
         return spi in self.taken

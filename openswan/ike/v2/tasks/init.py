@@ -172,7 +172,7 @@ class InitTask(Task):
         natd.detect(sa, self.policy, answer, sa.spi_r)
         learn(sa, self.policy, answer)
         ppk.learn(sa, (self.policy,), answer)
-        natd.float_ports(sa, self.policy)
+        natd.float_ports(sa, self.policy, answer.notify(NotifyType.NAT_DETECTION_SOURCE_IP) is not None)
 
 
 def derive(sa: Core, chosen: ChosenIke, shared: bytes) -> None:

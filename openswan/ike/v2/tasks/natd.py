@@ -33,12 +33,21 @@ def endpoint_hash(spi_i: bytes, spi_r: bytes, end: Endpoint) -> bytes:
 
 def announce(sa: Core, policy: IkePolicy, spi_r: bytes) -> list[Payload]:
     """What an IKE_SA_INIT message says about addresses; a false source hash makes the peer believe in a NAT."""
+    return _hashes(sa, policy, spi_r, sa.local, sa.remote)
+
+
+def announce_between(sa: Core, policy: IkePolicy, local: Endpoint, remote: Endpoint) -> list[Payload]:
+    """The same of two other ends, in an exchange of an established IKE SA (RFC 4555 3.8)."""
+    return _hashes(sa, policy, sa.spi_r, local, remote)
+
+
+def _hashes(sa: Core, policy: IkePolicy, spi_r: bytes, local: Endpoint, remote: Endpoint) -> list[Payload]:
     if policy.encapsulation == NEVER:
         return []
-    source = sa.rng.octets(20) if policy.encapsulation == ALWAYS else endpoint_hash(sa.spi_i, spi_r, sa.local)
+    source = sa.rng.octets(20) if policy.encapsulation == ALWAYS else endpoint_hash(sa.spi_i, spi_r, local)
     return [
         Notify(NotifyType.NAT_DETECTION_SOURCE_IP, source),
-        Notify(NotifyType.NAT_DETECTION_DESTINATION_IP, endpoint_hash(sa.spi_i, spi_r, sa.remote)),
+        Notify(NotifyType.NAT_DETECTION_DESTINATION_IP, endpoint_hash(sa.spi_i, spi_r, remote)),
     ]
 
 
@@ -50,20 +59,27 @@ def vendor(policy: IkePolicy) -> list[Payload]:
 
 def detect(sa: Core, policy: IkePolicy, message: Message, spi_r: bytes) -> None:
     """Find out who is behind NAT from the peer's IKE_SA_INIT message, and whether ESP will travel in UDP."""
-    sources = [n.data for n in message.all(Notify) if n.kind == NotifyType.NAT_DETECTION_SOURCE_IP]
-    target = message.notify(NotifyType.NAT_DETECTION_DESTINATION_IP)
     sa.takes_probes = any(hmac.compare_digest(v.data, PROBE_VENDOR) for v in message.all(VendorId))
     sa.own_peer = policy.own_vendor and any(hmac.compare_digest(v.data, OWN_VENDOR) for v in message.all(VendorId))
+    look_again(sa, policy, message, spi_r)
+
+
+def look_again(sa: Core, policy: IkePolicy, message: Message, spi_r: bytes | None = None) -> None:
+    """Who is behind NAT by a message's hashes, and whether ESP travels in UDP; without hashes nothing changes."""
     if policy.encapsulation == NEVER:
         return
+    spi_r = sa.spi_r if spi_r is None else spi_r
+    sources = [n.data for n in message.all(Notify) if n.kind == NotifyType.NAT_DETECTION_SOURCE_IP]
+    target = message.notify(NotifyType.NAT_DETECTION_DESTINATION_IP)
     if sources and target is not None:
         # A peer on several addresses sends a source hash for each; one that fits is enough.
         expected = endpoint_hash(sa.spi_i, spi_r, sa.remote)
         sa.nat_there = not any(hmac.compare_digest(data, expected) for data in sources)
         sa.nat_here = not hmac.compare_digest(target.data, endpoint_hash(sa.spi_i, spi_r, sa.local))
         sa.log(f"NAT-Traversal: Result using RFC 3947 (NAT-Traversal): {describe(sa)}", Rc.LOG)
-    forced = policy.encapsulation == ALWAYS and bool(sources)
-    sa.encapsulate = sa.nat_here or sa.nat_there or sa.own_peer or forced
+    # A peer that has once understood the forged hash takes ESP in UDP for good.
+    sa.forced = sa.forced or (policy.encapsulation == ALWAYS and bool(sources))
+    sa.encapsulate = sa.nat_here or sa.nat_there or sa.own_peer or sa.forced
 
 
 def describe(sa: Core) -> str:
@@ -75,9 +91,12 @@ def describe(sa: Core) -> str:
     return "peer is NATed" if sa.nat_there else "no NAT detected"
 
 
-def float_ports(sa: Core, policy: IkePolicy) -> None:
-    """As initiator: go on from and to the NAT traversal ports when ESP will travel in UDP."""
-    if sa.encapsulate:
+def float_ports(sa: Core, policy: IkePolicy, offered: bool) -> None:
+    """As initiator: go on from and to the NAT traversal ports when ESP will travel in UDP, or may after a move.
+
+    `offered`: the peer can traverse NATs (RFC 4555 3.3).
+    """
+    if sa.encapsulate or (policy.mobike and offered and policy.encapsulation != NEVER):
         sa.local = Endpoint(sa.local.address, policy.local_natt_port)
         sa.remote = Endpoint(sa.remote.address, policy.remote_natt_port)
 
