@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from openswan.config.plain import connection_to_plain
 from openswan.engine.events import WhackRequest
 from openswan.policy.connection import Connection, Startup
 
@@ -17,7 +16,7 @@ def requests(connections: Iterable[Connection]) -> Iterator[WhackRequest]:
     """The requests that bring everything up. Starting does not wait, so a dead peer or DNS server delays nobody."""
     wanted = [each for each in connections if each.startup is not Startup.IGNORE]
     for each in wanted:
-        yield WhackRequest(SELF, "add", {"connection": connection_to_plain(each)})
+        yield WhackRequest(SELF, "add", {"connection": each})
     yield WhackRequest(SELF, "listen", {})
     for each in wanted:
         if each.startup is Startup.ROUTE:

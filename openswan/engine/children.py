@@ -278,6 +278,7 @@ class Children:
         if child.remote == remote:
             return
         self.core.say(child.conn, f"new NAT mapping for #{child.serial}, was {child.remote}, now {remote}")
+        child.ike.machine.mapped(remote)
         self.moved(child.ike, child.local, remote)
 
 

@@ -83,7 +83,9 @@ class Whack:
 
     def _policy(self, client: int, args: Arguments) -> Connection | None:
         try:
-            policy = connection_from_plain(args.get("connection"))
+            plain = args.get("connection")
+            # The daemon hands over its own connections as they are; from outside comes JSON alone.
+            policy = plain if isinstance(plain, Connection) else connection_from_plain(plain)
         except ConfigError as why:
             self.core.reply(client, Rc.FATAL, f"attempt to load incomplete connection: {why}")
             return None

@@ -115,13 +115,14 @@ def live(seed: int) -> Story:
         "rekey_margin": 25.0,
         "rekey_fuzz": dice.choice((0.0, 1.0)),
         "retransmit_timeout": 120.0,
+        "dpd_delay": 30.0,
     }
     moves = dice.random() < 0.3
     left, right = end("%defaultroute", WEST_NET, "@west"), end(EAST, EAST_NET, "@east")
     pair.west.load(conn("net-net", left, right, **more))
     pair.east.load(conn("net-net", end("%any", WEST_NET, "@west"), right, **more))
     pair.west.request("initiate", name="net-net")
-    assert pair.run(120.0, lambda: pair.up() and pair.agreed() and not halfway(pair)), f"seed {seed}: not up"
+    assert pair.run(900.0, lambda: pair.up() and pair.agreed() and not halfway(pair)), f"seed {seed}: not up"
     pair.run(1.0)
     start = pair.net.now
     for _ in range(dice.randint(3, 7)):

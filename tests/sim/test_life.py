@@ -594,3 +594,17 @@ def test_a_flood_of_first_messages_is_bounded() -> None:
     assert states.half_open_total == 0
     assert len(states.ikes) == 1 and len(states.by_init) <= 1
     pair.sane()
+
+
+def test_a_mapping_seen_in_esp_is_where_ike_goes_too() -> None:
+    """RFC 7296 2.23: any authentic packet counts; a request under way would never be answered at the old place."""
+    pair = up_pair(nat=True)
+    nat = pair.net.nats[pair.west.address]
+    (ike,) = pair.east.pluto.core.states.ikes.values()
+    nat.rebind()
+    pair.send(pair.west, WEST_HOST, EAST_HOST)
+    pair.run(0.1)
+    assert ike.machine.remote.port == max(nat.ports.values())
+    (child,) = ike.children.values()
+    pair.east.pluto.core.now = pair.net.now
+    assert child.remote == ike.machine.remote

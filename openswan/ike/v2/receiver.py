@@ -218,7 +218,9 @@ class Receiver(Core):
         try:
             answer = Message(header, tuple(parse_chain(opened.first, opened.content)))
             self._window_size(answer)
-            if self.state is State.CLOSING and not isinstance(task, ike_delete.IkeDelete):
+            if self.state is State.CLOSING and isinstance(task, IkeRekey):
+                task.unwanted(self, answer, now)
+            elif self.state is State.CLOSING and not isinstance(task, ike_delete.IkeDelete):
                 task.failed(self, "the IKE SA is being closed")
             else:
                 task.answered(self, answer, now)

@@ -140,6 +140,12 @@ class IkeSaV2(Receiver):
             self.end(Gone.LOCAL, now)
         return self.drain()
 
+    def mapped(self, remote: Endpoint) -> None:
+        """An authentic ESP packet showed that the peer's NAT has another address or port for it: requests, those being
+        repeated too, go there from now on (RFC 7296 2.23)."""
+        if self.nat_there and self.state not in ENDED:
+            self.remote = remote
+
     def discard(self, now: Instant) -> list[Effect]:
         """Close a successor that lost a simultaneous rekeying."""
         self.close(now)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from openswan.config.plain import connection_from_plain
 from openswan.daemon.autostart import requests
 from openswan.policy.connection import Connection, End, Host, HostKind, Startup
 
@@ -27,7 +26,7 @@ def test_add_everything_then_listen_then_route_then_start() -> None:
     assert all(each.client == 0 for each in asked)
     told = [(each.verb, each.args.get("name")) for each in asked if each.verb != "add"]
     assert told == [("listen", None), ("route", "r1"), ("initiate", "s1"), ("initiate", "s2")]
-    added = [connection_from_plain(each.args["connection"]) for each in asked[:4]]
+    added = [each.args["connection"] for each in asked[:4]]
     assert added == [conns[0], conns[2], conns[3], conns[4]]
     assert asked[-1].args["asynchronous"] is True
 

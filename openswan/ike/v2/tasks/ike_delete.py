@@ -52,6 +52,12 @@ def close(sa: Core, now: Instant, notify: NotifyType | None = None) -> None:
     if not told:
         sa.drop_children(Gone.IKE_GONE)
         sa.emit(IkeGone(Gone.LOCAL))
+    heir, sa.heir = sa.heir, None
+    if heir is not None:
+        # The peer may have let it inherit already: it goes as well.
+        heir.children = {}
+        for effect in heir.discard(now):
+            sa.emit(effect)
     sa.deadline = None
     sa.move(State.CLOSING)
     sa.submit(IkeDelete(notify), now)

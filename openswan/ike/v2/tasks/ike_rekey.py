@@ -97,6 +97,17 @@ class IkeRekey(Task):
         inherit(sa, successor, True, now, self.token)
         sa.close(now)
 
+    def unwanted(self, sa: Core, answer: Message, now: Instant) -> None:
+        """The answer came when this SA was already to be closed: the successor it has made is closed too."""
+        if first_error(answer) is None:
+            rules.check(Shape.IKE_RESPONSE, answer.payloads, encrypted=True)
+            successor, _ = self._successor(sa, answer, now)
+            successor.children = {}
+            sa.emit(NewSuccessor(successor))
+            for effect in successor.discard(now):
+                sa.emit(effect)
+        self.failed(sa, "the IKE SA is being closed")
+
     def _refused(self, sa: Core, kind: NotifyType, data: bytes, now: Instant) -> None:
         if sa.heir is not None:
             inherit(sa, sa.heir, False, now, self.token)

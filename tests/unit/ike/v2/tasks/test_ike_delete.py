@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from openswan.ike.effects import ChildGone, Forget, Gone, IkeGone, RequestFailed
-from openswan.ike.events import CreateChild, DeleteIke, Probe
+from openswan.ike.events import CreateChild, DeleteIke, Probe, RekeyIke
 from openswan.ike.v2.core import LINGER
 from openswan.ike.v2.states import State
 from openswan.wire.v2.delete import Delete
@@ -120,3 +120,24 @@ def test_delete_followed_by_more() -> None:
     pair.inject(pair.a, pair.forge(pair.a, 37, everything))
     assert len(pair.b.seen(IkeGone)) == 1
     assert pair.b.sa.state is State.LINGER
+
+
+def test_a_successor_that_is_made_while_we_close_is_closed_too() -> None:
+    pair = Pair().up()
+    pair.a.request(RekeyIke())
+    pair.a.request(DeleteIke())
+    pair.pass_time(30)
+    assert not pair.a.machines and not pair.b.machines
+    assert not pair.a.installed and not pair.b.installed
+
+
+def test_close_during_a_collision() -> None:
+    """What the peer's exchange has made goes too, whether or not it has inherited there."""
+    pair = Pair().up()
+    pair.a.request(RekeyIke())
+    pair.b.request(RekeyIke())
+    pair.deliver(pair.wire.pop(1))
+    pair.a.request(DeleteIke())
+    pair.pass_time(200)
+    assert not pair.a.machines and not pair.b.machines
+    assert not pair.a.installed and not pair.b.installed
