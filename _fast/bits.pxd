@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Bits of addresses, inline. An address is two words in host order, `a` its first 64 bits; IPv4 fills the first 32.
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 
 cdef extern from * nogil:
     """
@@ -57,3 +57,11 @@ cdef extern from * nogil:
     int top_bit "ow_top"(uint64_t x)
     uint64_t swab "ow_swab"(uint64_t x)
     void prefetch "ow_prefetch"(const void *p)
+
+# Of so many bits, as in the packet.
+cdef inline void prefix_mask(uint64_t *mask, int length) noexcept nogil:
+    cdef uint8_t *octet = <uint8_t *>mask
+    cdef int i
+    for i in range(16):
+        octet[i] = 0xFF if length >= 8 else 0 if length <= 0 else <uint8_t>(0xFF << (8 - length))
+        length -= 8

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.string cimport memcpy
 
+from _fast.atomic cimport store_sc
 from _fast.epoch cimport epoch_t
 from _fast.front cimport front_t
 from _fast.pool cimport pool_t
@@ -19,9 +21,19 @@ cdef struct change_t:
     uint8_t dstlen
     uint8_t version
 
+# The pairs of one source's and one destination's prefix length, other than hosts (_fast.common).
+cdef struct common_t:
+    front_t pairs
+    uint8_t srclen
+    uint8_t dstlen
+    uint64_t src[2]            # masks
+    uint64_t dst[2]
+    uint64_t beaten            # eroutes in the trees that are more specific; 0: what is found among the pairs decides
+
 cdef struct radij_t:
     front_t hosts              # pairs of hosts; one whose line is full is in the trees
-    trie_t sources[2]          # IPv4, IPv6; what their words lead to is in _fast.source
+    common_t *common[2]        # IPv4, IPv6: of the lengths most eroutes have; NULL: none
+    trie_t sources[2]          # the trees of the others; what their words lead to is in _fast.source
     uint64_t generation        # grows with every change
     change_t changes[64]       # change number n is at n % CHANGES
     uint64_t count
@@ -57,12 +69,14 @@ cdef uint64_t radij_octets(radij_t *r) noexcept nogil
 cdef bint radij_covers(const eroute_t *outer, const eroute_t *inner) noexcept nogil
 # Of two eroutes that cover a flow the one of greater rank decides.
 cdef uint32_t radij_rank(const eroute_t *e) noexcept nogil
-cdef void prefix_mask(uint64_t *mask, int length) noexcept nogil
 cdef void fill_key(eroute_t *e, tuple key) except *
 cdef void flow_from(flow_t *f, tuple flow) except *
 
+cdef inline int family_of(uint8_t version) noexcept nogil:
+    return 0 if version == 4 else 1
+
 cdef inline trie_t *sources_of(radij_t *r, uint8_t version) noexcept nogil:
-    return &r.sources[0 if version == 4 else 1]
+    return &r.sources[family_of(version)]
 
 cdef inline bint same_key(const eroute_t *a, const eroute_t *b) noexcept nogil:
     return (a.src[0] == b.src[0] and a.src[1] == b.src[1] and a.dst[0] == b.dst[0] and a.dst[1] == b.dst[1]
@@ -72,3 +86,14 @@ cdef inline bint same_key(const eroute_t *a, const eroute_t *b) noexcept nogil:
 # Of two with one source.
 cdef inline bint same_pair(const eroute_t *a, const eroute_t *b) noexcept nogil:
     return a.dst[0] == b.dst[0] and a.dst[1] == b.dst[1] and a.dstlen == b.dstlen
+
+# For the writer, once a change can be seen. Its words first, then its number: who reads a number may read the words.
+cdef inline void changed(radij_t *r, const eroute_t *e) noexcept nogil:
+    cdef uint64_t number = r.generation + 1
+    cdef change_t *c = &r.changes[number & (CHANGES - 1)]
+    memcpy(c.src, e.src, 16)
+    memcpy(c.dst, e.dst, 16)
+    c.srclen = e.srclen
+    c.dstlen = e.dstlen
+    c.version = e.version
+    store_sc(&r.generation, number)

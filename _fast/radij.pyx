@@ -2,8 +2,10 @@
 """The eroute table: most specific source first, then destination, protocol, ports (the order of radij trees).
 
     hosts    pairs of hosts, which nothing beats, by a hash (_fast.front), unless their line there is full
-    sources  a tree a family (_fast.trie) of what each source holds: an eroute, or its destinations (_fast.source);
-             what a source and a destination hold: an eroute, or several by protocol and ports (_fast.fan)
+    common   pairs of the prefix lengths most eroutes have, so too (_fast.common)
+    sources  a tree a family (_fast.trees, trie) of what each source holds: an eroute, or its destinations (_fast.source)
+
+Behind each of them is what a source and a destination hold: an eroute, or several by protocol and ports (_fast.fan).
 
 Readers take no lock (_fast.walk); a writer publishes each change in one store and numbers it, and who looked while a change
 came that concerns the same flow looks again.
@@ -11,32 +13,25 @@ came that concerns the same flow looks again.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
-from _fast.atomic cimport load_sc, loadp, mum, store_sc
-from _fast.bits cimport apart, swab
+from _fast.atomic cimport load_sc, loadp, mum, store
+from _fast.bits cimport apart, prefix_mask, swab
+from _fast.common cimport COMMON_FROM, COMMON_SOON, among, beats, common_choose, common_free, common_leave
 from _fast.epoch cimport epoch_t
 from _fast.fan cimport kind_of, pair_find, pair_retire, pair_set, pair_visit, pair_without, table_of_fan_free, fan_of
 from _fast.front cimport (front_add, front_free, front_get, front_hash, front_init, front_octets, front_swap, front_visit)
-from _fast.pool cimport pool_free, pool_give, pool_take
-from _fast.source cimport (destinations_of, pair_of, source_free, source_of, source_pair, source_retire, source_visit,
-                           source_with, source_without)
+from _fast.pool cimport SINGLY, pool_free, pool_give, pool_take
+from _fast.source cimport destinations_of, source_free, source_of
 from _fast.tnode cimport BY_SOURCE
-from _fast.trie cimport trie_cut, trie_free, trie_get, trie_octets, trie_put, trie_visit
+from _fast.trees cimport trees_pair, trees_remove, trees_set, trees_visit
+from _fast.trie cimport trie_free, trie_octets, trie_visit
 from _fast.walk cimport walk_all, walk_one
-from _fast.word cimport GROUP, item_of
+from _fast.word cimport GROUP
 
 cdef extern from "<sys/random.h>" nogil:
     ssize_t getrandom(void *buf, size_t n, unsigned int flags)
 
 cdef enum:
     TRIES = 8                  # of a match while changes keep concerning its very flow
-
-
-cdef void prefix_mask(uint64_t *mask, int length) noexcept nogil:
-    cdef uint8_t *octet = <uint8_t *>mask
-    cdef int i
-    for i in range(16):
-        octet[i] = 0xFF if length >= 8 else 0 if length <= 0 else <uint8_t>(0xFF << (8 - length))
-        length -= 8
 
 
 cdef int radij_init(radij_t *r, epoch_t *epoch) noexcept nogil:
@@ -67,6 +62,9 @@ cdef void radij_free(radij_t *r) noexcept nogil:
     for family in range(2):
         trie_visit(&r.sources[family], free_source, NULL)
         trie_free(&r.sources[family])
+        if r.common[family]:
+            front_visit(&r.common[family].pairs, free_pair, NULL)
+            common_free(r.common[family])
     front_visit(&r.hosts, free_pair, NULL)
     front_free(&r.hosts)
     pool_free(&r.pool)
@@ -86,102 +84,89 @@ cdef uint32_t radij_rank(const eroute_t *e) noexcept nogil:
 
 # --- changes -------------------------------------------------------------------------------------------------------
 
-cdef void changed(radij_t *r, const eroute_t *e) noexcept nogil:
-    # The words of the change first, then its number: who reads a number may read the words.
-    cdef uint64_t number = r.generation + 1
-    cdef change_t *c = &r.changes[number & (CHANGES - 1)]
-    memcpy(c.src, e.src, 16)
-    memcpy(c.dst, e.dst, 16)
-    c.srclen = e.srclen
-    c.dstlen = e.dstlen
-    c.version = e.version
-    store_sc(&r.generation, number)
-
-
 cdef inline bint of_hosts(const eroute_t *e) noexcept nogil:
     return e.srclen == e.dstlen and e.srclen == (32 if e.version == 4 else 128)
 
 
-cdef inline uintptr_t hosts_pair(radij_t *r, const eroute_t *e) noexcept nogil:
-    # The pair of these hosts before the trees, or 0.
-    if not of_hosts(e):
-        return 0
-    return front_get(&r.hosts, front_hash(&r.hosts, e.src, e.dst), e.src, e.dst, e.version)
+cdef inline front_t *front_for(radij_t *r, const eroute_t *e) noexcept nogil:
+    # Where pairs of its lengths are before the trees, or NULL.
+    cdef common_t *c = r.common[family_of(e.version)]
+    if of_hosts(e):
+        return &r.hosts
+    return &c.pairs if among(c, e) else NULL
 
 
-cdef uintptr_t tree_pair(radij_t *r, const eroute_t *key) noexcept nogil:
-    # The pair of this source and destination in the trees, or 0.
-    cdef uintptr_t word = trie_get(sources_of(r, key.version), key.src, key.srclen)
-    return source_pair(word, key.dst, key.dstlen) if word else 0
+cdef inline uintptr_t front_pair(front_t *f, const eroute_t *e) noexcept nogil:
+    return front_get(f, front_hash(f, e.src, e.dst), e.src, e.dst, e.version) if f else 0
 
 
 cdef eroute_t *radij_find(radij_t *r, const eroute_t *key) noexcept nogil:
-    cdef uintptr_t pair = hosts_pair(r, key)
-    return pair_find(r, pair if pair else tree_pair(r, key), key)
+    cdef uintptr_t pair = front_pair(front_for(r, key), key)
+    return pair_find(r, pair if pair else trees_pair(r, key), key)
 
 
-cdef int tree_set(radij_t *r, eroute_t *e, eroute_t **replaced) noexcept nogil:
-    cdef trie_t *t = sources_of(r, e.version)
-    cdef uintptr_t word = trie_get(t, e.src, e.srclen), was = word, old = 0
-    # Where a source is there already, putting its new word cannot fail.
-    if source_with(r, &word, e, replaced) or (
-            word != was and trie_put(t, &r.pool, r.epoch, e.src, e.srclen, word, &old)):
-        return -1
-    if was & GROUP and item_of(was) != item_of(word):
-        source_retire(r, was)
-    return 0
-
-
-cdef int hosts_set(radij_t *r, eroute_t *e, eroute_t **replaced) noexcept nogil:
+cdef int front_set(radij_t *r, front_t *f, eroute_t *e, eroute_t **replaced) noexcept nogil:
     # 1: the pair is in the trees or must go there. All eroutes of a pair are in one place.
-    cdef uintptr_t pair = hosts_pair(r, e), was = pair
+    cdef uintptr_t pair = front_pair(f, e), was = pair
     if pair == 0:
-        return 0 if tree_pair(r, e) == 0 and front_add(&r.hosts, <uintptr_t>e) else 1
+        return 0 if trees_pair(r, e) == 0 and front_add(f, <uintptr_t>e) else 1
     if pair_set(r, &pair, e, replaced):
         return -1
     if pair != was:
-        front_swap(&r.hosts, was, pair)
+        front_swap(f, was, pair)
     return 0
+
+
+cdef inline void beaten(radij_t *r, const eroute_t *e, int more) noexcept nogil:
+    # Before it comes into the trees, and after it has left them.
+    cdef common_t *c = r.common[family_of(e.version)]
+    if c != NULL and beats(e, c):
+        store(&c.beaten, c.beaten + more)
+
+
+cdef int below_set(radij_t *r, eroute_t *e, eroute_t **replaced) noexcept nogil:
+    cdef int bad
+    beaten(r, e, 1)
+    bad = trees_set(r, e, replaced)
+    if bad or replaced[0] != NULL:
+        beaten(r, e, -1)
+    return bad
 
 
 cdef int radij_set(radij_t *r, eroute_t *e, eroute_t **replaced) noexcept nogil:
-    cdef int how = 1
+    cdef front_t *f = front_for(r, e)
+    cdef int how = 1, family = family_of(e.version)
     replaced[0] = NULL
-    if of_hosts(e):
-        how = hosts_set(r, e, replaced)
+    if f:
+        how = front_set(r, f, e, replaced)
     if how > 0:
-        how = tree_set(r, e, replaced)
+        how = below_set(r, e, replaced)
     if how:
         return -1
+    changed(r, e)
     if replaced[0] == NULL:
         r.count += 1
-    changed(r, e)
+        if r.common[family] == NULL and r.count % (COMMON_SOON if SINGLY else COMMON_FROM) == 0:
+            common_choose(r, family)
     return 0
 
 
-cdef void tree_remove(radij_t *r, eroute_t *e) noexcept nogil:
-    cdef trie_t *t = sources_of(r, e.version)
-    cdef uintptr_t word = trie_get(t, e.src, e.srclen), was = word, old = 0
-    source_without(r, &word, e)
-    if word == 0:
-        trie_cut(t, &r.pool, r.epoch, e.src, e.srclen)
-    elif word != was:
-        trie_put(t, &r.pool, r.epoch, e.src, e.srclen, word, &old)
-    if was & GROUP and item_of(was) != item_of(word):
-        source_retire(r, was)
-
-
 cdef bint radij_remove(radij_t *r, eroute_t *e) noexcept nogil:
-    cdef uintptr_t pair = hosts_pair(r, e), rest
-    if radij_find(r, e) != e:
+    cdef front_t *f = front_for(r, e)
+    cdef uintptr_t pair = front_pair(f, e), rest
+    cdef int family = family_of(e.version)
+    if pair_find(r, pair if pair else trees_pair(r, e), e) != e:
         return False
     if pair == 0:
-        tree_remove(r, e)
+        trees_remove(r, e)
+        beaten(r, e, -1)
     else:
         rest = pair_without(r, pair, e)
         if rest != pair:
-            front_swap(&r.hosts, pair, rest)
+            front_swap(f, pair, rest)
             pair_retire(r, pair)
+        if f.count == 0 and f != &r.hosts:
+            common_leave(r, family)
     r.count -= 1
     changed(r, e)
     return True
@@ -275,23 +260,19 @@ cdef void pair_rows(uintptr_t pair, void *context) noexcept nogil:
     pair_visit(pair, row, context)
 
 
-cdef void word_rows(uintptr_t word, void *context) noexcept nogil:
-    pair_visit(pair_of(word), row, context)
-
-
-cdef void source_rows(uintptr_t word, void *context) noexcept nogil:
-    source_visit(word, word_rows, context)
-
-
 cdef uint64_t radij_rows(radij_t *r, eroute_t **rows, uint64_t room) noexcept nogil:
     cdef rows_t into
+    cdef common_t *common
     cdef int family
     into.rows = rows
     into.room = room
     into.count = 0
     front_visit(&r.hosts, pair_rows, &into)
     for family in range(2):
-        trie_visit(&r.sources[family], source_rows, &into)
+        common = <common_t *>loadp(&r.common[family])
+        if common:
+            front_visit(&common.pairs, pair_rows, &into)
+        trees_visit(r, family, pair_rows, &into)
     return into.count
 
 
@@ -306,6 +287,8 @@ cdef uint64_t radij_octets(radij_t *r) noexcept nogil:
     for family in range(2):
         trie_visit(&r.sources[family], stem_octets, &octets)
         octets += trie_octets(&r.sources[family])
+        if r.common[family]:
+            octets += front_octets(&r.common[family].pairs)
     return octets
 
 

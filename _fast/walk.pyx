@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Ways through the eroute table, many side by side: each goes on until it would wait for memory, and the others meanwhile.
 
-    LINE, PAIR      pairs of hosts, by hash: nothing beats what is found here (_fast.front)
+    LINES, PAIR     pairs of hosts, by hash: nothing beats what is found here (_fast.front)
+    COMMON          pairs of the most common lengths, too (_fast.common): the trees may hold something more specific
     SOURCES         down the tree of sources; then its prefixes, the longest first, whose hints let the destination pass:
     SOURCE          one with several destinations: a few words to go through, or
     DESTINATIONS    down their tree, and its prefixes, the longest first
@@ -10,11 +11,12 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
-from _fast.atomic cimport loadp
+from _fast.atomic cimport load, loadp
 from _fast.bits cimport apart, prefetch, swab, top_bit
+from _fast.common cimport beats
 from _fast.fan cimport eroute_of, fan_match, fan_t, pair_match, takes
 from _fast.front cimport front_get, front_hash, front_is, front_line, front_tag, lines_t, lowest, tagged, untagged
-from _fast.radij cimport sources_of
+from _fast.radij cimport common_t, family_of, sources_of
 from _fast.source cimport destinations_of, source_t
 from _fast.trie cimport stem_place, trail_next, trail_node, trail_slot, trail_start, trail_stem, trail_t
 from _fast.word cimport GROUP, HINT, LEAF, TAGS, hinted, item_of, stretch_of
@@ -27,17 +29,19 @@ cdef enum:
     DST_STEM = 3
     DST_NODE = 4
     DST_SLOT = 5
-    LINE = 6
+    LINES = 6
     PAIR = 7
-    SOURCE = 8
-    VERIFY = 9
-    FOUND = 10
-    DOING = 10                 # all but FOUND
+    COMMON = 8
+    SOURCE = 9
+    VERIFY = 10
+    FOUND = 11
+    DOING = 11                 # all but FOUND
+    BEGIN = 12                 # of the trees, once the pairs are asked
     AHEAD = 4                  # sources
 
 cdef struct walk_t:
     uint8_t state
-    uint8_t after              # once the pairs of hosts are asked
+    uint8_t after              # once the pairs are asked
     uint8_t back               # where to, when a pair does not take the flow: SRC_STEM, SOURCE, DST_STEM
     uint8_t at                 # words of `source` gone through
     uint8_t stretch
@@ -47,9 +51,15 @@ cdef struct walk_t:
     uint64_t c                 # destination in host order
     uint64_t d
     const flow_t *flow
+    lines_t *hosts
+    uint64_t hosts_hash
+    common_t *common
+    lines_t *lines             # of the common ones
     uint64_t hash
-    lines_t *lines
-    uintptr_t pair             # of hosts, to look at
+    uint64_t src[2]            # of the flow, as long as theirs
+    uint64_t dst[2]
+    uintptr_t pair             # to look at
+    eroute_t *second           # what is right unless there is something more specific
     uintptr_t word             # what is looked at next
     source_t *source
     eroute_t *found
@@ -71,6 +81,17 @@ cdef inline void down_destinations(walk_t *w, bint going) noexcept nogil:
         next_of_many(w)
 
 
+cdef inline void begin_common(walk_t *w) noexcept nogil:
+    w.lines = <lines_t *>loadp(&w.common.pairs.lines)
+    w.src[0] = w.flow.src[0] & w.common.src[0]
+    w.src[1] = w.flow.src[1] & w.common.src[1]
+    w.dst[0] = w.flow.dst[0] & w.common.dst[0]
+    w.dst[1] = w.flow.dst[1] & w.common.dst[1]
+    w.hash = front_hash(&w.common.pairs, w.src, w.dst)
+    if w.lines:
+        prefetch(front_line(w.lines, w.hash))
+
+
 cdef inline void begin(radij_t *r, walk_t *w, const flow_t *flow, bint narrow) noexcept nogil:
     w.flow = flow
     w.narrow = narrow
@@ -79,17 +100,27 @@ cdef inline void begin(radij_t *r, walk_t *w, const flow_t *flow, bint narrow) n
     w.c = swab(flow.dst[0])
     w.d = swab(flow.dst[1])
     w.stretch = <uint8_t>stretch_of(w.c, flow.version)
-    down_sources(w, trail_start(&w.sources, sources_of(r, flow.version), w.a))
-    w.lines = <lines_t *>loadp(&r.hosts.lines)
-    w.after = w.state
-    if w.lines != NULL:
-        w.state = LINE
-        w.hash = front_hash(&r.hosts, flow.src, flow.dst)
-        prefetch(front_line(w.lines, w.hash))
+    w.second = NULL
+    w.hosts = <lines_t *>loadp(&r.hosts.lines)
+    w.common = <common_t *>loadp(&r.common[family_of(flow.version)])
+    if w.hosts == NULL and w.common == NULL:
+        w.after = BEGIN
+        down_sources(w, trail_start(&w.sources, sources_of(r, flow.version), w.a))
+        return
+    w.state = LINES
+    if w.hosts:
+        w.hosts_hash = front_hash(&r.hosts, flow.src, flow.dst)
+        prefetch(front_line(w.hosts, w.hosts_hash))
+    if w.common:
+        begin_common(w)
+    # A stem is sent for as well; a small tree waits until it is asked.
+    w.after = BEGIN
+    if sources_of(r, flow.version).stem and trail_start(&w.sources, sources_of(r, flow.version), w.a):
+        w.after = w.sources.at
 
 
 cdef inline void settle(walk_t *w, eroute_t *e) noexcept nogil:
-    w.found = e
+    w.found = w.second if w.second != NULL and (e == NULL or not beats(e, w.common)) else e
     w.state = FOUND
 
 
@@ -172,37 +203,65 @@ cdef inline eroute_t *verified(radij_t *r, walk_t *w) noexcept nogil:
     return e if takes(e, w.flow, w.narrow) else NULL
 
 
-cdef inline void go_on(walk_t *w) noexcept nogil:
-    # What the trees begin with has come while the pairs of hosts were asked.
+cdef inline void go_on(radij_t *r, walk_t *w) noexcept nogil:
+    # What the trees begin with may have come while the pairs were asked.
     w.state = w.after
     if w.state == SRC_STEM:
         down_sources(w, trail_stem(&w.sources))
-    elif w.state == SRC_NODE:
-        down_sources(w, trail_node(&w.sources, w.a, w.b))
+    elif w.state == BEGIN:
+        down_sources(w, trail_start(&w.sources, sources_of(r, w.flow.version), w.a))
 
 
-cdef inline void look_in_line(radij_t *r, walk_t *w) noexcept nogil:
-    cdef uintptr_t *line = front_line(w.lines, w.hash)
-    cdef unsigned same = tagged(line, front_tag(w.hash))
+cdef inline bint in_line(walk_t *w, lines_t *lines, uint64_t hash, uint8_t state) noexcept nogil:
+    # One that looks like the flow's pair is sent for.
+    cdef uintptr_t *line
+    cdef unsigned same
+    if lines == NULL:
+        return False
+    line = front_line(lines, hash)
+    same = tagged(line, front_tag(hash))
     w.pair = untagged(<uintptr_t>loadp(&line[lowest(same)])) if same else 0
-    if w.pair:
-        prefetch(<void *>(w.pair & ~<uintptr_t>TAGS))
-        w.state = PAIR
-    else:
-        go_on(w)
+    if w.pair == 0:
+        return False
+    prefetch(<void *>(w.pair & ~<uintptr_t>TAGS))
+    w.state = state
+    return True
+
+
+cdef inline void look_in_common(radij_t *r, walk_t *w) noexcept nogil:
+    if w.common == NULL or not in_line(w, w.lines, w.hash, COMMON):
+        go_on(r, w)
+
+
+cdef inline void look_in_lines(radij_t *r, walk_t *w) noexcept nogil:
+    if not in_line(w, w.hosts, w.hosts_hash, PAIR):
+        look_in_common(r, w)
 
 
 cdef inline void look_at_pair(radij_t *r, walk_t *w) noexcept nogil:
     cdef eroute_t *e = NULL
     if not front_is(w.pair, w.flow.src, w.flow.dst, w.flow.version):
         # Another of the same tag, or none.
-        w.pair = front_get(&r.hosts, w.hash, w.flow.src, w.flow.dst, w.flow.version)
+        w.pair = front_get(&r.hosts, w.hosts_hash, w.flow.src, w.flow.dst, w.flow.version)
     if w.pair:
         e = pair_match(r, w.pair, w.flow, w.narrow)
     if e != NULL:
         settle(w, e)
     else:
-        go_on(w)
+        look_in_common(r, w)
+
+
+cdef inline void look_at_common(radij_t *r, walk_t *w) noexcept nogil:
+    cdef eroute_t *e = NULL
+    if not front_is(w.pair, w.src, w.dst, w.flow.version):
+        w.pair = front_get(&w.common.pairs, w.hash, w.src, w.dst, w.flow.version)
+    if w.pair:
+        e = pair_match(r, w.pair, w.flow, w.narrow)
+    if e != NULL and load(&w.common.beaten) == 0:
+        settle(w, e)
+    else:
+        w.second = e
+        go_on(r, w)
 
 
 cdef inline void try_pair(radij_t *r, walk_t *w) noexcept nogil:
@@ -231,10 +290,12 @@ cdef inline void step(radij_t *r, walk_t *w, int state) noexcept nogil:
         down_destinations(w, trail_node(&w.destinations, w.c, w.d))
     elif state == DST_SLOT:
         down_destinations(w, trail_slot(&w.destinations))
-    elif state == LINE:
-        look_in_line(r, w)
+    elif state == LINES:
+        look_in_lines(r, w)
     elif state == PAIR:
         look_at_pair(r, w)
+    elif state == COMMON:
+        look_at_common(r, w)
     elif state == SOURCE:
         enter_source(w)
     else:
@@ -242,8 +303,8 @@ cdef inline void step(radij_t *r, walk_t *w, int state) noexcept nogil:
 
 
 cdef struct queues_t:
-    int count[11]
-    uint8_t who[11][64]
+    int count[12]
+    uint8_t who[12][64]
     walk_t walks[64]
 
 
@@ -287,7 +348,7 @@ cdef void walk_one(radij_t *r, const flow_t *flow, eroute_t **found, bint narrow
     while w.state != FOUND:
         state = w.state
         step(r, &w, state)
-        if w.sources.shorter and (state == SRC_STEM or (w.after == SRC_STEM and (state == LINE or state == PAIR))):
+        if (state == SRC_STEM or (w.after == SRC_STEM and LINES <= state <= COMMON)) and w.sources.shorter:
             look_ahead(&w)
     found[0] = w.found
 
@@ -317,10 +378,12 @@ cdef void walk_all(radij_t *r, const flow_t **flows, int count, eroute_t **found
             all_step(r, &q, DST_NODE)
         elif best == DST_SLOT:
             all_step(r, &q, DST_SLOT)
-        elif best == LINE:
-            all_step(r, &q, LINE)
+        elif best == LINES:
+            all_step(r, &q, LINES)
         elif best == PAIR:
             all_step(r, &q, PAIR)
+        elif best == COMMON:
+            all_step(r, &q, COMMON)
         elif best == SOURCE:
             all_step(r, &q, SOURCE)
         else:

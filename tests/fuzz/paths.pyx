@@ -22,7 +22,8 @@ from _fast.iphdr cimport parse_packet, pseudo_sum, put_ip_sum
 from _fast.mail cimport mail_t, mail_take
 from _fast.octets cimport get32, le16, put16, put32, put_sum, sum_octets
 from _fast.plant cimport *
-from _fast.radij cimport flow_from, prefix_mask, radij_match, radij_new, radij_release
+from _fast.bits cimport prefix_mask
+from _fast.radij cimport flow_from, radij_match, radij_new, radij_release
 from _fast.rcv cimport rcv_open, rcv_take
 from _fast.recv cimport recv_socket
 from _fast.sadb cimport sadb_find

@@ -7,7 +7,8 @@ from libc.string cimport memcpy, memset
 
 from _fast.epoch cimport epoch_drain, epoch_init, epoch_retire, epoch_t
 from _fast.octets cimport get16, get32, get64, le16
-from _fast.radij cimport (cached_t, prefix_mask, radij_cached, radij_find, radij_free, radij_init, radij_match, radij_new,
+from _fast.bits cimport prefix_mask
+from _fast.radij cimport (cached_t, radij_cached, radij_find, radij_free, radij_init, radij_match, radij_new,
                           radij_rank, radij_release, radij_remove, radij_set, radij_t)
 from _fast.replay cimport replay_check, replay_free, replay_infer, replay_init, replay_mark
 from _fast.types cimport MAX_WINDOW, eroute_t, flow_t, replay_t
