@@ -6,6 +6,7 @@ sunset ----lan---- west =======wan======= east ----lan---- sunrise
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -15,7 +16,7 @@ from tests.netns.conns import INNER, NET4, NET6, SECRETS, conn
 from tests.netns.gateway import Gateway
 from tests.netns.lab import Host, Lab
 from tests.netns.pair import Pair, pair
-from tests.netns.traffic import assert_ping, learn_path, transfer
+from tests.netns.traffic import Receiver, assert_ping, learn_path, transfer, udp_socket
 
 HOSTS4 = {"left": "192.0.2.1", "right": "192.0.2.2", "authby": "secret", "type": "transport"}
 HOSTS6 = {"left": "2001:db8::1", "right": "2001:db8::2", "authby": "secret", "type": "transport"}
@@ -107,3 +108,38 @@ def test_ah_across_a_nat_is_refused_with_the_reason(nat_lab: Lab) -> None:
     west.start()
     done = west.ipsec("auto", "--up", "ah", check=False)
     assert done.returncode and "AH cannot pass the NAT" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "more"),
+    [
+        ("udp4", HOSTS4, {}),
+        ("raw6", HOSTS6, RAW),
+        ("ah4", HOSTS4, {"phase2": "ah"}),
+        ("comp6", HOSTS6, {"compress": "yes", **RAW}),
+    ],
+)
+def test_a_hosts_long_datagrams_in_transport_mode(
+    lab: Lab, name: str, base: dict[str, str], more: dict[str, str]
+) -> None:
+    both = pair(lab, conn(name, base, auto="add", **more))
+    both.up(name)
+    there = base["right"]
+    echo = Receiver(lab.east, there, 7001, echo=True)
+    with Capture(lab.west) as wire, udp_socket(lab.west, base["left"]) as s:
+        s.settimeout(2)
+        # As any program does: the kernel knows ipsec0's MTU, sets DF on what fits it, and learns the path's.
+        for size in (1400, 1472, 1473, 3000, 9000, 60000):
+            for attempt in range(3):
+                payload = os.urandom(size)
+                try:
+                    s.sendto(payload, (there, 7001))
+                    assert s.recv(65536) == payload
+                    break
+                except (TimeoutError, OSError):
+                    # The first one that is too big for the path is how the kernel learns it.
+                    assert attempt < 2, f"{size} octets: {both.logs()}"
+    assert not wire.leaks(INNER) or "phase2" in more, wire.leaks(INNER)[:5]
+    assert echo.got
+    drops = both.west.json("whack", "--counters")["engine"]
+    assert not any(drops[key] for key in drops if key.startswith("fragment")), drops
