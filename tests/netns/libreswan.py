@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import time
 from pathlib import Path
 
 from tests.netns.lab import Host, LabError, alive, end_process, run
@@ -82,13 +83,7 @@ class Libreswan:
 
     def sh(self, order: str, timeout: float = 30, check: bool = True) -> str:
         """Run an order in the guest; what it printed."""
-        with self.host.inside():
-            s = socket.socket()
-        # As our own sockets do: orders go past whatever is routed into ipsec0.
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, FWMARK)
-        s.settimeout(timeout)
-        with s:
-            s.connect(("192.0.2.2", 7))
+        with self._connected(timeout) as s:
             s.sendall(order.encode())
             s.shutdown(socket.SHUT_WR)
             said = b""
@@ -98,6 +93,24 @@ class Libreswan:
         if check and status != "0":
             raise LabError(f"in the guest: {order}: exit {status}\n{text}\n{self.log()}")
         return text
+
+    def _connected(self, timeout: float) -> socket.socket:
+        end = time.monotonic() + timeout
+        while True:
+            with self.host.inside():
+                s = socket.socket()
+            # As our own sockets do: orders go past whatever is routed into ipsec0.
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, FWMARK)
+            s.settimeout(timeout)
+            try:
+                s.connect(("192.0.2.2", 7))
+                return s
+            except ConnectionRefusedError:
+                # On a busy machine the guest says that it is up before its shell listens.
+                s.close()
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
 
     def log(self) -> str:
         """libreswan's log."""
