@@ -28,7 +28,7 @@ cdef enum:
     DROP_SA_EXPIRED = 8
     DROP_SEQUENCE_EXHAUSTED = 9
     DROP_TOO_BIG = 10
-    DROP_TTL_EXCEEDED = 11
+    DROP_FRAGMENT_LOST = 11
     DROP_REPLAY = 12
     DROP_AUTH_FAILED = 13
     DROP_BAD_PADDING = 14
@@ -49,7 +49,6 @@ cdef enum:
     DROP_WORKER_BUSY = 29
     DROP_CONGESTED = 30
     DROP_FRAGMENT_OVERLAP = 31
-    DROP_FRAGMENT_LOST = 32
     DROP_KINDS = 48
 
 # What an eroute does; the numbers of openswan.base.said.Shunt, 0 for an SA.

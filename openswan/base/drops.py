@@ -20,7 +20,7 @@ class Drop(IntEnum):
     SA_EXPIRED = 8  # hard lifetime reached
     SEQUENCE_EXHAUSTED = 9  # the SA's sequence numbers or IVs are used up
     TOO_BIG = 10  # does not fit the path and must not be fragmented; the sender was told
-    TTL_EXCEEDED = 11
+    FRAGMENT_LOST = 11  # of a datagram that was not complete in time or made room for another, or there twice
     REPLAY = 12  # sequence number seen before or left of the window
     AUTH_FAILED = 13  # integrity check value does not match
     BAD_PADDING = 14  # ESP padding or pad length is not as RFC 4303 2.4 says
@@ -41,4 +41,3 @@ class Drop(IntEnum):
     WORKER_BUSY = 29  # the worker that has the SA did not keep up with what others handed over to it
     CONGESTED = 30  # congestion mark outside on a packet whose transport cannot hear of it (RFC 6040 4.2)
     FRAGMENT_OVERLAP = 31  # of a datagram whose fragments overlap or contradict each other (RFC 5722)
-    FRAGMENT_LOST = 32  # of a datagram that was not complete in time or made room for another, or there twice

@@ -74,7 +74,13 @@ class Gateway:
         self._leftovers = Leftovers(self._guard, self._routes, self._tell_kept, self._log)
         self._interfaces = Interfaces(self._wanted, self._klips, self._routes, self._post, self._log)
         self._keying = Keying(
-            self._klips, self._log, self._interfaces.all, self._interfaces.wire, self._debug.change, clock.now
+            self._klips,
+            self._log,
+            self._interfaces.all,
+            self._interfaces.wire,
+            self._debug.change,
+            clock.now,
+            settings.hide_tos,
         )
         self._updown = Updown(World(self._routes, self._guard))
         self._manual = Manual(self._keying, self._perform, self._updown.run, self._log, self._interfaces.device_of)

@@ -92,6 +92,8 @@ class Keying:
     wire: Callable[[Wire], None]
     debug: Callable[[Debug], None]
     now: Callable[[], Instant]
+    hide_tos: bool = True
+    """hidetos= of config setup."""
     manual: set[Said] = field(default_factory=set)
     """SAs made here."""
     policies: dict[FlowKey, Said] = field(default_factory=dict)
@@ -161,6 +163,7 @@ class Keying:
                 device=order.device or here.virtual or "ipsec0",
                 owner=owner,
                 mode=order.mode,
+                copy_dscp=not self.hide_tos,
                 selectors=ANYTHING if direction is Direction.IN else (),
                 life=Life(limits.soft_bytes, limits.hard_bytes, limits.soft_packets, limits.hard_packets),
             )

@@ -66,7 +66,6 @@ OUTWARD = {
     Drop.SHUNT_REJECT,
     Drop.HOLD_OVERFLOW,
     Drop.HOLD_DISCARDED,
-    Drop.TTL_EXCEEDED,
     Drop.TOO_BIG,
     Drop.SEQUENCE_EXHAUSTED,
     Drop.SEND_FAILED,

@@ -84,6 +84,15 @@ def test_direction_and_device_follow_from_the_addresses(bench: Bench) -> None:
     assert bench.refuse(sa()) == "SA already in use.  Delete old one first. (esp.200@192.0.2.2)"
 
 
+def test_hidetos_of_config_setup_holds_for_keys_by_hand_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[AddSa] = []
+    monkeypatch.setattr(bench.klips, "execute", made.append)
+    bench.carry_out(sa())
+    bench.hide_tos = False
+    bench.carry_out(sa())
+    assert [each.copy_dscp for each in made] == [False, True]
+
+
 def test_sas_that_are_nowhere(bench: Bench) -> None:
     far: Any = parse_said("esp.200@192.0.2.9")
     assert "neither 192.0.2.8 nor 192.0.2.9 is an address of ours" in bench.refuse(sa(far, src=ip_address("192.0.2.8")))
