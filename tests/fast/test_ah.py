@@ -8,11 +8,12 @@ import struct
 
 import pytest
 from _fast.iphdr import parse
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from _fast.ah import Ah
 from openswan.base.drops import Drop
 from openswan.klips.slow.ah import Ah as Slow
-from openswan.klips.slow.ah import set_length
+from openswan.klips.slow.ah import front, mask, set_length
 from tests.fast.rig import ip, tcp, udp
 
 KEYS = {"hmac_sha1_96": 20, "hmac_sha2_256_128": 32, "hmac_sha2_384_192": 48, "hmac_sha2_512_256": 64}
@@ -141,3 +142,31 @@ def test_noise_meets_the_same_end() -> None:
 def test_keys_must_fit() -> None:
     with pytest.raises(ValueError, match="fit"):
         Ah("hmac_sha1_96", b"short")
+
+
+@pytest.mark.parametrize(("integ", "octets"), [("aes_128_gmac", 20), ("aes_192_gmac", 28), ("aes_256_gmac", 36)])
+@pytest.mark.parametrize("provider", ["auto", "evp"])
+@pytest.mark.parametrize("esn", [False, True])
+def test_gmac_is_as_rfc_4543_has_it(integ: str, octets: int, provider: str, esn: bool) -> None:
+    # By another library's AES-GCM: IV and tag fill the ICV, both are zeros in what is covered, the salt is not sent.
+    key = bytes(range(50, 50 + octets))
+    ours, theirs = Ah(integ, key, esn, provider), AESGCM(key[:-4])
+    ivs = set()
+    for sequence in (1, 2, 3 << 32 | 9) if esn else (1, 2, 0xFFFFFFFF):
+        for packet in SHAPES:
+            why, sealed = ours.seal(0x2345, sequence, packet)
+            at, next_at, _ = front(packet)
+            assert why == 0 and sealed[next_at] == 51
+            n = (sealed[at + 1] + 2) * 4
+            # 36 octets, which IPv6 wants to be a multiple of eight (RFC 4302 2.6).
+            assert n == (36 if packet[0] >> 4 == 4 else 40) and sealed[at + 36 : at + n] == bytes(n - 36)
+            iv, tag = sealed[at + 12 : at + 20], sealed[at + 20 : at + 36]
+            covered = (mask(sealed[:at]) or b"") + sealed[at : at + 12] + bytes(n - 12) + sealed[at + n :]
+            covered += struct.pack("!I", sequence >> 32) if esn else b""
+            assert theirs.encrypt(key[-4:] + iv, b"", covered) == tag
+            assert ours.open(sealed, sequence) == (0, packet, sequence)
+            for touched in (at + 12, at + 19, at + 20, at + 35, len(sealed) - 1):
+                wrong = sealed[:touched] + bytes([sealed[touched] ^ 1]) + sealed[touched + 1 :]
+                assert ours.open(wrong, sequence)[0] == Drop.AUTH_FAILED
+            ivs.add((sequence, iv))
+    assert len({iv for _, iv in ivs}) == 3
