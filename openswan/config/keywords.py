@@ -244,7 +244,8 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("failureshunt", W, A, "none", "What becomes of traffic when the negotiation fails.",
             choices=_spelled(none="", passthrough="pass", drop="", reject="", hold="")),
     Keyword("dpddelay", T, A, "", "Idle time after which the peer is asked whether it lives."),
-    Keyword("dpdtimeout", T, A, "", "Silence after which the peer is dead."),
+    Keyword("dpdtimeout", T, A, "", "Silence after which the peer is dead, if that is less than dpddelay and "
+            "retransmit-timeout together."),
     Keyword("dpdaction", W, A, "hold", "Then: hold traffic, clear the conn, restart it.",
             choices=_spelled(hold="", clear="", restart="") | {"restart_by_peer": "restart_by_peer",
             "restart-by-peer": "restart_by_peer"}),

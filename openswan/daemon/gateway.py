@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 from openswan.base.address import Address
@@ -25,6 +26,7 @@ from openswan.engine.events import Datagram, EngineEvent, SecretsRead, SendFaile
 from openswan.engine.pluto import Pluto
 from openswan.host import clock
 from openswan.host.conntrack import Conntrack
+from openswan.host.crashsecret import read_or_make
 from openswan.host.ctlsock import ControlServer
 from openswan.host.entropy import SystemRng
 from openswan.host.explain import explain
@@ -95,7 +97,11 @@ class Gateway:
             settings.natt_port,
             self._klips.workers,
         )
-        self._pluto = Pluto(SystemRng(), settings, clock.calendar_of)
+        rng = SystemRng()
+        secret, complaint = read_or_make(places.ipsec_d, rng)
+        if complaint:
+            self._log(complaint, True)
+        self._pluto = Pluto(rng, replace(settings, crash_secret=secret), clock.calendar_of)
         self._icmp = IcmpEar(self._post)
         self._reactor = Reactor(self._pluto, self._perform, self._log)
         tables = {"klipsdebug": (self._debug.text, self._debug.rows)}

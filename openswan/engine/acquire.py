@@ -71,17 +71,19 @@ class Acquires:
             return
 
     def _tell(self, event: UnknownSpi) -> None:
-        """An authenticated peer is told, so that its log says why nothing comes through (RFC 7296 2.21.4)."""
+        """The peer is told: within an IKE SA, so that its log says why nothing comes through (RFC 7296 2.21.4); where
+        there is none it learns that there is none."""
         pair = (event.local.address, event.remote.address)
         if self.told.get(pair, -UNKNOWN_SPI_PAUSE) + UNKNOWN_SPI_PAUSE > self.core.now:
             return
         ike = self.core.states.established_between(*pair)
-        if ike is None:
-            return
         if len(self.told) >= UNKNOWN_SPI_PEERS:
             self.told.clear()
         self.told[pair] = self.core.now
-        self.brain.ikes.request(ike, Tell(NotifyType.INVALID_SPI, event.spi.to_bytes(4, "big")))
+        if ike is not None:
+            self.brain.ikes.request(ike, Tell(NotifyType.INVALID_SPI, event.spi.to_bytes(4, "big")))
+        else:
+            self.brain.demux.tell_unknown_spi(event.local, event.remote, event.spi)
 
     def _permanent(self, event: UnknownSpi) -> list[Conn]:
         """Connections of that very host pair; never %any ones."""

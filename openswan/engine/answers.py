@@ -15,6 +15,7 @@ from openswan.engine.core import Core
 from openswan.engine.policies import Keyring, child_policy, selected_policy
 from openswan.engine.router import Router
 from openswan.ike.policy import AddressQuestion, AuthQuestion, ChildPolicy, ChildQuestion, IkePolicy
+from openswan.ike.v2.tasks.crash import token
 from openswan.policy.connection import Auth
 from openswan.policy.identity import NOBODY, Identity, IdKind, matches
 from openswan.policy.modecfg import Assigned
@@ -246,6 +247,10 @@ class Answers:
     def password(self, user: str) -> str | None:
         """The password of an EAP user."""
         return self.keyring.secrets.password(user)
+
+    def crash_token(self, spi_i: bytes, spi_r: bytes) -> bytes:
+        """Proof that we have lost the IKE SA with these SPIs."""
+        return token(self.core.settings.crash_secret, spi_i, spi_r)
 
     def other_addresses(self, local: Address) -> tuple[Address, ...]:
         """Where we can be reached beside `local`."""

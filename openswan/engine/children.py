@@ -18,7 +18,7 @@ from openswan.engine.settings import CONFIRM, HELD, LINGER
 from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
 from openswan.ike.effects import ChildEstablished, ChildGone, Gone, SpiOffered
-from openswan.ike.events import DeleteChild
+from openswan.ike.events import DeleteChild, Probe
 from openswan.ike.v2.tasks.natd import encap
 from openswan.plane.commands import DelSa, ExpectSpi, MoveSa
 from openswan.policy.selector import flow_keys
@@ -80,11 +80,23 @@ class Children:
             core.after(Timer.CONFIRM, child.serial, CONFIRM if old else HELD, partial(self.confirm, child))
             if conn.owner:
                 self._report(child)
+                self._distrust(child)
         else:
             if not effect.initiator:
                 self.brain.ikes.hold_back(ike)
             self._use(child)
         self.brain.ikes.first_contact(ike)
+
+    def _distrust(self, child: ChildState) -> None:
+        """A peer that begins anew instead of rekeying may have lost the older SA: packets wait until it has this one.
+
+        That it has is known as soon as it answers a question that it can only open with our answer in hand.
+        """
+        older = self.core.states.children.get(child.conn.owner)
+        if older is None or older.ike is child.ike:
+            return
+        self.brain.mobility.point(child.conn, Shunt.HOLD)
+        self.brain.ikes.later.append((child.ike, Probe(child.serial)))
 
     def _connection(self, ike: IkeState, effect: ChildEstablished) -> Conn | None:
         """The connection an unasked-for child belongs to; a template's gets an instance of its own selectors."""

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 from openswan.base.address import Endpoint
 from openswan.base.errors import WireError
 from openswan.engine.effects import SendDatagram
+from openswan.engine.events import SendFailed
 from openswan.engine.statedb import IkeState
 from openswan.ike.v2.cookie import CookieJar, refusal
-from openswan.wire.header import NO_SPI, Header
+from openswan.ike.v2.tasks.crash import token
+from openswan.wire.header import NO_SPI, Flags, Header
 from openswan.wire.message import Message
 from openswan.wire.v2.notify import Notify
-from openswan.wire.v2.numbers import ExchangeType, NotifyType
+from openswan.wire.v2.numbers import ExchangeType, NotifyType, PayloadType
 
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
@@ -85,7 +87,7 @@ class Demux:
         if ike is not None:
             self.brain.ikes.receive(ike, data, local, remote)
         else:
-            self._unknown(header, local, remote)
+            self._unknown(header, local, remote, data)
 
     def _stranger(self, local: Endpoint, remote: Endpoint, data: bytes) -> None:
         """A first message: check for room, ask for a cookie, then let a machine look at it."""
@@ -123,13 +125,51 @@ class Demux:
             # It neither answered nor refused: nothing will ever come of it.
             self.brain.ikes.abandon(ike)
 
-    def _unknown(self, header: Header, local: Endpoint, remote: Endpoint) -> None:
+    def _unknown(self, header: Header, local: Endpoint, remote: Endpoint, data: bytes) -> None:
         """A message for an IKE SA we do not have; a request may be told so (RFC 7296 2.21.4)."""
         if header.is_response or header.exchange == ExchangeType.IKE_SA_INIT:
             return
+        if header.next_payload == PayloadType.NOTIFY:
+            self._in_clear(local, remote, data)
+            return
         self._complain(remote, f"{header.exchange} message for an IKE SA that does not exist (expired?)")
         if self.core.listening and self.answers.take(self.core.now):
-            self.core.emit(SendDatagram(local, remote, refusal(header, Notify(NotifyType.INVALID_IKE_SPI))))
+            # With the proof that there was such an SA, if so (RFC 6290 4.4).
+            mine = token(self.core.settings.crash_secret, header.spi_i, header.spi_r)
+            proof = (Notify(NotifyType.QUICK_CRASH_DETECTION, mine),) if mine else ()
+            self.core.emit(SendDatagram(local, remote, refusal(header, Notify(NotifyType.INVALID_IKE_SPI), *proof)))
+
+    def _in_clear(self, local: Endpoint, remote: Endpoint, data: bytes) -> None:
+        """A notification outside of any IKE SA: INVALID_SPI is a hint that a peer was reborn (RFC 7296 1.5)."""
+        try:
+            note = Message.parse(data).notify(NotifyType.INVALID_SPI)
+        except WireError as why:
+            self._complain(remote, str(why))
+            return
+        if note is None or len(note.data) != 4:
+            return
+        spi = int.from_bytes(note.data, "big")
+        for ike in list(self.core.states.pairs.get((local.address, remote.address), {}).values()):
+            if any(child.spi_out == spi for child in ike.children.values()):
+                self.brain.ikes.doubt(ike, f"the peer says that it does not know SPI 0x{spi:08x}")
+                return
+
+    def unreachable(self, event: SendFailed) -> None:
+        """The network says that a peer cannot be reached: anybody can forge that, so at most it is asked."""
+        pair = (event.local.address, event.remote.address)
+        for ike in list(self.core.states.pairs.get(pair, {}).values()):
+            self.brain.ikes.doubt(ike, f"{event.remote.address} is said to be unreachable: {event.reason}")
+
+    def tell_unknown_spi(self, local: Endpoint, remote: Endpoint, spi: int) -> None:
+        """Let whoever sends us ESP of a life before this one know, in clear (RFC 7296 1.5)."""
+        if not self.core.listening or not self.answers.take(self.core.now):
+            return
+        if not remote.port:
+            port = self.core.settings.ike_port
+            local, remote = Endpoint(local.address, port), Endpoint(remote.address, port)
+        header = Header(NO_SPI, NO_SPI, ExchangeType.INFORMATIONAL, Flags.INITIATOR)
+        note = Notify(NotifyType.INVALID_SPI, spi.to_bytes(4, "big"))
+        self.core.emit(SendDatagram(local, remote, Message(header, (note,)).emit()))
 
     def _refuse_version(self, local: Endpoint, remote: Endpoint, data: bytes) -> None:
         """A version we do not speak: say which is the highest we do (RFC 7296 2.5)."""

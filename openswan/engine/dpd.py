@@ -7,14 +7,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from openswan.base.interval import Duration
+from openswan.engine.conn import Kind
 from openswan.engine.statedb import IkeState
 from openswan.engine.timers import Timer
 from openswan.ike.events import Probe
+from openswan.policy.connection import DpdAction
 
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
 
 
+LEAST_PATIENCE = 1.0
+"""Seconds; a peer may take that long to answer."""
 TICK = 0.01
 """Seconds; nearer than this a deadline counts as reached, whatever rounding says."""
 
@@ -45,8 +49,32 @@ class Liveness:
             self.core.after(Timer.LIVENESS, ike.serial, delay - silent, partial(self._check, ike))
             return
         if not ike.machine.busy:
-            self.brain.ikes.request(ike, Probe())
+            self.brain.ikes.request(ike, Probe(patience=self.patience(ike)))
         self.start(ike)
+
+    def patience(self, ike: IkeState) -> Duration:
+        """Seconds a question is repeated: what dpdtimeout= leaves after dpddelay=; 0: as long as any request."""
+        conns = [child.conn for child in ike.children.values()] + ([ike.conn] if ike.conn is not None else [])
+        left = (c.policy.dpd_timeout - c.policy.dpd_delay for c in conns if c.policy.dpd_delay and c.policy.dpd_timeout)
+        return max(min(left, default=0.0), LEAST_PATIENCE) if any(c.policy.dpd_timeout for c in conns) else 0.0
+
+    def silent(self, ike: IkeState) -> None:
+        """The peer has not answered for a while.
+
+        What is to be restarted begins anew beside the old SAs, which carry traffic until the new ones do or all hope is
+        lost; host names are looked up again.
+        """
+        for conn in dict.fromkeys(child.conn for child in ike.children.values() if not child.closing):
+            self.brain.network.look_again(conn)
+            restart = conn.policy.dpd_action in (DpdAction.RESTART, DpdAction.RESTART_BY_PEER) or conn.wanted
+            if not restart or conn.kind is not Kind.PERMANENT or conn.negotiating or ike.closing:
+                continue
+            if conn.stranded or conn.away is not None:
+                continue  # where it is to be found is not known now, or not to be believed
+            if self.brain.negotiator.impossible(conn) is None:
+                self.core.say(conn, "DPD: no response from peer, beginning anew beside it", event="dpd-silent")
+                self.core.states.unshare(ike)
+                self.brain.negotiator.start(conn)
 
     def alive(self, ike: IkeState) -> None:
         """The peer has answered."""

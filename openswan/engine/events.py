@@ -124,6 +124,8 @@ class HostResolved:
     name: str
     addresses: tuple[Address, ...]
     reason: str = ""
+    ttl: float = 3600.0
+    """Seconds the addresses may be believed."""
 
 
 @dataclass(frozen=True, slots=True)

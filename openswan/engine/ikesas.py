@@ -31,6 +31,7 @@ from openswan.ike.effects import (
     ProbeAnswered,
     RequestFailed,
     Send,
+    Silent,
     SpiOffered,
 )
 from openswan.ike.events import CreateChild, DeleteIke, ProbePath, Request
@@ -65,6 +66,7 @@ class IkeSas:
             RequestFailed: self._request_failed,
             ProbeAnswered: self._probe_answered,
             PathProbed: self._path_probed,
+            Silent: self._silent,
             NewSuccessor: self._new_successor,
             IkeRekeyed: self._rekeyed,
             PeerMoved: self._moved,
@@ -264,8 +266,19 @@ class IkeSas:
         else:
             self.brain.lifetimes.failed(ike, request, effect.reason, effect.notify)
 
+    def doubt(self, ike: IkeState, why: str) -> None:
+        """Somebody unauthenticated says that the peer is gone: at most it is asked."""
+        self.run(ike, ike.machine.doubt(why, self.core.now))
+
     def _probe_answered(self, ike: IkeState, effect: ProbeAnswered) -> None:
         self.brain.liveness.alive(ike)
+        child = self.core.states.children.get(effect.token)
+        if child is not None and child.ike is ike:
+            # It has had our answer to its request for this child, or it could not answer this.
+            self.brain.children.confirm(child)
+
+    def _silent(self, ike: IkeState, effect: Silent) -> None:
+        self.brain.liveness.silent(ike)
 
     def _path_probed(self, ike: IkeState, effect: PathProbed) -> None:
         self.brain.pathmtus.probed(effect)

@@ -83,7 +83,7 @@ class Mobility:
             return
         conn.stranded = True
         self.core.say(conn, "our address is gone: traffic is held until there is another one", Rc.LOG, event="stranded")
-        self._point(conn, Shunt.HOLD)
+        self.point(conn, Shunt.HOLD)
 
     def _release(self, conn: Conn) -> None:
         if not conn.stranded:
@@ -91,9 +91,9 @@ class Mobility:
         conn.stranded = False
         child = self.core.states.children.get(conn.owner)
         if child is not None and not child.closing:
-            self._point(conn, child.first_out)
+            self.point(conn, child.first_out)
 
-    def _point(self, conn: Conn, target: Said | Shunt) -> None:
+    def point(self, conn: Conn, target: Said | Shunt) -> None:
         """Where the eroutes of a tunnel lead meanwhile; to the router nothing has happened."""
         serial = 0 if isinstance(target, Shunt) else conn.owner
         keys: tuple[FlowKey, ...] = conn.held_keys if conn.owner else ()

@@ -185,6 +185,7 @@ class Negotiator:
             code = Rc.NOTIFICATION + notify if notify else Rc.LOG_SERIOUS
             core.say(conn, f"negotiation failed: {reason}", code, serial, event="failed")
         conn.attempt += 1
+        self.brain.network.look_again(conn)
         keep = not core.stopping and (conn.wanted or conn.on_demand) and conn.kind is Kind.PERMANENT
         again = keep and not conn.children and (tries == 0 or conn.attempt < tries)
         if again:

@@ -8,13 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from openswan.base.address import Address
+from openswan.base.interval import Instant
 from openswan.base.log import Rc
 from openswan.engine.conn import Conn, Kind, Oriented
 from openswan.engine.effects import Listen, Resolve
 from openswan.engine.events import HostResolved, NetworkState
 from openswan.engine.orient import Plugs, orient
 from openswan.engine.routing import RouteEvent, Routing
-from openswan.engine.settings import RESOLVE_AGAIN, RESOLVE_MOST
+from openswan.engine.settings import LEAST_TTL, LOOK_AGAIN, MOST_TTL, RESOLVE_AGAIN, RESOLVE_MOST
 from openswan.engine.timers import Timer
 from openswan.policy.connection import HostKind
 
@@ -29,6 +30,8 @@ class Network:
         self.brain = brain
         self.core = brain.core
         self.listened: tuple[tuple[Address, str], ...] = ()
+        self.looked: dict[str, Instant] = {}
+        """When each name was last asked for."""
         self.asked: dict[str, int] = {}
         """Host names asked for and how often in vain."""
 
@@ -143,7 +146,14 @@ class Network:
         """Ask for a name's addresses unless that is under way."""
         if again or name not in self.asked:
             self.asked.setdefault(name, 0)
+            self.looked[name] = self.core.now
             self.core.emit(Resolve(name))
+
+    def look_again(self, conn: Conn) -> None:
+        """The peer of a connection does not answer: its name may have another address by now."""
+        for name in self.names_of(conn):
+            if self.core.now - self.looked.get(name, float("-inf")) >= LOOK_AGAIN:
+                self.resolve(name, again=True)
 
     def resolved(self, event: HostResolved) -> None:
         """A name has these addresses now; without any it is asked for again later."""
@@ -158,11 +168,31 @@ class Network:
                 core.after(Timer.RESOLVE, event.name, pause, partial(self.resolve, event.name, True))
             return
         self.asked[event.name] = 0
-        if core.names.get(event.name) == event.addresses:
-            return
+        if event.name in core.conns.hosts:
+            pause = min(max(event.ttl, LEAST_TTL), MOST_TTL)
+            core.after(Timer.RESOLVE, event.name, pause, partial(self.resolve, event.name, True))
+        if set(core.names.get(event.name, ())) == set(event.addresses):
+            return  # servers turn their lists around
         core.names[event.name] = event.addresses
         for conn in list(core.conns.hosts.get(event.name, {}).values()):
-            self.reorient(conn)
+            self._renamed(conn, event)
+
+    def _renamed(self, conn: Conn, event: HostResolved) -> None:
+        """A name of a connection has other addresses.
+
+        SAs that live are not torn down for it: the peer is asked at its old address, and only silence ends them.
+        """
+        oriented = conn.oriented
+        theirs = oriented is not None and oriented.theirs.host.name == event.name
+        if oriented is not None and theirs and conn.children and oriented.peer is not None and conn.away is None:
+            conn.away = oriented.peer
+            if oriented.peer not in event.addresses:
+                ikes = {
+                    child.ike.serial: child.ike for child in self.core.states.children.values() if child.conn is conn
+                }
+                for ike in ikes.values():
+                    self.brain.ikes.doubt(ike, f"{event.name} has another address now")
+        self.reorient(conn)
 
     def forget(self, conn: Conn) -> None:
         """A connection is gone; names nobody needs any more are dropped."""
@@ -170,6 +200,7 @@ class Network:
             if name not in self.core.conns.hosts:
                 self.core.names.pop(name, None)
                 self.asked.pop(name, None)
+                self.looked.pop(name, None)
                 self.core.timers.cancel((Timer.RESOLVE, name))
 
 

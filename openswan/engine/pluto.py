@@ -84,6 +84,7 @@ class Pluto:
                 False,
                 "network-error",
             )
+        self.brain.demux.unreachable(event)
 
     def _updown_done(self, event: ev.UpdownDone) -> None:
         self.brain.router.updowns.done(event)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class Settings:
     """The same per source address; a gateway that brings up hundreds of tunnels at once stays under it."""
     hide_tos: bool = True
     """hidetos=yes: the DSCP of outer packets is 0; no: it is the inner one's (RFC 4301 5.1.2)."""
+    crash_secret: bytes = field(default=b"", repr=False)
+    """What crash detection tokens are made with; empty: none are (RFC 6290)."""
     ike_port: int = 500
     natt_port: int = 4500
 
@@ -34,13 +36,17 @@ RETRY_MOST = 300.0
 RESOLVE_AGAIN = 60.0
 """A host name without addresses is asked for again after this; doubles up to RESOLVE_MOST."""
 RESOLVE_MOST = 600.0
+LEAST_TTL, MOST_TTL = 60.0, 86400.0
+"""A host name is asked for again when its addresses have reached their age, but not sooner or later than this."""
+LOOK_AGAIN = 10.0
+"""And when its host does not answer, at most this often."""
 LINGER = 5.0
 """An inbound SA that was replaced still accepts what is under way for this long."""
 CONFIRM = 90.0
 """As responder of a rekey, the new outbound SA is used once the peer has used it or deleted the old one; without either
 after this, which is longer than an initiator asks for an answer that gets lost."""
 HELD = 2.0
-"""The same for a first SA while packets are held anyway."""
+"""The same for a first SA, and for one on another IKE SA than the older: packets are held meanwhile."""
 ANSWER = 2.0
 """The peer waits this long at most for an answer while the updown commands of the child it asked for run."""
 SHUTDOWN_PATIENCE = 5.0

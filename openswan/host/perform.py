@@ -80,8 +80,8 @@ class Parts:
     control: Control
     run_updown: Callable[[str, dict[str, str]], Coroutine[Any, Any, tuple[int, tuple[str, ...]]]]
     """(command, environment) -> (status, output lines)."""
-    resolve: Callable[[str, int], Coroutine[Any, Any, tuple[tuple[Address, ...], str]]]
-    """(name, version) -> (addresses, reason)."""
+    resolve: Callable[[str, int], Coroutine[Any, Any, tuple[tuple[Address, ...], str, float]]]
+    """(name, version) -> (addresses, reason, seconds)."""
     read_secrets: Callable[[int], SecretsRead]
     read_certificates: Callable[[int], CertificatesRead]
     flush_conntrack: Callable[[tuple[tuple[Subnet, Subnet], ...]], object]
@@ -186,8 +186,8 @@ class Performer:
 
     def _resolve(self, effect: Resolve) -> None:
         async def run() -> None:
-            addresses, reason = await self._parts.resolve(effect.name, effect.version)
-            self._post(HostResolved(effect.name, addresses, reason))
+            addresses, reason, ttl = await self._parts.resolve(effect.name, effect.version)
+            self._post(HostResolved(effect.name, addresses, reason, ttl))
 
         task = self._start(run())
         self._look_ups.add(task)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ LIFETIME = 10.0
 """Seconds one look-up may take, all servers and retries together."""
 CONCURRENT = 64
 HOSTS_LIMIT = 4 << 20
+HOSTS_TTL = 300.0
+"""Seconds until the file is looked at again."""
 
 
 def from_hosts(name: str, version: int, path: Path = HOSTS) -> tuple[Address, ...]:
@@ -53,18 +56,18 @@ class Resolver:
         self._resolver: dns.asyncresolver.Resolver | None = None
         self._slots = asyncio.Semaphore(CONCURRENT)
 
-    async def look_up(self, name: str, version: int = 0) -> tuple[tuple[Address, ...], str]:
-        """(addresses, reason): no addresses come with a reason. Does not raise."""
+    async def look_up(self, name: str, version: int = 0) -> tuple[tuple[Address, ...], str, float]:
+        """(addresses, reason, seconds they may be believed): no addresses come with a reason. Does not raise."""
         if found := from_hosts(name, version, self._hosts):
-            return found, ""
+            return found, "", HOSTS_TTL
         async with self._slots:
             families = [kind for kind, number in (("A", 4), ("AAAA", 6)) if version in (0, number)]
             answers = await asyncio.gather(*(self._ask(name, kind) for kind in families))
-        addresses = tuple(address for found, _ in answers for address in found)
-        reason = "" if addresses else next((why for _, why in answers if why), f"{name} has no address")
-        return addresses, reason
+        addresses = tuple(address for found, _, _ in answers for address in found)
+        reason = "" if addresses else next((why for _, why, _ in answers if why), f"{name} has no address")
+        return addresses, reason, min((ttl for found, _, ttl in answers if found), default=0.0)
 
-    async def _ask(self, name: str, kind: str) -> tuple[tuple[Address, ...], str]:
+    async def _ask(self, name: str, kind: str) -> tuple[tuple[Address, ...], str, float]:
         import dns.exception
         import dns.resolver
 
@@ -75,12 +78,13 @@ class Resolver:
                 resolver.resolve(name, kind, lifetime=self._lifetime, raise_on_no_answer=False), self._lifetime + 1
             )
         except dns.resolver.NXDOMAIN:
-            return (), f"{name} does not exist in the DNS"
+            return (), f"{name} does not exist in the DNS", 0.0
         except (TimeoutError, dns.exception.Timeout):
-            return (), f"no DNS server answered about {name} within {self._lifetime:g} s"
+            return (), f"no DNS server answered about {name} within {self._lifetime:g} s", 0.0
         except (dns.exception.DNSException, OSError, ValueError) as why:
-            return (), f"DNS look-up of {name} failed: {' '.join(str(why).split()) or type(why).__name__}"
-        return tuple(ip_address(record.address) for record in answer.rrset or ()), ""
+            return (), f"DNS look-up of {name} failed: {' '.join(str(why).split()) or type(why).__name__}", 0.0
+        ttl = max(0.0, answer.expiration - time.time())
+        return tuple(ip_address(record.address) for record in answer.rrset or ()), "", ttl
 
     def _current(self) -> dns.asyncresolver.Resolver:
         """The resolver, made afresh when resolv.conf has changed. Imported late: most daemons never ask the DNS."""

@@ -159,6 +159,11 @@ class ProbeAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class Silent:
+    """A request of an established IKE SA has been repeated a few times: the peer may be gone."""
+
+
+@dataclass(frozen=True, slots=True)
 class NewSuccessor:
     """A rekeyed IKE SA exists: find it by its SPIs from now on. Whether it inherits the children is told later."""
 
@@ -218,6 +223,7 @@ Effect: TypeAlias = (
     | RequestFailed
     | ProbeAnswered
     | PathProbed
+    | Silent
     | NewSuccessor
     | IkeRekeyed
     | PeerMoved

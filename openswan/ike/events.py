@@ -63,6 +63,8 @@ class Probe:
     """
 
     token: int = 0
+    patience: Duration = 0.0
+    """Seconds it is repeated, if that is less than the retransmission time; 0: that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -264,6 +264,9 @@ class Responder(Protocol):
     def password(self, user: str) -> str | None:
         """The password of an EAP user; None when there is no such user."""
 
+    def crash_token(self, spi_i: bytes, spi_r: bytes) -> bytes:
+        """What would prove that we have lost the IKE SA with these SPIs (RFC 6290); empty: we have no secret."""
+
     def other_addresses(self, local: Address) -> tuple[Address, ...]:
         """Where we can be reached beside `local` (RFC 4555 3.4)."""
 

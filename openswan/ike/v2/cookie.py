@@ -79,8 +79,8 @@ def _cookie(version: int, secret: bytes, spi_i: bytes, nonce: bytes, remote: End
     return bytes([version]) + hmac.digest(secret, parts, hashlib.sha256)
 
 
-def refusal(request: Header, notify: Notify) -> bytes:
-    """An unprotected answer that leaves no state: same SPIs and message ID, one notification.
+def refusal(request: Header, *notifies: Notify) -> bytes:
+    """An unprotected answer that leaves no state: same SPIs and message ID, and notifications.
 
     For IKE_SA_INIT (COOKIE, NO_PROPOSAL_CHOSEN, INVALID_KE_PAYLOAD ...: responder's SPI zero, RFC 7296 2.6), and for
     requests outside any SA (INVALID_IKE_SPI, INVALID_MAJOR_VERSION; RFC 7296 1.5, 2.21.4).
@@ -88,4 +88,4 @@ def refusal(request: Header, notify: Notify) -> bytes:
     spi_r = NO_SPI if request.exchange == ExchangeType.IKE_SA_INIT else request.spi_r
     flags = Flags.RESPONSE | (Flags.NONE if request.from_initiator else Flags.INITIATOR)
     header = Header(request.spi_i, spi_r, request.exchange, flags, request.message_id)
-    return Message(header, (notify,)).emit()
+    return Message(header, notifies).emit()

@@ -75,6 +75,8 @@ class Task(ABC):
     """Its datagrams must not be fragmented by IP."""
     interval: Duration = 0.0
     """First wait before a repetition; 0: the policy's."""
+    patience: Duration = 0.0
+    """How long it is repeated at most; 0: as long as the policy says."""
     first_deferred: Instant | None = None
     """When the peer first said TEMPORARY_FAILURE."""
 
@@ -175,6 +177,10 @@ class Core:
         """Changes of address so far."""
         self.moved_by = -1
         """Message ID of the peer's last update of addresses: an older one that comes late counts no more."""
+        self.peer_token = b""
+        """What proves in clear that the peer has lost this IKE SA (RFC 6290)."""
+        self.doubted = float("-inf")
+        """When something unauthenticated last made us ask whether the peer lives."""
         self.takes_probes = False
         """The peer answers an INFORMATIONAL in fragments."""
         self.own_peer = False
@@ -348,7 +354,11 @@ class Core:
         header = self.header(task.exchange, self.send_window.take(), response=False)
         datagrams = task.cut(self, header, (*payloads, *self.tell_window(task.exchange)))
         outstanding = Outstanding.start(
-            header.message_id, datagrams, task.interval or policy.retransmit_interval, policy.retransmit_timeout, now
+            header.message_id,
+            datagrams,
+            task.interval or policy.retransmit_interval,
+            min(task.patience or policy.retransmit_timeout, policy.retransmit_timeout),
+            now,
         )
         self.flights[header.message_id] = Flight(task, outstanding, now)
         self.dispatch(datagrams, whole=task.whole)

@@ -23,6 +23,7 @@ from openswan.ike.v2.tasks import (
     child_create,
     child_delete,
     child_rekey,
+    crash,
     ike_auth,
     ike_delete,
     ike_rekey,
@@ -169,11 +170,12 @@ class Receiver(Core):
             self.counters[Ignored.REPEATED] += 1
         self.dispatch(datagrams, local, remote)
 
-    def _open(self, header: Header, data: bytes) -> Opened | None:
+    def _open(self, data: bytes, now: Instant) -> Opened | None:
         try:
             message = Message.parse(data)
             if self.channel is None or message.encrypted is None:
                 self.counters[Ignored.IN_CLEAR] += 1
+                crash.heard(self, message, now)
                 return None
             opened = self.channel.open(message, data)
         except WireError:
@@ -206,7 +208,7 @@ class Receiver(Core):
         if flight is None or header.exchange != flight.task.exchange:
             self.counters[Ignored.OUTSIDE_WINDOW] += 1
             return
-        opened = self._open(header, data)
+        opened = self._open(data, now)
         if opened is None:
             return
         self.send_window.answered(header.message_id)
@@ -243,7 +245,7 @@ class Receiver(Core):
             self.close(now)
 
     def _receive_request(self, header: Header, data: bytes, local: Endpoint, remote: Endpoint, now: Instant) -> None:
-        opened = self._open(header, data)
+        opened = self._open(data, now)
         if opened is None:
             return
         self._heard(local, remote, now)
@@ -314,7 +316,8 @@ class Receiver(Core):
         # A question about what there is to configure gets an answer, if an empty one (RFC 7296 3.15).
         answers = tuple(Cp(CfgType.REPLY) for cp in request.all(Cp) if cp.kind == CfgType.REQUEST)
         moved = mobike.respond(self, request, local, remote, now)
-        return (*answers, *moved, *child_delete.respond(self, deletes))
+        tokens = crash.respond(self, request)
+        return (*answers, *moved, *tokens, *child_delete.respond(self, deletes))
 
     def _after_request(self, request: Message, now: Instant) -> None:
         """What an INFORMATIONAL request ends, once its answer is on its way."""

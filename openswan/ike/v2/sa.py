@@ -14,7 +14,7 @@ from openswan.base.entropy import Rng
 from openswan.base.errors import IpsecError
 from openswan.base.interval import Instant
 from openswan.base.log import Rc
-from openswan.ike.effects import Effect, Gone, RequestFailed
+from openswan.ike.effects import Effect, Gone, RequestFailed, Silent
 from openswan.ike.events import (
     CreateChild,
     DeleteChild,
@@ -33,7 +33,7 @@ from openswan.ike.retransmit import Due
 from openswan.ike.v2.core import Flight
 from openswan.ike.v2.receiver import Receiver
 from openswan.ike.v2.states import ENDED, State
-from openswan.ike.v2.tasks import ike_delete, mobike
+from openswan.ike.v2.tasks import crash, ike_delete, mobike
 from openswan.ike.v2.tasks.child_create import ChildCreate
 from openswan.ike.v2.tasks.child_delete import ChildDelete
 from openswan.ike.v2.tasks.child_rekey import ChildRekey
@@ -42,6 +42,9 @@ from openswan.ike.v2.tasks.init import InitTask
 from openswan.ike.v2.tasks.liveness import Liveness
 from openswan.ike.v2.tasks.pathprobe import PathProbe
 from openswan.ike.v2.tasks.tell import TellTask
+
+SILENT = 3
+"""Repetitions after which a peer counts as silent: with ordinary waits, after 3.5 seconds."""
 
 
 class IkeSaV2(Receiver):
@@ -109,6 +112,8 @@ class IkeSaV2(Receiver):
             )
             self.dispatch(flight.outstanding.datagrams, whole=task.whole)
             mobike.seek(self, flight.outstanding)
+            if flight.outstanding.repeats == SILENT and self.is_established:
+                self.emit(Silent())
         elif due is Due.GIVE_UP and isinstance(task, PathProbe) and self.is_established and not self.queue:
             task.persist(self, now)
         elif due is Due.GIVE_UP:
@@ -130,6 +135,11 @@ class IkeSaV2(Receiver):
             self.emit(RequestFailed(request, f"the IKE SA is in {self.state.label}"))
         else:
             self._submit(request, now)
+        return self.drain()
+
+    def doubt(self, why: str, now: Instant) -> list[Effect]:
+        """Somebody unauthenticated says that the peer does not know us: it is asked, at most now and then."""
+        crash.doubt(self, why, now)
         return self.drain()
 
     def abandon(self, now: Instant) -> list[Effect]:

@@ -83,10 +83,10 @@ class Doubles:
             raise HostError("no such script")
         return 7, (f"{command} {environment['PLUTO_VERB']}",)
 
-    async def resolve(self, name: str, version: int) -> tuple[tuple[Address, ...], str]:
+    async def resolve(self, name: str, version: int) -> tuple[tuple[Address, ...], str, float]:
         if name == "unanswered":
             await asyncio.Event().wait()
-        return ((V4,), "") if version == 4 else ((), "none")
+        return ((V4,), "", 3600.0) if version == 4 else ((), "none", 3600.0)
 
 
 def test_the_table_knows_every_effect() -> None:

@@ -69,7 +69,8 @@ def look_up(tmp_path: Path, port: int, name: str, version: int = 0, lifetime: fl
         resolver = Resolver(tmp_path / "hosts", conf, lifetime)
         current = resolver._current()
         current.port = port
-        addresses, reason = await resolver.look_up(name, version)
+        addresses, reason, ttl = await resolver.look_up(name, version)
+        assert (0 < ttl <= 300) if addresses else ttl == 0
         return sorted(str(each) for each in addresses), reason
 
     return asyncio.run(run())
@@ -101,10 +102,10 @@ def test_a_name_that_is_none(tmp_path: Path) -> None:
 
 
 def test_missing_resolv_conf_is_a_reason(tmp_path: Path) -> None:
-    async def run() -> tuple[tuple[object, ...], str]:
+    async def run() -> tuple[tuple[object, ...], str, float]:
         return await Resolver(tmp_path / "hosts", tmp_path / "absent").look_up("gw.example.org", 4)
 
-    addresses, reason = asyncio.run(run())
+    addresses, reason, _ = asyncio.run(run())
     assert addresses == () and reason.startswith("DNS look-up of gw.example.org failed")
 
 

@@ -128,6 +128,9 @@ class Asked:
     def password(self, user: str) -> str | None:
         return self.passwords.get(user)
 
+    def crash_token(self, spi_i: bytes, spi_r: bytes) -> bytes:
+        return b""
+
     def other_addresses(self, local: Address) -> tuple[Address, ...]:
         return ()
 

@@ -33,7 +33,7 @@ from openswan.ike.v2.narrow import to_wire
 from openswan.ike.v2.negotiate import Dh, offer, with_groups
 from openswan.ike.v2.protect import Opened
 from openswan.ike.v2.states import State
-from openswan.ike.v2.tasks import auth, cert, child_delete, config, eap_auth, ike_delete, means, mobike, ppk
+from openswan.ike.v2.tasks import auth, cert, child_delete, config, crash, eap_auth, ike_delete, means, mobike, ppk
 from openswan.ike.v2.tasks.child_create import (
     ChildCreate,
     Terms,
@@ -112,6 +112,7 @@ class AuthTask(Task):
             TsI(to_wire(self.mine)),
             TsR(to_wire(self.theirs)),
             *mobike.announce(sa, policy),
+            *crash.announce(sa),
         ]
         return payloads
 
@@ -164,6 +165,7 @@ class AuthTask(Task):
         established(sa, self.policy, identity, proved, False, now)
         config.learn(sa, self.policy, answer)
         mobike.learn(sa, self.policy, answer)
+        crash.learn(sa, answer)
         self._first_child(sa, answer, first_error(answer), now)
         sa.create_others(now)
 
@@ -365,7 +367,8 @@ def _conclude(
     contact = request.notify(NotifyType.INITIAL_CONTACT) is not None
     established(sa, policy, identity, proved, contact, now)
     mobike.learn(sa, policy, request)
-    payloads += mobike.announce(sa, policy)
+    crash.learn(sa, request)
+    payloads += [*mobike.announce(sa, policy), *crash.announce(sa)]
     try:
         payloads += config.grant(sa, policy, request)
         answer = agree_to(sa, request, Dh.NEVER, sa.nonce_i, sa.nonce_r, where.local, where.remote, shared_nonce=True)

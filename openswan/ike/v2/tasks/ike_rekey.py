@@ -25,6 +25,7 @@ from openswan.ike.v2.negotiate import Dh, accept, choose, group_transform, keepi
 from openswan.ike.v2.states import State
 from openswan.ike.v2.tasks.child_create import NONCE_OCTETS, ChildCreate
 from openswan.ike.v2.tasks.child_delete import ChildDelete
+from openswan.ike.v2.tasks.crash import TellToken
 from openswan.ike.v2.tasks.init import install_keys
 from openswan.policy.proposal import Proposal, Transform
 from openswan.wire.header import NO_SPI, SPI_OCTETS
@@ -191,6 +192,8 @@ def inherit(old: Core, new: IkeSaV2, initiator: bool, now: Instant, token: int =
     old.move(State.REPLACED)
     old.deadline = now + 2 * old.need_policy().retransmit_timeout
     old.emit(IkeRekeyed(new, initiator, token))
+    if initiator and old.peer_token:
+        new.queue.append(TellToken())
     new.pump(now)
     for effect in new.drain():
         old.emit(effect)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from openswan.base.interval import Instant
 from openswan.ike.effects import ProbeAnswered
+from openswan.ike.events import Probe
 from openswan.ike.v2.core import Core, Task
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload
@@ -14,6 +15,10 @@ from openswan.wire.v2.body import Payload
 
 class Liveness(Task):
     """Our question; that it is answered at all is the answer."""
+
+    def __init__(self, probe: Probe) -> None:
+        super().__init__(probe)
+        self.patience = probe.patience
 
     def build(self, sa: Core, now: Instant) -> Sequence[Payload]:
         """Nothing inside."""
