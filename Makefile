@@ -13,7 +13,7 @@ BUILD_WANTED   := libipsec-mb-dev
 RUN_PACKAGES   := iproute2 nftables iptables kmod procps
 DEMO_PACKAGES  := tcpdump iputils-ping
 TEST_PACKAGES  := conntrack ipset iperf3 openssl strongswan-charon strongswan-swanctl libcharon-extra-plugins libcharon-extauth-plugins \
-                  libstrongswan-standard-plugins libstrongswan-extra-plugins strongswan-pki
+                  libstrongswan-standard-plugins libstrongswan-extra-plugins strongswan-pki softhsm2
 PEER_PACKAGES  := qemu-system-x86 debootstrap cpio
 FUZZ_PACKAGES  := clang libclang-rt-dev llvm
 

@@ -7,7 +7,7 @@ compared whole with those this table can make: no ASN.1 from a peer is ever pars
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, paddin
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from openswan.base.errors import CryptoError
-from openswan.crypto.rsakey import EdPrivateKey, PrivateKey, PublicKey, check_public
+from openswan.crypto.rsakey import EdPrivateKey, PublicKey, check_public
+from openswan.crypto.tokenkey import SigningKey, TokenKey
 
 HASHES: dict[str, hashes.HashAlgorithm] = {
     "sha1": hashes.SHA1(),
@@ -55,9 +56,9 @@ class Scheme:
     def __str__(self) -> str:
         return self.encoding.value if self.hash == "identity" else f"{self.encoding.value} with {self.hash}"
 
-    def fits(self, key: PublicKey | PrivateKey) -> bool:
+    def fits(self, key: PublicKey | SigningKey) -> bool:
         """Is this scheme for keys of that kind?"""
-        return isinstance(key, self.keys)
+        return isinstance(key.public if isinstance(key, TokenKey) else key, self.keys)
 
 
 RSA_KEYS = (rsa.RSAPublicKey, rsa.RSAPrivateKey)
@@ -147,7 +148,7 @@ def scheme_of(algorithm: bytes) -> Scheme | None:
 
 
 def choose(
-    key: PrivateKey, peer_hashes: Collection[str], allowed: Collection[str] = DEFAULT_HASHES, *, pss: bool = True
+    key: SigningKey, peer_hashes: Collection[str], allowed: Collection[str] = DEFAULT_HASHES, *, pss: bool = True
 ) -> Scheme | None:
     """The scheme to sign with under method 14: the strongest fitting one both sides take, or None.
 
@@ -161,14 +162,21 @@ def choose(
         and scheme.hash in allowed
         and (scheme.encoding is not Encoding.PSS or pss)
     ]
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        own = CURVE_HASH.get(key.curve.name)
+    curve = _curve(key)
+    if curve:
+        own = CURVE_HASH.get(curve)
         usable.sort(key=lambda scheme: scheme.hash != own)
     return usable[0] if usable else None
 
 
-def sign(key: PrivateKey, scheme: Scheme, octets: bytes) -> bytes:
-    """The signature over `octets`; CryptoError when the key cannot make one of that scheme."""
+def _curve(key: SigningKey) -> str:
+    """The name of an ECDSA key's curve; empty for other keys."""
+    public = key.public_key()
+    return public.curve.name if isinstance(public, ec.EllipticCurvePublicKey) else ""
+
+
+def sign(key: SigningKey, scheme: Scheme, octets: bytes) -> bytes:
+    """The signature over `octets`; CryptoError when the key cannot make one of that scheme, or is not here at all."""
     try:
         if isinstance(key, rsa.RSAPrivateKey) and scheme.fits(key):
             return key.sign(octets, _padding(scheme), HASHES[scheme.hash])
@@ -209,12 +217,16 @@ def verify(
         raise CryptoError(f"signature by {scheme} does not verify") from None
 
 
-def sign_method(method: int, key: PrivateKey, octets: bytes) -> bytes:
+Signer = Callable[[SigningKey, Scheme, bytes], bytes]
+"""Whatever signs as sign() does; keys in tokens need somebody else."""
+
+
+def sign_method(method: int, key: SigningKey, octets: bytes, signer: Signer = sign) -> bytes:
     """AUTH data of method 1 (RSA with SHA-1), 9, 10 or 11 (ECDSA, r and s concatenated); CryptoError if it cannot."""
     if method == METHOD_RSA:
-        return sign(key, PKCS1_SHA1, octets)
-    size, scheme = _curve_method(method, key)
-    r, s = decode_dss_signature(sign(key, scheme, octets))
+        return signer(key, PKCS1_SHA1, octets)
+    size, scheme = _curve_method(method, key.public_key() if isinstance(key, TokenKey) else key)
+    r, s = decode_dss_signature(signer(key, scheme, octets))
     return r.to_bytes(size, "big") + s.to_bytes(size, "big")
 
 
@@ -230,16 +242,15 @@ def verify_method(method: int, key: PublicKey, octets: bytes, data: bytes) -> No
     verify(key, scheme, octets, encode_dss_signature(r, s))
 
 
-def best_method(key: PrivateKey) -> int | None:
+def best_method(key: SigningKey) -> int | None:
     """The fixed method a key can sign with when the peer does not know method 14, or None."""
-    if isinstance(key, rsa.RSAPrivateKey):
+    if isinstance(key.public_key(), rsa.RSAPublicKey):
         return METHOD_RSA
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        return next((method for method, curve in METHOD_CURVE.items() if curve == key.curve.name), None)
-    return None
+    curve = _curve(key)
+    return next((method for method, name in METHOD_CURVE.items() if name == curve), None)
 
 
-def _curve_method(method: int, key: PublicKey | PrivateKey) -> tuple[int, Scheme]:
+def _curve_method(method: int, key: PublicKey | SigningKey) -> tuple[int, Scheme]:
     """Octets of r (and of s), and the scheme, of an ECDSA method; CryptoError when the key is on another curve."""
     curve = METHOD_CURVE.get(method)
     if curve is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Deciding whether a certificate is to be trusted: chain, purpose, validity, revocation (RFC 5280 6, RFC 4945).
+"""Deciding whether a certificate is to be trusted: chain, purpose, validity (RFC 5280 6, RFC 4945).
 
 The `cryptography` library builds and validates the chain; the policies given to it here are those of IPsec, not of the
 web: no host name is needed, and an extended key usage of serverAuth neither. When it says no, `_explain` looks for the
@@ -9,15 +9,15 @@ check that failed, so that the log can name certificate, reason and dates; it ne
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from itertools import pairwise
+from datetime import datetime
 
 from cryptography import x509
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 from openswan.base.errors import CryptoError
-from openswan.crypto.x509 import BROKEN, describe, is_issuer, key_hash, load, load_crl, public_key, show_name
+from openswan.crypto.crl import is_authority
+from openswan.crypto.x509 import BROKEN, der, describe, is_issuer, key_hash, load, public_key, require_valid, show_name
 
 MAX_DEPTH = 8
 """Intermediate authorities in one chain."""
@@ -40,6 +40,8 @@ PURPOSES = frozenset(
 CONSTRAINED = (x509.DNSName, x509.IPAddress)
 """Forms of name constraints the library enforces; a chain that constrains others is refused."""
 AGNOSTIC = verification.Criticality.AGNOSTIC
+HINT = verification.Criticality.NON_CRITICAL
+"""Of extensions that must not be critical (RFC 5280 4.2.1.1, 4.2.1.2, 4.2.2.1)."""
 
 
 def _is_authority(policy: verification.Policy, cert: x509.Certificate, extension: x509.BasicConstraints) -> None:
@@ -64,6 +66,15 @@ def _constrains_known(
 def _may_sign(policy: verification.Policy, cert: x509.Certificate, extension: x509.KeyUsage | None) -> None:
     if extension is not None and not (extension.digital_signature or extension.content_commitment):
         raise ValueError("keyUsage does not allow signatures")
+    if extension is not None and extension.key_cert_sign and not is_authority(cert):
+        raise ValueError("keyUsage allows it to sign certificates and basicConstraints does not (RFC 5280 4.2.1.3)")
+
+
+def _names(policy: verification.Policy, cert: x509.Certificate, extension: x509.SubjectAlternativeName | None) -> None:
+    if extension is not None and not list(cert.subject):
+        names = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        if not names.critical:
+            raise ValueError("its subject is empty, and its subjectAltName not critical (RFC 5280 4.2.1.6)")
 
 
 def _for_ipsec(policy: verification.Policy, cert: x509.Certificate, extension: x509.ExtendedKeyUsage | None) -> None:
@@ -76,79 +87,84 @@ CA_POLICY = (
     .require_present(x509.BasicConstraints, AGNOSTIC, _is_authority)
     .may_be_present(x509.KeyUsage, AGNOSTIC, _may_certify)
     .may_be_present(x509.NameConstraints, AGNOSTIC, _constrains_known)
+    .may_be_present(x509.AuthorityKeyIdentifier, HINT, None)
+    .may_be_present(x509.SubjectKeyIdentifier, HINT, None)
+    .may_be_present(x509.AuthorityInformationAccess, HINT, None)
 )
 EE_POLICY = (
     verification.ExtensionPolicy.permit_all()
     .require_not_present(x509.NameConstraints)
     .may_be_present(x509.KeyUsage, AGNOSTIC, _may_sign)
     .may_be_present(x509.ExtendedKeyUsage, AGNOSTIC, _for_ipsec)
+    .may_be_present(x509.SubjectAlternativeName, AGNOSTIC, _names)
+    .may_be_present(x509.AuthorityKeyIdentifier, HINT, None)
+    .may_be_present(x509.SubjectKeyIdentifier, HINT, None)
+    .may_be_present(x509.AuthorityInformationAccess, HINT, None)
 )
 
 
 class TrustStore:
-    """The authorities of ipsec.d/cacerts and the revocation lists of ipsec.d/crls; never changes."""
+    """The authorities of ipsec.d/cacerts; never changes.
 
-    def __init__(self, anchors: Sequence[bytes], crls: Sequence[bytes] = ()) -> None:
+    One whose own authority is there too vouches for nobody by itself: chains go on through it, so that it can expire
+    and be revoked like any other.
+    """
+
+    def __init__(self, anchors: Sequence[bytes]) -> None:
         """From PEM or DER of each; CryptoError when one cannot be read."""
-        self.anchors = tuple(load(anchor) for anchor in anchors)
-        self.crls = tuple(load_crl(crl) for crl in crls)
+        every = tuple({der(cert): cert for cert in map(load, anchors)}.values())
+        self.authorities = every
+        self.intermediates = tuple(
+            cert
+            for cert in every
+            if cert.issuer != cert.subject
+            and any(above.subject == cert.issuer and is_issuer(above, cert) for above in every)
+        )
+        self.anchors = tuple(cert for cert in every if cert not in self.intermediates)
         self._store = verification.Store(list(self.anchors)) if self.anchors else None
 
-    def hashes(self) -> bytes:
-        """The body of a certificate request that names all authorities (RFC 7296 3.7)."""
-        return b"".join(dict.fromkeys(key_hash(anchor) for anchor in self.anchors))
+    def hashes(self, name: bytes = b"") -> bytes:
+        """The body of a certificate request that names all authorities, or only those called `name` if there are any.
+
+        RFC 7296 3.7.
+        """
+        named = [cert for cert in self.authorities if name and cert.subject.public_bytes() == name]
+        return b"".join(dict.fromkeys(key_hash(cert) for cert in named or self.anchors))
 
     def verify(
         self,
         leaf: x509.Certificate,
         intermediates: Sequence[x509.Certificate],
         at: datetime,
-        *,
-        strict_crl: bool = False,
+        depth: int = MAX_DEPTH,
     ) -> list[x509.Certificate]:
         """The chain from `leaf` up to an authority of ours, valid at `at` (an aware datetime).
 
-        CryptoError names the certificate, its dates and the check that failed. `strict_crl`: every certificate below
-        the authority needs a current revocation list. Nothing is ever fetched.
+        At most `depth` intermediate authorities. CryptoError names the certificate, its dates and the check that
+        failed. Revocation is openswan.crypto.revocation's business.
         """
         if len(intermediates) > MAX_INTERMEDIATES:
             raise CryptoError(f"the peer sent {len(intermediates)} certificates, more than {MAX_INTERMEDIATES}")
         if self._store is None:
             raise CryptoError(f"certificate {describe(leaf)} cannot be checked: there is no authority in cacerts")
-        builder = verification.PolicyBuilder().store(self._store).time(at).max_chain_depth(MAX_DEPTH)
+        builder = verification.PolicyBuilder().store(self._store).time(at).max_chain_depth(depth)
         verifier = builder.extension_policies(ca_policy=CA_POLICY, ee_policy=EE_POLICY).build_client_verifier()
         public_key(leaf)
+        others = [*intermediates, *self.intermediates]
         try:
-            chain = verifier.verify(leaf, list(intermediates)).chain
+            return verifier.verify(leaf, others).chain
         except (verification.VerificationError, *BROKEN) as why:
-            raise CryptoError(self._explain(leaf, intermediates, at, str(why))) from None
-        for cert, issuer in pairwise(chain):
-            self._check_revocation(cert, issuer, at, strict_crl)
-        return chain
-
-    def _check_revocation(self, cert: x509.Certificate, issuer: x509.Certificate, at: datetime, strict: bool) -> None:
-        lists = [crl for crl in self.crls if crl.issuer == cert.issuer and _signed_list(crl, issuer)]
-        for crl in lists:
-            entry = crl.get_revoked_certificate_by_serial_number(cert.serial_number)
-            if entry is not None:
-                raise CryptoError(
-                    f"certificate {describe(cert)} was revoked at {entry.revocation_date_utc:%Y-%m-%d} UTC"
-                )
-        current = [crl for crl in lists if _is_current(crl, at)]
-        if strict and not current:
-            raise CryptoError(
-                f"certificate {describe(cert)}: no current revocation list of "
-                f"'{show_name(cert.issuer)}' and strictcrlpolicy=yes"
-            )
+            raise CryptoError(self._explain(leaf, others, at, str(why))) from None
 
     def _explain(self, leaf: x509.Certificate, others: Sequence[x509.Certificate], at: datetime, reason: str) -> str:
         """Which certificate failed which check, as far as it shows; else the library's own words."""
         cert = leaf
         pool = (*self.anchors, *others)
         for _ in range(MAX_DEPTH + 2):
-            if not cert.not_valid_before_utc <= at <= cert.not_valid_after_utc:
-                word = "is not valid yet" if at < cert.not_valid_before_utc else "has expired"
-                return f"certificate {describe(cert)} {word}: it is {at:%Y-%m-%d %H:%M:%S} UTC"
+            try:
+                require_valid(cert, at)
+            except CryptoError as why:
+                return str(why)
             if cert in self.anchors:
                 break
             named = [c for c in pool if c.subject == cert.issuer and c != cert]
@@ -157,7 +173,7 @@ class TrustStore:
                 trouble = "its signature was not made by the key of that authority" if named else "which is not trusted"
                 return f"certificate {describe(cert)} is issued by '{show_name(cert.issuer)}', {trouble}"
             cert = issuers[0]
-            if not _says_authority(cert):
+            if not is_authority(cert):
                 return f"certificate {describe(cert)} is used as an authority: basicConstraints does not allow it"
         return f"certificate {describe(leaf)} refused: {_short(reason)}"
 
@@ -165,30 +181,3 @@ class TrustStore:
 def _short(reason: str) -> str:
     """The library's reason without its preambles and the object it prints."""
     return reason.split(" (encountered")[0].rsplit("ValueError: ")[-1].removeprefix("validation failed: ")[:300]
-
-
-def _says_authority(cert: x509.Certificate) -> bool:
-    try:
-        return cert.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        return False
-
-
-def _signed_list(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
-    """Is the list's signature the issuer's, and may the issuer sign lists?"""
-    try:
-        usage = issuer.extensions.get_extension_for_class(x509.KeyUsage).value
-        if not usage.crl_sign:
-            return False
-    except x509.ExtensionNotFound:
-        pass
-    try:
-        return crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
-    except BROKEN:
-        return False
-
-
-def _is_current(crl: x509.CertificateRevocationList, at: datetime) -> bool:
-    """Is the list valid at that time and complete (no critical extension narrows it)?"""
-    end = crl.next_update_utc or crl.last_update_utc + timedelta(days=1)
-    return crl.last_update_utc <= at <= end and not any(extension.critical for extension in crl.extensions)

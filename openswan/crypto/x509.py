@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Iterable
+from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -93,6 +94,14 @@ def public_key(cert: x509.Certificate) -> PublicKey:
     )
 
 
+def may_sign_lists(cert: x509.Certificate) -> bool:
+    """May the holder of that certificate sign revocation lists (RFC 5280 4.2.1.3)?"""
+    try:
+        return cert.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign
+    except x509.ExtensionNotFound:
+        return True
+
+
 def key_hash(cert: x509.Certificate) -> bytes:
     """SHA-1 of SubjectPublicKeyInfo: how certificate requests name an authority (RFC 7296 3.7)."""
     spki = cert.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -146,6 +155,13 @@ def vouches_for(cert: x509.Certificate, kind: int, body: bytes) -> bool:
     """
     wanted = _comparable(kind, body)
     return any(_comparable(*identity) == wanted for identity in identities(cert))
+
+
+def require_valid(cert: x509.Certificate, at: datetime) -> None:
+    """CryptoError, with the dates, unless the certificate is valid at that time."""
+    if not cert.not_valid_before_utc <= at <= cert.not_valid_after_utc:
+        word = "is not valid yet" if at < cert.not_valid_before_utc else "has expired"
+        raise CryptoError(f"certificate {describe(cert)} {word}: it is {at:%Y-%m-%d %H:%M:%S} UTC")
 
 
 def require_identity(cert: x509.Certificate, kind: int, body: bytes, shown: str) -> None:

@@ -30,6 +30,7 @@ from openswan.host.crashsecret import read_or_make
 from openswan.host.ctlsock import ControlServer
 from openswan.host.entropy import SystemRng
 from openswan.host.explain import explain
+from openswan.host.fetch import Fetcher
 from openswan.host.files import read_certificates
 from openswan.host.guard.guard import Guard
 from openswan.host.icmpsock import IcmpEar
@@ -39,6 +40,7 @@ from openswan.host.reactor import Reactor
 from openswan.host.resolver import Resolver
 from openswan.host.routes import Routes
 from openswan.host.rtnetlink import Rtnetlink
+from openswan.host.token import Tokens
 from openswan.host.updown import Updown, World
 from openswan.plane.commands import AttachPass
 from openswan.plane.events import SaExpired
@@ -87,6 +89,7 @@ class Gateway:
         self._updown = Updown(World(self._routes, self._guard))
         self._manual = Manual(self._keying, self._perform, self._updown.run, self._log, self._interfaces.device_of)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._tokens = Tokens()
         self._performer = Performer(self._parts(), self._post)
         self._performer.sockets = OuterSockets(
             lambda local, remote, data: self._reactor.post(Datagram(local, remote, data)),
@@ -130,12 +133,15 @@ class Gateway:
 
     def _parts(self) -> Parts:
         places = self._wanted.places
+        resolver = Resolver()
         return Parts(
             engine=self._klips,
             guard=self._guard,
             control=self.control,
             run_updown=self._updown.run,
-            resolve=Resolver().look_up,
+            resolve=resolver.look_up,
+            fetch=Fetcher(resolver.look_up, self._wanted.fetch_interface).fetch,
+            sign=self._tokens.sign,
             read_secrets=lambda client: SecretsRead(*load_secrets(places.secrets), client),
             read_certificates=lambda client: read_certificates(places.ipsec_d, client),
             flush_conntrack=Conntrack().flush,
@@ -290,6 +296,7 @@ class Gateway:
         if self._performer.sockets:
             self._performer.sockets.close()
         await self.control.close()
+        self._tokens.close()
         self._interfaces.detach()
         self._klips.stop()
         if not self._keep_guard:

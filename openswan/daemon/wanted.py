@@ -37,3 +37,5 @@ class Wanted:
     """What to load and bring up by ourselves; None: nothing, whack will tell."""
     manual: tuple[ManualConn, ...] = ()
     """Manually keyed conns of ipsec.conf."""
+    fetch_interface: str = ""
+    """curl-iface=: lists and OCSP answers come through this device alone."""

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+
+from cryptography.x509 import Certificate
 
 from openswan.base.address import Address, Endpoint, host_subnet
 from openswan.base.errors import IkeError
 from openswan.base.interval import Instant
+from openswan.crypto.revocation import Question
 from openswan.engine.conn import Conn, Kind
 from openswan.engine.core import Core
 from openswan.engine.policies import Keyring, child_policy, selected_policy
+from openswan.engine.revocation import Revocation
 from openswan.engine.router import Router
 from openswan.ike.policy import AddressQuestion, AuthQuestion, ChildPolicy, ChildQuestion, IkePolicy
 from openswan.ike.v2.tasks.crash import token
@@ -39,6 +43,7 @@ class Answers:
     keyring: Keyring
     router: Router
     clock: Callable[[Instant], datetime]
+    revoked: Revocation
     others: Callable[[Address], tuple[Address, ...]] = lambda local: ()
     """Addresses beside one that we answer at."""
 
@@ -77,6 +82,8 @@ class Answers:
         if question.my_id is not None and not matches(policy.my_id, question.my_id):
             return -1
         if not question.method & policy.peer_auth or not self._may_be(policy, question.peer_id):
+            return -1
+        if not self.keyring.may_lead_to(policy, question.issuers):
             return -1
         theirs = conn.oriented.theirs if conn.oriented else None
         exact = 8 if policy.peer_id is not None and policy.peer_id == question.peer_id else 0
@@ -167,6 +174,8 @@ class Answers:
         if policy.peer_keys != question.ike.peer_keys or policy.peer_certificate != question.ike.peer_certificate:
             return False
         if policy.peer_by_certificate != question.ike.peer_by_certificate or policy.anchors != question.ike.anchors:
+            return False
+        if policy.peer_ca != question.ike.peer_ca:
             return False
         return self._may_be(policy, question.peer_id)
 
@@ -264,6 +273,10 @@ class Answers:
     def cpi_in_use(self, cpi: int) -> bool:
         """Is this inbound Compression Parameter Index taken?"""
         return cpi in self.core.states.cpis
+
+    def revocation(self, chain: Sequence[Certificate], at: datetime) -> tuple[Question, ...]:
+        """What has to be fetched before a chain can be judged."""
+        return self.revoked.check(chain, at)
 
     def wall_clock(self, now: Instant) -> datetime:
         """The calendar time of an instant."""

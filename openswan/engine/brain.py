@@ -21,8 +21,10 @@ from openswan.engine.network import Network
 from openswan.engine.pathmtu import PathMtus
 from openswan.engine.policies import Keyring
 from openswan.engine.rekey import Lifetimes
+from openswan.engine.revocation import Revocation
 from openswan.engine.router import Router
 from openswan.engine.settings import Settings
+from openswan.engine.signing import Signing
 
 
 class Brain:
@@ -30,9 +32,11 @@ class Brain:
 
     def __init__(self, rng: Rng, settings: Settings, clock: Callable[[Instant], datetime]) -> None:
         self.core = Core(rng, settings)
-        self.keyring = Keyring()
+        self.keyring = Keyring(request_certs=settings.request_certs)
         self.router = Router(self.core)
-        self.answers = Answers(self.core, self.keyring, self.router, clock)
+        self.revocation = Revocation(self, clock)
+        self.signing = Signing(self.core)
+        self.answers = Answers(self.core, self.keyring, self.router, clock, self.revocation)
         self.lifetimes = Lifetimes(self)
         self.liveness = Liveness(self)
         self.children = Children(self)

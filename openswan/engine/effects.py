@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from openswan.base.address import Address, Endpoint, Subnet
+from openswan.crypto.sign import Scheme
+from openswan.crypto.tokenkey import TokenKey
 from openswan.plane.commands import Command
 from openswan.policy.selector import FlowKey
 
@@ -106,6 +108,32 @@ class ReadCertificates:
 
 
 @dataclass(frozen=True, slots=True)
+class Fetch:
+    """Fetch `uri` by HTTP without blocking; Fetched with the same token answers."""
+
+    token: int
+    uri: str
+    limit: int
+    """Octets of an answer at most."""
+    timeout: float
+    """Seconds for all of it."""
+    body: bytes = b""
+    """Sent by POST; empty: GET."""
+    content_type: str = ""
+    """Of `body`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """Have a token sign without blocking; Signed with the same token answers."""
+
+    token: int
+    key: TokenKey
+    scheme: Scheme
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Listen:
     """Open IKE and ESP sockets on these addresses and close those on others; virtual interfaces attached as needed."""
 
@@ -162,6 +190,8 @@ Effect: TypeAlias = (
     | Resolve
     | ReadSecrets
     | ReadCertificates
+    | Fetch
+    | Sign
     | Listen
     | FlushConntrack
     | WhackLine

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from openswan.base.address import Address, Endpoint
 from openswan.config.secrets import SecretStore
+from openswan.crypto.revocation import Places
 from openswan.plane.events import KlipsEvent
 
 
@@ -109,12 +110,38 @@ class SecretsRead:
 
 @dataclass(frozen=True, slots=True)
 class CertificatesRead:
-    """The trust anchors of ipsec.d/cacerts and the CRLs of ipsec.d/crls, DER each. Answers ReadCertificates."""
+    """The directories of ipsec.d and the ca sections of ipsec.conf, DER each. Answers ReadCertificates."""
 
     anchors: tuple[bytes, ...]
+    """Authorities of cacerts and of ca sections."""
     crls: tuple[bytes, ...]
     complaints: tuple[str, ...]
     client: int = 0
+    responders: tuple[tuple[str, bytes], ...] = ()
+    """(file, certificate) of ocspcerts."""
+    places: tuple[tuple[bytes, Places], ...] = ()
+    """By DER of an authority's name: where ca sections say its lists and its responder are."""
+    loaded: tuple[str, ...] = ()
+    """A line for each file that was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What Fetch brought, or why it brought nothing."""
+
+    token: int
+    data: bytes
+    reason: str = ""
+    """Empty: `data` is what the server sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A token has signed, or `reason` says why not. Answers Sign."""
+
+    token: int
+    signature: bytes
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +183,8 @@ EngineEvent: TypeAlias = (
     | NetworkState
     | SecretsRead
     | CertificatesRead
+    | Fetched
+    | Signed
     | HostResolved
     | UpdownDone
     | EffectFailed

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from openswan.base.address import Endpoint
+from openswan.base.errors import CryptoError
 from openswan.base.log import Rc
 from openswan.engine.conn import Conn, Kind
 from openswan.engine.effects import SendDatagram, SendKeepalive
@@ -33,8 +34,10 @@ from openswan.ike.effects import (
     Send,
     Silent,
     SpiOffered,
+    Work,
 )
 from openswan.ike.events import CreateChild, DeleteIke, ProbePath, Request
+from openswan.ike.later import Job, RevocationJob
 from openswan.ike.policy import ChildPolicy, IkePolicy
 from openswan.ike.v2.sa import IkeSaV2
 from openswan.ike.v2.tasks.mobike import CONFIRMED
@@ -59,6 +62,7 @@ class IkeSas:
         self.handlers: dict[type[Any], Callable[[IkeState, Any], None]] = {
             Send: self._send,
             Log: self._log,
+            Work: self._work,
             IkeEstablished: self._established,
             ChildEstablished: self._child_established,
             SpiOffered: self._spi_offered,
@@ -156,6 +160,20 @@ class IkeSas:
             self.core.emit(datagram)
         elif len(ike.held_back) < MOST_HELD_BACK:
             ike.held_back.append(datagram)
+
+    def _work(self, ike: IkeState, effect: Work) -> None:
+        job = effect.job
+        if isinstance(job, RevocationJob):
+            self.brain.revocation.start(job.questions, partial(self._done, ike, job, b""))
+        else:
+            self.brain.signing.start(job, partial(self._done, ike, job))
+
+    def _done(self, ike: IkeState, job: Job, result: bytes | CryptoError) -> None:
+        """What a machine waited for is there."""
+        self.core.asking = ike
+        effects = ike.machine.resume(job, result, self.core.now)
+        self.core.asking = None
+        self.run(ike, effects)
 
     def hold_back(self, ike: IkeState) -> None:
         """Send nothing until `release`: with the answer the peer's packets come, and their answers need our route."""

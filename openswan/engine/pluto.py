@@ -46,6 +46,8 @@ class Pluto:
             ev.NetworkState: brain.network.changed,
             ev.SecretsRead: self.whack.secrets_read,
             ev.CertificatesRead: self.whack.certificates_read,
+            ev.Fetched: brain.revocation.fetched,
+            ev.Signed: brain.signing.signed,
             ev.HostResolved: brain.network.resolved,
             ev.UpdownDone: self._updown_done,
             ev.EffectFailed: lambda e: brain.children.refused(e.token, e.reason),

@@ -10,11 +10,17 @@ from functools import lru_cache
 from cryptography.x509 import load_der_x509_certificate
 
 from openswan.base.address import Address, any_subnet
+from openswan.base.errors import CryptoError
 from openswan.config.secrets import SecretKind, SecretStore
-from openswan.crypto.rsakey import PrivateKey
+from openswan.crypto.tokenkey import SigningKey
+from openswan.crypto.trust import MAX_DEPTH
+from openswan.crypto.x509 import chain_to_send as x509_chain
+from openswan.crypto.x509 import der, load
 from openswan.engine.conn import Conn
 from openswan.ike.policy import ChildPolicy, IkePolicy
-from openswan.policy.connection import EAP, SIGNATURES, Auth, End, PpkUse
+from openswan.ike.v2.tasks.cert import trust_store
+from openswan.policy.connection import EAP, SAME_CA, SIGNATURES, Auth, End, PpkUse, SendCa
+from openswan.policy.dn import dn_matches, parse_dn
 from openswan.policy.identity import FROM_CERT, Identity, IdKind, address_identity
 from openswan.policy.selector import Selector
 
@@ -29,6 +35,32 @@ def subject(certificate: bytes) -> Identity | None:
         return Identity(IdKind.DER_ASN1_DN, load_der_x509_certificate(certificate).subject.public_bytes())
     except ValueError:
         return None
+
+
+@lru_cache(maxsize=1024)
+def chain_to_send(leaf: bytes, more: tuple[bytes, ...], anchors: tuple[bytes, ...], which: SendCa) -> tuple[bytes, ...]:
+    """Our certificate and the intermediate ones the peer needs, DER; from the certificate's own file and cacerts."""
+    try:
+        candidates = [load(data) for data in (*more, *anchors)] if which is not SendCa.NONE else []
+        chain = x509_chain(load(leaf), candidates)
+    except CryptoError:
+        return (leaf,)  # it was read when the connection was loaded; another's mistake must not keep ours back
+    return tuple(der(cert) for cert in chain[: None if which is SendCa.ALL else 2])
+
+
+def required_authority(ours: End, theirs: End) -> bytes:
+    """DER of the name that the peer's chain must lead through; empty when any authority of cacerts will do."""
+    if theirs.ca != SAME_CA:
+        return parse_dn(theirs.ca) if theirs.ca else b""
+    if ours.ca and ours.ca != SAME_CA:
+        return parse_dn(ours.ca)
+    return issuer(ours.cert) if ours.cert else b""
+
+
+@lru_cache(maxsize=4096)
+def issuer(certificate: bytes) -> bytes:
+    """DER of the name a certificate was issued under; CryptoError when it cannot be read."""
+    return load(certificate).issuer.public_bytes()
 
 
 def identity_of(end: End, address: Address | None) -> Identity | None:
@@ -55,6 +87,8 @@ def signature(conn: Conn) -> Hashable:
         policy.proof(theirs),
         policy.ike_proposals,
         ours.cert,
+        ours.ca,
+        ours.send_ca,
         ours.rsa_keys,
         ours.use_cert_key,
         theirs.cert,
@@ -120,7 +154,7 @@ class Keyring:
 
     secrets: SecretStore = field(default_factory=SecretStore)
     anchors: tuple[bytes, ...] = ()
-    crls: tuple[bytes, ...] = ()
+    request_certs: bool = True
     index: PskIndex | None = None
     cache: dict[tuple[str, Hashable, Identity | None, bool], IkePolicy] = field(default_factory=dict)
 
@@ -167,13 +201,14 @@ class Keyring:
             ppk=policy.ppk,
             ppks=self.secrets.ppks(mine, known, policy.ppk_ids) if policy.ppk is not PpkUse.NO else (),
             eap_identity=policy.eap_identity,
-            certificates=(ours.cert,) if ours.cert else (),
+            certificates=chain_to_send(ours.cert, ours.cert_chain, self.anchors, ours.send_ca) if ours.cert else (),
             send_cert=ours.send_cert,
             peer_keys=theirs.rsa_keys,
             peer_certificate=theirs.cert,
             peer_by_certificate=theirs.use_cert_key and not theirs.cert,
             anchors=self.anchors,
-            crls=self.crls,
+            peer_ca=required_authority(ours, theirs),
+            request_certs=self.request_certs,
             encapsulation=policy.encapsulation,
             retransmit_interval=policy.retransmit_interval,
             retransmit_timeout=policy.retransmit_timeout,
@@ -184,7 +219,7 @@ class Keyring:
             assigns=bool(theirs.pools),
         )
 
-    def _private(self, conn: Conn, mine: Identity, known: Identity | None) -> PrivateKey | None:
+    def _private(self, conn: Conn, mine: Identity, known: Identity | None) -> SigningKey | None:
         if conn.oriented is None:
             return None
         ours = conn.oriented.ours
@@ -192,9 +227,25 @@ class Keyring:
             return None
         for public in ((ours.cert,) if ours.cert else ours.rsa_keys) or (None,):
             key = self.secrets.private_key(mine, public, known)
-            if isinstance(key, PrivateKey):
+            if key is not None:
                 return key
         return None
+
+    def may_lead_to(self, policy: IkePolicy, issuers: tuple[bytes, ...]) -> bool:
+        """Could certificates issued under these names come from the authority a policy wants? None sent: they could."""
+        if not policy.peer_ca or not issuers:
+            return True
+        names = set(issuers)
+        for _ in range(MAX_DEPTH):
+            above = {
+                cert.issuer.public_bytes()
+                for cert in trust_store(self.anchors).authorities
+                if cert.subject.public_bytes() in names
+            }
+            if above <= names:
+                break
+            names |= above
+        return any(dn_matches(policy.peer_ca, name) for name in names)
 
     def lacks(self, conn: Conn, policy: IkePolicy) -> str:
         """Why we could not prove ourselves under `policy`; empty when we can."""

@@ -4,6 +4,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
+
+from openswan.crypto.revocation import Demands
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """How lists of revoked certificates and OCSP answers are fetched; times in seconds."""
+
+    interval: float = 0.0
+    """crlcheckinterval=: how often it is looked whether a list wants renewal; 0: never."""
+    timeout: float = 5.0
+    """curl-timeout=, for a list."""
+    ocsp_timeout: float = 2.0
+    ocsp_post: bool = False
+    """ocsp-method=post: with a nonce, past every cache; else by GET when the question fits into a URI."""
+    ocsp_cache: int = 1000
+    """OCSP answers kept."""
+    ocsp_least: timedelta = timedelta(hours=1)
+    """How long an answer counts that does not say how long it does."""
+    ocsp_most: timedelta = timedelta(days=1)
+    """No answer counts longer than this."""
+    ocsp_trusted: str = ""
+    """ocsp-trustname=: only this certificate of ipsec.d/ocspcerts, its file's name or its subject; empty: all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +50,11 @@ class Settings:
     """hidetos=yes: the DSCP of outer packets is 0; no: it is the inner one's (RFC 4301 5.1.2)."""
     crash_secret: bytes = field(default=b"", repr=False)
     """What crash detection tokens are made with; empty: none are (RFC 6290)."""
+    request_certs: bool = True
+    """nocrsend=no: ask peers for their certificates."""
+    demands: Demands = field(default_factory=Demands)
+    """What must be known of a certificate's revocation."""
+    fetching: Fetching = field(default_factory=Fetching)
     ike_port: int = 500
     natt_port: int = 4500
 

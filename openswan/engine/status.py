@@ -390,4 +390,4 @@ def listing(brain: Brain) -> Iterator[str]:
         indices = " ".join(str(i.identity or i.name or "%any") for i in secret.indices) or "%any"
         yield f"    {secret.where}: {secret.kind.name} {indices}"
     yield ""
-    yield f"List of CA certificates: {len(brain.keyring.anchors)}, of CRLs: {len(brain.keyring.crls)}"
+    yield f"List of CA certificates: {len(brain.keyring.anchors)}, of CRLs: {len(list(brain.revocation.known.lists))}"

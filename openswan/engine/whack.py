@@ -292,7 +292,8 @@ class Whack:
 
     def certificates_read(self, event: CertificatesRead) -> None:
         """New trust anchors and CRLs."""
-        self.brain.keyring.anchors, self.brain.keyring.crls = event.anchors, event.crls
+        self.brain.keyring.anchors = event.anchors
+        self.brain.revocation.read(event)
         self._reread(event.client, event.complaints)
 
     def _reread(self, client: int, complaints: tuple[str, ...]) -> None:

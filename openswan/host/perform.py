@@ -11,9 +11,12 @@ from typing import Any, Protocol
 from openswan.base.address import Address, Subnet
 from openswan.base.errors import IpsecError, KlipsError
 from openswan.base.numbers import IpProtocol
+from openswan.crypto.sign import Scheme
+from openswan.crypto.tokenkey import TokenKey
 from openswan.engine.effects import (
     DelGuard,
     Effect,
+    Fetch,
     FlushConntrack,
     GuardEntry,
     KlipsCommand,
@@ -27,10 +30,20 @@ from openswan.engine.effects import (
     SendKeepalive,
     SetGuard,
     Shutdown,
+    Sign,
     WhackDone,
     WhackLine,
 )
-from openswan.engine.events import CertificatesRead, EffectFailed, EngineEvent, HostResolved, SecretsRead, UpdownDone
+from openswan.engine.events import (
+    CertificatesRead,
+    EffectFailed,
+    EngineEvent,
+    Fetched,
+    HostResolved,
+    SecretsRead,
+    Signed,
+    UpdownDone,
+)
 from openswan.host.ikesock import Kind, Outer, OuterSockets, PortInUseError
 from openswan.host.wholesock import WholeSender
 from openswan.plane.commands import AttachSocket, Command, DetachSocket
@@ -89,6 +102,10 @@ class Parts:
     shutdown: Callable[[bool], None]
     """Called with keep_guard once pluto has said its last word."""
     interface_mtu: Callable[[str], int]
+    fetch: Callable[[str, int, float, bytes, str], Coroutine[Any, Any, bytes]]
+    """(URI, most octets, seconds, body, its type) -> what the server sent; HostError."""
+    sign: Callable[[TokenKey, Scheme, bytes], Coroutine[Any, Any, bytes]]
+    """What a token signs; HostError."""
     listen_only: tuple[Address, ...] = ()
     """Use only these local addresses; empty: all."""
 
@@ -120,6 +137,8 @@ class Performer:
             Resolve: self._resolve,
             ReadSecrets: lambda effect: post(parts.read_secrets(effect.client)),
             ReadCertificates: lambda effect: post(parts.read_certificates(effect.client)),
+            Fetch: self._fetch,
+            Sign: self._sign,
             Listen: self._listen,
             FlushConntrack: self._flush,
             WhackLine: self._whack_line,
@@ -189,7 +208,30 @@ class Performer:
             addresses, reason, ttl = await self._parts.resolve(effect.name, effect.version)
             self._post(HostResolved(effect.name, addresses, reason, ttl))
 
-        task = self._start(run())
+        self._dispensable(run())
+
+    def _fetch(self, effect: Fetch) -> None:
+        answer = self._parts.fetch(effect.uri, effect.limit, effect.timeout, effect.body, effect.content_type)
+        self._dispensable(self._told(answer, lambda data, reason: Fetched(effect.token, data, reason)))
+
+    def _sign(self, effect: Sign) -> None:
+        answer = self._parts.sign(effect.key, effect.scheme, effect.octets)
+        self._dispensable(self._told(answer, lambda data, reason: Signed(effect.token, data, reason)))
+
+    async def _told(self, answer: Coroutine[Any, Any, bytes], event: Callable[[bytes, str], EngineEvent]) -> None:
+        """Post what comes of it, whatever that is: somebody waits."""
+        try:
+            data, reason = await answer, ""
+        except IpsecError as why:
+            data, reason = b"", str(why)
+        except Exception as why:
+            self._post(event(b"", f"a mistake of this program: {why!r}"))
+            raise
+        self._post(event(data, reason))
+
+    def _dispensable(self, work: Coroutine[Any, Any, None]) -> None:
+        """Work that nobody needs any more once the daemon ends."""
+        task = self._start(work)
         self._look_ups.add(task)
         task.add_done_callback(self._look_ups.discard)
 
@@ -260,7 +302,7 @@ class Performer:
             self._parts.log(f"EXPECTATION FAILED in a background task: {why!r}", True)
 
     async def finish(self, patience: float = 5.0) -> None:
-        """Wait for what still runs, then cancel it; nobody needs a host's address any more."""
+        """Wait for what still runs, then cancel it; nobody needs a host's address or a list any more."""
         self.whole.close()
         if self._again:
             self._again.cancel()

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 from openswan.base.address import Endpoint
+from openswan.ike.later import Job
 from openswan.ike.policy import NO_EXTRAS, ChildPolicy, ChosenChild, ChosenIke, Extras, IkePolicy
 from openswan.plane.commands import Encap
 from openswan.policy.identity import Identity
@@ -56,6 +57,13 @@ class Log:
 
     code: int
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Have a job done and call `IkeSaV2.resume` with its result; the machine waits for it."""
+
+    job: Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +224,7 @@ class Forget:
 Effect: TypeAlias = (
     Send
     | Log
+    | Work
     | IkeEstablished
     | ChildEstablished
     | SpiOffered

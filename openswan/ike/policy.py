@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
+
+from cryptography.x509 import Certificate
 
 from openswan.base.address import Address, Endpoint
 from openswan.base.interval import Duration, Instant
 from openswan.crypto import registry
 from openswan.crypto.registry import Kind
-from openswan.crypto.rsakey import PrivateKey
+from openswan.crypto.revocation import Question
+from openswan.crypto.tokenkey import SigningKey
 from openswan.policy.connection import Auth, PpkUse, SendCert
 from openswan.policy.identity import Identity
 from openswan.policy.modecfg import Assigned
@@ -36,7 +40,7 @@ class IkePolicy:
     peer_auth: Auth
     """How the peer may prove itself."""
     psk: bytes = field(default=b"", repr=False)
-    private_key: PrivateKey | None = field(default=None, repr=False)
+    private_key: SigningKey | None = field(default=None, repr=False)
     certificates: tuple[bytes, ...] = ()
     """Our certificate as DER and intermediate ones after it; empty: raw key."""
     ppk: PpkUse = PpkUse.NO
@@ -54,8 +58,10 @@ class IkePolicy:
     """The peer must prove itself by a certificate that chains to `anchors` and carries its identity."""
     anchors: tuple[bytes, ...] = ()
     """Trusted CA certificates, DER."""
-    crls: tuple[bytes, ...] = ()
-    """Revocation lists, DER."""
+    peer_ca: bytes = b""
+    """DER of the name of the authority that the peer's chain must lead through; empty: any of `anchors` will do."""
+    request_certs: bool = True
+    """Ask the peer for its certificate, when it may prove itself by one."""
     encapsulation: str = "auto"
     """UDP encapsulation of ESP: auto (NAT found, or both ends prefer it), yes or no (never, and no NAT detection)."""
     fragmentation: bool = True
@@ -197,6 +203,8 @@ class AuthQuestion:
     chosen: ChosenIke
     wants_address: bool = False
     """It asks for an address."""
+    issuers: tuple[bytes, ...] = ()
+    """DER of the names of the authorities of the certificates it sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +283,12 @@ class Responder(Protocol):
 
     def cpi_in_use(self, cpi: int) -> bool:
         """Is this inbound Compression Parameter Index taken?"""
+
+    def revocation(self, chain: Sequence[Certificate], at: datetime) -> tuple[Question, ...]:
+        """What must be fetched before a chain, leaf first, can be judged; nothing: none of it is known to be revoked.
+
+        CryptoError when a certificate is revoked, or nothing is known of it and the configuration wants that known.
+        """
 
     def wall_clock(self, now: Instant) -> datetime:
         """The calendar time (aware, UTC) of an instant, for certificates."""

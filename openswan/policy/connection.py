@@ -63,6 +63,18 @@ class SendCert(Enum):
     NEVER = "never"
 
 
+class SendCa(Enum):
+    """leftsendca=: which certificates above ours go with it."""
+
+    NONE = "none"
+    ISSUER = "issuer"
+    ALL = "all"
+
+
+SAME_CA = "%same"
+"""leftca=%same: the authority of the other end."""
+
+
 class Startup(Enum):
     """auto="""
 
@@ -128,9 +140,12 @@ class End:
     """leftcert as DER, already read by whoever loaded the configuration; empty: none."""
     cert_name: str = ""
     """As written in the configuration, for listings."""
+    cert_chain: tuple[bytes, ...] = ()
+    """What else leftcert's file holds, DER: the intermediate certificates above it."""
     use_cert_key: bool = False
     """leftrsasigkey=%cert (or a leftcert): this end proves itself by a certificate."""
     send_cert: SendCert = SendCert.ALWAYS
+    send_ca: SendCa = SendCa.ALL
     ca: str = ""
     """leftca: RFC 4514 text, "%same", or empty."""
     auth: Auth | None = None

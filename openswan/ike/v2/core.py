@@ -5,20 +5,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from cryptography.x509 import Certificate
+
 from openswan.base.address import Address, Endpoint
 from openswan.base.entropy import Rng, uniform
-from openswan.base.errors import IpsecError
+from openswan.base.errors import CryptoError, IpsecError
 from openswan.base.interval import Duration, Instant
 from openswan.base.log import Rc
 from openswan.crypto.keymat import IkeKeys
 from openswan.crypto.prf import Prf
-from openswan.ike.effects import ChildGone, Effect, Forget, Gone, IkeFailed, IkeGone, Log, RequestFailed, Send
+from openswan.ike.effects import ChildGone, Effect, Forget, Gone, IkeFailed, IkeGone, Log, RequestFailed, Send, Work
 from openswan.ike.events import CreateChild, Request
+from openswan.ike.later import Job, Later
 from openswan.ike.policy import ChosenIke, IkePolicy, Responder
 from openswan.ike.retransmit import Outstanding, ReplyCache
 from openswan.ike.v2.child import Child
@@ -119,6 +122,16 @@ class Flight:
     """When it was first sent."""
 
 
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """A step that is done again once a job is done."""
+
+    job: Job
+    step: Callable[[Instant], None]
+    until: Instant
+    """When we stop waiting."""
+
+
 class Core:
     """State of one IKE SA and how it sends. Everything here may be read from outside, nothing changed."""
 
@@ -141,6 +154,8 @@ class Core:
         """Both ends said USE_PPK (RFC 8784)."""
         self.keys_without_ppk: IkeKeys | None = None
         """While it is not decided whether a PPK is used: the keys without."""
+        self.unused_keys: IkeKeys | None = None
+        """Those decided against, until the step that did so is over."""
         self.rounds: ServerRounds | None = None
         """As responder: EAP under way."""
         self.anonymous = False
@@ -192,6 +207,8 @@ class Core:
         """How it can be proved to that we are who we are, as it has announced (RFC 9593); empty: it has not said."""
         self.peer_authorities: tuple[bytes, ...] | None = None
         """Hashes of its certificate requests; None: it asked for none."""
+        self.peer_chain: tuple[Certificate, ...] = ()
+        """By which it proved itself, its own certificate first; empty: it did so in another way."""
         self.initial: tuple[CreateChild, ...] = ()
         """As initiator: the children to begin with, the first of them inside IKE_AUTH."""
         self.created = now
@@ -214,6 +231,10 @@ class Core:
         """The lower nonce of that exchange."""
         self.provisional = False
         """A successor that has not inherited anything (yet)."""
+        self.postponed: Postponed | None = None
+        """The step that waits for something to be done."""
+        self.results: dict[Job, bytes | CryptoError] = {}
+        """Of the jobs the step at work has asked for."""
         self.send_window = SendWindow()
         self.receive_window = ReceiveWindow()
         self.replies = ReplyCache()
@@ -315,6 +336,46 @@ class Core:
             return (Message(header, tuple(payloads)).emit(),)
         most = self.need_policy().fragment_size if self.fragments else 0
         return self.channel.seal(header, payloads, self.rng, most)
+
+    # --- steps that need time
+
+    def need(self, job: Job) -> bytes:
+        """The result of a job; Later when it has yet to be done, CryptoError when it failed."""
+        result = self.results.get(job)
+        if result is None:
+            raise Later(job)
+        if isinstance(result, CryptoError):
+            raise result
+        return result
+
+    def attempt(self, step: Callable[[Instant], None], now: Instant) -> None:
+        """Do a step of the handshake, or begin what it cannot go on without and do it again then."""
+        mark, keys, other = len(self._effects), self.keys, self.keys_without_ppk
+        try:
+            step(now)
+        except Later as later:
+            del self._effects[mark:]
+            self.keys, self.keys_without_ppk, self.unused_keys = keys, other, None
+            self.postponed = Postponed(later.job, step, now + HALF_OPEN)
+            self.emit(Work(later.job))
+        else:
+            self.results.clear()
+            self.forget_unused()
+
+    def forget_unused(self) -> None:
+        """Wipe the keys that a choice between two has left over."""
+        if self.unused_keys is not None:
+            for secret in (self.unused_keys.d, self.unused_keys.pi, self.unused_keys.pr):
+                secret.wipe()
+            self.unused_keys = None
+
+    def resume(self, job: Job, result: bytes | CryptoError, now: Instant) -> list[Effect]:
+        """A job is done: go on where it was needed, unless this SA has ended meanwhile."""
+        if self.postponed is not None and self.postponed.job == job and self.state not in (State.LINGER, State.GONE):
+            step, self.postponed = self.postponed.step, None
+            self.results[job] = result
+            self.attempt(step, now)
+        return self.drain()
 
     # --- our requests
 
@@ -460,7 +521,8 @@ class Core:
             return
         self.drop_requests("IKE SA ended")
         self.move(State.GONE)
-        self.deadline = None
+        self.deadline = self.postponed = None
+        self.forget_unused()
         if self.keys is not None:
             self.keys.wipe()
             self.keys = None

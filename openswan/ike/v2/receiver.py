@@ -113,6 +113,10 @@ class Receiver(Core):
         self.send_window.answered(0)
         self.last_heard = now
         auth = AuthTask(task.policy, self.initial[0])
+        self.attempt(lambda when: self._authenticate(auth, when), now)
+
+    def _authenticate(self, auth: AuthTask, now: Instant) -> None:
+        """Keys are there: prove ourselves."""
         try:
             payloads = auth.build(self, now)
         except IpsecError as why:
@@ -151,7 +155,7 @@ class Receiver(Core):
         """Is a request of this exchange to be answered in this state at all?"""
         if self.state is State.R1:
             # In the middle of EAP an initiator may say that it gives up.
-            return exchange == ExchangeType.IKE_AUTH or (
+            return (exchange == ExchangeType.IKE_AUTH and self.postponed is None) or (
                 exchange == ExchangeType.INFORMATIONAL and self.rounds is not None
             )
         if self.state in (State.I3, State.R2, State.REPLACED, State.CLOSING):
@@ -217,6 +221,9 @@ class Receiver(Core):
             self.round_trip = now - flight.asked
         del self.flights[header.message_id]
         self._heard(local, remote, now, answer=True)
+        self.attempt(lambda when: self._take_answer(task, header, opened, when), now)
+
+    def _take_answer(self, task: Task, header: Header, opened: Opened, now: Instant) -> None:
         try:
             answer = Message(header, tuple(parse_chain(opened.first, opened.content)))
             self._window_size(answer)
@@ -256,9 +263,7 @@ class Receiver(Core):
             self._malformed(Message(header), opened, why, local, remote, now)
             return
         if header.exchange == ExchangeType.IKE_AUTH:
-            ike_auth.respond(self, request, opened, local, remote, now)
-            self._window_size(request)
-            self.pump(now)
+            self.attempt(lambda when: self._judge(request, opened, local, remote, when), now)
             return
         self._window_size(request)
         answer: Callable[[Message, Endpoint, Endpoint, Instant], tuple[Payload, ...]]
@@ -274,6 +279,12 @@ class Receiver(Core):
             payloads = (error(kind, b"" if isinstance(why, CryptoError) else why.data),)
         self.reply(header, opened, payloads, local, remote)
         self._after_request(request, now)
+        self.pump(now)
+
+    def _judge(self, request: Message, opened: Opened, local: Endpoint, remote: Endpoint, now: Instant) -> None:
+        """The initiator proves itself."""
+        ike_auth.respond(self, request, opened, local, remote, now)
+        self._window_size(request)
         self.pump(now)
 
     def _malformed(

@@ -30,7 +30,7 @@ from openswan.ike.events import (
 )
 from openswan.ike.policy import IkePolicy, Responder
 from openswan.ike.retransmit import Due
-from openswan.ike.v2.core import Flight
+from openswan.ike.v2.core import Flight, Postponed
 from openswan.ike.v2.receiver import Receiver
 from openswan.ike.v2.states import ENDED, State
 from openswan.ike.v2.tasks import crash, ike_delete, mobike
@@ -42,6 +42,7 @@ from openswan.ike.v2.tasks.init import InitTask
 from openswan.ike.v2.tasks.liveness import Liveness
 from openswan.ike.v2.tasks.pathprobe import PathProbe
 from openswan.ike.v2.tasks.tell import TellTask
+from openswan.wire.v2.numbers import NotifyType
 
 SILENT = 3
 """Repetitions after which a peer counts as silent: with ordinary waits, after 3.5 seconds."""
@@ -91,6 +92,8 @@ class IkeSaV2(Receiver):
 
     def timer(self, now: Instant) -> list[Effect]:
         """Do what is due: retransmissions, retries, giving up."""
+        if self.postponed is not None and now >= self.postponed.until:
+            self._tire(self.postponed, now)
         if self.deadline is not None and now >= self.deadline:
             self._expire(now)
         self._retry(now)
@@ -125,6 +128,8 @@ class IkeSaV2(Receiver):
         instants += [flight.outstanding.next for flight in self.flights.values()]
         if self.deadline is not None:
             instants.append(self.deadline)
+        if self.postponed is not None:
+            instants.append(self.postponed.until)
         return min(instants, default=None)
 
     def request(self, request: Request, now: Instant) -> list[Effect]:
@@ -218,9 +223,22 @@ class IkeSaV2(Receiver):
 
     def _expire(self, now: Instant) -> None:
         self.deadline = None
+        if self.postponed is not None:
+            self._tire(self.postponed, now)
+            return
         if self.state is State.R1:
             self.fail("no IKE_AUTH request came", timeout=True, gone=Gone.TIMEOUT)
         self.vanish()
+
+    def _tire(self, postponed: Postponed, now: Instant) -> None:
+        """What a step waits for has not come."""
+        self.postponed = None
+        self.fail(f"gave up waiting for {postponed.job}", timeout=True, gone=Gone.TIMEOUT)
+        if self.state is State.I2:
+            # The peer believes in an SA.
+            ike_delete.close(self, now, NotifyType.AUTHENTICATION_FAILED)
+        else:
+            self.vanish()
 
     def _give_up(self, flight: Flight, now: Instant) -> None:
         """No answer: the peer is dead, or does not want us."""
@@ -269,5 +287,6 @@ INHERITED = (
     "peer_hashes",
     "peer_authorities",
     "windows",
+    "peer_chain",
 )
 """What a successor shares with the IKE SA it replaces; the dict of children is the same object until one inherits."""

@@ -11,13 +11,25 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from openswan.base.address import Address, Endpoint
 from openswan.base.errors import HostError, KlipsError
 from openswan.base.said import Shunt
 from openswan.config.secrets import SecretStore
+from openswan.crypto.sign import SCHEMES
+from openswan.crypto.tokenkey import TokenKey, TokenUri
 from openswan.engine import effects
-from openswan.engine.events import CertificatesRead, EffectFailed, EngineEvent, HostResolved, SecretsRead, UpdownDone
+from openswan.engine.events import (
+    CertificatesRead,
+    EffectFailed,
+    EngineEvent,
+    Fetched,
+    HostResolved,
+    SecretsRead,
+    Signed,
+    UpdownDone,
+)
 from openswan.host import perform
 from openswan.host.ikesock import OuterSockets
 from openswan.host.perform import FLUSH_PAUSE, Parts, Performer
@@ -52,6 +64,8 @@ class Doubles:
             log=lambda text, serious: self.lines.append((text, serious)),
             shutdown=lambda keep: self.note("shutdown", keep),
             interface_mtu=lambda name: {"lo": 1400}[name],
+            fetch=self.fetch,
+            sign=self.sign,
             listen_only=listen_only,
         )
 
@@ -76,6 +90,16 @@ class Doubles:
 
     def finish(self, *args: Any) -> None:
         self.note("finish", *args)
+
+    async def fetch(self, uri: str, *rest: Any) -> bytes:
+        self.note("fetch", uri, *rest)
+        if "bug" in uri:
+            raise ZeroDivisionError
+        return b"list"
+
+    async def sign(self, *what: Any) -> bytes:
+        self.note("sign", *what)
+        return b"signature"
 
     async def run_updown(self, command: str, environment: dict[str, str]) -> tuple[int, tuple[str, ...]]:
         await asyncio.sleep(0)
@@ -202,6 +226,33 @@ def test_what_takes_time_ends_with_an_event() -> None:
         HostResolved("a", (V4,), ""),
         HostResolved("b", (), "none"),
     }
+
+
+def test_fetching_and_signing_end_with_an_event_whatever_happens() -> None:
+    doubles = Doubles()
+    key = TokenKey(TokenUri(label="x"), ed25519.Ed25519PrivateKey.generate().public_key())
+
+    async def work() -> None:
+        doubles.performer(effects.Fetch(1, "http://a/", 10, 2.0))
+        doubles.performer(effects.Sign(2, key, SCHEMES[0], b"octets"))
+        doubles.performer(effects.Fetch(3, "http://bug/", 10, 2.0, b"question", "type"))
+        await asyncio.sleep(0.01)
+        doubles.refuse = "no way"
+        doubles.performer(effects.Fetch(4, "http://a/", 10, 2.0))
+        doubles.performer(effects.Sign(5, key, SCHEMES[0], b"octets"))
+        await asyncio.sleep(0.01)
+        await doubles.performer.finish()
+
+    run(work)
+    assert doubles.events == [
+        Fetched(1, b"list", ""),
+        Signed(2, b"signature", ""),
+        Fetched(3, b"", "a mistake of this program: ZeroDivisionError()"),
+        Fetched(4, b"", "no way"),
+        Signed(5, b"", "no way"),
+    ]
+    assert ("fetch", "http://bug/", 10, 2.0, b"question", "type") in doubles.done
+    assert any("EXPECTATION FAILED" in line for line, _ in doubles.lines)
 
 
 def test_the_end_does_not_wait_for_a_name_server() -> None:

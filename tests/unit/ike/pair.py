@@ -14,9 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from cryptography.x509 import Certificate
+
 from openswan.base.address import Address, Endpoint, parse_address, parse_subnet
 from openswan.base.entropy import SeededRng
-from openswan.base.errors import IkeError
+from openswan.base.errors import CryptoError, IkeError
+from openswan.crypto.revocation import Question
 from openswan.ike.effects import (
     ChildEstablished,
     ChildGone,
@@ -98,6 +101,11 @@ class Asked:
         self.taken_cpis: set[int] = set()
         self.date = NOON
         self.passwords: dict[str, str] = {}
+        self.questions: list[tuple[Question, ...]] = []
+        """What is to be fetched before a chain can be judged, one answer a call; then nothing."""
+        self.revoked = ""
+        """Why no chain is good any more once nothing is left to be fetched."""
+        self.chains: list[Sequence[Certificate]] = []
 
     def ike_candidates(self, local: Endpoint, remote: Endpoint) -> tuple[IkePolicy, ...]:
         if not self.policies:
@@ -139,6 +147,14 @@ class Asked:
 
     def cpi_in_use(self, cpi: int) -> bool:
         return cpi in self.taken_cpis
+
+    def revocation(self, chain: Sequence[Certificate], at: datetime.datetime) -> tuple[Question, ...]:
+        self.chains.append(chain)
+        if self.questions:
+            return self.questions.pop(0)
+        if self.revoked:
+            raise CryptoError(self.revoked)
+        return ()
 
     def wall_clock(self, now: float) -> datetime.datetime:
         return self.date

@@ -4,13 +4,19 @@
 from __future__ import annotations
 
 import hmac
+from functools import partial
 from typing import TypeVar
+
+from cryptography.x509 import Certificate
 
 from openswan.base.errors import CryptoError, IkeError
 from openswan.base.interval import Instant
-from openswan.crypto import keymat, rsakey, sign
+from openswan.crypto import keymat, rsakey, sign, x509
 from openswan.crypto.rsakey import PublicKey
 from openswan.crypto.secret import Secret
+from openswan.crypto.sign import Scheme
+from openswan.crypto.tokenkey import SigningKey, TokenKey
+from openswan.ike.later import SignJob
 from openswan.ike.policy import IkePolicy
 from openswan.ike.v2.core import Core
 from openswan.ike.v2.tasks import cert
@@ -90,12 +96,18 @@ def _sign(sa: Core, policy: IkePolicy, octets: bytes) -> Auth:
     key = policy.private_key
     if key is None:
         raise IkeError("unable to locate my private key for digital signature", REFUSED)
+    signer = partial(_signature, sa)
     if scheme is not None:
         sa.log(f"signing by {scheme}")
-        blob = DigitalSignature(scheme.algorithm, sign.sign(key, scheme, octets))
+        blob = DigitalSignature(scheme.algorithm, signer(key, scheme, octets))
         return Auth(AuthMethod.DIGITAL_SIGNATURE, blob.emit())
     method = fixed_method(policy)
-    return Auth(AuthMethod(method), sign.sign_method(method, key, octets))
+    return Auth(AuthMethod(method), sign.sign_method(method, key, octets, signer))
+
+
+def _signature(sa: Core, key: SigningKey, scheme: Scheme, octets: bytes) -> bytes:
+    """A signature; Later when the key is in a token."""
+    return sa.need(SignJob(key, scheme, octets)) if isinstance(key, TokenKey) else sign.sign(key, scheme, octets)
 
 
 def check(
@@ -154,8 +166,10 @@ def _check_signature(
     sa: Core, policy: IkePolicy, auth: Auth, octets: bytes, identity: Identity, message: Message, now: Instant
 ) -> None:
     keys: list[PublicKey] = []
+    chain: tuple[Certificate, ...] = ()
     if policy.peer_by_certificate or policy.peer_certificate:
-        keys.append(cert.judge(policy, identity, message, sa.ask.wall_clock(now)))
+        chain = cert.judge(policy, identity, message, sa.ask.wall_clock(now))
+        keys.append(x509.public_key(chain[0]))
     else:
         for raw in policy.peer_keys:
             try:
@@ -171,10 +185,14 @@ def _check_signature(
                 _check_blob(key, auth.data, octets)
             else:
                 sign.verify_method(int(auth.method), key, octets, auth.data)
-            return
+            break
         except CryptoError as why:
             reason = str(why)
-    raise IkeError(f"Signature check (on {identity}) failed (wrong key?): {reason}", REFUSED)
+    else:
+        raise IkeError(f"Signature check (on {identity}) failed (wrong key?): {reason}", REFUSED)
+    # Only who holds the key of a trusted certificate can have us fetch anything.
+    cert.require_unrevoked(sa, chain, now)
+    sa.peer_chain = chain
 
 
 def _check_blob(key: PublicKey, data: bytes, octets: bytes) -> None:

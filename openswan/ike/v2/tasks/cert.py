@@ -3,54 +3,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 
 from cryptography.x509 import Certificate
 
 from openswan.base.errors import CryptoError, IkeError
+from openswan.base.interval import Instant
 from openswan.crypto import x509
-from openswan.crypto.rsakey import PublicKey
 from openswan.crypto.trust import TrustStore
+from openswan.ike.later import RevocationJob
 from openswan.ike.policy import IkePolicy
 from openswan.ike.v2.core import Core
 from openswan.policy.connection import SIGNATURES, Auth, SendCert
+from openswan.policy.dn import dn_matches, dn_text
 from openswan.policy.identity import FROM_CERT, Identity, IdKind, matches
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload
 from openswan.wire.v2.cert import HASH_OCTETS, Cert, CertReq
 from openswan.wire.v2.numbers import CertEncoding, NotifyType
 
+MOST_AUTHORITIES = 1024
+"""Hashes of certificate requests that are remembered; what comes after them tells nothing anybody needs."""
+MOST_ROUNDS = 8
+"""How often it is looked whether something else has to be fetched about a chain."""
+REFUSED = NotifyType.AUTHENTICATION_FAILED
+
 
 @lru_cache(maxsize=8)
-def trust_store(anchors: tuple[bytes, ...], crls: tuple[bytes, ...]) -> TrustStore:
+def trust_store(anchors: tuple[bytes, ...]) -> TrustStore:
     """The parsed authorities; parsing them for every handshake would cost more than the handshake."""
-    return TrustStore(anchors, crls)
-
-
-@lru_cache(maxsize=8)
-def _hashes(anchors: tuple[bytes, ...]) -> bytes:
-    return TrustStore(anchors).hashes()
+    return TrustStore(anchors)
 
 
 def requests(policy: IkePolicy) -> list[Payload]:
     """A certificate request when the peer may prove itself by one."""
-    if not policy.peer_by_certificate or not policy.anchors:
+    if not policy.peer_by_certificate or not policy.anchors or not policy.request_certs:
         return []
-    return [CertReq(CertEncoding.X509_SIGNATURE, _hashes(policy.anchors))]
+    hashes = trust_store(policy.anchors).hashes(policy.peer_ca)
+    return [CertReq(CertEncoding.X509_SIGNATURE, hashes)] if hashes else []
 
 
 def learn_requests(sa: Core, message: Message) -> None:
     """Which authorities the peer accepts."""
     asked = [r for r in message.all(CertReq) if r.encoding == CertEncoding.X509_SIGNATURE]
     if asked:
-        hashes = b"".join(r.authority for r in asked)
-        found = tuple(hashes[at : at + HASH_OCTETS] for at in range(0, len(hashes), HASH_OCTETS))
-        sa.peer_authorities = (sa.peer_authorities or ()) + found
+        hashes = b"".join(r.authority for r in asked)[: MOST_AUTHORITIES * HASH_OCTETS]
+        found = (hashes[at : at + HASH_OCTETS] for at in range(0, len(hashes), HASH_OCTETS))
+        sa.peer_authorities = tuple(dict.fromkeys((*(sa.peer_authorities or ()), *found)))
 
 
 def to_send(sa: Core, policy: IkePolicy, method: Auth) -> list[Payload]:
-    """Our certificates, if we sign by one and the peer is to have them."""
+    """Our certificate and the intermediate ones above it, if we sign by one and the peer is to have them."""
     if not method & SIGNATURES or not policy.certificates or policy.send_cert is SendCert.NEVER:
         return []
     if policy.send_cert is SendCert.IF_ASKED and sa.peer_authorities is None:
@@ -63,40 +68,44 @@ def my_identity(policy: IkePolicy) -> Identity:
     if policy.my_id != FROM_CERT:
         return policy.my_id
     if not policy.certificates:
-        raise IkeError("our identity is %fromcert and there is no certificate", NotifyType.AUTHENTICATION_FAILED)
+        raise IkeError("our identity is %fromcert and there is no certificate", REFUSED)
     return Identity(IdKind.DER_ASN1_DN, x509.load(policy.certificates[0]).subject.public_bytes())
 
 
-def judge(policy: IkePolicy, peer_id: Identity, message: Message, at: datetime) -> PublicKey:
-    """The key of the peer's certificate, once chain, dates, revocation and identity are in order; else IkeError."""
-    sent = [c.data for c in message.all(Cert) if c.encoding == CertEncoding.X509_SIGNATURE]
+def _sent(message: Message) -> list[bytes]:
+    return [c.data for c in message.all(Cert) if c.encoding == CertEncoding.X509_SIGNATURE]
+
+
+def issuers(message: Message) -> tuple[bytes, ...]:
+    """The names under which the certificates of a message were issued; those that cannot be read have none."""
+    found: list[bytes] = []
+    for data in _sent(message):
+        try:
+            found.append(x509.load(data).issuer.public_bytes())
+        except CryptoError:
+            continue
+    return tuple(dict.fromkeys(found))
+
+
+def judge(policy: IkePolicy, peer_id: Identity, message: Message, at: datetime) -> tuple[Certificate, ...]:
+    """The chain of the peer's certificate, that one first, once authority, dates and identity are in order.
+
+    IkeError (AUTHENTICATION_FAILED) says which certificate failed which check. Whether one of them was revoked is asked
+    when the peer has shown that the key is its own.
+    """
+    sent = _sent(message)
     try:
-        if policy.peer_certificate:
-            # The configuration names the certificate; what the peer sends must then be that one.
-            if sent and sent[0] != policy.peer_certificate:
-                raise CryptoError("the peer sent another certificate than the one configured for it")
-            leaf = x509.load(policy.peer_certificate)
-            _check_dates(leaf, at)
-        else:
-            if not sent:
-                raise CryptoError("the peer sent no certificate")
-            leaf = x509.load(sent[0])
-            others = [x509.load(data) for data in sent[1:]]
-            trust_store(policy.anchors, policy.crls).verify(leaf, others, at)
-        if not _vouches(leaf, peer_id):
-            x509.require_identity(leaf, int(peer_id.kind), peer_id.body, str(peer_id))
-        return x509.public_key(leaf)
+        chain = _configured(policy, sent, at) if policy.peer_certificate else _verified(policy, sent, at)
+        if not _vouches(chain[0], peer_id):
+            x509.require_identity(chain[0], int(peer_id.kind), peer_id.body, str(peer_id))
     except CryptoError as why:
-        raise IkeError(str(why), NotifyType.AUTHENTICATION_FAILED) from None
+        raise IkeError(str(why), REFUSED) from None
+    return tuple(chain)
 
 
-def check_chain(policy: IkePolicy, chain: tuple[bytes, ...], at: datetime) -> Certificate:
-    """The leaf of a chain that a peer has shown, when it comes from an authority of ours; else CryptoError."""
-    if not chain:
-        raise CryptoError("the peer showed no certificate")
-    leaf, *others = (x509.load(data) for data in chain)
-    trust_store(policy.anchors, policy.crls).verify(leaf, others, at)
-    return leaf
+def check_chain(policy: IkePolicy, chain: Sequence[bytes], at: datetime) -> tuple[Certificate, ...]:
+    """The chain of what a peer has shown, its own first, when it comes from an authority of ours; else CryptoError."""
+    return tuple(_verified(policy, chain, at))
 
 
 def carries_name(leaf: Certificate, identity: Identity) -> bool:
@@ -119,9 +128,44 @@ def subject_identity(leaf: Certificate) -> Identity:
     return Identity(IdKind.DER_ASN1_DN, leaf.subject.public_bytes())
 
 
-def _check_dates(leaf: Certificate, at: datetime) -> None:
-    if not leaf.not_valid_before_utc <= at <= leaf.not_valid_after_utc:
-        raise CryptoError(f"certificate {x509.describe(leaf)} is not valid now")
+def _verified(policy: IkePolicy, sent: Sequence[bytes], at: datetime) -> Sequence[Certificate]:
+    if not sent:
+        raise CryptoError("the peer sent no certificate")
+    leaf = x509.load(sent[0], "the peer's certificate")
+    others = [x509.load(data, "a certificate the peer sent along") for data in sent[1:]]
+    chain = trust_store(policy.anchors).verify(leaf, others, at)
+    if policy.peer_ca and not any(dn_matches(policy.peer_ca, above.subject.public_bytes()) for above in chain[1:]):
+        raise CryptoError(
+            f"certificate {x509.describe(leaf)} comes from '{x509.show_name(chain[-1].subject)}' by "
+            f"'{x509.show_name(leaf.issuer)}', the connection wants one of '{dn_text(policy.peer_ca)}'"
+        )
+    return chain
+
+
+def _configured(policy: IkePolicy, sent: Sequence[bytes], at: datetime) -> Sequence[Certificate]:
+    """The configuration names the certificate: it needs no authority, but what an authority of ours revoked is out."""
+    if sent and sent[0] != policy.peer_certificate:
+        raise CryptoError("the peer sent another certificate than the one configured for it")
+    leaf = x509.load(policy.peer_certificate)
+    x509.require_valid(leaf, at)
+    try:
+        others = [x509.load(data) for data in sent[1:]]
+        return trust_store(policy.anchors).verify(leaf, others, at)
+    except CryptoError:
+        return [leaf]
+
+
+def require_unrevoked(sa: Core, chain: Sequence[Certificate], now: Instant) -> None:
+    """IkeError when a certificate of the chain is revoked, or nothing is known of that and we insist; Later, first."""
+    try:
+        for _ in range(MOST_ROUNDS):
+            questions = sa.ask.revocation(chain, sa.ask.wall_clock(now))
+            if not questions:
+                return
+            sa.need(RevocationJob(questions))
+    except CryptoError as why:
+        raise IkeError(str(why), REFUSED) from None
+    raise IkeError(f"certificate {x509.describe(chain[0])}: whether it is revoked cannot be told", REFUSED)
 
 
 def _vouches(leaf: Certificate, peer_id: Identity) -> bool:

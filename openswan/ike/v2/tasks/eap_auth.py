@@ -19,10 +19,13 @@ from __future__ import annotations
 
 from functools import partial
 
+from cryptography.x509 import Certificate
+
 from openswan.base.errors import IkeError, WireError
 from openswan.base.interval import Instant
 from openswan.crypto import x509
 from openswan.crypto.tls import TlsEnd
+from openswan.crypto.tokenkey import TokenKey
 from openswan.ike import rules
 from openswan.ike.eap import mschapv2, tls
 from openswan.ike.eap.method import PATIENCE, EapError, PeerMethod, ServerMethod
@@ -58,6 +61,8 @@ def wanted(accepted: Means) -> list[EapType]:
 def _tls(sa: Core, policy: IkePolicy, server: bool, now: Instant) -> TlsEnd:
     if policy.private_key is None:
         raise IkeError("unable to locate my private key for EAP-TLS", REFUSED)
+    if isinstance(policy.private_key, TokenKey):
+        raise IkeError("a private key in a token cannot be used for EAP-TLS: it wants one in a file", REFUSED)
     return TlsEnd(
         server=server,
         certificates=policy.certificates,
@@ -76,6 +81,8 @@ class ClientRounds:
         """Whom the responder has claimed to be, and proved if `proved` says so."""
         self.proved = Means(0)
         self._him: IdR | None = None
+        self._chain: tuple[Certificate, ...] = ()
+        """What the TLS server has shown."""
         self._last = False
         self._until = now + PATIENCE
         user = policy.eap_identity or auth.name_of(policy.my_id)
@@ -105,7 +112,8 @@ class ClientRounds:
 
     def _judge(self, sa: Core, now: Instant, chain: tuple[bytes, ...]) -> str:
         """The TLS server's certificate; where nothing else proves the responder, it must be the responder's."""
-        leaf = cert.check_chain(self.policy, chain, sa.ask.wall_clock(now))
+        self._chain = cert.check_chain(self.policy, chain, sa.ask.wall_clock(now))
+        leaf = self._chain[0]
         if not self.proved and self.identity is not None:
             cert.require_name(leaf, self.identity)
         return x509.describe(leaf)
@@ -117,7 +125,7 @@ class ClientRounds:
         if refused is not None and packet is None and (proof is None or not self._last):
             raise IkeError(f"the peer refuses IKE_AUTH: {refused.kind}", refused.kind)
         if self._last:
-            self._finish(sa, answer)
+            self._finish(sa, answer, now)
             return None
         if now > self._until:
             raise IkeError(f"EAP has not ended within {PATIENCE:g} seconds", REFUSED)
@@ -138,7 +146,6 @@ class ClientRounds:
         him, proof = answer.first(IdR), answer.first(Auth)
         if him is None:
             raise WireError("IKE_AUTH response without identity")
-        self._him = him
         if proof is None:
             if Means.EAP_ONLY not in self.policy.peer_auth:
                 raise IkeError("the peer wants to be believed by EAP alone, which auth=eaponly allows", REFUSED)
@@ -150,14 +157,17 @@ class ClientRounds:
                 raise IkeError("the peer proves nothing and wants us to prove ourselves by EAP", REFUSED)
             self.proved = auth.check(sa, self.policy, proof, him, self.identity, answer, now)
         auth.require_identity(self.policy, self.identity)
+        self._him = him
 
-    def _finish(self, sa: Core, answer: Message) -> None:
+    def _finish(self, sa: Core, answer: Message, now: Instant) -> None:
         rules.check(Shape.AUTH_LAST_RESPONSE, answer.payloads, encrypted=True)
         proof = answer.first(Auth)
         if proof is None or self._him is None:
             raise WireError("last IKE_AUTH response without AUTH")
         ppk.accepted(sa, self.policy, answer)
         auth.check_shared_key(sa, self.shared, proof, self._him)
+        cert.require_unrevoked(sa, self._chain, now)
+        sa.peer_chain = sa.peer_chain or self._chain
         self.proved = self.proved or Means.EAP_ONLY
 
 
@@ -168,6 +178,8 @@ class ServerRounds:
         self.policy, self.request, self.him, self.me = policy, request, him, me
         self._claimed = auth.claimed_by(sa, him)
         self._named: Identity | None = None
+        self._chain: tuple[Certificate, ...] = ()
+        """What the TLS client has shown."""
         makers = {EapType.TLS: partial(self._make_tls, sa, now), EapType.MSCHAPV2: partial(self._make_mschap, sa)}
         methods = {kind: makers[kind] for kind in wanted(policy.peer_auth)}
         if not methods:
@@ -199,7 +211,8 @@ class ServerRounds:
 
     def _judge(self, sa: Core, now: Instant, user: str, chain: tuple[bytes, ...]) -> str:
         """Who the certificate says the initiator is: what it has claimed if that is so, else the subject."""
-        leaf = cert.check_chain(self.policy, chain, sa.ask.wall_clock(now))
+        self._chain = cert.check_chain(self.policy, chain, sa.ask.wall_clock(now))
+        leaf = self._chain[0]
         claims = [self._claimed, *([user_identity(user)] if user else [])]
         named = next((claim for claim in claims if cert.carries_name(leaf, claim)), cert.subject_identity(leaf))
         auth.require_identity(self.policy, named)
@@ -228,7 +241,7 @@ class ServerRounds:
         """Why EAP has failed; empty as long as it has not."""
         return self._eap.failure
 
-    def finish(self, sa: Core, request: Message) -> tuple[Identity, list[Payload]]:
+    def finish(self, sa: Core, request: Message, now: Instant) -> tuple[Identity, list[Payload]]:
         """Whom the initiator has proved to be, and what we say last; IkeError when its own is not by the shared key."""
         rules.check(Shape.AUTH_LAST_REQUEST, request.payloads, encrypted=True)
         proof = request.first(Auth)
@@ -236,6 +249,8 @@ class ServerRounds:
             raise WireError("last IKE_AUTH request without AUTH")
         proof, tail = ppk.judge(sa, self.policy, request, proof)
         auth.check_shared_key(sa, self.shared, proof, self.him)
+        cert.require_unrevoked(sa, self._chain, now)
+        sa.peer_chain = self._chain
         identity = self._named or user_identity(self._eap.user)
         return identity, [auth.by_shared_key(sa, self.shared, self.me), *tail]
 

@@ -25,6 +25,7 @@ from openswan.ike import rules
 from openswan.ike.eap.method import EapError
 from openswan.ike.effects import IkeEstablished, RequestFailed, SpiOffered
 from openswan.ike.events import CreateChild
+from openswan.ike.later import Later
 from openswan.ike.policy import AuthQuestion, IkePolicy
 from openswan.ike.rules import Shape
 from openswan.ike.v2 import options
@@ -128,10 +129,14 @@ class AuthTask(Task):
 
     def answered(self, sa: Core, answer: Message, now: Instant) -> None:
         """Established or over. Nothing but the peer's own proof establishes."""
+        later = False
         try:
             self._answered(sa, answer, now)
+        except Later:
+            later = True
+            raise
         finally:
-            if self.spi not in sa.children and sa.task is not self:
+            if not later and self.spi not in sa.children and sa.task is not self:
                 self.withdraw(sa)
 
     def _answered(self, sa: Core, answer: Message, now: Instant) -> None:
@@ -347,7 +352,7 @@ def _next_round(sa: Core, rounds: eap_auth.ServerRounds, request: Message, where
         where.reply(sa, payloads)
         linger(sa, now)
         return
-    identity, payloads = rounds.finish(sa, request)
+    identity, payloads = rounds.finish(sa, request, now)
     sa.rounds = None
     _conclude(sa, rounds.policy, rounds.request, identity, rounds.proved, payloads, where, now)
 
@@ -388,7 +393,8 @@ def _ask(sa: Core, request: Message, method: Means, identity: Identity) -> IkePo
     wanted = request.first(IdR)
     mine = Identity(IdKind(int(wanted.kind)), wanted.body) if wanted is not None else None
     certified, asks = request.first(Cert) is not None, request.first(Cp) is not None
-    question = AuthQuestion(sa.local, sa.remote, identity, mine, method, certified, chosen, asks)
+    names = cert.issuers(request)
+    question = AuthQuestion(sa.local, sa.remote, identity, mine, method, certified, chosen, asks, names)
     policy = sa.ask.authenticate(question)
     if not any(chosen.encr in p.encr and chosen.prf in p.prf and chosen.dh in p.dh for p in policy.proposals):
         raise IkeError(f"connection {policy.name} does not allow {chosen}", REFUSED)

@@ -55,14 +55,10 @@ def mix(sa: Core, name: bytes, secret: bytes) -> None:
 
 
 def settle(sa: Core, mixed: bool = True) -> None:
-    """Forget the keys that are not used: those without the PPK, or (not `mixed`) those with it."""
+    """Take the keys with the PPK, or (not `mixed`) those without; the others are forgotten once this step is over."""
     without, sa.keys_without_ppk = sa.keys_without_ppk, None
-    if without is None or sa.keys is None:
-        return
-    keep, drop = (sa.keys, without) if mixed else (without, sa.keys)
-    sa.keys = keep
-    for secret in (drop.d, drop.pi, drop.pr):
-        secret.wipe()
+    if without is not None and sa.keys is not None:
+        sa.keys, sa.unused_keys = (sa.keys, without) if mixed else (without, sa.keys)
 
 
 def prove(sa: Core, policy: IkePolicy, make: Make) -> list[Payload]:

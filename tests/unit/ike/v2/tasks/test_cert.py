@@ -8,12 +8,19 @@ from typing import Any
 
 import pytest
 
-from openswan.ike.effects import IkeFailed
+from openswan.base.errors import CryptoError
+from openswan.crypto import sign, x509
+from openswan.crypto.revocation import Question, Way
+from openswan.crypto.tokenkey import TokenKey, TokenUri
+from openswan.ike.effects import IkeFailed, Work
+from openswan.ike.later import RevocationJob, SignJob
+from openswan.ike.v2.core import Ignored
 from openswan.ike.v2.tasks import cert
 from openswan.policy.connection import SendCert
 from openswan.policy.identity import FROM_CERT, Identity, IdKind, parse_identity
+from openswan.wire.message import Message
 from openswan.wire.v2.cert import Cert, CertReq
-from openswan.wire.v2.numbers import NotifyType
+from openswan.wire.v2.numbers import CertEncoding, ExchangeType, NotifyType
 from tests.unit.ike.pair import NOON, Pair
 from tests.unit.ike.pki import DAY, authority, below_intermediate, certified, holder, intermediate, name
 
@@ -170,8 +177,145 @@ def test_requests_name_our_authorities() -> None:
     policy = certified(A, B)
     (request,) = cert.requests(policy)
     assert isinstance(request, CertReq)
-    assert request.hashes() == (cert.trust_store((authority().der,), ()).hashes(),)
+    assert request.hashes() == (cert.trust_store((authority().der,)).hashes(),)
     assert cert.requests(replace(policy, peer_by_certificate=False)) == []
+
+
+def test_requests_name_the_authority_that_is_wanted_alone() -> None:
+    other = authority("rsa", 1)
+    policy = certified(A, B, anchors=(authority().der, other.der), peer_ca=other.cert.subject.public_bytes())
+    (request,) = cert.requests(policy)
+    assert isinstance(request, CertReq)
+    assert request.hashes() == (x509.key_hash(other.cert),)
+    (request,) = cert.requests(replace(policy, peer_ca=name("middle").public_bytes()))
+    assert isinstance(request, CertReq)
+    assert len(request.hashes()) == 2
+    assert cert.requests(replace(policy, request_certs=False)) == []
+
+
+def test_the_authority_that_is_wanted() -> None:
+    root, middle = authority().cert.subject.public_bytes(), intermediate().cert.subject.public_bytes()
+    own = below_intermediate(B)
+    chain: dict[str, Any] = {"private_key": own.key, "certificates": (own.der, intermediate().der)}
+    for wanted in (root, middle, parse_identity("C=ca, O=test, CN=INTERMEDIATE").body):
+        pair_of(a={"peer_ca": wanted}, b=chain).up()
+    refused(pair_of(a={"peer_ca": name("another").public_bytes()}, b=chain), "wants one of 'C=CA, O=Test, CN=another'")
+    refused(pair_of(a={"peer_ca": middle}), "wants one of")
+    # The certificate itself is no authority of its own.
+    refused(pair_of(a={"peer_ca": name(B).public_bytes()}), "wants one of")
+
+
+def test_hashes_of_requests_are_remembered_once_and_not_without_end() -> None:
+    pair = pair_of().up()
+    asked = pair.b.sa.peer_authorities
+    assert asked == (x509.key_hash(authority().cert),)
+    many = CertReq(CertEncoding.X509_SIGNATURE, b"".join(bytes([n >> 8, n & 255]) * 10 for n in range(3000)))
+    message = Message(pair.b.sa.header(ExchangeType.IKE_AUTH, 1, response=False), (many,))
+    cert.learn_requests(pair.b.sa, message)
+    assert len(pair.b.sa.peer_authorities or ()) == cert.MOST_AUTHORITIES + 1
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_revocation_is_looked_up_before_the_peer_is_let_in(side: str) -> None:
+    pair = pair_of()
+    waiting = getattr(pair, side)
+    first = Question(Way.OCSP, "http://x/", authority().cert, holder(B).cert)
+    second = Question(Way.CRL, "http://y/", authority().cert)
+    # Each step is done again from its start: what was asked first is not asked again, what is new is.
+    waiting.ask.questions = [(first,), (second,)]
+    pair.start()
+    pair.run()
+    (work,) = waiting.seen(Work)
+    assert work.job == RevocationJob((first,))
+    assert not waiting.sa.is_established and not waiting.installed
+    assert not [line for line in waiting.logs() if "peer ID" in line], "told once, at the end"
+    pair.pass_time(3)
+    assert not waiting.sa.is_established
+    waiting.do(waiting.sa, waiting.sa.resume(work.job, b"", pair.now))
+    pair.run()
+    assert [w.job for w in waiting.seen(Work)] == [RevocationJob((first,)), RevocationJob((second,))]
+    waiting.do(waiting.sa, waiting.sa.resume(work.job, b"", pair.now))  # too late to matter
+    waiting.do(waiting.sa, waiting.sa.resume(waiting.seen(Work)[-1].job, b"", pair.now))
+    pair.run()
+    pair.pass_time(5)
+    pair.agree()
+    assert pair.a.sa.is_established and pair.b.sa.is_established
+    assert len([line for line in waiting.logs() if "peer ID" in line]) == 1
+    assert waiting.sa.peer_chain == tuple(waiting.ask.chains[-1])
+    assert not waiting.sa.results and waiting.sa.postponed is None
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_revoked(side: str) -> None:
+    pair = pair_of()
+    getattr(pair, side).ask.revoked = "certificate 'x' was revoked at noon"
+    refused(pair, "was revoked at noon")
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_an_answer_that_never_comes_ends_in_time(side: str) -> None:
+    pair = pair_of()
+    question = Question(Way.CRL, "http://y/", authority().cert)
+    getattr(pair, side).ask.questions = [(question,)]
+    refused(pair, "gave up waiting for what http://y/ know")
+
+
+def test_while_waiting_another_request_is_not_taken() -> None:
+    pair = pair_of()
+    pair.b.ask.questions = [(Question(Way.CRL, "http://y/", authority().cert),)]
+    pair.start()
+    pair.run()
+    again = pair.forge(pair.a, ExchangeType.IKE_AUTH, (), message_id=2)
+    pair.inject(pair.a, again)
+    assert pair.b.sa.counters[Ignored.OUT_OF_PLACE] == 1
+    (work,) = pair.b.seen(Work)
+    pair.b.do(pair.b.sa, pair.b.sa.resume(work.job, b"", pair.now))
+    pair.run()
+    pair.agree()
+
+
+def test_nothing_is_looked_up_for_who_has_not_the_key() -> None:
+    """CVE-2022-40617: a certificate is no reason to fetch anything."""
+    pair = pair_of(b={"private_key": holder("c.test").key})
+    pair.a.ask.questions = [(Question(Way.CRL, "http://y/", authority().cert),)]
+    refused(pair, "does not verify")
+    assert not pair.a.ask.chains and not pair.a.seen(Work)
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+@pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
+@pytest.mark.parametrize("fixed", [False, True])
+def test_a_key_in_a_token(side: str, kind: str, fixed: bool) -> None:
+    own = holder(A if side == "a" else B, kind)
+    token = TokenKey(TokenUri(label="gw"), own.cert.public_key())
+    pair = pair_of(kind, **{side: {"private_key": token}})  # type: ignore[arg-type]
+    waiting = getattr(pair, side)
+    pair.start()
+    if fixed:
+        pair.step()
+        pair.b.sa.peer_hashes = ()
+    pair.run()
+    (work,) = waiting.seen(Work)
+    assert isinstance(work.job, SignJob) and work.job.key is token
+    signature = sign.sign(own.key, work.job.scheme, work.job.octets)
+    waiting.do(waiting.sa, waiting.sa.resume(work.job, signature, pair.now))
+    pair.run()
+    pair.agree()
+    assert pair.a.sa.is_established and pair.b.sa.is_established
+
+
+def test_a_token_that_does_not_sign() -> None:
+    for side in ("a", "b"):
+        own = holder(A if side == "a" else B)
+        pair = pair_of(**{side: {"private_key": TokenKey(TokenUri(label="gw"), own.cert.public_key())}})  # type: ignore[arg-type]
+        waiting = getattr(pair, side)
+        pair.start()
+        pair.run()
+        (work,) = waiting.seen(Work)
+        waiting.do(waiting.sa, waiting.sa.resume(work.job, CryptoError("PIN incorrect"), pair.now))
+        pair.pass_time(100)
+        assert "PIN incorrect" in waiting.seen(IkeFailed)[0].reason
+        assert not pair.a.machines and not pair.b.machines
 
 
 def test_failure_is_told_as_authentication_failed() -> None:

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Answers that need time: a step of an IKE SA asks for one, stops, and is done again from its start once it is there.
+
+A step that may stop must not have changed anything before it asks; what it emitted until then is taken back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from openswan.crypto.revocation import Question
+from openswan.crypto.sign import Scheme
+from openswan.crypto.tokenkey import TokenKey
+
+
+@dataclass(frozen=True, slots=True)
+class SignJob:
+    """A signature by a key that is not in this process; its result is the signature."""
+
+    key: TokenKey
+    scheme: Scheme
+    octets: bytes
+
+    def __str__(self) -> str:
+        return "a token to sign"
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationJob:
+    """Revocation lists and OCSP answers to be fetched; no result: whoever asked looks again at what is known."""
+
+    questions: tuple[Question, ...]
+
+    def __str__(self) -> str:
+        return f"what {', '.join(question.uri for question in self.questions)} know of revoked certificates"
+
+
+Job: TypeAlias = SignJob | RevocationJob
+
+
+class Later(Exception):
+    """The step cannot go on before `job` is done."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(str(type(job).__name__))
+        self.job = job
