@@ -12,3 +12,6 @@ cdef int socket_attach(engine_t *en, int32_t slot, const int *fds, int count, bi
 cdef void socket_detach(engine_t *en, int32_t slot) noexcept nogil
 # Close it when no worker can still use it. The engine's mutex is held.
 cdef void close_later(engine_t *en, int fd) noexcept nogil
+# Take over a packet socket with its ring of blocks; 0, or -1 with errno.
+cdef int intake_attach(engine_t *en, int32_t slot, int fd, int32_t reader, uint32_t block, uint32_t blocks) noexcept nogil
+cdef void intake_detach(engine_t *en, int32_t slot) noexcept nogil

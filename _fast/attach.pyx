@@ -5,14 +5,15 @@ Worker k reads queue k of every device and socket k of every group. Where there 
 one after the other, beginning with another one for each slot, and the rest write to a descriptor they share.
 """
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uintptr_t
+from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
-from _fast.atomic cimport store
+from _fast.atomic cimport alloc_zeroed, store
 from _fast.epoch cimport epoch_retire
-from _fast.plant cimport MERGE_PIECES, device_t, engine_t, socket_t
+from _fast.plant cimport MERGE_PIECES, device_t, engine_t, intake_t, socket_t
 from _fast.sysio cimport *
 from _fast.types cimport VNET_LEN
-from _fast.worker cimport KIND_DEVICE, KIND_SOCKET, worker_ignore, worker_watch
+from _fast.worker cimport KIND_DEVICE, KIND_INTAKE, KIND_SOCKET, worker_ignore, worker_watch
 
 cdef enum:
     BUFFER = 8 << 20
@@ -185,3 +186,54 @@ cdef void socket_detach(engine_t *en, int32_t slot) noexcept nogil:
     ignore(en, fds, count, first)
     for i in range(count):
         close_later(en, fds[i])
+
+
+# --- intakes ------------------------------------------------------------------------------------------------------
+
+cdef struct gone_t:
+    uint8_t *memory
+    size_t octets
+    int32_t fd
+
+
+cdef void release_intake(void *item, void *context) noexcept nogil:
+    cdef gone_t *g = <gone_t *>item
+    munmap(g.memory, g.octets)
+    close(g.fd)
+    free(g)
+
+
+cdef int intake_attach(engine_t *en, int32_t slot, int fd, int32_t reader, uint32_t block, uint32_t blocks) noexcept nogil:
+    cdef intake_t *k = &en.intakes[slot]
+    cdef size_t octets = <size_t>block * blocks
+    cdef int failed
+    cdef void *memory = mmap(NULL, octets, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
+    if memory == <void *>-1:
+        return -1
+    k.memory = <uint8_t *>memory
+    k.block = block
+    k.blocks = blocks
+    k.at = 0
+    k.packets = 0
+    k.reader = reader
+    k.fd = fd
+    if worker_watch(en.crew[reader], KIND_INTAKE, slot, fd) < 0:
+        failed = errno
+        k.fd = -1
+        munmap(memory, octets)
+        set_errno(failed)
+        return -1
+    return 0
+
+
+cdef void intake_detach(engine_t *en, int32_t slot) noexcept nogil:
+    cdef intake_t *k = &en.intakes[slot]
+    cdef gone_t *g = <gone_t *>alloc_zeroed(sizeof(gone_t))
+    worker_ignore(en.crew[k.reader], k.fd)
+    if g:
+        g.memory = k.memory
+        g.octets = <size_t>k.block * k.blocks
+        g.fd = k.fd
+        epoch_retire(&en.epoch, g, release_intake, NULL)
+    # Without memory for the note the mapping stays until the process ends, which is better than taking it from a reader.
+    k.fd = -1

@@ -12,7 +12,7 @@ from libc.stdlib cimport free
 
 from _fast.atomic cimport (alloc_zeroed, load, pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock,
                            pthread_mutex_unlock, store_sc, wipe_free)
-from _fast.attach cimport device_detach, socket_detach
+from _fast.attach cimport device_detach, intake_detach, socket_detach
 from _fast.epoch cimport epoch_drain, epoch_enter, epoch_init, epoch_leave, epoch_reclaim
 from _fast.expect cimport expect_free
 from _fast.handles cimport handles_free
@@ -49,7 +49,9 @@ cdef class Core:
             self.en.devices[i].fd = -1
         for i in range(MAX_SOCKETS):
             self.en.sockets[i].fd = -1
-        self.en.pass_fd[0] = self.en.pass_fd[1] = -1
+        for i in range(MAX_INTAKES):
+            self.en.intakes[i].fd = -1
+        self.en.pass_fd[0] = self.en.pass_fd[1] = self.en.link_fd = -1
         if mail_init(&self.en.mail) or sadb_init(&self.en.sadb, &self.en.epoch) or radij_init(
                 &self.en.radij, &self.en.epoch):
             raise MemoryError
@@ -73,6 +75,9 @@ cdef class Core:
         for i in range(MAX_SOCKETS):
             if self.en.sockets[i].fd >= 0:
                 socket_detach(self.en, i)
+        for i in range(MAX_INTAKES):
+            if self.en.intakes[i].fd >= 0:
+                intake_detach(self.en, i)
         epoch_drain(&self.en.epoch)
         e = self.en.hold.eroutes
         while e:
@@ -99,6 +104,8 @@ cdef class Core:
         for i in range(2):
             if self.en.pass_fd[i] >= 0:
                 close(self.en.pass_fd[i])
+        if self.en.link_fd >= 0:
+            close(self.en.link_fd)
         for i in range(MAX_WORKERS):
             worker_free(self.en.crew[i])
         pthread_mutex_destroy(&self.en.lock)

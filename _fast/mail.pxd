@@ -11,6 +11,8 @@ cdef enum:
     MAIL_NEW_MAPPING = 4       # remote
     MAIL_UNKNOWN_SPI = 5       # local, remote, number: SPI
     MAIL_IKE = 6               # local, remote, data
+    MAIL_NEXT_HOP = 14         # of an SA that sends raw ESP
+    MAIL_LOAD = 15             # raw ESP arrives at a rate at which an intake is worth while; sock
     MAIL_OFFLOAD = 16          # number: IP protocol, sock: device slot; number 0: socket slot
 
 cdef struct mail_t:

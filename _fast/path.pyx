@@ -16,6 +16,7 @@ cdef path_t *make_path(const sa_t *sa, tuple t) except NULL:
     cdef bytes remote = t[3]
     cdef uint32_t mtu = t[7]
     cdef uint32_t cut = t[8]
+    cdef bytes hop = t[10]
     if p == NULL:
         raise MemoryError
     p.version = t[0]
@@ -36,4 +37,10 @@ cdef path_t *make_path(const sa_t *sa, tuple t) except NULL:
     p.inner_mtu = esp_payload(sa.key, mtu - outer_head(p)) if sa.proto == 50 and mtu > outer_head(p) else 0
     # Routers cut IPv4 packets without DF, and the kernel cuts what is too big for the interface.
     p.cut = (cut if cut > 1280 else 1280) if cut and p.version == 6 else 0
+    if hop:
+        if len(hop) != 6:
+            wipe_free(p, sizeof(path_t))
+            raise ValueError("next hop")
+        p.link = t[9]
+        memcpy(p.hop, <const uint8_t *>hop, 6)
     return p

@@ -52,6 +52,19 @@ cdef struct socket_t:
     uint8_t local[16]
     uint16_t port
     uint32_t mtu
+    uint32_t load              # raw ESP: packets read since
+    uint64_t load_since        # then, ns; its reader's alone
+    uint64_t load_told
+
+# Packets as they come off an interface, laid down by the kernel in blocks of memory that both share (TPACKET_V3).
+cdef struct intake_t:
+    int32_t fd                 # -1: slot free
+    int32_t reader             # the worker
+    uint8_t *memory
+    uint32_t block             # octets of one block
+    uint32_t blocks
+    uint32_t at                # the one that is filled next; the reader's alone
+    uint64_t packets
 
 # A packet waiting for policy, as it was read: vnet header first.
 cdef struct pair_t
@@ -136,7 +149,9 @@ cdef struct engine_t:
     expect_t expect
     device_t devices[64]
     socket_t sockets[256]
+    intake_t intakes[64]
     int32_t pass_fd[2]         # IPv4, IPv6; -1: none
+    int32_t link_fd            # a packet socket; -1: none
     uint64_t stop
     uint64_t icmp_second       # rate limits: the second, and how many in it
     uint64_t icmp_count
@@ -221,6 +236,10 @@ cdef struct worker_t:
     uint8_t rxname[32][28]
     uint8_t rxctl[32][512]
     uint32_t rxwant
+    uint8_t sources[80][28]    # of packets from an intake: more than wait to be opened at any time
+    uint32_t source
+    int32_t endpoint           # slot of the socket the last of them was for
+    uint16_t link_id           # IPv4 identification of the last packet put on a link
     incoming_t came[64]
     uint32_t came_count
     merge_t merge[16]

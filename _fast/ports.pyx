@@ -3,7 +3,8 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from _fast.atomic cimport load
-from _fast.attach cimport close_later, device_attach, device_detach, socket_attach, socket_detach
+from _fast.attach cimport (close_later, device_attach, device_detach, intake_attach, intake_detach, socket_attach,
+                          socket_detach)
 from _fast.core cimport Core
 from _fast.plant cimport *
 from _fast.sysio cimport *
@@ -114,3 +115,40 @@ cdef class Ports(Core):
         if old >= 0:
             close_later(self.en, old)
         self.leave()
+
+    def attach_link(self, int fd):
+        """Put raw ESP on links through a duplicate of this packet socket, where an SA's path has a next hop."""
+        cdef int own = fcntl(fd, F_DUPFD_CLOEXEC, 3)
+        if own < 0:
+            raise OSError(errno, "socket cannot be duplicated")
+        self.enter()
+        old, self.en.link_fd = self.en.link_fd, own
+        if old >= 0:
+            close_later(self.en, old)
+        self.leave()
+
+    def attach_intake(self, int slot, int fd, int reader, uint32_t block, uint32_t blocks):
+        """Let worker `reader` take raw ESP from a duplicate of a packet socket with so many blocks of so many octets."""
+        cdef int own, number, failed
+        if not 0 <= slot < MAX_INTAKES or self.en.intakes[slot].fd >= 0 or not 1 <= reader <= self.en.workers:
+            raise ValueError("intake slot")
+        own = fcntl(fd, F_DUPFD_CLOEXEC, 3)
+        if own < 0:
+            raise OSError(errno, "socket cannot be duplicated")
+        self.enter()
+        failed = intake_attach(self.en, slot, own, reader, block, blocks)
+        number = errno
+        self.leave()
+        if failed:
+            close(own)
+            raise OSError(number, "the packet socket's memory cannot be mapped")
+
+    def detach_intake(self, int slot):
+        """Stop using it."""
+        self.enter()
+        intake_detach(self.en, slot)
+        self.leave()
+
+    def intake_packets(self, int slot):
+        """Packets taken from it so far."""
+        return load(&self.en.intakes[slot].packets)

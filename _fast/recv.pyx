@@ -7,6 +7,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from _fast.coalesce cimport merge_flush
+from _fast.intake cimport intake_load
 from _fast.octets cimport put16
 from _fast.plant cimport RX_MESSAGES, socket_t, worker_t
 from _fast.rcv cimport rcv_open, rcv_take
@@ -145,6 +146,8 @@ cdef void recv_socket(worker_t *w, int32_t slot) noexcept nogil:
             large = large or w.rxmsg[i].msg_len >= LARGE
             octets += w.rxmsg[i].msg_len
             take_message(w, slot, i)
+        if s.proto == ESP:
+            intake_load(w, slot, <uint32_t>got)
         rcv_open(w, slot)
         merge_flush(w)
         w.rxwant = 2 if large else RX_MESSAGES

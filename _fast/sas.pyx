@@ -219,6 +219,21 @@ cdef class Sas(Ports):
         sa = sadb_named(&self.en.sadb, inbound, <uint8_t>proto, spi, name, version)
         return sa.id if sa else 0
 
+    def sent_to(self, bytes local, bytes remote):
+        """Cookies of the SAs that send raw ESP between these addresses."""
+        cdef uint64_t at
+        cdef sa_t *sa
+        cdef bytes there
+        cookies = []
+        for at in range(self.sas.used):
+            sa = <sa_t *>self.sas.slots[at].item if self.sas.slots[at].handle else NULL
+            if sa == NULL or sa.inbound or sa.proto != 50 or sa.path.encap or sa.path.version != (4 if len(local) == 4 else 6):
+                continue
+            there = sa.path.remote[4:8] if sa.path.version == 4 else sa.path.remote[8:24]
+            if there == remote and address_of(sa.path.local, sa.path.version) == local:
+                cookies.append(sa.id)
+        return cookies
+
     def partner(self, uint64_t cookie):
         """The cookie of the SA of the other direction, at the same address of ours; 0: none, or not there."""
         cdef sa_t *sa = self.get(cookie)

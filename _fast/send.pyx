@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from _fast.cipher cimport BATCH, esp_job_t, key_seal
+from _fast.link cimport link_missed, link_name, link_ready, link_refused
 from _fast.mail cimport MAIL_OFFLOAD, mail_new, mail_post, mail_t
 from _fast.outer cimport outer_send_cut, outer_too_big
 from _fast.plant cimport outgoing_t, socket_t, worker_t
@@ -51,7 +52,9 @@ cdef int fd_of(worker_t *w, const outgoing_t *o) noexcept nogil:
     if o.sa == NULL:
         return w.engine.pass_fd[0 if o.version == 4 else 1]
     s = socket_of(w, o)
-    return -1 if s == NULL else s.lane[w.index]
+    if s == NULL:
+        return -1
+    return w.engine.link_fd if link_ready(w, o, s) else s.lane[w.index]
 
 
 cdef void name_message(worker_t *w, uint32_t at, uint32_t first, uint32_t count) noexcept nogil:
@@ -149,6 +152,10 @@ cdef uint32_t send_messages(worker_t *w, uint32_t count, int fd, socket_t *s) no
             refused(w, s, &w.sent[first], packets)
             send_singly(w, first, packets, fd)
             return first + packets
+        if fd == w.engine.link_fd and errno != EAGAIN and errno != ENOBUFS:
+            link_refused(w, &w.sent[first])
+            send_singly(w, first, 1, s.lane[w.index])
+            return first + 1
         w.drops[DROP_SEND_FAILED] += packets
         done += 1
     return 0
@@ -204,7 +211,11 @@ cdef void send_range(worker_t *w, uint32_t i, uint32_t end) noexcept nogil:
             n += 1
             if w.sent[i + n - 1].length < o.length:
                 break          # only the last may be shorter
-        name_message(w, count, i, n)
+        if fd == w.engine.link_fd:
+            link_name(w, count, i)
+        else:
+            name_message(w, count, i, n)
+            link_missed(w, o)
         count += 1
         i += n
 

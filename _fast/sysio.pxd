@@ -21,6 +21,8 @@ cdef extern from * nogil:
     #include <netinet/in.h>
     #include <netinet/udp.h>
     #include <linux/if_tun.h>
+    #include <linux/if_packet.h>
+    #include <linux/if_ether.h>
     #ifndef UDP_SEGMENT
     #define UDP_SEGMENT 103
     #endif
@@ -67,6 +69,26 @@ cdef extern from * nogil:
         int cmsg_type
     struct epoll_event:
         uint32_t events
+    struct sockaddr_ll:
+        uint16_t sll_family
+        uint16_t sll_protocol
+        int sll_ifindex
+        uint8_t sll_halen
+        uint8_t sll_addr[8]
+    # A block of a TPACKET_V3 ring and a packet in it.
+    struct tpacket_hdr_v1:
+        uint32_t block_status
+        uint32_t num_pkts
+        uint32_t offset_to_first_pkt
+    union tpacket_bd_header_u:
+        tpacket_hdr_v1 bh1
+    struct tpacket_block_desc:
+        tpacket_bd_header_u hdr
+    struct tpacket3_hdr:
+        uint32_t tp_next_offset
+        uint32_t tp_snaplen
+        uint32_t tp_len
+        uint16_t tp_net
     cmsghdr *CMSG_FIRSTHDR(msghdr *m)
     cmsghdr *CMSG_NXTHDR(msghdr *m, cmsghdr *c)
     uint8_t *CMSG_DATA(cmsghdr *c)
@@ -84,7 +106,8 @@ cdef extern from * nogil:
         TUNSETOFFLOAD, TUNSETVNETHDRSZ, TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6, TUN_F_TSO_ECN, TUN_F_USO4, TUN_F_USO6
         EPOLLIN, EPOLLERR, EPOLLHUP, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CLOEXEC
         EFD_NONBLOCK, EFD_CLOEXEC, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, O_NONBLOCK
-        PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
+        PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE, MAP_SHARED
+        AF_PACKET, ETH_P_IP, ETH_P_IPV6, TP_STATUS_USER, TP_STATUS_KERNEL, SO_ERROR
     ssize_t read(int fd, void *buf, size_t n)
     ssize_t write(int fd, const void *buf, size_t n)
     ssize_t writev(int fd, const iovec *iov, int n)
@@ -92,6 +115,7 @@ cdef extern from * nogil:
     int sendmmsg(int fd, mmsghdr *m, unsigned int n, int flags)
     int recvmmsg(int fd, mmsghdr *m, unsigned int n, int flags, void *timeout)
     int setsockopt(int fd, int level, int name, const void *value, uint32_t n)
+    int getsockopt(int fd, int level, int name, void *value, uint32_t *n)
     int close(int fd)
     int sched_yield()
     int ioctl(int fd, unsigned long request, ...)

@@ -8,6 +8,7 @@ cdef enum:
     MAX_WORKERS = 9            # eight pumps and the control thread, which is number 0
     MAX_DEVICES = 64
     MAX_SOCKETS = 256
+    MAX_INTAKES = 64
     MAX_PACKET = 65535
     VNET_LEN = 10              # struct virtio_net_hdr
     FRAME_ROOM = 66048         # vnet header, the largest packet, slack
@@ -126,6 +127,10 @@ cdef struct path_t:
     uint32_t outer_mtu         # largest packet the path takes; 0: unknown
     uint32_t inner_mtu         # largest inner packet that needs no outer fragment; 0: unknown
     uint32_t cut               # IPv6: outer packets above this leave in fragments of this size; 0: never
+    # Raw ESP: past the kernel's IP layer to the next hop. What worker changes are these two alone, and any order will do.
+    int32_t link               # index of the ethernet interface; 0: by the socket
+    uint8_t hop[6]             # the next hop's address there
+    uint64_t due               # when a packet goes by the socket all the same; without `link`, when to ask for one again
 
 # When an SA ends by use (RFC 4301 4.4.2.1); all ones: never.
 cdef struct life_t:

@@ -7,6 +7,7 @@ cdef enum:
     KIND_WAKE = 1
     KIND_DEVICE = 2
     KIND_SOCKET = 3
+    KIND_INTAKE = 4
 
 # Worker `index` of an engine, 0 for the control thread; NULL when there is no memory or no such crypto provider.
 cdef worker_t *worker_new(engine_t *en, int index) noexcept nogil

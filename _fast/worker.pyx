@@ -17,6 +17,7 @@ from _fast.cipher cimport crypt_close, crypt_open
 from _fast.coalesce cimport merge_flush
 from _fast.epoch cimport epoch_enter, epoch_leave, epoch_reclaim
 from _fast.handoff cimport OUTBOUND, hand_empty, hand_next, hand_release, hand_wake, parcel_t
+from _fast.intake cimport intake_read
 from _fast.join cimport join_free
 from _fast.plant cimport *
 from _fast.radij cimport cached_t
@@ -182,6 +183,8 @@ cdef void work(worker_t *w) noexcept nogil:
                     worker_ignore(w, en.devices[slot].queue[w.index])
             elif data >> 32 == KIND_SOCKET:
                 recv_socket(w, slot)
+            elif data >> 32 == KIND_INTAKE:
+                intake_read(w, slot, (events[i].events & (EPOLLERR | EPOLLHUP)) != 0)
             else:
                 read(w.wake, &count, 8)
         for i in range(en.workers + 1):

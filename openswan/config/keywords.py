@@ -71,6 +71,8 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("hidetos", B, A, "yes", "Set the DSCP of tunnel packets to 0; no: copy it outward.", SETUP),
     Keyword("uniqueids", B, A, "yes", "A new IKE SA of a peer identity replaces its older ones.", SETUP),
     Keyword("overridemtu", N, A, "0", "MTU of ipsecN; 0 takes the underlying device's.", SETUP),
+    Keyword("packet-sockets", B, A, "yes", "Fast raw ESP goes by packet sockets, past netfilter; no: by raw sockets.",
+            SETUP),
     Keyword("nocrsend", B, H, "no", "Never ask peers for certificates.", SETUP, fine=("no",)),
     Keyword("strictcrlpolicy", B, A, "no", "A certificate whose CRL is missing does not count.", SETUP,
             aliases=("crl-strict",)),

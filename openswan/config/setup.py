@@ -33,6 +33,8 @@ class Setup:
     """The DSCP of tunnel packets is 0; else the inner one's."""
     override_mtu: int = 0
     """Of ipsecN; 0: the underlying device's."""
+    packet_sockets: bool = True
+    """Raw ESP may go past the kernel's IP layer and netfilter."""
     log_file: str = ""
     """Empty: the system log."""
     my_id: Identity | None = None
@@ -128,6 +130,7 @@ class _Reader:
             force_busy=self.values.get("force_busy") == "yes" or self.values.get("ddos-mode") == "busy",
             hide_tos=self.values.get("hidetos", "yes") == "yes",
             override_mtu=int(self.values.get("overridemtu", "0")),
+            packet_sockets=self.values.get("packet-sockets", "yes") == "yes",
             log_file=self.values.get("plutostderrlog", ""),
             my_id=self._my_id(),
             strict_crl=self.values.get("strictcrlpolicy") == "yes",

@@ -20,6 +20,7 @@ from openswan.daemon.klipsdebug import KlipsDebug, TracedKlips
 from openswan.daemon.leftovers import STALE, Leftovers
 from openswan.daemon.manual import Manual
 from openswan.daemon.queries import Queries
+from openswan.daemon.rawpath import RawPath
 from openswan.daemon.wanted import Wanted
 from openswan.engine.effects import DelGuard, Effect, SetGuard
 from openswan.engine.events import Datagram, EngineEvent, SecretsRead, SendFailed, WhackGone, WhackRequest
@@ -34,7 +35,7 @@ from openswan.host.fetch import Fetcher
 from openswan.host.files import read_certificates
 from openswan.host.guard.guard import Guard
 from openswan.host.icmpsock import IcmpEar
-from openswan.host.ikesock import OuterSockets, open_pass_socket
+from openswan.host.ikesock import Kind, Outer, OuterSockets, open_pass_socket
 from openswan.host.perform import Parts, Performer
 from openswan.host.reactor import Reactor
 from openswan.host.resolver import Resolver
@@ -94,8 +95,8 @@ class Gateway:
         self._performer.sockets = OuterSockets(
             lambda local, remote, data: self._reactor.post(Datagram(local, remote, data)),
             lambda local, remote, why: self._reactor.post(SendFailed(local, remote, why)),
-            self._performer.attach,
-            self._performer.detach,
+            self._socket_opened,
+            self._socket_closes,
             settings.ike_port,
             settings.natt_port,
             self._klips.workers,
@@ -105,6 +106,7 @@ class Gateway:
         if complaint:
             self._log(complaint, True)
         self._pluto = Pluto(rng, replace(settings, crash_secret=secret), clock.calendar_of)
+        self._raw = RawPath(self._klips, self._raw_endpoints, self._interfaces.mtu_of, self._log)
         self._icmp = IcmpEar(self._post)
         self._reactor = Reactor(self._pluto, self._perform, self._log)
         tables = {"klipsdebug": (self._debug.text, self._debug.rows)}
@@ -112,6 +114,8 @@ class Gateway:
         try:
             self._klips.start()
             self._attach_pass()
+            if self._wanted.packet_sockets:
+                self._raw.start()
             loop.add_reader(self._klips.event_fd(), self._klips_events)
             self._listen_to_icmp()
             await self._interfaces.look()
@@ -166,6 +170,8 @@ class Gateway:
     def _klips_events(self) -> None:
         events = []
         for event in self._klips.poll_events():
+            if self._raw.take(event):
+                continue
             if not (isinstance(event, SaExpired) and self._keying.expired(event.said, event.hard)):
                 events.append(event)
         self._reactor.post_all(events)
@@ -252,6 +258,20 @@ class Gateway:
 
     # -- parts that may be missing -------------------------------------------------------------------------------------
 
+    def _raw_endpoints(self) -> list[tuple[Address, str]]:
+        outers = self._performer.sockets or ()
+        return [(each.local.address, each.interface) for each in outers if each.kind is Kind.ESP]
+
+    def _socket_opened(self, outer: Outer) -> None:
+        self._performer.attach(outer)
+        if outer.kind is Kind.ESP:
+            self._raw.forget(outer.interface)
+
+    def _socket_closes(self, outer: Outer) -> None:
+        if outer.kind is Kind.ESP:
+            self._raw.forget(outer.interface)
+        self._performer.detach(outer)
+
     def _listen_to_icmp(self) -> None:
         try:
             self._icmp.open()
@@ -292,6 +312,7 @@ class Gateway:
     async def _end(self) -> None:
         asyncio.get_running_loop().remove_reader(self._klips.event_fd())
         self._icmp.close()
+        self._raw.stop()
         await self._performer.finish()
         if self._performer.sockets:
             self._performer.sockets.close()

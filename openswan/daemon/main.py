@@ -170,6 +170,7 @@ def _wanted(options: Options, loaded: Loaded | None) -> Wanted:
         interfaces=setup.interfaces if setup else (),
         listen=listen,
         override_mtu=setup.override_mtu if setup else 0,
+        packet_sockets=setup.packet_sockets if setup else True,
         connections=loaded.connections if loaded and "autostart" in options else None,
         manual=loaded.manual if loaded and "autostart" in options else (),
     )

@@ -39,3 +39,5 @@ class Wanted:
     """Manually keyed conns of ipsec.conf."""
     fetch_interface: str = ""
     """curl-iface=: lists and OCSP answers come through this device alone."""
+    packet_sockets: bool = True
+    """Raw ESP may go past the kernel's IP layer."""

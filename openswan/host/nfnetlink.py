@@ -27,7 +27,7 @@ from openswan.host.nlmsg import (
     zstr,
 )
 
-NFPROTO_INET, NFPROTO_IPV4, NFPROTO_IPV6 = 1, 2, 10
+NFPROTO_INET, NFPROTO_IPV4, NFPROTO_NETDEV, NFPROTO_IPV6 = 1, 2, 5, 10
 NFNLGRP_NFTABLES = 7
 SUBSYS_NFTABLES = 10
 BATCH_BEGIN, BATCH_END = 0x10, 0x11
@@ -37,7 +37,7 @@ NEWSETELEM, GETSETELEM, DELSETELEM, NEWOBJ, GETOBJ = 12, 13, 14, 18, 19
 TABLE_OWNER, TABLE_PERSIST = 0x2, 0x4
 SET_INTERVAL, SET_CONCAT = 0x4, 0x80
 NF_DROP, NF_ACCEPT, NFT_GOTO, NFT_JUMP, NFT_RETURN = 0, 1, -4, -3, -5
-HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
+HOOKS = {"ingress": 0, "prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
 OBJECT_COUNTER = 1
 ELEMENTS_A_MESSAGE = 400
 """An attribute holds at most 65,535 octets."""
@@ -70,9 +70,10 @@ def _batch_edge(kind: int) -> Message:
 
 
 class Nftables:
-    """A netlink socket that speaks nf_tables of one table in family inet."""
+    """A netlink socket that speaks nf_tables of one table; its family is inet unless said otherwise."""
 
-    def __init__(self, table: str, groups: Sequence[int] = ()) -> None:
+    def __init__(self, table: str, groups: Sequence[int] = (), family: int = NFPROTO_INET) -> None:
+        self.family = family
         self.socket = NetlinkSocket(NETLINK_NETFILTER, groups)
         self.table = table
         self._name = attr(1, zstr(table))
@@ -103,34 +104,35 @@ class Nftables:
         if comment:
             text = zstr(comment)
             body += attr(6, bytes((0, len(text))) + text)  # user data, a list of (type, length, value)
-        return _message(NEWTABLE, NFPROTO_INET, body, NLM_F_CREATE)
+        return _message(NEWTABLE, self.family, body, NLM_F_CREATE)
 
     def delete_table(self) -> Message:
         """Delete the table with all it holds."""
-        return _message(DELTABLE, NFPROTO_INET, self._name)
+        return _message(DELTABLE, self.family, self._name)
 
-    def base_chain(self, name: str, kind: str, hook: str, priority: int) -> Message:
-        """Create a chain that the kernel calls; policy accept."""
-        where = nest(4, attr(1, be32(HOOKS[hook])), attr(2, struct.pack(">i", priority)))
+    def base_chain(self, name: str, kind: str, hook: str, priority: int, device: str = "") -> Message:
+        """Create a chain that the kernel calls; policy accept. `device`: of family netdev."""
+        below = [attr(3, zstr(device))] if device else []
+        where = nest(4, attr(1, be32(HOOKS[hook])), attr(2, struct.pack(">i", priority)), *below)
         body = self._name + attr(3, zstr(name)) + where + attr(5, be32(NF_ACCEPT)) + attr(7, zstr(kind))
-        return _message(NEWCHAIN, NFPROTO_INET, body, NLM_F_CREATE)
+        return _message(NEWCHAIN, self.family, body, NLM_F_CREATE)
 
     def chain(self, name: str) -> Message:
         """Create a chain that rules jump to."""
-        return _message(NEWCHAIN, NFPROTO_INET, self._name + attr(3, zstr(name)), NLM_F_CREATE)
+        return _message(NEWCHAIN, self.family, self._name + attr(3, zstr(name)), NLM_F_CREATE)
 
     def delete_chain(self, name: str) -> Message:
         """Delete a chain and its rules."""
-        return _message(DELCHAIN, NFPROTO_INET, self._name + attr(3, zstr(name)))
+        return _message(DELCHAIN, self.family, self._name + attr(3, zstr(name)))
 
     def flush_chain(self, name: str) -> Message:
         """Delete all rules of a chain."""
-        return _message(DELRULE, NFPROTO_INET, self._name + attr(2, zstr(name)))
+        return _message(DELRULE, self.family, self._name + attr(2, zstr(name)))
 
     def counter(self, name: str) -> Message:
         """Create a named counter."""
         body = self._name + attr(2, zstr(name)) + attr(3, be32(OBJECT_COUNTER)) + nest(4)
-        return _message(NEWOBJ, NFPROTO_INET, body, NLM_F_CREATE)
+        return _message(NEWOBJ, self.family, body, NLM_F_CREATE)
 
     def new_set(self, name: str, number: int, kind: SetType) -> Message:
         """Create a set; `number` is any number no other set of the same batch has."""
@@ -146,7 +148,7 @@ class Nftables:
         if kind.fields[0] == IFNAME:
             # User data for `nft list`: names are in host byte order.
             body += attr(13, bytes((0, 4)) + struct.pack("=I", 1))
-        return _message(NEWSET, NFPROTO_INET, body, NLM_F_CREATE)
+        return _message(NEWSET, self.family, body, NLM_F_CREATE)
 
     def elements(
         self, name: str, keys: Iterable[tuple[bytes, bytes | None]], delete: bool = False
@@ -164,17 +166,17 @@ class Nftables:
 
     def _element_message(self, name: str, packed: list[bytes], delete: bool) -> Message:
         body = self._name + attr(2, zstr(name)) + nest(3, *packed)
-        return _message(DELSETELEM if delete else NEWSETELEM, NFPROTO_INET, body, 0 if delete else NLM_F_CREATE)
+        return _message(DELSETELEM if delete else NEWSETELEM, self.family, body, 0 if delete else NLM_F_CREATE)
 
     def rule(self, chain: str, expressions: Iterable[bytes]) -> Message:
         """Append a rule."""
         body = self._name + attr(2, zstr(chain)) + nest(4, *expressions)
-        return _message(NEWRULE, NFPROTO_INET, body, NLM_F_CREATE | NLM_F_APPEND)
+        return _message(NEWRULE, self.family, body, NLM_F_CREATE | NLM_F_APPEND)
 
     def table_info(self) -> tuple[int, str] | None:
         """(flags, comment) of the table, or None when there is none."""
         try:
-            answers = self.socket.ask(_message(GETTABLE, NFPROTO_INET, self._name))
+            answers = self.socket.ask(_message(GETTABLE, self.family, self._name))
         except OSError:
             return None
         attrs = dict(parse_attrs(answers[0][1][4:]))
@@ -185,9 +187,7 @@ class Nftables:
     def dump_elements(self, name: str) -> set[tuple[bytes, bytes | None]]:
         """What a set holds, in the form elements() takes; OSError when there is no such set."""
         found: set[tuple[bytes, bytes | None]] = set()
-        for _, body in self.socket.ask(
-            _message(GETSETELEM, NFPROTO_INET, self._name + attr(2, zstr(name)), NLM_F_DUMP)
-        ):
+        for _, body in self.socket.ask(_message(GETSETELEM, self.family, self._name + attr(2, zstr(name)), NLM_F_DUMP)):
             for kind, value in parse_attrs(body[4:]):
                 if kind != 3:
                     continue
@@ -199,7 +199,7 @@ class Nftables:
     def dump_counters(self) -> dict[str, tuple[int, int]]:
         """Packets and octets of every named counter of the table."""
         found = {}
-        for _, body in self.socket.ask(_message(GETOBJ, NFPROTO_INET, self._name, NLM_F_DUMP)):
+        for _, body in self.socket.ask(_message(GETOBJ, self.family, self._name, NLM_F_DUMP)):
             parts = dict(parse_attrs(body[4:]))
             if bytes(parts.get(1, b"")).rstrip(b"\0").decode() != self.table or 4 not in parts:
                 continue
@@ -211,11 +211,11 @@ class Nftables:
     def rule_counts(self) -> dict[str, int]:
         """How many rules each chain of the table holds."""
         counts: dict[str, int] = {}
-        for _, body in self.socket.ask(_message(GETCHAIN, NFPROTO_INET, b"", NLM_F_DUMP)):
+        for _, body in self.socket.ask(_message(GETCHAIN, self.family, b"", NLM_F_DUMP)):
             parts = dict(parse_attrs(body[4:]))
             if bytes(parts[1]).rstrip(b"\0").decode() == self.table:
                 counts[bytes(parts[3]).rstrip(b"\0").decode()] = 0
-        for _, body in self.socket.ask(_message(GETRULE, NFPROTO_INET, self._name, NLM_F_DUMP)):
+        for _, body in self.socket.ask(_message(GETRULE, self.family, self._name, NLM_F_DUMP)):
             parts = dict(parse_attrs(body[4:]))
             if bytes(parts[1]).rstrip(b"\0").decode() == self.table:
                 chain = bytes(parts[2]).rstrip(b"\0").decode()
@@ -251,7 +251,7 @@ def expression(name: str, *attrs: bytes) -> bytes:
     return nest(1, attr(1, zstr(name)), nest(2, *attrs))
 
 
-META = {"mark": 3, "iif": 4, "iifname": 6, "oifname": 7, "nfproto": 15, "l4proto": 16}
+META = {"protocol": 1, "mark": 3, "iif": 4, "iifname": 6, "oifname": 7, "nfproto": 15, "l4proto": 16, "pkttype": 19}
 
 
 def meta(key: str, register: int) -> bytes:

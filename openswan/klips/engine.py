@@ -12,6 +12,7 @@ from openswan.base.drops import Drop
 from openswan.base.errors import KlipsError
 from openswan.base.said import Said
 from openswan.klips.eroutes import Eroutes
+from openswan.klips.links import Links
 from openswan.klips.mailbox import Mailbox
 from openswan.klips.ports import Ports
 from openswan.klips.pump import Pump
@@ -20,12 +21,15 @@ from openswan.klips.sas import Sas
 from openswan.plane.commands import (
     AddSa,
     AttachDevice,
+    AttachIntake,
+    AttachLink,
     AttachPass,
     AttachSocket,
     Command,
     DelEroute,
     DelSa,
     DetachDevice,
+    DetachIntake,
     DetachSocket,
     Direction,
     ExpectSpi,
@@ -35,6 +39,7 @@ from openswan.plane.commands import (
     MoveSa,
     SetEroute,
     SetMtu,
+    SetNextHop,
     SetPathMtu,
     SetSelectors,
 )
@@ -64,7 +69,8 @@ class Klips:
         self._engine = engine
         self._pump = Pump(engine)
         self._last = Note("", 0, "")
-        ports = self._ports = Ports(engine, self._placed, self._moved)
+        links = self._links = Links(engine)
+        ports = self._ports = Ports(engine, links.hop, self._placed, self._moved)
         sas = self._sas = Sas(engine, ports, self._note)
         self._eroutes = Eroutes(engine, sas, ports)
         self._mailbox = Mailbox(engine, ports, sas, self._eroutes)
@@ -86,6 +92,10 @@ class Klips:
             AttachSocket: ports.attach_socket,
             DetachSocket: ports.detach_socket,
             AttachPass: ports.attach_pass,
+            AttachLink: ports.attach_link,
+            SetNextHop: self._set_next_hop,
+            AttachIntake: links.attach,
+            DetachIntake: links.detach,
         }
 
     # --- life
@@ -141,6 +151,10 @@ class Klips:
     def _set_eroute(self, c: SetEroute) -> None:
         self._eroutes.set(c, self._note(c.owner, c.serial, c.device))
 
+    def _set_next_hop(self, c: SetNextHop) -> None:
+        self._links.set_hop(c)
+        self._sas.renew_paths_between(c.local, c.remote)
+
     def _flush(self, c: Flush) -> None:
         self._eroutes.flush()
         for cookie in self._engine.cookies():
@@ -186,6 +200,10 @@ class Klips:
     def devices(self) -> list[DeviceView]:
         """Rows of the virtual interface table."""
         return self._ports.devices()
+
+    def intake_packets(self, interface: str) -> int:
+        """Packets that have come in by an interface's packet rings since they were attached."""
+        return self._links.packets(interface)
 
     def worker_packets(self) -> list[tuple[int, int]]:
         """Packets each worker wrote to and read from virtual interfaces."""

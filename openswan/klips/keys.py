@@ -16,7 +16,7 @@ RawFlow: TypeAlias = tuple[int, bytes, bytes, int, int, int]
 RawSelector: TypeAlias = tuple[int, int, bytes, bytes, bytes, bytes, int, int, int, int]
 """Version, protocol, first and last source, first and last destination, source ports, destination ports."""
 
-RawPath: TypeAlias = tuple[int, bytes, int, bytes, int, bool, int, int, int]
+RawPath: TypeAlias = tuple[int, bytes, int, bytes, int, bool, int, int, int, int, bytes]
 """Version, local address and port, remote address and port, UDP encapsulated, socket slot or -1, outer MTU or 0, and
 the size IPv6 outer packets are cut to, or 0."""
 

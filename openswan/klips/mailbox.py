@@ -10,9 +10,11 @@ from openswan.klips.ports import Ports
 from openswan.klips.sas import Sas
 from openswan.plane.events import (
     Acquire,
+    EspLoad,
     IkeDatagram,
     KlipsEvent,
     NewMapping,
+    NextHopWanted,
     OffloadRefused,
     SaExpired,
     SaFirstUse,
@@ -20,9 +22,9 @@ from openswan.plane.events import (
 )
 
 ACQUIRE, EXPIRED, FIRST_USE, NEW_MAPPING, UNKNOWN_SPI, IKE = range(1, 7)
-OFFLOAD = 16
+NEXT_HOP, LOAD, OFFLOAD = 14, 15, 16
 """Kinds of _fast.mail."""
-TCP, UDP = 6, 17
+TCP, UDP, ESP = 6, 17, 50
 OFFLOADS = {TCP: "TSO", UDP: "USO"}
 
 
@@ -71,13 +73,23 @@ class Mailbox:
             if kind == IKE:
                 return IkeDatagram(local, endpoint(remote), data)
             return UnknownSpi(local, endpoint(remote), number)
+        if kind == LOAD:
+            local = self._ports.local_of(slot)
+            return EspLoad(local.address) if local else None
+        if kind == OFFLOAD and number == ESP:
+            local = self._ports.local_of(slot)
+            return OffloadRefused(f"raw ESP from {local.address}", "packet socket") if local else None
         if kind == OFFLOAD:
             where = self._ports.name_of(slot) if number else f"UDP {self._ports.local_of(slot)}"
             return OffloadRefused(where, OFFLOADS.get(number, "UDP_SEGMENT"))
         try:
-            said = self._sas.row(cookie).said
+            row = self._sas.row(cookie)
         except KeyError:
             return None
+        if kind == NEXT_HOP:
+            local, far = row.ends
+            return NextHopWanted(local.address, far.address)
+        said = row.said
         if kind == EXPIRED:
             return SaExpired(said, bool(number))
         if kind == FIRST_USE:

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from _fast.pump import Engine
-from openswan.base.address import Endpoint
+from openswan.base.address import Address, Endpoint
 from openswan.base.errors import KlipsError
 from openswan.base.numbers import IpProtocol
 from openswan.klips.keys import RawPath
+from openswan.klips.links import NO_HOP
 from openswan.plane.commands import (
     AttachDevice,
+    AttachLink,
     AttachPass,
     AttachSocket,
     DetachDevice,
@@ -39,12 +41,19 @@ class _Device:
 class Ports:
     """Devices and sockets of one engine.
 
-    `placed(name, slot)` hears that a device has come, or gone (-1); `moved()` that the path of any SA may be another
+    `hop(local, remote)` is the ethernet next hop of raw ESP as RawPath has it; `placed(name, slot)` hears that a device has come, or gone (-1); `moved()` that the path of any SA may be another
     now.
     """
 
-    def __init__(self, engine: Engine, placed: Callable[[str, int], None], moved: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        hop: Callable[[Address, Address], tuple[int, bytes]],
+        placed: Callable[[str, int], None],
+        moved: Callable[[], None],
+    ) -> None:
         self._engine = engine
+        self._hop = hop
         self._placed = placed
         self._moved = moved
         self._devices: dict[str, _Device] = {}
@@ -81,7 +90,9 @@ class Ports:
             slot, mtu = found[0], found[1].mtu
         known = min(kept or mtu, mtu or kept)
         cut = LEAST_MTU[6] if unproven else known if known < mtu else 0
-        return (version, local.address.packed, local.port, remote.address.packed, remote.port, encap, slot, known, cut)
+        hop = self._hop(local.address, remote.address) if proto is IpProtocol.ESP and not encap else NO_HOP
+        ends = (version, local.address.packed, local.port, remote.address.packed, remote.port)
+        return (*ends, encap, slot, known, cut, *hop)
 
     # --- devices
 
@@ -168,6 +179,10 @@ class Ports:
     def attach_pass(self, c: AttachPass) -> None:
         """The raw socket of %pass."""
         self._engine.attach_pass(c.version, c.fd)
+
+    def attach_link(self, c: AttachLink) -> None:
+        """The packet socket of raw ESP."""
+        self._engine.attach_link(c.fd)
 
     def set_mtu(self, c: SetMtu) -> None:
         """An interface's MTU is another: that of its sockets, of the device on it, and of every path."""

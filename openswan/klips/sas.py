@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from _fast.cipher import CIPHERS, INTEGS
 from _fast.pump import Engine
-from openswan.base.address import Endpoint
+from openswan.base.address import Address, Endpoint
 from openswan.base.errors import KlipsError
 from openswan.base.numbers import IpProtocol
 from openswan.base.said import Said
@@ -214,6 +214,11 @@ class Sas:
         """Sockets came or went: every SA finds its own again."""
         for row in self.rows():
             self._renew(row)
+
+    def renew_paths_between(self, local: Address, remote: Address) -> None:
+        """The next hop of raw ESP between these addresses is another."""
+        for cookie in self._engine.sent_to(local.packed, remote.packed):
+            self._renew(self.row(cookie))
 
     def _renew(self, row: SaRow) -> None:
         path = self._ports.path(IpProtocol(row.proto), *row.ends, row.encap, row.kept_mtu, row.unproven)

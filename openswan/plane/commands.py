@@ -268,6 +268,60 @@ class AttachPass:
     fd: int
 
 
+@dataclass(frozen=True, slots=True)
+class AttachLink:
+    """Hand over a marked packet socket (AF_PACKET, SOCK_DGRAM, receiving nothing): raw ESP whose next hop is known is
+    put on its link through it, past the kernel's IP layer and its filter.
+
+    A later one replaces it. The engine keeps a duplicate, the host may close its own.
+    """
+
+    fd: int
+
+
+@dataclass(frozen=True, slots=True)
+class NextHop:
+    """The ethernet neighbour that takes a packet on."""
+
+    interface: int
+    """Index of the interface."""
+    address: bytes
+    """Six octets."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetNextHop:
+    """Where raw ESP from `local` to `remote` goes, from now on and for SAs to come; None: where the kernel sends it."""
+
+    local: Address
+    remote: Address
+    hop: NextHop | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttachIntake:
+    """Hand over packet sockets with rings (TPACKET_V3) that are given the raw ESP of an interface.
+
+    Only whole packets, IPv4 without options, to addresses that have an AttachSocket; the host sees to it that the raw
+    sockets do not get them too. The engine keeps duplicates, the host may close its own.
+    """
+
+    interface: str
+    fds: tuple[int, ...]
+    """One for each worker of the engine or fewer, at least one."""
+    block: int
+    """Octets of one block of a ring,"""
+    blocks: int
+    """and how many it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class DetachIntake:
+    """Stop using an interface's rings."""
+
+    interface: str
+
+
 Command: TypeAlias = (
     AddSa
     | ExpectSpi
@@ -286,4 +340,8 @@ Command: TypeAlias = (
     | SetMtu
     | DetachSocket
     | AttachPass
+    | AttachLink
+    | SetNextHop
+    | AttachIntake
+    | DetachIntake
 )

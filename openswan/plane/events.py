@@ -70,10 +70,27 @@ class OffloadRefused:
     where: str
     """A virtual interface, or a local endpoint."""
     what: str
-    """TSO, USO or UDP_SEGMENT."""
+    """TSO, USO, UDP_SEGMENT or packet socket."""
 
 
-KlipsEvent: TypeAlias = Acquire | SaExpired | SaFirstUse | NewMapping | UnknownSpi | IkeDatagram | OffloadRefused
+@dataclass(frozen=True, slots=True)
+class NextHopWanted:
+    """Raw ESP leaves in batches between two addresses whose next hop is not known (SetNextHop)."""
+
+    local: Address
+    remote: Address
+
+
+@dataclass(frozen=True, slots=True)
+class EspLoad:
+    """Raw ESP arrives for this address by the tens of thousands a second: an AttachIntake would be worth while."""
+
+    local: Address
+
+
+KlipsEvent: TypeAlias = (
+    Acquire | SaExpired | SaFirstUse | NewMapping | UnknownSpi | IkeDatagram | OffloadRefused | NextHopWanted | EspLoad
+)
 
 
 @dataclass(frozen=True, slots=True)
