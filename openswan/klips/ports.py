@@ -41,8 +41,8 @@ class _Device:
 class Ports:
     """Devices and sockets of one engine.
 
-    `hop(local, remote)` is the ethernet next hop of raw ESP as RawPath has it; `placed(name, slot)` hears that a device has come, or gone (-1); `moved()` that the path of any SA may be another
-    now.
+    `hop(local, remote)` is the ethernet next hop of raw ESP as RawPath has it; `placed(name, slot)` hears that a device
+    has come, or gone (-1); `moved()` that the path of any SA may be another now.
     """
 
     def __init__(
