@@ -366,27 +366,6 @@ cdef void walk_all(radij_t *r, const flow_t **flows, int count, eroute_t **found
         for i in range(1, DOING):
             if q.count[i] > q.count[best]:
                 best = i
-        if best == SRC_STEM:
-            all_step(r, &q, SRC_STEM)
-        elif best == SRC_NODE:
-            all_step(r, &q, SRC_NODE)
-        elif best == SRC_SLOT:
-            all_step(r, &q, SRC_SLOT)
-        elif best == DST_STEM:
-            all_step(r, &q, DST_STEM)
-        elif best == DST_NODE:
-            all_step(r, &q, DST_NODE)
-        elif best == DST_SLOT:
-            all_step(r, &q, DST_SLOT)
-        elif best == LINES:
-            all_step(r, &q, LINES)
-        elif best == PAIR:
-            all_step(r, &q, PAIR)
-        elif best == COMMON:
-            all_step(r, &q, COMMON)
-        elif best == SOURCE:
-            all_step(r, &q, SOURCE)
-        else:
-            all_step(r, &q, VERIFY)
+        all_step(r, &q, best)
     for i in range(count):
         found[i] = q.walks[i].found

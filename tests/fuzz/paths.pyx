@@ -13,6 +13,7 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
+from _fast.bits cimport prefix_mask
 from _fast.cipher cimport esp_job_t, key_open, key_seal
 from _fast.coalesce cimport merge_flush, merge_put
 from _fast.epoch cimport epoch_enter, epoch_leave, epoch_reclaim
@@ -22,7 +23,6 @@ from _fast.iphdr cimport parse_packet, pseudo_sum, put_ip_sum
 from _fast.mail cimport mail_t, mail_take
 from _fast.octets cimport get32, le16, put16, put32, put_sum, sum_octets
 from _fast.plant cimport *
-from _fast.bits cimport prefix_mask
 from _fast.radij cimport flow_from, radij_match, radij_new, radij_release
 from _fast.rcv cimport rcv_open, rcv_take
 from _fast.recv cimport recv_socket

@@ -5,9 +5,9 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
+from _fast.bits cimport prefix_mask
 from _fast.epoch cimport epoch_drain, epoch_init, epoch_retire, epoch_t
 from _fast.octets cimport get16, get32, get64, le16
-from _fast.bits cimport prefix_mask
 from _fast.radij cimport (cached_t, radij_cached, radij_find, radij_free, radij_init, radij_match, radij_new,
                           radij_rank, radij_release, radij_remove, radij_set, radij_t)
 from _fast.replay cimport replay_check, replay_free, replay_infer, replay_init, replay_mark
