@@ -134,6 +134,7 @@ cdef crypt_key_t *key_new(crypt_t *c, int provider, int cipher, const uint8_t *k
     if room == 0:
         return k
     k.provider, k.run = PROVIDER_MB, family.mb
+    k.apart = row.family == FAMILY_GCM
     mb_setup(c, k, memory)
     k.mac = family.mb_mac
     # Multi-buffer hashing costs the same for one packet as for a full set of lanes: left the choice, few go another way.

@@ -9,8 +9,9 @@ from libc.string cimport memcmp, memcpy, memset
 
 from _fast.mail cimport MAIL_OFFLOAD, mail_new, mail_post, mail_t
 from _fast.iphdr cimport pseudo_sum, put_ip_sum
-from _fast.octets cimport fold_sum, get16, get32, put16, put_sum, putle16, sum_octets
+from _fast.octets cimport fold_sum, get16, get32, put16, put_sum, putle16, sum_octets, sum_twenty
 from _fast.plant cimport MERGE_PIECES, MERGE_SLOTS, device_t, merge_t, worker_t
+from _fast.radij cimport same_flow
 from _fast.sysio cimport EINVAL, EIO, EMSGSIZE, EOPNOTSUPP, errno, iovec, write, writev
 from _fast.types cimport DROP_TUN_FAILED, VNET_LEN, packet_info_t
 
@@ -176,7 +177,7 @@ cdef bint mergeable(worker_t *w, int32_t device, const uint8_t *packet, const pa
             return False
     else:
         return False
-    if info.flow.version == 4 and fold_sum(sum_octets(0, packet, 20)) != 0xFFFF:
+    if info.flow.version == 4 and fold_sum(sum_twenty(packet)) != 0xFFFF:
         return False
     return fold_sum(sum_octets(pseudo_sum(packet, info.flow.proto, info.length - l4), t, info.length - l4)) == 0xFFFF
 
@@ -193,7 +194,7 @@ cdef void merge_put(worker_t *w, int32_t device, uint8_t *packet, packet_info_t 
         if m.flow.src[0] != info.flow.src[0] or m.flow.src[1] != info.flow.src[1] or (
                 m.flow.dst[0] != info.flow.dst[0] or m.flow.dst[1] != info.flow.dst[1]):
             continue
-        if memcmp(&m.flow, &info.flow, sizeof(info.flow)):
+        if not same_flow(&m.flow, &info.flow):
             if not can:
                 emit(w, m)     # a fragment or anything else of this pair must not overtake
             continue

@@ -54,6 +54,7 @@ cdef struct crypt_key_t:
     uint8_t esn
     uint8_t counter            # a counter mode: IVs must never repeat, and need not be unpredictable
     uint8_t alone              # packet by packet: sealing gains nothing by waiting for others
+    uint8_t apart              # and mb_seal_apart can do it, out of the frame into the outbox
     uint8_t iv_len
     uint8_t align
     uint8_t icv_len

@@ -34,12 +34,12 @@ cdef uint32_t esp_payload(const crypt_key_t *k, uint32_t room) noexcept nogil:
     cdef uint32_t fixed = 8 + k.iv_len + k.icv_len
     if room < fixed + k.align:
         return 0
-    return (room - fixed) // k.align * k.align - 2
+    return ((room - fixed) & ~<uint32_t>(k.align - 1)) - 2
 
 
 cdef uint32_t esp_frame(crypt_t *c, const crypt_key_t *k, uint8_t *data, uint32_t inner, uint8_t next_header,
                         uint32_t spi, uint64_t sequence) noexcept nogil:
-    cdef uint32_t text = (inner + 2 + k.align - 1) // k.align * k.align
+    cdef uint32_t text = (inner + 2 + k.align - 1) & ~<uint32_t>(k.align - 1)
     cdef uint32_t pad = text - inner - 2
     cdef uint8_t *at = data + 8 + k.iv_len + inner
     cdef uint32_t i
@@ -55,27 +55,6 @@ cdef uint32_t esp_frame(crypt_t *c, const crypt_key_t *k, uint8_t *data, uint32_
     at[pad] = <uint8_t>pad
     at[pad + 1] = next_header
     return 8 + k.iv_len + text + k.icv_len
-
-
-cdef bint esp_plausible(const crypt_key_t *k, uint32_t length) noexcept nogil:
-    cdef uint32_t fixed = 8 + k.iv_len + k.icv_len
-    return length >= fixed + k.align and length <= 65535 and (length - fixed) % k.align == 0
-
-
-cdef int esp_strip(const crypt_key_t *k, const uint8_t *data, uint32_t length, uint32_t *inner,
-                   uint8_t *next_header) noexcept nogil:
-    cdef uint32_t text = length - 8 - k.iv_len - k.icv_len
-    cdef const uint8_t *at = data + 8 + k.iv_len
-    cdef uint32_t pad = at[text - 2]
-    cdef uint32_t i
-    if pad + 2 > text:
-        return DROP_BAD_PADDING
-    for i in range(pad):
-        if at[text - 2 - pad + i] != i + 1:
-            return DROP_BAD_PADDING
-    inner[0] = text - 2 - pad
-    next_header[0] = at[text - 1]
-    return PASSED
 
 
 cdef uint64_t ticks() noexcept nogil:

@@ -125,7 +125,7 @@ cdef void refuse(esp_job_t *jobs, int n) noexcept nogil:
 
 cdef bint aead_one(side_t *s, const crypt_key_t *k, esp_job_t *job, int seal) noexcept nogil:
     cdef EVP_CIPHER_CTX *ctx = s.cipher
-    cdef uint8_t nonce[12]
+    cdef uint8_t nonce[16]
     cdef uint8_t aad[12]
     cdef uint32_t aad_len = associated(k, job, aad)
     cdef uint8_t *text = job.data + 8 + k.iv_len
@@ -171,7 +171,7 @@ cdef bint gmac(side_t *s, const uint8_t *nonce, const uint8_t *head, int head_le
 cdef void evp_gmac(crypt_t *c, crypt_key_t *k, esp_job_t *jobs, int n, int seal) noexcept nogil:
     # The associated data of RFC 4543 3.3 with the IV in it, as every implementation has it.
     cdef side_t *s = side(c, k, 1)
-    cdef uint8_t nonce[12]
+    cdef uint8_t nonce[16]
     cdef uint8_t head[12]
     cdef uint8_t tag[16]
     cdef uint32_t covered, head_len
@@ -193,7 +193,7 @@ cdef void evp_gmac(crypt_t *c, crypt_key_t *k, esp_job_t *jobs, int n, int seal)
 cdef bint evp_gmac_mac(crypt_t *c, crypt_key_t *k, const uint8_t *data, uint32_t length, const uint8_t *iv,
                        uint8_t *tag) noexcept nogil:
     cdef side_t *s = side(c, k, 1)
-    cdef uint8_t nonce[12]
+    cdef uint8_t nonce[16]
     if s == NULL:
         return False
     make_nonce(k, iv, nonce)

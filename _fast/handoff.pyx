@@ -13,13 +13,19 @@ from libc.string cimport memcpy, memset
 from _fast.atomic cimport alloc_zeroed, fence, load, load_sc, store_sc, wipe_free
 from _fast.plant cimport RING_OCTETS
 from _fast.sysio cimport write
+from _fast.types cimport FRAME_SLACK
 
 cdef uint32_t MARK = 0xFFFFFFFF
 
 
+cdef inline uint64_t parcel_room(uint32_t length) noexcept nogil:
+    # What takes it out may write behind it, as behind any frame.
+    return (sizeof(parcel_t) + length + FRAME_SLACK + 63) & ~<uint64_t>63
+
+
 cdef bint put(ring_t *r, const parcel_t *parcel, const uint8_t *data) noexcept nogil:
     cdef uint64_t head = load(&r.head)
-    cdef uint64_t need = (sizeof(parcel_t) + parcel.length + 63) & ~<uint64_t>63
+    cdef uint64_t need = parcel_room(parcel.length)
     cdef uint64_t at = head % RING_OCTETS
     cdef uint64_t skip = RING_OCTETS - at if at + need > RING_OCTETS else 0
     cdef uint8_t *place = r.data + (0 if skip else at)
@@ -72,7 +78,7 @@ cdef parcel_t *hand_next(ring_t *r, uint64_t *at, uint64_t end) noexcept nogil:
     if at[0] == end:
         return NULL
     p = <parcel_t *>(r.data + at[0] % RING_OCTETS)
-    at[0] += (sizeof(parcel_t) + p.length + 63) & ~<uint64_t>63
+    at[0] += parcel_room(p.length)
     return p
 
 

@@ -8,7 +8,7 @@ from _fast.atomic cimport alloc_zeroed, mum, wipe_free
 from _fast.iphdr cimport parse_packet
 from _fast.plant cimport pair_t
 from _fast.plant cimport PAIR_BUCKETS
-from _fast.types cimport PASSED, VNET_LEN, flow_t
+from _fast.types cimport FRAME_SLACK, PASSED, VNET_LEN, flow_t
 
 
 cdef extern from "<sys/random.h>" nogil:
@@ -121,7 +121,7 @@ cdef void evict(hold_t *h, held_t *x) noexcept nogil:
 
 cdef int hold_put(hold_t *h, eroute_t *e, const uint8_t *frame, uint32_t length, int32_t device,
                   const packet_info_t *info) noexcept nogil:
-    cdef held_t *x = <held_t *>alloc_zeroed(sizeof(held_t) + length)
+    cdef held_t *x = <held_t *>alloc_zeroed(sizeof(held_t) + length + FRAME_SLACK)
     cdef held_t *same
     cdef pair_t *p
     cdef int gone = 0

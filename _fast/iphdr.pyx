@@ -31,7 +31,7 @@ cdef inline bint has_ports(uint8_t proto) noexcept nogil:
     return proto == TCP or proto == UDP or proto == 33 or proto == 132 or proto == 136
 
 
-cdef int read_ports(const uint8_t *data, uint32_t have, packet_info_t *info, bint strict) noexcept nogil:
+cdef inline int read_ports(const uint8_t *data, uint32_t have, packet_info_t *info, bint strict) noexcept nogil:
     cdef flow_t *flow = &info.flow
     if flow.fragment:
         return PASSED
@@ -55,7 +55,7 @@ cdef int read_ports(const uint8_t *data, uint32_t have, packet_info_t *info, bin
     return PASSED
 
 
-cdef int parse_any(const uint8_t *data, uint32_t length, packet_info_t *info, bint quoted) noexcept nogil:
+cdef inline int parse_any(const uint8_t *data, uint32_t length, packet_info_t *info, bint quoted) noexcept nogil:
     # `quoted`: the packet inside an ICMP error, which may be cut short anywhere after its transport's first 8 octets.
     cdef uint32_t head, total, at, have, step, address
     cdef uint16_t frag
@@ -174,17 +174,6 @@ cdef bint selectors_allow(const selectors_t *selectors, const flow_t *flow) noex
             continue
         return True
     return False
-
-
-cdef uint64_t pseudo_sum(const uint8_t *ip, uint8_t proto, uint32_t length) noexcept nogil:
-    cdef uint8_t tail[8]
-    memset(tail, 0, 8)
-    tail[1] = proto
-    put16(tail + 2, <uint16_t>(length & 0xFFFF))
-    # The upper half of a 32-bit length is zero: no packet here is longer than 65,535 octets.
-    if ip[0] >> 4 == 4:
-        return sum_octets(sum_octets(0, ip + 12, 8), tail, 4)
-    return sum_octets(sum_octets(0, ip + 8, 32), tail, 4)
 
 
 cdef void put_ip_sum(uint8_t *ip) noexcept nogil:

@@ -152,14 +152,15 @@ cdef extern from * nogil:
     }
 
     /* --- packets --- */
-    static inline void ow_mb_gcm(ow_mb *mb, const void *key, uint32_t key_len, int seal, uint8_t *text, uint64_t n,
-                                 const uint8_t *nonce, const uint8_t *aad, uint64_t aad_len, uint8_t *tag, uint64_t tag_len) {
+    static inline void ow_mb_gcm(ow_mb *mb, const void *key, uint32_t key_len, int seal, uint8_t *to,
+                                 const uint8_t *text, uint64_t n, const uint8_t *nonce, const uint8_t *aad, uint64_t aad_len,
+                                 uint8_t *tag, uint64_t tag_len) {
         const struct gcm_key_data *k = (const struct gcm_key_data *)key;
         struct gcm_context_data ctx;
         aes_gcm_enc_dec_t f;
         if (seal) f = key_len == 16 ? mb->mgr->gcm128_enc : key_len == 32 ? mb->mgr->gcm256_enc : mb->mgr->gcm192_enc;
         else f = key_len == 16 ? mb->mgr->gcm128_dec : key_len == 32 ? mb->mgr->gcm256_dec : mb->mgr->gcm192_dec;
-        f(k, &ctx, text, text, n, nonce, aad, aad_len, tag, tag_len);
+        f(k, &ctx, to, text, n, nonce, aad, aad_len, tag, tag_len);
     }
     static void ow_mb_gmac(ow_mb *mb, const void *key, uint32_t key_len, const uint8_t *nonce, const uint8_t *head,
                            uint64_t head_len, const uint8_t *rest, uint64_t rest_len, uint8_t *tag) {
@@ -293,8 +294,9 @@ cdef extern from * nogil:
     void mb_chacha_key "ow_mb_chacha_key"(void *to, void *job, const uint8_t *key)
     void mb_null_key "ow_mb_null_key"(void *job)
     void mb_hash_key "ow_mb_hash_key"(mb_t *mb, void *to, void *job, int hash, const uint8_t *key, uint64_t n)
-    void mb_gcm "ow_mb_gcm"(mb_t *mb, const void *key, uint32_t key_len, int seal, uint8_t *text, uint64_t n,
-                            const uint8_t *nonce, const uint8_t *aad, uint64_t aad_len, uint8_t *tag, uint64_t tag_len)
+    void mb_gcm "ow_mb_gcm"(mb_t *mb, const void *key, uint32_t key_len, int seal, uint8_t *to, const uint8_t *text,
+                            uint64_t n, const uint8_t *nonce, const uint8_t *aad, uint64_t aad_len, uint8_t *tag,
+                            uint64_t tag_len)
     void mb_gmac "ow_mb_gmac"(mb_t *mb, const void *key, uint32_t key_len, const uint8_t *nonce, const uint8_t *head,
                               uint64_t head_len, const uint8_t *rest, uint64_t rest_len, uint8_t *tag)
     void mb_classic "ow_mb_classic"(mb_t *mb, const void *job, int seal, mbjob_t *w, int n)

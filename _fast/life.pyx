@@ -47,3 +47,18 @@ cdef int life_sequence(worker_t *w, sa_t *sa, uint64_t *sequence) noexcept nogil
         return DROP_SEQUENCE_EXHAUSTED
     tell(w, sa, False)
     return PASSED
+
+
+cdef bint life_lease(sa_t *sa, uint64_t packets_before, uint64_t octets_before, uint64_t packets, uint64_t octets,
+                     uint64_t *first) noexcept nogil:
+    cdef uint64_t last
+    if octets_before + octets >= sa.life.soft_octets or packets_before + packets >= sa.life.soft_packets:
+        return False
+    if octets_before + octets > sa.life.hard_octets or packets_before + packets > sa.life.hard_packets:
+        return False
+    # The control thread takes numbers too, thousands at most in the meantime: half the space is left behind `soft`.
+    if load(&sa.sequence) + packets >= sa.soft:
+        return False
+    last = fetch_add(&sa.sequence, packets)
+    first[0] = last + 1
+    return True

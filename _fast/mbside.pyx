@@ -99,8 +99,20 @@ cdef void mbrun_gcm(crypt_t *c, crypt_key_t *k, esp_job_t *jobs, int n, int seal
         make_nonce(k, jobs[i].data + 8, nonce)
         text = jobs[i].data + 16
         size = jobs[i].length - 16 - k.icv_len
-        mb_gcm(&c.mb, k.schedule, k.key_len, seal, text, size, nonce, aad, aad_len, text + size if seal else tag, k.icv_len)
+        mb_gcm(&c.mb, k.schedule, k.key_len, seal, text, text, size, nonce, aad, aad_len, text + size if seal else tag,
+               k.icv_len)
         jobs[i].ok = seal or differ(tag, text + size, k.icv_len) == 0
+
+
+cdef void mb_seal_apart(crypt_t *c, crypt_key_t *k, const uint8_t *text, uint32_t size, uint8_t *esp,
+                        uint64_t sequence) noexcept nogil:
+    cdef uint8_t nonce[16]
+    cdef uint8_t aad[12]
+    cdef esp_job_t job
+    job.data, job.sequence = esp, sequence
+    make_nonce(k, esp + 8, nonce)
+    mb_gcm(&c.mb, k.schedule, k.key_len, 1, esp + 16, text, size, nonce, aad, associated(k, &job, aad), esp + 16 + size,
+           k.icv_len)
 
 
 cdef void mbrun_gmac(crypt_t *c, crypt_key_t *k, esp_job_t *jobs, int n, int seal) noexcept nogil:

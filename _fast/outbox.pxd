@@ -4,9 +4,12 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t
 from _fast.plant cimport worker_t
 from _fast.types cimport packet_info_t, sa_t
 
+cdef enum:
+    RAW_LEAD = 64              # octets before a raw packet, for link and IP headers
+
 # Stage one frame (vnet header first) for an SA; it may become many packets. `held`: its sender could not have known
-# the path's MTU. What is dropped is counted here.
-cdef void out_sa(worker_t *w, int32_t device, sa_t *sa, const uint8_t *frame, uint32_t length, packet_info_t *info,
+# the path's MTU. What is dropped is counted here. The frame is written to, and FRAME_SLACK octets behind it.
+cdef void out_sa(worker_t *w, int32_t device, sa_t *sa, uint8_t *frame, uint32_t length, packet_info_t *info,
                  bint held) noexcept nogil
 # The same in clear, past every eroute.
 cdef void out_pass(worker_t *w, int32_t device, const uint8_t *frame, uint32_t length, packet_info_t *info) noexcept nogil

@@ -12,15 +12,16 @@ from _fast.fragment cimport fragment_init, fragment_largest, fragment_next, frag
 from _fast.icmp cimport icmp_may_answer, icmp_prohibited, icmp_too_big
 from _fast.iphdr cimport clamp_mss
 from _fast.life cimport life_sequence, life_spend
+from _fast.onepass cimport onepass
 from _fast.plant cimport OUT_PACKETS, OUT_ROOM, device_t, engine_t, outgoing_t, worker_t
 from _fast.segment cimport segment_init, segment_largest, segment_next, segmenter_t
 from _fast.send cimport send_outbox
 from _fast.sysio cimport write
+from _fast.tally cimport tallied_octets, tallied_packets, tally_sa
 from _fast.types cimport *
 
 cdef enum:
     ICMP_A_SECOND = 1000
-    RAW_LEAD = 64              # octets before a raw packet, for link and IP headers
 
 
 # --- answers into the TUN -----------------------------------------------------------------------------------------
@@ -67,7 +68,7 @@ cdef int stage(worker_t *w, sa_t *sa, path_t *path, uint8_t *at, uint32_t inner,
     cdef esp_job_t job
     cdef uint64_t sequence
     cdef uint32_t text = sa.tfc if path.inner_mtu == 0 or sa.tfc < path.inner_mtu else path.inner_mtu
-    cdef int why = life_spend(w, sa, load(&sa.packets) + packets + 1, load(&sa.octets) + octets + inner)
+    cdef int why = life_spend(w, sa, tallied_packets(w, sa) + packets + 1, tallied_octets(w, sa) + octets + inner)
     if why == PASSED:
         why = life_sequence(w, sa, &sequence)
     if why:
@@ -100,7 +101,7 @@ cdef int stage(worker_t *w, sa_t *sa, path_t *path, uint8_t *at, uint32_t inner,
     return PASSED
 
 
-cdef void out_sa(worker_t *w, int32_t device, sa_t *sa, const uint8_t *frame, uint32_t length, packet_info_t *info,
+cdef void out_sa(worker_t *w, int32_t device, sa_t *sa, uint8_t *frame, uint32_t length, packet_info_t *info,
                  bint held) noexcept nogil:
     cdef path_t *path
     cdef segmenter_t s
@@ -142,6 +143,10 @@ cdef void out_sa(worker_t *w, int32_t device, sa_t *sa, const uint8_t *frame, ui
         w.drops[DROP_TOO_BIG] += 1
         return
     room = limit if cut else most
+    if sa.key.apart and not cut and onepass(w, sa, path, &s, info, limit, most, &packets, &octets):
+        tally_sa(w, sa, packets, octets)
+        w.from_host[device] += packets
+        return
     # Segments in UDP lie end to end: UDP_SEGMENT wants them so.
     lead = 0 if path.encap else RAW_LEAD
     room = esp_length(sa.key, room if room > sa.tfc else sa.tfc) + 64 + lead
@@ -176,9 +181,7 @@ cdef void out_sa(worker_t *w, int32_t device, sa_t *sa, const uint8_t *frame, ui
         if why:
             w.drops[why] += 1
     if packets:
-        fetch_add(&sa.packets, packets)
-        fetch_add(&sa.octets, octets)
-        store(&sa.last_use, w.now)
+        tally_sa(w, sa, packets, octets)
         w.from_host[device] += packets
 
 

@@ -10,11 +10,11 @@ from _fast.mail cimport mailbox_t
 from _fast.radij cimport cached_t, radij_t
 from _fast.sadb cimport sadb_t
 from _fast.sysio cimport iovec, mmsghdr
-from _fast.types cimport eroute_t, flow_t, path_t, sa_t
+from _fast.types cimport eroute_t, flow_t, path_t, sa_t, selectors_t
 
 cdef enum:
     OUT_ROOM = 393216          # octets of sealed packets before a flush must come
-    OUT_FLUSH = 49152          # octets after which a flush is worth its system call
+    OUT_FLUSH = 270336         # octets after which a flush is worth its system call
     OUT_PACKETS = 1024
     RX_MESSAGES = 32
     RING_OCTETS = 1048576
@@ -184,6 +184,13 @@ cdef struct incoming_t:
     uint8_t tos
     uint8_t ok
 
+# What the packet before was let in for; good while one batch is opened.
+cdef struct known_t:
+    sa_t *sa                   # with `remote`: came from where it may,
+    const uint8_t *remote
+    const selectors_t *selectors    # which allow `flow`; NULL: nothing is known
+    flow_t flow
+
 cdef struct merge_t:
     flow_t flow
     uint8_t *first             # first packet; at least VNET_LEN octets before it are ours
@@ -199,6 +206,14 @@ cdef struct merge_t:
     uint32_t pieces
     iovec iov[128]
 
+# Sent by one eroute and one SA (NULL: none), and not in their counters yet: see tally.pxd.
+cdef struct tally_t:
+    eroute_t *eroute
+    uint64_t frames
+    sa_t *sa
+    uint64_t packets
+    uint64_t octets
+
 cdef struct worker_t:
     engine_t *engine
     int32_t index
@@ -207,6 +222,10 @@ cdef struct worker_t:
     uint64_t now
     crypt_t crypt
     cached_t *cache
+    flow_t flow                # of the frame before, and its eroute; good while the table is of this generation
+    uint64_t generation
+    eroute_t *eroute           # NULL: no frame before
+    tally_t tally
     uint64_t drops[48]
     uint64_t to_host[64]       # packets to the host and from it, by device: each worker counts its own
     uint64_t from_host[64]
@@ -214,7 +233,7 @@ cdef struct worker_t:
     uint8_t owes[9]            # workers that have something new in their inbox from here
     uint64_t asleep
     uint8_t *frame             # FRAME_OCTETS of frames end to end, and room for the largest
-    const uint8_t *frames[64]
+    uint8_t *frames[64]
     uint32_t lengths[64]
     uint8_t *out
     uint32_t out_used
@@ -242,5 +261,6 @@ cdef struct worker_t:
     uint16_t link_id           # IPv4 identification of the last packet put on a link
     incoming_t came[64]
     uint32_t came_count
+    known_t known
     merge_t merge[16]
     uint32_t merges

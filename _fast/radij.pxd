@@ -97,3 +97,9 @@ cdef inline void changed(radij_t *r, const eroute_t *e) noexcept nogil:
     c.dstlen = e.dstlen
     c.version = e.version
     store_sc(&r.generation, number)
+
+cdef inline bint same_flow(const flow_t *a, const flow_t *b) noexcept nogil:
+    # Field by field: the last ones have just been written one by one, and a read across writes waits for all of them.
+    return (a.src[0] == b.src[0] and a.dst[0] == b.dst[0] and a.sport == b.sport and a.dport == b.dport
+            and a.proto == b.proto and a.version == b.version and a.fragment == b.fragment
+            and a.src[1] == b.src[1] and a.dst[1] == b.dst[1])

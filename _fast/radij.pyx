@@ -217,13 +217,6 @@ cdef void radij_match_batch(radij_t *r, const flow_t **flows, int count, eroute_
                 found[i] = radij_match(r, flows[i], True)
 
 
-cdef inline bint same_flow(const flow_t *a, const flow_t *b) noexcept nogil:
-    # Field by field: the last ones have just been written one by one, and a read across writes waits for all of them.
-    return (a.src[0] == b.src[0] and a.dst[0] == b.dst[0] and a.sport == b.sport and a.dport == b.dport
-            and a.proto == b.proto and a.version == b.version and a.fragment == b.fragment
-            and a.src[1] == b.src[1] and a.dst[1] == b.dst[1])
-
-
 cdef eroute_t *radij_cached(radij_t *r, cached_t *cache, uint64_t mask, const flow_t *flow) noexcept nogil:
     # The generation is read before the table: a change in between only makes this entry stale at once.
     cdef uint64_t generation = load_sc(&r.generation)

@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
-from _fast.atomic cimport claim, fetch_add, load, load_sc, load_slot, loadp, spin_lock, spin_unlock, store, unclaim
+from _fast.atomic cimport claim, fetch_add, load, load_acquire, load_sc, load_slot, loadp, spin_lock, spin_unlock, store, unclaim
 from _fast.bundle_in cimport bundle_open, bundle_take
 from _fast.cipher cimport BATCH, esp_job_t, key_open
 from _fast.coalesce cimport merge_put
@@ -16,6 +16,7 @@ from _fast.life cimport life_spend
 from _fast.mail cimport (MAIL_FIRST_USE, MAIL_IKE, MAIL_NEW_MAPPING, MAIL_UNKNOWN_SPI, mail_new, mail_post, mail_t)
 from _fast.octets cimport get16, get32
 from _fast.plant cimport engine_t, incoming_t, socket_t, worker_t
+from _fast.radij cimport same_flow
 from _fast.replay cimport replay_check, replay_infer, replay_mark
 from _fast.sadb cimport sadb_heard
 from _fast.types cimport *
@@ -23,6 +24,10 @@ from _fast.whole cimport whole_in, whole_wanted
 
 cdef enum:
     UNKNOWN_A_SECOND = 10
+    AT_ONCE = 8                # packets opened together where that saves nothing but locks
+    FORGED = 0                 # incoming_t.ok
+    GENUINE = 1
+    REPLAYED = 2
     ESP = 50
 
 
@@ -88,7 +93,11 @@ cdef void rcv_take(worker_t *w, int32_t slot, const uint8_t *remote, const uint8
             if not hand_over(w, to, INBOUND, slot, remote, tos, data, length):
                 w.drops[DROP_WORKER_BUSY] += 1
             return
-    sa = sadb_heard(&w.engine.sadb, ESP, get32(data), NULL if s.wildcard else s.local, s.version)
+    if w.came_count and w.came[w.came_count - 1].sa.spi == get32(data):
+        # They come in runs, and what waits came to this socket too.
+        sa = w.came[w.came_count - 1].sa
+    else:
+        sa = sadb_heard(&w.engine.sadb, ESP, get32(data), NULL if s.wildcard else s.local, s.version)
     if sa == NULL:
         if load_sc(&w.engine.expect.live) and expect_keep(w, 50, get32(data), slot, remote, tos, data, length):
             return
@@ -106,9 +115,11 @@ cdef void rcv_take(worker_t *w, int32_t slot, const uint8_t *remote, const uint8
         return
     low = get32(data + 4)
     sequence = low
-    spin_lock(&sa.lock)
-    fresh = (not sa.esn or replay_infer(&sa.replay, low, &sequence)) and replay_check(&sa.replay, sequence)
-    spin_unlock(&sa.lock)
+    if sa.esn:
+        fresh = replay_infer(&sa.replay, low, &sequence) and replay_check(&sa.replay, sequence)
+    else:
+        # Most are newer than any before.
+        fresh = sequence > load_acquire(&sa.replay.top) or replay_check(&sa.replay, sequence)
     if not fresh:
         w.drops[DROP_REPLAY] += 1
         fetch_add(&sa.replays, 1)
@@ -176,19 +187,17 @@ cdef int deliver(worker_t *w, int32_t slot, incoming_t *j, uint32_t *packets, ui
     cdef uint32_t inner = 0
     cdef uint8_t next_header = 0
     cdef uint8_t *packet = j.data + 8 + sa.key.iv_len
-    cdef bint fresh
     cdef int why
-    if not j.ok:
+    if j.ok == FORGED:
         fetch_add(&sa.auth_failures, 1)
         return DROP_AUTH_FAILED
-    spin_lock(&sa.lock)
-    fresh = replay_mark(&sa.replay, j.sequence)
-    spin_unlock(&sa.lock)
-    if not fresh:
+    if j.ok == REPLAYED:
         fetch_add(&sa.replays, 1)
         return DROP_REPLAY
-    if not source_allowed(w, slot, sa, j.remote):
-        return DROP_SOURCE_MISMATCH
+    if w.known.sa != sa or w.known.remote != j.remote:
+        if not source_allowed(w, slot, sa, j.remote):
+            return DROP_SOURCE_MISMATCH
+        w.known.sa, w.known.remote, w.known.selectors = sa, j.remote, NULL
     why = esp_strip(sa.key, j.data, j.length, &inner, &next_header)
     if why:
         return why
@@ -222,7 +231,12 @@ cdef int enter_host(worker_t *w, sa_t *sa, uint8_t *packet, uint32_t room, uint8
         return DROP_MALFORMED
     # RFC 4301 7.3: selectors with ports are asked when the datagram is whole.
     apart = info.fragmented and whole_wanted(allowed, &info)
-    if not apart and not selectors_allow(allowed, &info.flow):
+    if apart or (w.known.selectors == allowed and same_flow(&w.known.flow, &info.flow)):
+        pass                   # asked later, or answered for the one before
+    elif selectors_allow(allowed, &info.flow):
+        w.known.selectors = allowed
+        memcpy(&w.known.flow, &info.flow, sizeof(flow_t))
+    else:
         if not info.icmp_error:
             fetch_add(&sa.selector_failures, 1)
             return DROP_SELECTOR_MISMATCH
@@ -234,10 +248,12 @@ cdef int enter_host(worker_t *w, sa_t *sa, uint8_t *packet, uint32_t room, uint8
         why = life_spend(w, sa, load(&sa.packets) + packets[0] + 1, load(&sa.octets) + octets[0] + info.length)
         if why:
             return why
-    why = ecn_inside(packet, &info, tos, &sa.ecn_alarms)
-    if why:
-        return why
-    if info.flow.proto == 6 and not apart:
+    if tos & 3:
+        # Without a mark outside the inner packet stays as it is, whatever it says.
+        why = ecn_inside(packet, &info, tos, &sa.ecn_alarms)
+        if why:
+            return why
+    if info.flow.proto == 6 and not apart and not info.flow.fragment and packet[info.l4 + 13] & 2:
         path = <path_t *>loadp(&sa.path)
         if path.inner_mtu:
             clamp_mss(packet, &info, path.inner_mtu - (40 if info.flow.version == 4 else 60))
@@ -262,27 +278,38 @@ cdef inline bint claim_first(sa_t *sa) noexcept nogil:
 
 cdef void rcv_open(worker_t *w, int32_t slot) noexcept nogil:
     cdef esp_job_t jobs[64]
-    cdef uint32_t i = 0, n, k, octets, good
+    cdef uint32_t i = 0, n, k, most, octets = 0, good = 0
     cdef sa_t *sa
+    cdef incoming_t *j
     cdef int why
+    w.known.sa = NULL
+    w.known.selectors = NULL
     while i < w.came_count:
         sa = w.came[i].sa
+        # Packet by packet a cipher gains nothing by more, and what it opened is still in the nearest cache.
+        most = AT_ONCE if sa.key.alone else BATCH
         n = 0
-        while i + n < w.came_count and w.came[i + n].sa == sa:
+        while i + n < w.came_count and n < most and w.came[i + n].sa == sa:
             jobs[n].data = w.came[i + n].data
             jobs[n].length = w.came[i + n].length
             jobs[n].sequence = w.came[i + n].sequence
             n += 1
         key_open(&w.crypt, sa.key, jobs, <int>n)
-        octets = good = 0
+        spin_lock(&sa.lock)
         for k in range(n):
-            w.came[i + k].ok = jobs[k].ok != 0
+            j = &w.came[i + k]
+            j.ok = FORGED
+            if jobs[k].ok:
+                j.ok = GENUINE if replay_mark(&sa.replay, j.sequence) else REPLAYED
+        spin_unlock(&sa.lock)
+        for k in range(n):
             why = deliver(w, slot, &w.came[i + k], &good, &octets)
             if why:
                 w.drops[why] += 1
-        if good:
+        i += n
+        if good and (i == w.came_count or w.came[i].sa != sa):
             fetch_add(&sa.packets, good)
             fetch_add(&sa.octets, octets)
             store(&sa.last_use, w.now)
-        i += n
+            octets = good = 0
     w.came_count = 0

@@ -117,14 +117,18 @@ cdef void take_message(worker_t *w, int32_t slot, int at) noexcept nogil:
 cdef void recv_socket(worker_t *w, int32_t slot) noexcept nogil:
     cdef socket_t *s = &w.engine.sockets[slot]
     cdef int i, got, round
-    cdef uint32_t want, octets = 0
+    cdef uint32_t want, octets = 0, base = 0
     cdef bint large
     for round in range(BATCHES):
         if s.fd < 0:
-            return
+            break
         # After a datagram of GRO the next one is likely as large: take it alone, while its buffer is in the cache.
         want = w.rxwant
-        for i in range(<int>want):
+        if base + want > RX_MESSAGES:
+            # What was opened lies in these buffers until it is written.
+            merge_flush(w)
+            base = 0
+        for i in range(<int>base, <int>(base + want)):
             memset(&w.rxmsg[i], 0, sizeof(mmsghdr))
             w.rxiov[i].iov_base = w.rx + <size_t>i * (FRAME_ROOM + SPARE) + SPARE
             w.rxiov[i].iov_len = FRAME_ROOM
@@ -135,21 +139,23 @@ cdef void recv_socket(worker_t *w, int32_t slot) noexcept nogil:
             w.rxmsg[i].msg_hdr.msg_control = w.rxctl[i]
             w.rxmsg[i].msg_hdr.msg_controllen = sizeof(w.rxctl[i])
             memset(w.rxname[i], 0, 28)
-        got = recvmmsg(s.lane[w.index], w.rxmsg, want, MSG_DONTWAIT, NULL)
+        got = recvmmsg(s.lane[w.index], &w.rxmsg[base], want, MSG_DONTWAIT, NULL)
         if got <= 0:
             # Asynchronous errors (a peer's ICMP) are read off this way too; an empty socket ends the visit.
             if got < 0 and errno != EAGAIN and errno != EINTR and round == 0:
                 continue
-            return
+            break
         large = False
-        for i in range(got):
+        for i in range(<int>base, <int>base + got):
             large = large or w.rxmsg[i].msg_len >= LARGE
             octets += w.rxmsg[i].msg_len
             take_message(w, slot, i)
         if s.proto == ESP:
             intake_load(w, slot, <uint32_t>got)
+        # Not written yet: a super-packet of the host's goes on where one message of the peer's ends.
         rcv_open(w, slot)
-        merge_flush(w)
+        base += <uint32_t>got
         w.rxwant = 2 if large else RX_MESSAGES
         if <uint32_t>got < want or octets >= RECEIVE_OCTETS:
-            return
+            break
+    merge_flush(w)

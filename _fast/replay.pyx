@@ -2,7 +2,7 @@
 """Anti-replay window: the ring of words of RFC 6479, with extended sequence numbers (RFC 4303 3.4.3 and appendix A)."""
 from libc.stdint cimport uint32_t, uint64_t
 
-from _fast.atomic cimport alloc_zeroed, wipe_free
+from _fast.atomic cimport alloc_zeroed, load, load_acquire, store, store_release, wipe_free
 from _fast.types cimport MAX_WINDOW, replay_t
 
 cdef enum:
@@ -28,10 +28,11 @@ cdef void replay_free(replay_t *r) noexcept nogil:
     r.bits = NULL
 
 
-cdef bint replay_infer(const replay_t *r, uint32_t low, uint64_t *sequence) noexcept nogil:
+cdef bint replay_infer(replay_t *r, uint32_t low, uint64_t *sequence) noexcept nogil:
     cdef uint32_t window = r.window if r.window else INFER_WINDOW
-    cdef uint32_t top_low = <uint32_t>r.top
-    cdef uint64_t high = r.top >> 32
+    cdef uint64_t top = load(&r.top)
+    cdef uint32_t top_low = <uint32_t>top
+    cdef uint64_t high = top >> 32
     cdef uint32_t left = top_low - window + 1          # modulo 2^32, as the RFC's Bl
     if top_low >= window - 1:
         if low < left:                                 # case A: below the window means the next subspace
@@ -46,18 +47,27 @@ cdef bint replay_infer(const replay_t *r, uint32_t low, uint64_t *sequence) noex
     return True
 
 
-cdef bint replay_check(const replay_t *r, uint64_t sequence) noexcept nogil:
+cdef bint replay_check(replay_t *r, uint64_t sequence) noexcept nogil:
+    cdef uint64_t top
     if sequence == 0:
         return False                                   # never sent (RFC 4303 3.3.3)
-    if r.window == 0 or sequence > r.top:
+    # The words a new top brings into the window are cleared before it is stored.
+    top = load_acquire(&r.top)
+    if r.window == 0 or sequence > top:
         return True
-    if r.top - sequence >= r.window:
+    if top - sequence >= r.window:
         return False
-    return not (r.bits[(sequence >> 6) & r.mask] >> (sequence & 63)) & 1
+    return not (load(&r.bits[(sequence >> 6) & r.mask]) >> (sequence & 63)) & 1
 
 
 cdef bint replay_mark(replay_t *r, uint64_t sequence) noexcept nogil:
     cdef uint64_t word, last, step
+    if sequence == r.top + 1 and sequence & 63 and r.window:
+        # The next one, in the same word.
+        word = (sequence >> 6) & r.mask
+        store(&r.bits[word], r.bits[word] | (<uint64_t>1) << (sequence & 63))
+        store_release(&r.top, sequence)
+        return True
     if not replay_check(r, sequence):
         return False
     if sequence > r.top:
@@ -67,11 +77,12 @@ cdef bint replay_mark(replay_t *r, uint64_t sequence) noexcept nogil:
         if step > r.mask + 1:
             step = r.mask + 1
         while step:
-            r.bits[(word - step + 1) & r.mask] = 0
+            store(&r.bits[(word - step + 1) & r.mask], 0)
             step -= 1
-        r.top = sequence
+        store_release(&r.top, sequence)
     if r.window:
-        r.bits[(sequence >> 6) & r.mask] |= (<uint64_t>1) << (sequence & 63)
+        word = (sequence >> 6) & r.mask
+        store(&r.bits[word], r.bits[word] | (<uint64_t>1) << (sequence & 63))
     return True
 
 

@@ -9,6 +9,7 @@ from _fast.mail cimport MAIL_OFFLOAD, mail_new, mail_post, mail_t
 from _fast.outer cimport outer_send_cut, outer_too_big
 from _fast.plant cimport outgoing_t, socket_t, worker_t
 from _fast.sysio cimport *
+from _fast.tally cimport tally_settle
 from _fast.types cimport *
 
 cdef enum:
@@ -221,6 +222,8 @@ cdef void send_range(worker_t *w, uint32_t i, uint32_t end) noexcept nogil:
 
 
 cdef void send_outbox(worker_t *w) noexcept nogil:
+    # Whoever sees a packet finds it counted.
+    tally_settle(w)
     if w.out_count:
         seal_outbox(w)
         send_range(w, 0, w.out_count)

@@ -12,6 +12,7 @@ cdef enum:
     MAX_PACKET = 65535
     VNET_LEN = 10              # struct virtio_net_hdr
     FRAME_ROOM = 66048         # vnet header, the largest packet, slack
+    FRAME_SLACK = 16           # octets behind a frame that are the engine's: an ESP trailer is written there
     MAX_WINDOW = 4096
     SLOT_DETACHED = -1
     CHAIN_BROKEN = 2           # sa_t.chained: a member of its bundle is gone, so it carries nothing any more

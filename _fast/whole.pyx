@@ -40,7 +40,7 @@ cdef int put(worker_t *w, int way, uint64_t owner, const uint8_t *packet, packet
     return why
 
 
-cdef const uint8_t *whole_out(worker_t *w, const uint8_t *frame, uint32_t *length, packet_info_t *info) noexcept nogil:
+cdef uint8_t *whole_out(worker_t *w, const uint8_t *frame, uint32_t *length, packet_info_t *info) noexcept nogil:
     cdef segmenter_t s
     cdef uint8_t *joined = NULL
     cdef const uint8_t *packet = frame + VNET_LEN

@@ -25,12 +25,13 @@ from _fast.rcv cimport rcv_open, rcv_take
 from _fast.recv cimport recv_socket
 from _fast.send cimport send_outbox
 from _fast.sysio cimport *
+from _fast.tally cimport tally_settle
 from _fast.types cimport FRAME_ROOM
 from _fast.xmit cimport xmit_device, xmit_frame
 
 cdef enum:
     RX_OCTETS = 32 * (66048 + 64) + 64
-    FRAME_MEMORY = 32768 + 66048
+    FRAME_MEMORY = 32768 + 66048 + 64
     EVENTS = 64
     RECLAIM_MS = 20
     PARCELS = 64               # taken from one inbox before the others have their turn
@@ -150,7 +151,7 @@ cdef void take_parcels(worker_t *w, ring_t *r) noexcept nogil:
         if p.kind == OUTBOUND:
             if w.out_used >= OUT_FLUSH:
                 send_outbox(w)
-            xmit_frame(w, p.slot, <const uint8_t *>p + sizeof(parcel_t), p.length)
+            xmit_frame(w, p.slot, <uint8_t *>p + sizeof(parcel_t), p.length)
             continue
         if slot >= 0 and slot != p.slot:
             rcv_open(w, slot)
@@ -170,6 +171,7 @@ cdef void work(worker_t *w) noexcept nogil:
     cdef int n, i
     cdef int32_t slot
     while not load_sc(&en.stop):
+        tally_settle(w)
         epoch_leave(&en.epoch, w.index)
         n = wait(w, events)
         epoch_enter(&en.epoch, w.index)

@@ -10,7 +10,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
-from _fast.atomic cimport (fetch_add, load, loadp, pthread_mutex_lock, pthread_mutex_unlock,
+from _fast.atomic cimport (fetch_add, load, load_sc, loadp, pthread_mutex_lock, pthread_mutex_unlock,
                            load_slot, settle_slot, store, wipe_free)
 from _fast.bundle_out cimport bundle_out
 from _fast.epoch cimport epoch_retire
@@ -22,9 +22,10 @@ from _fast.mail cimport MAIL_ACQUIRE, mail_new, mail_post, mail_t
 from _fast.outbox cimport out_answer, out_pass, out_sa
 from _fast.plant cimport CACHE_FLOWS, FRAME_OCTETS, FRAMES, OUT_FLUSH, device_t, engine_t, worker_t
 from _fast.radij cimport (radij_cached, radij_covers, radij_find, radij_match, radij_new, radij_rank, radij_release,
-                           radij_remove, radij_set)
+                           radij_remove, radij_set, same_flow)
 from _fast.send cimport send_outbox
 from _fast.sysio cimport *
+from _fast.tally cimport tally_eroute
 from _fast.types cimport *
 from _fast.whole cimport whole_out
 
@@ -33,7 +34,7 @@ cdef enum:
     READ_OCTETS = 262144       # and octets: a worker's other sources must not wait for milliseconds
 
 
-cdef void by_eroute(worker_t *w, int32_t device, const uint8_t *frame, uint32_t length, packet_info_t *info,
+cdef void by_eroute(worker_t *w, int32_t device, uint8_t *frame, uint32_t length, packet_info_t *info,
                     eroute_t *e, bint held) noexcept nogil:
     # Every action but those that keep the packet.
     cdef sa_t *sa
@@ -106,7 +107,7 @@ cdef eroute_t *narrow_hold(worker_t *w, int32_t device, eroute_t *trap, const fl
     return e
 
 
-cdef void wait_for_policy(worker_t *w, int32_t device, const uint8_t *frame, uint32_t length,
+cdef void wait_for_policy(worker_t *w, int32_t device, uint8_t *frame, uint32_t length,
                           packet_info_t *info, const flow_t *flow) noexcept nogil:
     # %trap and %hold. Mutex held, so the eroute looked up here is the one that counts.
     cdef engine_t *en = w.engine
@@ -151,7 +152,18 @@ cdef bint elsewhere(worker_t *w, int32_t device, const uint8_t *frame, uint32_t 
     return True
 
 
-cdef void xmit_frame(worker_t *w, int32_t device, const uint8_t *frame, uint32_t length) noexcept nogil:
+cdef eroute_t *known(worker_t *w, const flow_t *flow) noexcept nogil:
+    # Frames of one flow come in runs: the one before is asked first, then the flow cache.
+    cdef uint64_t generation = load_sc(&w.engine.radij.generation)
+    if w.eroute != NULL and w.generation == generation and same_flow(&w.flow, flow):
+        return w.eroute
+    w.eroute = radij_cached(&w.engine.radij, w.cache, CACHE_FLOWS - 1, flow)
+    memcpy(&w.flow, flow, sizeof(flow_t))
+    w.generation = generation
+    return w.eroute
+
+
+cdef void xmit_frame(worker_t *w, int32_t device, uint8_t *frame, uint32_t length) noexcept nogil:
     cdef engine_t *en = w.engine
     cdef packet_info_t info
     cdef flow_t quoted
@@ -173,7 +185,7 @@ cdef void xmit_frame(worker_t *w, int32_t device, const uint8_t *frame, uint32_t
         if e != NULL and e.action != ACT_SA:
             e = NULL
     if e == NULL:
-        e = radij_cached(&en.radij, w.cache, CACHE_FLOWS - 1, &info.flow)
+        e = known(w, &info.flow)
     if e == NULL:
         w.drops[DROP_NO_EROUTE] += 1
         return
@@ -186,8 +198,7 @@ cdef void xmit_frame(worker_t *w, int32_t device, const uint8_t *frame, uint32_t
         return
     if e.action == ACT_SA and elsewhere(w, device, frame, length, <sa_t *>loadp(&e.sa)):
         return
-    fetch_add(&e.packets, 1)
-    store(&e.last_use, w.now)
+    tally_eroute(w, e)
     by_eroute(w, device, frame, length, &info, e, False)
 
 
@@ -356,7 +367,7 @@ cdef bint xmit_device(worker_t *w, int32_t device) noexcept nogil:
             w.frames[count] = w.frame + used
             w.lengths[count] = <uint32_t>n
             count += 1
-            used += (<size_t>n + 63) & ~<size_t>63
+            used += (<size_t>n + FRAME_SLACK + 63) & ~<size_t>63
         xmit_frames(w, device, count)
         reads += count
         octets += used

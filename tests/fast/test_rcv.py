@@ -296,3 +296,34 @@ def test_what_is_under_way_to_the_address_before_is_taken_after_a_move(tunnel: R
         if taken:
             assert tunnel.received() == packet
     tunnel.dropped(Drop.NO_SA)
+
+
+def test_in_one_batch_each_packet_is_judged_by_itself(tunnel: Rig) -> None:
+    tunnel.klips.stop()
+    good = [udp(THERE, HERE, 1, n + 1) for n in range(20)]
+    for n, packet in enumerate(good):
+        sealed = tunnel.seal(packet)
+        tunnel.arrive(sealed)
+        if n == 3:
+            tunnel.arrive(sealed)
+        if n == 5:
+            tunnel.arrive(tunnel.seal(udp("10.9.9.9", HERE, 1, 6)))
+        if n == 7:
+            forged = bytearray(tunnel.seal(packet))
+            forged[-20] ^= 1
+            tunnel.arrive(bytes(forged))
+        if n == 9:
+            tunnel.arrive(sealed[:8])
+            tunnel.arrive(tunnel.seal(packet, spi=0x7777))
+    tunnel.klips.start()
+    assert [tunnel.received() for _ in good] == good and tunnel.silent(0.05)
+    drops = {why: count for why, count in tunnel.klips.drops().items() if count}
+    assert drops == {
+        Drop.REPLAY: 1,
+        Drop.SELECTOR_MISMATCH: 1,
+        Drop.AUTH_FAILED: 1,
+        Drop.MALFORMED: 1,
+        Drop.NO_SA: 1,
+    }
+    inside = next(v for v in tunnel.klips.sas() if v.said == tunnel.in_said)
+    assert (inside.packets, inside.replays, inside.auth_failures) == (20, 1, 1)

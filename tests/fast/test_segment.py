@@ -79,3 +79,39 @@ def test_a_checksum_never_lands_in_the_ip_header() -> None:
     # 30 octets in stands the destination of IPv6, which policy has matched already.
     assert cut(vnet(1, 0, 0, 20, 10) + udp(HERE6, THERE6, 1, 2)) == (Drop.MALFORMED, [])
     assert cut(vnet(1, 0, 0, 40, 6) + udp(HERE6, THERE6, 1, 2))[0] == 0
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_what_is_cut_where_it_stands_is_the_same(seed: int) -> None:
+    rng = Random(seed)
+    for _ in range(20):
+        v6, is_tcp = rng.random() < 0.5, rng.random() < 0.6
+        src, dst = (HERE6, THERE6) if v6 else (HERE, THERE)
+        data = rng.randbytes(rng.choice([1, 2, 39, 41, rng.randint(1, 9000), rng.randint(1, 65000)]))
+        flags = rng.choice([0x10, 0x18, 0x19, 0x99, 0xFF])
+        options = b"\x01" * rng.choice([0, 4, 12, 40])
+        packet = (
+            tcp(src, dst, 1, 2, data, flags=flags, options=options, seq=rng.getrandbits(32), ident=rng.getrandbits(16))
+            if is_tcp
+            else udp(src, dst, 1, 2, data)
+        )
+        kind = (4 if v6 else 1) if is_tcp else 5
+        size = rng.choice([1, 7, 40, 88, 1386, 1400, 3000, 65535])
+        if len(data) > size * 700:
+            size = 700
+        limit = rng.choice([0, 0, 576, 1400])
+        head = vnet(1, kind, size) if rng.random() < 0.8 else vnet(1, 0, 0, len(packet) - len(data) - 8, 6)
+        if not head[1] and is_tcp:
+            head = vnet(0, 0, 0)
+        there = cut(head + packet, limit)
+        assert cut(head + packet, limit, True) == there and there[0] == 0
+        assert all(map(checksums_right, there[1])) or not head[1]
+
+
+def test_headers_too_long_to_be_put_in_place_are_copied() -> None:
+    packet = tcp(HERE6, THERE6, 1, 2, bytes(range(256)) * 10)
+    # A hop-by-hop header of 120 octets of padding (RFC 8200 4.2, 4.3).
+    longer = bytearray(packet[:40] + bytes([6, 14, 1, 116]) + bytes(116) + packet[40:])
+    longer[4:6], longer[6] = (len(longer) - 40).to_bytes(2, "big"), 0
+    frame = vnet(1, 4, 1000) + bytes(longer)
+    assert cut(frame) == cut(frame, 0, True) and len(cut(frame)[1]) == 3

@@ -10,7 +10,8 @@ from _fast.icmp cimport ICMP_ROOM, icmp_may_answer, icmp_prohibited, icmp_too_bi
 from _fast.iphdr cimport clamp_mss, parse_packet, pseudo_sum, quoted_flow
 from _fast.join cimport (JOIN_KEPT, JOIN_PLACES, JOIN_RANGES, join_free, join_new, join_put, join_t, joining_t)
 from _fast.octets cimport fold_sum, get16, get32, le16, sum_octets
-from _fast.segment cimport segment_init, segment_largest, segment_next, segmenter_t
+from _fast.segment cimport (segment_count, segment_init, segment_largest, segment_next, segment_place,
+                            segment_placeable, segmenter_t)
 from _fast.types cimport PASSED, VNET_LEN, flow_t, packet_info_t
 
 cdef const char *complaint = ""
@@ -76,10 +77,13 @@ cdef int headers(const uint8_t *data, size_t size) noexcept nogil:
 cdef int segment(const uint8_t *data, size_t size) noexcept nogil:
     # A frame with its vnet header, cut to the limit of the first two octets: no octet of payload lost or changed.
     cdef packet_info_t info, cut
-    cdef segmenter_t s
+    cdef segmenter_t s, t
     cdef uint8_t *frame
     cdef uint8_t *out
-    cdef uint32_t limit, length, most, n, payload = 0, pieces = 0
+    cdef uint8_t *twin
+    cdef uint8_t *place
+    cdef uint32_t limit, length, most, n, count, payload = 0, pieces = 0
+    cdef uint64_t octets, together = 0
     cdef int bad = 0
     if size < 2 + VNET_LEN:
         return 0
@@ -90,12 +94,23 @@ cdef int segment(const uint8_t *data, size_t size) noexcept nogil:
     if parse_packet(frame + VNET_LEN, length - VNET_LEN, &info) == PASSED and segment_init(
             &s, frame, length, &info, limit) == PASSED:
         most = segment_largest(&s)
+        count = segment_count(&s, &octets)
         out = <uint8_t *>malloc(most)
+        # The same once more where it stands: exactly the same packets, nothing beyond the frame touched.
+        twin = <uint8_t *>malloc(length)
+        memcpy(twin, data + 2, length)
+        segment_init(&t, twin, length, &info, limit)
         while True:
             n = segment_next(&s, out)
+            if segment_placeable(&t) and (segment_place(&t, &place) != n or (n and memcmp(place, out, n))):
+                bad = fail("a segment is another where it stands")
+                break
             if n == 0:
+                if pieces != count or together != octets:
+                    bad = fail("another number of segments, or of octets, than was said")
                 break
             pieces += 1
+            together += n
             if n > most:
                 bad = fail("a segment is longer than the largest")
                 break
@@ -111,6 +126,7 @@ cdef int segment(const uint8_t *data, size_t size) noexcept nogil:
                 bad = fail("a segment has the wrong sequence number")
             payload += n - s.head
         free(out)
+        free(twin)
         if s.kind and payload != info.length - s.head:
             bad = fail("segments do not add up")
         if s.kind == 0 and pieces != 1:

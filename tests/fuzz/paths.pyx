@@ -237,7 +237,7 @@ cdef int tun(const uint8_t *data, size_t size) noexcept nogil:
     cdef int count = 0
     begin()
     while count < MOST_PIECES and next_piece(&data, &size, &p):
-        copy = <uint8_t *>malloc(p.length if p.length else 1)
+        copy = <uint8_t *>malloc(p.length + FRAME_SLACK)
         memcpy(copy, p.data, p.length)
         if p.control & 2:
             send_outbox(w)
@@ -471,7 +471,7 @@ cdef int policy(const uint8_t *data, size_t size) noexcept nogil:
     # or refused; none is lost or counted twice, and in the end nothing is held.
     cdef eroute_t *e
     cdef eroute_t key
-    cdef uint8_t frame[VNET_LEN + 40]
+    cdef uint8_t frame[VNET_LEN + 40 + FRAME_SLACK]
     cdef uint8_t *ip = frame + VNET_LEN
     cdef uint64_t outcomes, packets = 0
     cdef uint32_t steps = 0, i, n
