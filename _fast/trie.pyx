@@ -274,7 +274,12 @@ cdef class Trie:
     def octets(self):
         """In use, prefixes and nodes; what is retired counts until the next call."""
         epoch_drain(&self.e)
-        return self.pool.used + trie_octets(&self.t)
+        return self.pool.used
+
+    @property
+    def stem(self):
+        """Octets of the stem, 0 when there is none."""
+        return trie_octets(&self.t)
 
     def __dealloc__(self):
         epoch_drain(&self.e)

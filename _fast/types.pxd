@@ -118,8 +118,9 @@ cdef struct path_t:
     uint8_t remote[28]         # sockaddr_in or sockaddr_in6: where OUT goes, where IN should come from
     uint32_t remote_len
     uint8_t local[16]
-    uint16_t local_port
     uint8_t was[16]            # our address before this path: what is still under way to it is taken too
+    uint8_t hop[6]             # raw ESP past the kernel's IP layer: the next hop's address on `link`
+    uint16_t local_port
     uint8_t was_version        # 0: none
     uint8_t version
     uint8_t encap
@@ -128,9 +129,8 @@ cdef struct path_t:
     uint32_t outer_mtu         # largest packet the path takes; 0: unknown
     uint32_t inner_mtu         # largest inner packet that needs no outer fragment; 0: unknown
     uint32_t cut               # IPv6: outer packets above this leave in fragments of this size; 0: never
-    # Raw ESP: past the kernel's IP layer to the next hop. What worker changes are these two alone, and any order will do.
+    # Raw ESP: what a worker changes are these two alone, and any order will do.
     int32_t link               # index of the ethernet interface; 0: by the socket
-    uint8_t hop[6]             # the next hop's address there
     uint64_t due               # when a packet goes by the socket all the same; without `link`, when to ask for one again
 
 # When an SA ends by use (RFC 4301 4.4.2.1); all ones: never.

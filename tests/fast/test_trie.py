@@ -61,7 +61,7 @@ def test_a_large_tree_has_a_stem_while_there_is_anything_in_it(octets: int) -> N
         number = len(rows) + 1
         assert tree.put(net_of(value, length), length, number) == rows.get((value, length))
         rows[value, length] = number
-    assert len(tree) == len(rows) and tree.octets > 2 << 20
+    assert len(tree) == len(rows) and tree.stem == 2 << 20
     for gone in (0, len(rows) - 200):
         for value, length in rng.sample(list(rows), gone):
             assert tree.cut(net_of(value, length), length) == rows.pop((value, length))
@@ -72,5 +72,5 @@ def test_a_large_tree_has_a_stem_while_there_is_anything_in_it(octets: int) -> N
             assert tree.covering(address) == [number for number in covering if number]
     for value, length in list(rows):
         assert tree.cut(net_of(value, length), length) == rows.pop((value, length))
-    assert len(tree) == 0 and tree.octets == 0
+    assert len(tree) == 0 and tree.octets == 0 and tree.stem == 0
     assert tree.put(bytes(octets), 9, 1) is None and tree.covering(bytes(octets)) == [1] and tree.octets < 1000
