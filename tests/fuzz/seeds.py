@@ -127,6 +127,14 @@ def seeds(target: str) -> list[bytes]:
                 pieces(*shapes, (0, b"\xff"), (0, bytes(4) + bytes(28)), (1, header), (2, bytes(28))),
                 pieces((3, b"\x40\0" + text * 6 + bytes(20)), (0x83, b"\x40\0" + text), (1, header[:19]), (0, b"")),
             ]
+        case "intake":
+            plain = ip("127.0.0.1", "127.0.0.1", 50, FIRST_SPI.to_bytes(4, "big") + bytes(4) + bytes(64))
+            six = ip("::1", "::1", 50, FIRST_SPI.to_bytes(4, "big") + bytes(68))
+            shapes = [(0x81 | n << 2, plain) for n in range(min(8, len(KINDS)))]
+            return [
+                pieces(*shapes, (0, plain), (0, six), (1, optioned()), (0, optioned()), (0, b""), (0, plain[:27])),
+                pieces(*((0x81 | n << 2, plain + bytes(n)) for n in range(8)), (0, six[:40]), (0, six + b"after")),
+            ]
         case "merge":
             rows = [
                 [tcp(HERE, far, 1, 2, bytes(100), seq=1 + 100 * i, flags=0x18 if i == 5 else 0x10) for i in range(6)]

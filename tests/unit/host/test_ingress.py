@@ -27,7 +27,7 @@ def compared(expressions: list[bytes]) -> list[bytes]:
 
 def test_a_rule_takes_what_the_filter_of_the_ring_takes() -> None:
     mine = ip_address("192.0.2.1")
-    assert compared(ingress.match(mine)) == [b"\0", b"\x08\0", b"\x45", b"\x32", b"\0\0", mine.packed]
+    assert compared(ingress.match(mine)) == [b"\0", b"\x08\0", b"\x45", b"\0\0\0\x32", mine.packed]
     six = ip_address("2001:db8::1")
     assert compared(ingress.match(six)) == [b"\0", b"\x86\xdd", b"\x32", six.packed]
 
