@@ -315,7 +315,11 @@ TABLE: tuple[Keyword, ...] = (
             choices=_spelled(no="never", propose="yes permit", insist="always"),
             ),
     Keyword("ppk-ids", X, A, "", "Names of the postquantum keys (PPKS in ipsec.secrets) that may be used, best first."),
-    Keyword("intermediate", B, H, "no", "IKE_INTERMEDIATE exchange (RFC 9242).", fine=("no",)),
+    Keyword("childless", W, A, "allow", "IKE SAs that begin without a child SA (RFC 6023), whose first child "
+            "has a key exchange of its own then: allow the peer that, prefer it or force it as initiator, or never.",
+            choices=_same("allow", "prefer", "force", "never")),
+    Keyword("intermediate", B, A, "no", "Offer the IKE_INTERMEDIATE exchange (RFC 9242) also where ike= names no "
+            "additional key exchange, and do one as initiator."),
     Keyword("priority", N, H, "0", "Order among policies; the most specific one wins here.", fine=("0",)),
     Keyword("reqid", N, H, "", "Number of kernel policies."),
     Keyword("tfc", N, A, "0", "Pad packets to this many octets, to hide their lengths.", most=9000),
@@ -344,7 +348,9 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("ipsec-max-packets", X, A, "", "Packets (Ki, Mi ...) after which a child SA ends; it is replaced before."),
     Keyword("ipsec-interface", X, H, "", "Number of the XFRM interface; every conn uses an ipsecN here.", fine=("no",)),
     Keyword("clones", X, H, "", "Child SAs for each processor."),
-    Keyword("session-resumption", B, H, "no", "Resume an IKE SA by ticket (RFC 5723).", fine=("no",)),
+    Keyword("session-resumption", B, A, "no", "Give a ticket, and ask for one, that resumes an IKE SA that was lost "
+            "without a new key exchange and proof (RFC 5723). Who learns the keys of the first one can read those "
+            "resumed from it."),
     Keyword("iptfs", B, H, "no", "Aggregate packets (RFC 9347).", fine=("no",)),
     *(Keyword(f"iptfs-{word}", X, H, "", "Detail of iptfs=.") for word in
       ("fragmentation", "packet-size", "max-queue-size", "drop-time", "init-delay", "reorder-window")),

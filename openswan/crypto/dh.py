@@ -1,12 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Diffie-Hellman: MODP (RFC 3526), ECP (RFC 5903) and X25519 (RFC 8031), private values drawn from an Rng."""
+"""Key exchange: MODP (RFC 3526), ECP (RFC 5903), X25519 (RFC 8031) and ML-KEM (FIPS 203), private values from an Rng.
+
+Only what a responder of ML-KEM encapsulates is drawn by the library.
+"""
 
 from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
+from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.mlkem import (
+    MLKEM768PrivateKey,
+    MLKEM768PublicKey,
+    MLKEM1024PrivateKey,
+    MLKEM1024PublicKey,
+)
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -111,9 +122,50 @@ class _X25519(DhPair):
         return secret
 
 
+class _MlKem(DhPair):
+    """The initiator's side of a key encapsulation: what it takes from its peer is a ciphertext."""
+
+    def __init__(self, group: Algorithm, rng: Rng) -> None:
+        self._private = KEMS[group.name][0].from_seed_bytes(rng.octets(64))
+        super().__init__(group, self._private.public_key().public_bytes_raw())
+
+    def shared(self, peer: bytes) -> bytes:
+        """The secret inside a ciphertext; a forged one gives another secret, not an error (FIPS 203 6.3)."""
+        if len(peer) != self.group.kem:
+            raise CryptoError(f"{self.group.name} ciphertext of {len(peer)} octets, not {self.group.kem}")
+        return self._shared(peer)
+
+    def _shared(self, peer: bytes) -> bytes:
+        secret: bytes = self._private.decapsulate(peer)
+        return secret
+
+
+KEMS: dict[str, tuple[Any, Any]] = {
+    "ml_kem_768": (MLKEM768PrivateKey, MLKEM768PublicKey),
+    "ml_kem_1024": (MLKEM1024PrivateKey, MLKEM1024PublicKey),
+}
+
+
+def respond(group: str, peer: bytes, rng: Rng) -> tuple[bytes, bytes]:
+    """What a responder sends for an initiator's public value, and the secret of both; CryptoError as shared()."""
+    row = registry.get(Kind.DH, group)
+    if row.name not in KEMS:
+        pair = generate(group, rng)
+        return pair.public, pair.shared(peer)
+    if len(peer) != row.public:
+        raise CryptoError(f"{row.name} public value of {len(peer)} octets, not {row.public}")
+    try:
+        secret, ciphertext = KEMS[row.name][1].from_public_bytes(peer).encapsulate()
+    except (ValueError, UnsupportedAlgorithm) as why:
+        raise CryptoError(f"{row.name} public value refused: {why}") from None
+    return ciphertext, secret
+
+
 def generate(group: str, rng: Rng) -> DhPair:
     """A fresh key pair; CryptoError for a group that is unknown or refused. The same Rng state gives the same pair."""
     row = registry.get(Kind.DH, group)
     if row.name in CURVES:
         return _Ecp(row, rng)
+    if row.name in KEMS:
+        return _MlKem(row, rng)
     return _X25519(row, rng) if row.name == "x25519" else _Modp(row, rng)

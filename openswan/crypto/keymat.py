@@ -52,9 +52,12 @@ def skeyseed(prf: Prf, ni: bytes, nr: bytes, shared: bytes) -> bytes:
     return prf(ni + nr, shared)
 
 
-def skeyseed_rekey(prf_old: Prf, sk_d_old: Secret, ni: bytes, nr: bytes, shared: bytes) -> bytes:
-    """SKEYSEED of a rekeyed IKE SA: prf(SK_d (old), g^ir (new) | Ni | Nr), with the old SA's PRF (RFC 7296 2.18)."""
-    return prf_old(sk_d_old.data, shared + ni + nr)
+def skeyseed_rekey(prf_old: Prf, sk_d_old: Secret, ni: bytes, nr: bytes, shared: bytes, more: bytes = b"") -> bytes:
+    """SKEYSEED of a rekeyed IKE SA: prf(SK_d (old), g^ir (new) | Ni | Nr), with the old SA's PRF (RFC 7296 2.18).
+
+    `more`: the secrets of additional key exchanges, which stand behind the nonces (RFC 9370 2.2.4).
+    """
+    return prf_old(sk_d_old.data, shared + ni + nr + more)
 
 
 def ike_keys(
@@ -82,9 +85,9 @@ def ike_keys(
     return IkeKeys(d, ai, ar, ei, er, pi, pr)
 
 
-def keymat(prf: Prf, sk_d: Secret, ni: bytes, nr: bytes, count: int, shared: bytes = b"") -> bytes:
-    """KEYMAT of a child SA: prf+(SK_d, [g^ir (new) |] Ni | Nr), `count` octets (RFC 7296 2.17)."""
-    return prf.plus(sk_d.data, shared + ni + nr, count)
+def keymat(prf: Prf, sk_d: Secret, ni: bytes, nr: bytes, count: int, shared: bytes = b"", more: bytes = b"") -> bytes:
+    """KEYMAT of a child SA: prf+(SK_d, [g^ir (new) |] Ni | Nr [| more]), `count` octets (RFC 7296 2.17, RFC 9370)."""
+    return prf.plus(sk_d.data, shared + ni + nr + more, count)
 
 
 def child_keys(
@@ -96,6 +99,7 @@ def child_keys(
     key_bits: int = 0,
     integ: str = "",
     shared: bytes = b"",
+    more: bytes = b"",
 ) -> ChildKeys:
     """KEYMAT cut up: initiator's keys first, encryption before integrity (RFC 7296 2.17); CryptoError as ike_keys().
 
@@ -103,7 +107,7 @@ def child_keys(
     """
     integ_octets = registry.get(Kind.INTEG, integ).keymat_octets() if integ else 0
     encr_octets = registry.get(Kind.ENCR, encr).keymat_octets(key_bits) if encr else 0
-    material = keymat(prf, sk_d, ni, nr, 2 * (encr_octets + integ_octets), shared)
+    material = keymat(prf, sk_d, ni, nr, 2 * (encr_octets + integ_octets), shared, more)
     encr_i, integ_i, encr_r, integ_r = _cut(material, (encr_octets, integ_octets, encr_octets, integ_octets))
     return ChildKeys(encr_i, integ_i, encr_r, integ_r)
 

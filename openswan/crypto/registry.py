@@ -56,7 +56,9 @@ class Algorithm:
     output: int = 0
     """PRF: octets it makes; DH: octets of the shared secret."""
     public: int = 0
-    """DH: octets of the public value in a KE payload."""
+    """DH: octets of the public value in a KE payload; of a KEM: of the initiator's."""
+    kem: int = 0
+    """DH: a key encapsulation mechanism, for additional key exchanges: octets of the responder's ciphertext."""
     weak: bool = False
     """Used only when the configuration names it."""
     refused: str = ""
@@ -164,6 +166,20 @@ def _curve(name: str, number: int, bits: int, public: int, *aliases: str) -> Alg
     )
 
 
+def _kem(name: str, number: int, public: int, ciphertext: int) -> Algorithm:
+    return Algorithm(
+        name,
+        Kind.DH,
+        number,
+        name.upper(),
+        name.replace("_", ""),
+        (f"dh{number}", f"group{number}", name.replace("_", ""), name.replace("ml_kem", "mlkem")),
+        output=32,
+        public=public,
+        kem=ciphertext,
+    )
+
+
 AES_BITS = (128, 256, 192)
 AEAD_BITS = (256, 128, 192)
 
@@ -241,6 +257,9 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     _modp(16, 4096),
     _modp(17, 6144),
     _modp(18, 8192),
+    # Additional key exchanges.
+    _kem("ml_kem_768", 36, 1184, 1088),
+    _kem("ml_kem_1024", 37, 1568, 1568),
     _modp(5, 1536, weak=True, refused=SHORT_GROUP),
     _modp(2, 1024, weak=True, refused=SHORT_GROUP),
     _modp(1, 768, weak=True, refused=SHORT_GROUP),
@@ -249,7 +268,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (
         Algorithm(name, Kind.DH, number, name.upper(), name, aliases, refused=UNAVAILABLE_GROUP)
         for name, number, aliases in (
             ("dh23", 23, ("modp2048_224",)), ("dh24", 24, ("modp2048_256",)), ("x448", 32, ("curve448", "dh32")),
-            ("ml_kem_512", 35, ("dh35",)), ("ml_kem_768", 36, ("dh36",)), ("ml_kem_1024", 37, ("dh37",)),
+            ("ml_kem_512", 35, ("dh35", "mlkem512")),
         )
     ),
 )  # fmt: skip

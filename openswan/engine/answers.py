@@ -19,8 +19,9 @@ from openswan.engine.policies import Keyring, child_policy, selected_policy
 from openswan.engine.revocation import Revocation
 from openswan.engine.router import Router
 from openswan.ike.policy import AddressQuestion, AuthQuestion, ChildPolicy, ChildQuestion, IkePolicy
+from openswan.ike.resumption import Session, TicketBox
 from openswan.ike.v2.tasks.crash import token
-from openswan.policy.connection import Auth
+from openswan.policy.connection import EAP, Auth
 from openswan.policy.identity import NOBODY, Identity, IdKind, matches
 from openswan.policy.modecfg import Assigned
 from openswan.policy.selector import FlowKey, Selector, flow_keys
@@ -252,6 +253,28 @@ class Answers:
                 INTERNAL_ADDRESS_FAILURE,
             )
         return Assigned(tuple(found), conn.policy.dns, conn.policy.domains)
+
+    def ticket_box(self) -> TicketBox:
+        """Who seals our tickets."""
+        if self.keyring.box is None:
+            self.keyring.box = TicketBox(self.core.rng, self.core.now)
+        return self.keyring.box
+
+    def resumable(self, session: Session, local: Endpoint, remote: Endpoint) -> IkePolicy:
+        """The policy of the connection a ticket names; what was proved then must be enough now."""
+        conn = self.core.conns.unique.get(session.connection)
+        if conn is None or conn.oriented is None or conn.oriented.me != local.address or conn.never:
+            raise IkeError(f"no connection {session.connection!r} to resume", AUTHENTICATION_FAILED)
+        if conn.peer not in (None, remote.address):
+            raise IkeError(f"connection {conn.name} is not with {remote.address}", AUTHENTICATION_FAILED)
+        policy = self.keyring.ike(conn, conn.signature, session.peer_id)
+        same = session.my_id == policy.my_id or session.my_id == NOBODY
+        enough = bool(session.proved & policy.peer_auth) and self._may_be(policy, session.peer_id)
+        if session.proved & EAP:
+            enough = bool(session.proved & policy.peer_auth)  # rightid= was about what was claimed, not about the user
+        if not (policy.resumption and same and enough and session.chosen.allowed_by(policy.proposals)):
+            raise IkeError(f"connection {conn.name} does not resume that session", AUTHENTICATION_FAILED)
+        return policy
 
     def password(self, user: str) -> str | None:
         """The password of an EAP user."""

@@ -53,6 +53,10 @@ def digest(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
+FIRST = (ExchangeType.IKE_SA_INIT, ExchangeType.IKE_SESSION_RESUME)
+"""Exchanges that begin an IKE SA."""
+
+
 class Demux:
     """From datagrams to IKE SAs."""
 
@@ -74,7 +78,7 @@ class Demux:
                 self._refuse_version(local, remote, data)
             return
         states = self.core.states
-        fresh = header.exchange == ExchangeType.IKE_SA_INIT and header.from_initiator and not header.is_response
+        fresh = header.exchange in FIRST and header.from_initiator and not header.is_response
         if fresh and header.spi_r == NO_SPI:
             known = states.by_init.get((remote, digest(data)))
             if known is not None:
@@ -127,7 +131,7 @@ class Demux:
 
     def _unknown(self, header: Header, local: Endpoint, remote: Endpoint, data: bytes) -> None:
         """A message for an IKE SA we do not have; a request may be told so (RFC 7296 2.21.4)."""
-        if header.is_response or header.exchange == ExchangeType.IKE_SA_INIT:
+        if header.is_response or header.exchange in FIRST:
             return
         if header.next_payload == PayloadType.NOTIFY:
             self._in_clear(local, remote, data)

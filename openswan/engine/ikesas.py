@@ -34,6 +34,7 @@ from openswan.ike.effects import (
     Send,
     Silent,
     SpiOffered,
+    TicketReceived,
     Work,
 )
 from openswan.ike.events import CreateChild, DeleteIke, ProbePath, Request
@@ -69,6 +70,7 @@ class IkeSas:
             ChildGone: self._child_gone,
             RequestFailed: self._request_failed,
             ProbeAnswered: self._probe_answered,
+            TicketReceived: self._ticket_received,
             PathProbed: self._path_probed,
             Silent: self._silent,
             NewSuccessor: self._new_successor,
@@ -97,7 +99,9 @@ class IkeSas:
         core.states.share(ike, oriented.me, oriented.peer, conn.signature)
         core.states.begin(ike, token, conn)
         core.say(conn, "initiating v2 parent SA", Rc.LOG, ike.serial)
-        self.run(ike, machine.initiate((CreateChild(child, token),), core.now))
+        # One use only (RFC 5723 4.3.1).
+        ticket = core.states.tickets.pop((oriented.me, oriented.peer, conn.signature), None)
+        self.run(ike, machine.initiate((CreateChild(child, token),), core.now, ticket))
         return ike, token
 
     def answer(self, local: Endpoint, remote: Endpoint) -> IkeState:
@@ -287,6 +291,11 @@ class IkeSas:
     def doubt(self, ike: IkeState, why: str) -> None:
         """Somebody unauthenticated says that the peer is gone: at most it is asked."""
         self.run(ike, ike.machine.doubt(why, self.core.now))
+
+    def _ticket_received(self, ike: IkeState, effect: TicketReceived) -> None:
+        """Kept for when the IKE SA is lost; the conn going down takes it away."""
+        if ike.shared_as is not None:
+            self.core.states.tickets[ike.shared_as] = effect.ticket
 
     def _probe_answered(self, ike: IkeState, effect: ProbeAnswered) -> None:
         self.brain.liveness.alive(ike)

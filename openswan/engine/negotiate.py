@@ -231,6 +231,9 @@ class Negotiator:
     def terminate(self, conn: Conn) -> None:
         """The operator wants `conn` down; its route and guard stay."""
         conn.wanted = False
+        if conn.oriented is not None and conn.peer is not None:
+            # Who logs out does not come back by a ticket (RFC 5723 6.2).
+            self.core.states.tickets.pop((conn.oriented.me, conn.peer, conn.signature), None)
         self.stop(conn)
         for instance in list(conn.instances.values()):
             self.stop(instance)

@@ -18,6 +18,7 @@ from openswan.crypto.x509 import chain_to_send as x509_chain
 from openswan.crypto.x509 import der, load
 from openswan.engine.conn import Conn
 from openswan.ike.policy import ChildPolicy, IkePolicy
+from openswan.ike.resumption import TicketBox
 from openswan.ike.v2.tasks.cert import trust_store
 from openswan.policy.connection import EAP, SAME_CA, SIGNATURES, Auth, End, PpkUse, SendCa
 from openswan.policy.dn import dn_matches, parse_dn
@@ -100,6 +101,9 @@ def signature(conn: Conn) -> Hashable:
         ours.ask_addresses,
         policy.dns,
         policy.domains,
+        policy.resumption,
+        policy.childless,
+        policy.intermediate,
         policy.ppk,
         policy.ppk_ids,
         policy.eap_identity,
@@ -156,6 +160,8 @@ class Keyring:
     anchors: tuple[bytes, ...] = ()
     request_certs: bool = True
     index: PskIndex | None = None
+    box: TicketBox | None = None
+    """Who seals our tickets; made when it is first needed, and anew when secrets have changed."""
     cache: dict[tuple[str, Hashable, Identity | None, bool], IkePolicy] = field(default_factory=dict)
 
     def forget(self) -> None:
@@ -198,6 +204,9 @@ class Keyring:
             peer_auth=peer_auth,
             psk=psk,
             private_key=self._private(conn, mine, known),
+            resumption=policy.resumption,
+            childless=policy.childless,
+            intermediate=policy.intermediate,
             ppk=policy.ppk,
             ppks=self.secrets.ppks(mine, known, policy.ppk_ids) if policy.ppk is not PpkUse.NO else (),
             eap_identity=policy.eap_identity,

@@ -13,6 +13,7 @@ from openswan.engine.conn import Conn
 from openswan.engine.effects import SendDatagram
 from openswan.engine.pending import Pending
 from openswan.ike.policy import ChosenChild
+from openswan.ike.resumption import Ticket
 from openswan.ike.v2.sa import IkeSaV2
 from openswan.plane.commands import Encap
 from openswan.policy.identity import Identity
@@ -134,6 +135,8 @@ class StateDb:
         """Inbound SPIs of replaced SAs that still accept what is under way."""
         self.cpis: set[int] = set()
         """Inbound Compression Parameter Indices in use."""
+        self.tickets: dict[tuple[Address, Address, Hashable], Ticket] = {}
+        """As client: the last ticket for each way to share an IKE SA (RFC 5723)."""
         self.half_open: dict[Address, int] = {}
         self.half_open_total = 0
 

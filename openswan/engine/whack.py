@@ -297,6 +297,9 @@ class Whack:
         self._reread(event.client, event.complaints)
 
     def _reread(self, client: int, complaints: tuple[str, ...]) -> None:
+        # Who could prove himself then perhaps cannot now: no session is resumed on the strength of it.
+        self.brain.keyring.box = None
+        self.core.states.tickets.clear()
         self.brain.keyring.forget()
         if not client and self.core.reading:
             self.core.reading -= 1

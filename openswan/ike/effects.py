@@ -21,6 +21,7 @@ from openswan.wire.v2.numbers import ProtocolId
 
 if TYPE_CHECKING:
     from openswan.ike.events import Request
+    from openswan.ike.resumption import Ticket
     from openswan.ike.v2.sa import IkeSaV2
 
 
@@ -160,6 +161,13 @@ class PathProbed:
 
 
 @dataclass(frozen=True, slots=True)
+class TicketReceived:
+    """The responder lets us resume this IKE SA later (RFC 5723); comes after IkeEstablished."""
+
+    ticket: Ticket
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeAnswered:
     """The peer is alive."""
 
@@ -231,6 +239,7 @@ Effect: TypeAlias = (
     | ChildGone
     | RequestFailed
     | ProbeAnswered
+    | TicketReceived
     | PathProbed
     | Silent
     | NewSuccessor

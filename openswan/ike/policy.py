@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from itertools import product
+from typing import TYPE_CHECKING, Protocol
 
 from cryptography.x509 import Certificate
 
@@ -16,12 +17,15 @@ from openswan.crypto import registry
 from openswan.crypto.registry import Kind
 from openswan.crypto.revocation import Question
 from openswan.crypto.tokenkey import SigningKey
-from openswan.policy.connection import Auth, PpkUse, SendCert
+from openswan.policy.connection import Auth, Childless, PpkUse, SendCert
 from openswan.policy.identity import Identity
 from openswan.policy.modecfg import Assigned
-from openswan.policy.proposal import Proposal, Transform
+from openswan.policy.proposal import NO_KE, Proposal, Transform
 from openswan.policy.selector import Selector
 from openswan.wire.v2.numbers import ProtocolId
+
+if TYPE_CHECKING:
+    from openswan.ike.resumption import Session, TicketBox
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,12 @@ class IkePolicy:
     private_key: SigningKey | None = field(default=None, repr=False)
     certificates: tuple[bytes, ...] = ()
     """Our certificate as DER and intermediate ones after it; empty: raw key."""
+    resumption: bool = False
+    """As initiator ask for a ticket to resume the IKE SA by, as responder give one (RFC 5723)."""
+    childless: Childless = Childless.ALLOW
+    """Whether IKE_AUTH may, or as initiator shall, go without a child; the first one follows then."""
+    intermediate: bool = False
+    """Offer IKE_INTERMEDIATE (RFC 9242) also when no additional key exchange is proposed, and then do one."""
     ppk: PpkUse = PpkUse.NO
     """Postquantum preshared keys (RFC 8784)."""
     ppks: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
@@ -136,6 +146,18 @@ class ChosenIke:
     """None with an AEAD."""
     prf: Transform
     dh: Transform
+    addke: tuple[Transform, ...] = ()
+    """Additional key exchanges, in their order (RFC 9370)."""
+
+    def allowed_by(self, proposals: Iterable[Proposal]) -> bool:
+        """Could they have come of one of these proposals?"""
+        return any(
+            self.encr in p.encr
+            and self.prf in p.prf
+            and self.dh in p.dh
+            and self.addke in {tuple(t for t in choice if t != NO_KE) for choice in product(*filter(None, p.addke))}
+            for p in proposals
+        )
 
     def __str__(self) -> str:
         """`cipher=aes_gcm_16_256 integ=n/a prf=sha256 group=modp2048`: the classic short names."""
@@ -143,7 +165,8 @@ class ChosenIke:
         bits = f"_{self.encr.key_bits}" if self.encr.key_bits else ""
         integ = registry.get(Kind.INTEG, self.integ.name).short if self.integ else "n/a"
         prf, group = registry.get(Kind.PRF, self.prf.name).short, registry.get(Kind.DH, self.dh.name).short
-        return f"cipher={encr}{bits} integ={integ} prf={prf} group={group}"
+        more = "".join("+" + registry.get(Kind.DH, one.name).short for one in self.addke)
+        return f"cipher={encr}{bits} integ={integ} prf={prf} group={group}{more}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +180,8 @@ class ChosenChild:
     esn: bool
     dh: Transform | None = None
     """The fresh key exchange, None without one."""
+    addke: tuple[Transform, ...] = ()
+    """Additional key exchanges, in their order (RFC 9370)."""
 
     @property
     def protocol(self) -> ProtocolId:
@@ -268,6 +293,12 @@ class Responder(Protocol):
 
         IkeError (notify 36, INTERNAL_ADDRESS_FAILURE) when there is none of any family it asks for.
         """
+
+    def ticket_box(self) -> TicketBox | None:
+        """Who seals and opens our tickets; None: nobody does."""
+
+    def resumable(self, session: Session, local: Endpoint, remote: Endpoint) -> IkePolicy:
+        """The policy of the connection a ticket names, as it is now; IkeError when that does not let it go on."""
 
     def password(self, user: str) -> str | None:
         """The password of an EAP user; None when there is no such user."""

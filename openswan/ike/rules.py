@@ -9,7 +9,7 @@ notification need not hold anything else.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -26,6 +26,8 @@ class Shape(Enum):
 
     INIT_REQUEST = "IKE_SA_INIT request"
     INIT_RESPONSE = "IKE_SA_INIT response"
+    RESUME_REQUEST = "IKE_SESSION_RESUME request"
+    RESUME_RESPONSE = "IKE_SESSION_RESUME response"
     AUTH_REQUEST = "IKE_AUTH request"
     AUTH_RESPONSE = "IKE_AUTH response"
     EAP_FIRST_REQUEST = "first IKE_AUTH request, for EAP"
@@ -66,6 +68,10 @@ RULES: tuple[Row, ...] = (
     Row(S.INIT_RESPONSE, P.CERTREQ, 0, MANY, False),
     Row(S.INIT_RESPONSE, P.NOTIFY, 0, MANY, False),
     Row(S.INIT_RESPONSE, P.VENDOR, 0, MANY, False),
+    Row(S.RESUME_REQUEST, P.NONCE, 1, 1, False),
+    Row(S.RESUME_REQUEST, P.NOTIFY, 1, MANY, False),
+    Row(S.RESUME_RESPONSE, P.NONCE, 1, 1, False),
+    Row(S.RESUME_RESPONSE, P.NOTIFY, 0, MANY, False),
     Row(S.AUTH_REQUEST, P.ID_I, 1, 1),
     Row(S.AUTH_REQUEST, P.CERT, 0, 10),
     Row(S.AUTH_REQUEST, P.CERTREQ, 0, MANY),
@@ -142,8 +148,17 @@ EXCHANGES = {
 }
 
 
-def check(shape: Shape, payloads: Sequence[Payload], encrypted: bool) -> None:
-    """WireError (INVALID_SYNTAX) when a payload of the message is missing or stands there too often."""
+CHILD = frozenset({PayloadType.SA, PayloadType.TS_I, PayloadType.TS_R})
+"""What asks for a child SA; a childless IKE_AUTH request has none of it (RFC 6023 3)."""
+
+
+def check(
+    shape: Shape, payloads: Sequence[Payload], encrypted: bool, without: Container[PayloadType] = frozenset()
+) -> None:
+    """WireError (INVALID_SYNTAX) when a payload of the message is missing or stands there too often.
+
+    `without`: payloads that must not be there, whatever the table says.
+    """
     if shape in RESPONSES and any(isinstance(p, Notify) and p.is_error for p in payloads):
         return
     counts = Counter(payload.type for payload in payloads)
@@ -151,7 +166,9 @@ def check(shape: Shape, payloads: Sequence[Payload], encrypted: bool) -> None:
         if row.encrypted is not encrypted:
             raise WireError(f"{shape.value} must {'' if row.encrypted else 'not '}be encrypted", None)
         found = counts.get(row.payload, 0)
-        if found < row.least:
+        if found and row.payload in without:
+            raise WireError(f"{shape.value} with {row.payload.name} payload", NotifyType.INVALID_SYNTAX)
+        if found < row.least and row.payload not in without:
             raise WireError(f"{shape.value} without {row.payload.name} payload", NotifyType.INVALID_SYNTAX)
         if found > row.most:
             raise WireError(f"{shape.value} with {found} {row.payload.name} payloads", NotifyType.INVALID_SYNTAX)

@@ -3,21 +3,22 @@
 
 PROPOSAL[,PROPOSAL...]; a proposal is `-` separated parts, each one name or several joined by `+`: ciphers with their
 key size (aes256, aes_gcm_16_256, aes-256), integrity, for IKE a PRF (prfsha2_256, or a second hash), and a group
-(also after `;`). A part left out means every default of that kind. A trailing `!` is accepted and says nothing. AH has
-integrity and a group only. What crypto.registry calls weak is never a default.
+(also after `;`). Additional key exchanges (RFC 9370) follow as `addke1-mlkem768`, up to addke7; `none` among several
+lets the peer do without. A part left out means every default of that kind. A trailing `!` is accepted and says nothing.
+AH has integrity and a group only. What crypto.registry calls weak is never a default.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import lru_cache
 
 from openswan.base.errors import ConfigError
 from openswan.crypto.registry import INTEG_PRF, Algorithm, Kind, find, names, normal, of_kind
-from openswan.policy.proposal import AH, ESP, IKE, Proposal, Transform
+from openswan.policy.proposal import AH, ESP, IKE, NO_KE, Proposal, Transform
 
 LONGEST = 2000
 """Characters of one string."""
@@ -46,6 +47,8 @@ DEFAULT_ESP = (
 )
 DEFAULT_AH = (Proposal(AH, (), DEFAULT_INTEG),)
 
+ADDKE = re.compile(r"(?:addke|ke)([1-7])(?:_(.+))?")
+"""addke1, and strongSwan's ke1_mlkem768."""
 NO_INTEGRITY = ("null", "none")
 WHERE = {IKE: "IKE", AH: "AH", ESP: "ESP"}
 INSTEAD = {Kind.ENCR: "aes_gcm_16 or aes_cbc", Kind.INTEG: "sha2_256", Kind.PRF: "sha2_256", Kind.DH: "x25519"}
@@ -85,7 +88,7 @@ def parse_ah(text: str, esn: tuple[bool, ...] = (False,)) -> Parsed:
 @lru_cache(maxsize=256)
 def with_esn(proposals: tuple[Proposal, ...], esn: tuple[bool, ...]) -> tuple[Proposal, ...]:
     """The same ESP or AH proposals with these sequence number sizes."""
-    return tuple(Proposal(one.protocol, one.encr, one.integ, one.prf, one.dh, esn) for one in proposals)
+    return tuple(replace(one, esn=esn) for one in proposals)
 
 
 @lru_cache(maxsize=256)
@@ -121,6 +124,8 @@ class _Reader:
     bare: list[Algorithm] = field(default_factory=list)
     """Ciphers of the latest part that named no key size: a number may still follow."""
     no_integrity: bool = False
+    addke: dict[int, list[Transform]] = field(default_factory=dict)
+    _in_addke: bool = False
 
     def proposals(self) -> list[Proposal]:
         """The proposals this text stands for: two when AEAD and others would mix by default."""
@@ -138,6 +143,8 @@ class _Reader:
         """Read the next part and return how many pieces it was cut into: names such as hmac-sha1 hold a `-`."""
         if not parts[0]:
             raise ConfigError(f"two separators in a row in '{self.text}'")
+        if found := ADDKE.fullmatch(parts[0].lower()):
+            return self._additional(int(found[1]), found[2], parts)
         if parts[0].isdigit() and self.bare:
             self._key_size(int(parts[0]))
             return 1
@@ -148,6 +155,35 @@ class _Reader:
                     return count
         self._alternatives(alternatives, quiet=False)
         return 1
+
+    def _additional(self, number: int, joined: str | None, parts: Sequence[str]) -> int:
+        """Read addkeN and what stands behind it; how many pieces that were."""
+        if self.protocol == AH:
+            raise ConfigError("additional key exchanges are for ike= and esp=")
+        if number in self.addke:
+            raise ConfigError(f"'addke{number}' stands twice in '{self.text}'")
+        for count in range(min(4, len(parts)), 0, -1):
+            text = joined if joined is not None else "_".join(parts[1:count])
+            rows = [find(Kind.DH, word) for word in text.split("+") if normal(word) not in NO_INTEGRITY]
+            if text and all(rows):
+                self.addke[number] = [
+                    NO_KE if normal(word) in NO_INTEGRITY else self._kem(word) for word in text.split("+")
+                ]
+                return 1 if joined is not None else count
+        raise ConfigError(f"'addke{number}' wants a key exchange behind it, as in addke{number}-mlkem768")
+
+    def _kem(self, word: str) -> Transform:
+        row = find(Kind.DH, word)
+        assert row is not None
+        self._in_addke = True
+        self._check(Kind.DH, row, 0)
+        self._in_addke = False
+        return Transform(row.name)
+
+    def _extra(self) -> tuple[tuple[Transform, ...], ...]:
+        """The additional key exchanges by number."""
+        most = max(self.addke, default=0)
+        return tuple(tuple(dict.fromkeys(self.addke.get(number, ()))) for number in range(1, most + 1))
 
     def _alternatives(self, words: Sequence[str], *, quiet: bool) -> bool:
         """Take the names joined by `+`; `quiet` only asks whether they are names at all."""
@@ -205,6 +241,8 @@ class _Reader:
         if row.refused:
             words = CLASSIC_WORDS.get((self.protocol, row.name), "")
             raise ConfigError(f"'{row.name}' is refused: {words}{row.refused}")
+        if row.kem and not self._in_addke:
+            raise ConfigError(f"'{row.name}' is for additional key exchanges: x25519-addke1-{row.short}")
         usable = {IKE: row.ike, AH: row.ah, ESP: row.esp}[self.protocol] or kind is Kind.DH
         if not usable:
             raise ConfigError(f"'{row.name}' is not available for {WHERE[self.protocol]}; use {INSTEAD[kind]}")
@@ -265,7 +303,7 @@ class _Reader:
             if not encr:
                 continue
             integ = () if encr is aead else tuple(self.integ) or DEFAULT_INTEG
-            made.append(Proposal(self.protocol, tuple(encr), integ, self._prf(integ), dh))
+            made.append(Proposal(self.protocol, tuple(encr), integ, self._prf(integ), dh, addke=self._extra()))
         return made
 
     def _prf(self, integ: tuple[Transform, ...]) -> tuple[Transform, ...]:

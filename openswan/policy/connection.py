@@ -104,6 +104,15 @@ class DpdAction(Enum):
     RESTART_BY_PEER = "restart_by_peer"
 
 
+class Childless(Enum):
+    """childless=: IKE SAs that begin without a child (RFC 6023)."""
+
+    ALLOW = "allow"
+    PREFER = "prefer"
+    FORCE = "force"
+    NEVER = "never"
+
+
 class PpkUse(Enum):
     """ppk=: postquantum preshared keys (RFC 8784)."""
 
@@ -162,6 +171,11 @@ class Connection:
     aliases: tuple[str, ...] = ()
     auth: Auth = SIGNATURES
     """authby; when the ends differ, what either may use."""
+    resumption: bool = False
+    """session-resumption: tickets (RFC 5723)."""
+    childless: Childless = Childless.ALLOW
+    intermediate: bool = False
+    """IKE_INTERMEDIATE even where no additional key exchange needs it."""
     ppk: PpkUse = PpkUse.NO
     ppk_ids: tuple[str, ...] = ()
     """ppk-ids: the names of the keys that may be used, best first; empty: any."""

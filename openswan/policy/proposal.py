@@ -28,8 +28,12 @@ class Proposal:
     dh: tuple[Transform, ...] = ()
     esn: tuple[bool, ...] = (False,)
     """ESP only: which sequence number sizes are acceptable, best first."""
+    addke: tuple[tuple[Transform, ...], ...] = ()
+    """Additional key exchanges, up to seven; NO_KE among the alternatives of one: it may be left out (RFC 9370)."""
 
 
+NO_KE = Transform("none")
+MOST_ADDKE = 7
 IKE, AH, ESP = 1, 2, 3
 """Protocol IDs (RFC 7296 3.3.1)."""
 
@@ -77,7 +81,11 @@ def transform_text(kind: Kind, transform: Transform) -> str:
 def proposal_text(proposal: Proposal) -> str:
     """Kinds joined by `-`, alternatives by `+`: AES_GCM_16_256+AES_GCM_16_128-HMAC_SHA2_512-X25519."""
     kinds = ((Kind.ENCR, proposal.encr), (Kind.INTEG, proposal.integ), (Kind.PRF, proposal.prf), (Kind.DH, proposal.dh))
-    return "-".join("+".join(transform_text(kind, one) for one in many) for kind, many in kinds if many)
+    parts = ["+".join(transform_text(kind, one) for one in many) for kind, many in kinds if many]
+    for number, alternatives in enumerate(proposal.addke, 1):
+        if alternatives:
+            parts.append(f"ADDKE{number}:" + "+".join(transform_text(Kind.DH, one) for one in alternatives))
+    return "-".join(parts)
 
 
 def proposals_text(proposals: Iterable[Proposal]) -> str:

@@ -66,3 +66,31 @@ def test_a_stranger_elsewhere_takes_nothing() -> None:
     pair.west.request("initiate", name="nobody")
     pair.run(8)
     assert not pair.up()
+
+
+def test_a_session_lost_is_resumed() -> None:
+    """The line is cut until west gives up; when it is back the ticket spares both the key exchange."""
+    pair = make_pair()
+    west, east = (replace(it, resumption=True, retransmit_timeout=8.0, dpd_delay=5.0) for it in tunnel())
+    pair.west.load(west)
+    pair.east.load(east)
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(5, pair.up)
+    pair.net.cut.add(pair.east.address)
+    assert pair.run(60, lambda: not pair.west.up())
+    pair.net.cut.clear()
+    assert pair.run(60, pair.up) and pair.agreed()
+    assert any("resumed" in line for line in pair.east.lines), pair.east.lines[-20:]
+    pair.sane()
+
+
+def test_who_logs_out_does_not_resume() -> None:
+    pair = make_pair()
+    west, east = (replace(it, resumption=True) for it in tunnel())
+    pair.west.load(west)
+    pair.east.load(east)
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(5, pair.up) and pair.west.pluto.core.states.tickets
+    pair.west.request("terminate", name="net-net")
+    pair.run(5)
+    assert not pair.west.pluto.core.states.tickets

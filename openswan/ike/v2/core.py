@@ -23,6 +23,7 @@ from openswan.ike.effects import ChildGone, Effect, Forget, Gone, IkeFailed, Ike
 from openswan.ike.events import CreateChild, Request
 from openswan.ike.later import Job, Later
 from openswan.ike.policy import ChosenIke, IkePolicy, Responder
+from openswan.ike.resumption import Session
 from openswan.ike.retransmit import Outstanding, ReplyCache
 from openswan.ike.v2.child import Child
 from openswan.ike.v2.msgid import ReceiveWindow, SendWindow
@@ -40,6 +41,7 @@ from openswan.wire.v2.numbers import ExchangeType, NotifyType
 if TYPE_CHECKING:
     from openswan.ike.v2.sa import IkeSaV2
     from openswan.ike.v2.tasks.eap_auth import ServerRounds
+    from openswan.ike.v2.tasks.followup import Pending
 
 LINGER: Duration = 20.0
 """How long an SA that ended by the peer's request still answers its repetitions."""
@@ -49,6 +51,10 @@ RETRY_AFTER: tuple[Duration, Duration] = (4.0, 9.0)
 """After TEMPORARY_FAILURE: anything between these, so that two ends do not collide again (RFC 7296 2.25)."""
 RETRY_FOR: Duration = 180.0
 """Several minutes of TEMPORARY_FAILURE mean that the two ends disagree: the IKE SA is closed (RFC 7296 2.25)."""
+
+
+CLEAR = (ExchangeType.IKE_SA_INIT, ExchangeType.IKE_SESSION_RESUME)
+"""Exchanges before there are keys."""
 
 
 class Ignored(Enum):
@@ -80,6 +86,8 @@ class Task(ABC):
     """First wait before a repetition; 0: the policy's."""
     patience: Duration = 0.0
     """How long it is repeated at most; 0: as long as the policy says."""
+    parent: Task | None = None
+    """The request on whose behalf this one is made: as long as it is unanswered, so is that."""
     first_deferred: Instant | None = None
     """When the peer first said TEMPORARY_FAILURE."""
 
@@ -150,6 +158,25 @@ class Core:
         self.chosen: ChosenIke | None = None
         self.peer_id: Identity | None = None
         self.my_id: Identity | None = None
+        self.resumed: Session | None = None
+        """The session of before that this IKE SA resumes (RFC 5723)."""
+        self.ticket = b""
+        """As responder: the ticket it was resumed by, until that is spent."""
+        self.childless = False
+        """IKE_AUTH may go without a child: the responder has said so (RFC 6023)."""
+        self.followups: dict[bytes, Pending] = {}
+        """As responder: agreements whose additional key exchanges are still to come, by their link (RFC 9370)."""
+        self.intermediate = False
+        """Both ends know IKE_INTERMEDIATE (RFC 9242)."""
+        self.intermediates = 0
+        """How many such exchanges there have been."""
+        self.intermediate_i = b""
+        """IntAuth_i: what AUTH covers of the initiator's messages in them."""
+        self.intermediate_r = b""
+        self.auth_id = 0
+        """IKE_AUTH_MID: message ID of the first IKE_AUTH request."""
+        self.opening: Opened | None = None
+        """The content of the message that is being handled."""
         self.uses_ppk = False
         """Both ends said USE_PPK (RFC 8784)."""
         self.keys_without_ppk: IkeKeys | None = None
@@ -261,7 +288,7 @@ class Core:
     def task(self) -> Task | None:
         """The oldest unanswered request; the only one, if it is `alone`."""
         flight = next(iter(self.flights.values()), None)
-        return flight.task if flight is not None else None
+        return flight.task.parent or flight.task if flight is not None else None
 
     @property
     def outstanding(self) -> Outstanding | None:
@@ -276,7 +303,7 @@ class Core:
     @property
     def tasks(self) -> tuple[Task, ...]:
         """All unanswered requests, oldest first."""
-        return tuple(flight.task for flight in self.flights.values())
+        return tuple(flight.task.parent or flight.task for flight in self.flights.values())
 
     @property
     def busy(self) -> bool:
@@ -332,7 +359,7 @@ class Core:
 
     def wrap(self, header: Header, payloads: Sequence[Payload]) -> tuple[bytes, ...]:
         """The datagrams of a message of ours, encrypted unless it is IKE_SA_INIT."""
-        if header.exchange == ExchangeType.IKE_SA_INIT or self.channel is None:
+        if header.exchange in CLEAR or self.channel is None:
             return (Message(header, tuple(payloads)).emit(),)
         most = self.need_policy().fragment_size if self.fragments else 0
         return self.channel.seal(header, payloads, self.rng, most)
@@ -532,8 +559,8 @@ class Core:
         self.emit(Forget())
 
     @abstractmethod
-    def create_others(self, now: Instant) -> None:
-        """Ask for the initial children that had no place in IKE_AUTH."""
+    def create_others(self, now: Instant, done: int = 1) -> None:
+        """Ask for the initial children that had no place in IKE_AUTH; `done`: how many had one."""
 
     @abstractmethod
     def make_successor(self, is_initiator: bool, now: Instant) -> IkeSaV2:

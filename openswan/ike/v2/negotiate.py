@@ -16,14 +16,15 @@ from openswan.base.errors import IkeError
 from openswan.crypto import registry
 from openswan.crypto.registry import Kind
 from openswan.ike.policy import ChosenChild, ChosenIke
-from openswan.policy.proposal import Proposal, Transform
+from openswan.policy.proposal import MOST_ADDKE, NO_KE, Proposal, Transform
 from openswan.wire.v2.numbers import DhId, EsnId, IntegId, NotifyType, ProtocolId, TransformType
 from openswan.wire.v2.sa import Proposal as WireProposal
 from openswan.wire.v2.sa import Sa
 from openswan.wire.v2.sa import Transform as WireTransform
 
+ADDKE_TYPES = tuple(TransformType(TransformType.ADDKE1 + n) for n in range(MOST_ADDKE))
 KNOWN_TYPES = frozenset(
-    {TransformType.ENCR, TransformType.PRF, TransformType.INTEG, TransformType.DH, TransformType.ESN}
+    {TransformType.ENCR, TransformType.PRF, TransformType.INTEG, TransformType.DH, TransformType.ESN, *ADDKE_TYPES}
 )
 SPI_OCTETS = {ProtocolId.IKE: 8, ProtocolId.AH: 4, ProtocolId.ESP: 4}
 
@@ -49,16 +50,17 @@ class Match:
     dh: Transform | None
     esn: bool
     wire: WireProposal
+    addke: tuple[Transform, ...] = ()
 
     def ike(self) -> ChosenIke:
         """As an IKE SA's algorithms."""
         if self.encr is None or self.prf is None or self.dh is None:
             raise IkeError("IKE proposal without encryption, PRF or group", NotifyType.NO_PROPOSAL_CHOSEN)
-        return ChosenIke(self.encr, self.integ, self.prf, self.dh)
+        return ChosenIke(self.encr, self.integ, self.prf, self.dh, self.addke)
 
     def child(self) -> ChosenChild:
         """As a child's algorithms."""
-        return ChosenChild(self.encr, self.integ, self.esn, self.dh)
+        return ChosenChild(self.encr, self.integ, self.esn, self.dh, self.addke)
 
 
 def number(kind: Kind, transform: Transform) -> int:
@@ -69,7 +71,7 @@ def number(kind: Kind, transform: Transform) -> int:
 def group_transform(group: int) -> Transform | None:
     """The group with that number, None when we do not have it (or refuse it)."""
     row = registry.by_number(Kind.DH, group)
-    return Transform(row.name) if row else None
+    return Transform(row.name) if row and not row.kem else None
 
 
 def with_groups(proposals: Sequence[Proposal], dh: Dh, default: Transform) -> tuple[Proposal, ...]:
@@ -77,7 +79,7 @@ def with_groups(proposals: Sequence[Proposal], dh: Dh, default: Transform) -> tu
 
     PREFERRED: each with a group, and behind them all once more without.
     """
-    without = tuple(replace(p, dh=()) for p in proposals)
+    without = tuple(replace(p, dh=(), addke=()) for p in proposals)
     if dh not in (Dh.REQUIRED, Dh.PREFERRED):
         return without
     grouped = tuple(p if p.dh else replace(p, dh=(default,)) for p in proposals)
@@ -130,6 +132,8 @@ def _transforms(own: Proposal, protocol: ProtocolId) -> tuple[WireTransform, ...
     rows: list[WireTransform] = []
     for kind, transforms in ((Kind.ENCR, own.encr), (Kind.PRF, own.prf), (Kind.INTEG, own.integ), (Kind.DH, own.dh)):
         rows += [wire_transform(kind, transform) for transform in transforms]
+    for kind_of_ke, alternatives in zip(ADDKE_TYPES, own.addke, strict=False):
+        rows += [_addke_transform(kind_of_ke, one) for one in alternatives]
     if protocol != ProtocolId.IKE:
         rows += [WireTransform(TransformType.ESN, EsnId.ESN if esn else EsnId.NO_ESN) for esn in own.esn]
     return tuple(rows)
@@ -140,6 +144,39 @@ def wire_transform(kind: Kind, transform: Transform) -> WireTransform:
     row = registry.get(kind, transform.name)
     bits = row.attribute_bits(transform.key_bits) if kind is Kind.ENCR else None
     return WireTransform(TransformType(kind), row.number, bits)
+
+
+def _addke_transform(kind: TransformType, transform: Transform) -> WireTransform:
+    return WireTransform(kind, DhId.NONE if transform == NO_KE else number(Kind.DH, transform))
+
+
+def _additional(
+    own: Proposal,
+    theirs: dict[TransformType, list[WireTransform]],
+    present: set[TransformType],
+    taken: Transform | None,
+) -> tuple[tuple[Transform, ...], list[WireTransform]] | None:
+    """The additional key exchanges and how the answer says so; None when there is no agreement (RFC 9370 2.2.1).
+
+    No method is used twice.
+    """
+    chosen: list[Transform] = []
+    answer: list[WireTransform] = []
+    wanted = dict(zip(ADDKE_TYPES, own.addke, strict=False))
+    for kind in ADDKE_TYPES:
+        alternatives = wanted.get(kind, ()) or (NO_KE,)
+        if kind not in present:
+            if NO_KE not in alternatives:
+                return None
+            continue
+        free = [one for one in alternatives if one == NO_KE or (one != taken and one not in chosen)]
+        found = next((one for one in free if _addke_transform(kind, one) in theirs[kind]), None)
+        if found is None:
+            return None
+        answer.append(_addke_transform(kind, found))
+        if found != NO_KE:
+            chosen.append(found)
+    return tuple(chosen), answer
 
 
 def _match(
@@ -182,6 +219,10 @@ def _match(
         return None
     group, dh_answer = found
     answer += dh_answer
+    more = _additional(own if group is not None else replace(own, addke=()), of, present, group)
+    if more is None:
+        return None
+    answer += more[1]
     esn = False
     if protocol != ProtocolId.IKE and TransformType.ESN in present:
         ids = [t.id for t in of[TransformType.ESN]]
@@ -200,6 +241,7 @@ def _match(
         group,
         esn,
         replace(theirs, transforms=tuple(answer)),
+        more[0],
     )
 
 

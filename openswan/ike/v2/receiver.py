@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from openswan.base.address import Endpoint
-from openswan.base.errors import CryptoError, IkeError, IpsecError, WireError
+from openswan.base.errors import CryptoError, IkeError, WireError
 from openswan.base.interval import Instant
 from openswan.base.log import Rc
 from openswan.ike import rules
 from openswan.ike.effects import Effect, Gone, PeerMoved
 from openswan.ike.rules import Shape
-from openswan.ike.v2.core import Core, Ignored, Task, error
+from openswan.ike.v2.core import CLEAR, Core, Ignored, Task, error
 from openswan.ike.v2.msgid import Order
 from openswan.ike.v2.protect import Opened
 from openswan.ike.v2.states import State
@@ -24,16 +24,19 @@ from openswan.ike.v2.tasks import (
     child_delete,
     child_rekey,
     crash,
+    followup,
     ike_auth,
     ike_delete,
     ike_rekey,
     init,
+    intermediate,
     mobike,
+    resume,
     tell,
 )
-from openswan.ike.v2.tasks.ike_auth import AuthTask
 from openswan.ike.v2.tasks.ike_rekey import IkeRekey, inherit
 from openswan.ike.v2.tasks.init import InitTask
+from openswan.ike.v2.tasks.resume import ResumeTask
 from openswan.wire.header import NO_SPI, Header
 from openswan.wire.message import Message
 from openswan.wire.payload import parse_chain
@@ -44,6 +47,7 @@ from openswan.wire.v2.notify import Notify
 from openswan.wire.v2.numbers import CfgType, ExchangeType, NotifyType, ProtocolId
 from openswan.wire.v2.sa import Sa
 
+ESTABLISHED_EXCHANGES = (ExchangeType.CREATE_CHILD_SA, ExchangeType.INFORMATIONAL, ExchangeType.IKE_FOLLOWUP_KE)
 FATAL = frozenset({NotifyType.AUTHENTICATION_FAILED, NotifyType.INVALID_SYNTAX})
 """Protected notifications that end an IKE SA without a Delete (RFC 7296 2.21)."""
 
@@ -68,7 +72,7 @@ class Receiver(Core):
     def _sort(self, header: Header, data: bytes, local: Endpoint, remote: Endpoint, now: Instant) -> None:
         if self.state is State.GONE:
             self.counters[Ignored.OUT_OF_PLACE] += 1
-        elif header.exchange == ExchangeType.IKE_SA_INIT:
+        elif header.exchange in CLEAR:
             self._receive_init(header, data, local, remote, now)
         else:
             self._receive_protected(header, data, local, remote, now)
@@ -84,6 +88,9 @@ class Receiver(Core):
             self.counters[Ignored.OUT_OF_PLACE] += 1
 
     def _init_request(self, header: Header, data: bytes, local: Endpoint, remote: Endpoint, now: Instant) -> None:
+        if self.state is not State.R0 and header.exchange == ExchangeType.IKE_SESSION_RESUME and data != self.init_i:
+            self.counters[Ignored.OUT_OF_PLACE] += 1
+            return
         if self.state is not State.R0:
             self._repeat(0, data, local, remote)
             return
@@ -95,11 +102,15 @@ class Receiver(Core):
         except WireError as why:
             init.refuse(self, header, why, local, remote)
             return
-        init.respond(self, message, data, local, remote, now)
+        if header.exchange == ExchangeType.IKE_SESSION_RESUME:
+            resume.respond(self, message, data, local, remote, now)
+        else:
+            init.respond(self, message, data, local, remote, now)
 
     def _init_response(self, header: Header, data: bytes, now: Instant) -> None:
         task = self.task
-        if header.spi_i != self.spi_i or header.from_initiator or header.message_id or not isinstance(task, InitTask):
+        first = isinstance(task, InitTask | ResumeTask) and header.exchange == task.exchange
+        if header.spi_i != self.spi_i or header.from_initiator or header.message_id or not first:
             self.counters[Ignored.FOREIGN] += 1
             return
         try:
@@ -107,26 +118,17 @@ class Receiver(Core):
         except WireError:
             self.counters[Ignored.MALFORMED] += 1
             return
+        assert isinstance(task, InitTask | ResumeTask)
         if not task.consider(self, message, data, now):
             return
         self.flights.clear()
         self.send_window.answered(0)
         self.last_heard = now
-        auth = AuthTask(task.policy, self.initial[0])
-        self.attempt(lambda when: self._authenticate(auth, when), now)
-
-    def _authenticate(self, auth: AuthTask, now: Instant) -> None:
-        """Keys are there: prove ourselves."""
-        try:
-            payloads = auth.build(self, now)
-        except IpsecError as why:
-            self.fail(str(why), NotifyType.AUTHENTICATION_FAILED)
-            self.vanish()
-            return
         self.move(State.I2)
         self.log(f"transition from state {State.I1.label} to state {State.I2.label}")
         self.log(f"{self.state.label}: {self.state.story} {{auth=IKEv2 {self.chosen}}}", self.state.code)
-        self.transmit(auth, payloads, now)
+        policy = task.policy
+        self.attempt(lambda when: intermediate.proceed(self, policy, when), now)
 
     # --- everything else
 
@@ -155,11 +157,13 @@ class Receiver(Core):
         """Is a request of this exchange to be answered in this state at all?"""
         if self.state is State.R1:
             # In the middle of EAP an initiator may say that it gives up.
-            return (exchange == ExchangeType.IKE_AUTH and self.postponed is None) or (
-                exchange == ExchangeType.INFORMATIONAL and self.rounds is not None
+            return (
+                (exchange == ExchangeType.IKE_AUTH and self.postponed is None)
+                or (exchange == ExchangeType.INFORMATIONAL and self.rounds is not None)
+                or (exchange == ExchangeType.IKE_INTERMEDIATE and intermediate.takes(self))
             )
         if self.state in (State.I3, State.R2, State.REPLACED, State.CLOSING):
-            return exchange in (ExchangeType.CREATE_CHILD_SA, ExchangeType.INFORMATIONAL)
+            return exchange in ESTABLISHED_EXCHANGES
         return False
 
     def _repeat(self, message_id: int, data: bytes, local: Endpoint, remote: Endpoint) -> None:
@@ -221,6 +225,7 @@ class Receiver(Core):
             self.round_trip = now - flight.asked
         del self.flights[header.message_id]
         self._heard(local, remote, now, answer=True)
+        self.opening = opened
         self.attempt(lambda when: self._take_answer(task, header, opened, when), now)
 
     def _take_answer(self, task: Task, header: Header, opened: Opened, now: Instant) -> None:
@@ -262,12 +267,21 @@ class Receiver(Core):
         except WireError as why:
             self._malformed(Message(header), opened, why, local, remote, now)
             return
+        if header.exchange == ExchangeType.IKE_INTERMEDIATE:
+            try:
+                intermediate.respond(self, request, opened, local, remote, now)
+            except WireError as why:
+                self._malformed(request, opened, why, local, remote, now)
+            return
         if header.exchange == ExchangeType.IKE_AUTH:
             self.attempt(lambda when: self._judge(request, opened, local, remote, when), now)
             return
         self._window_size(request)
         answer: Callable[[Message, Endpoint, Endpoint, Instant], tuple[Payload, ...]]
-        answer = self._informational if header.exchange == ExchangeType.INFORMATIONAL else self._create_child
+        answer = {
+            ExchangeType.INFORMATIONAL: self._informational,
+            ExchangeType.IKE_FOLLOWUP_KE: self._followup,
+        }.get(header.exchange, self._create_child)
         try:
             payloads = answer(request, local, remote, now)
         except WireError as why:
@@ -317,6 +331,9 @@ class Receiver(Core):
         if rekey is not None:
             return child_rekey.respond(self, rekey, request, local, remote, now)
         return child_create.respond(self, request, local, remote, now)
+
+    def _followup(self, request: Message, local: Endpoint, remote: Endpoint, now: Instant) -> tuple[Payload, ...]:
+        return followup.respond(self, request, now)
 
     def _informational(self, request: Message, local: Endpoint, remote: Endpoint, now: Instant) -> tuple[Payload, ...]:
         rules.check(Shape.INFO_REQUEST, request.payloads, encrypted=True)

@@ -29,6 +29,7 @@ from openswan.ike.events import (
     TellAddresses,
 )
 from openswan.ike.policy import IkePolicy, Responder
+from openswan.ike.resumption import Ticket
 from openswan.ike.retransmit import Due
 from openswan.ike.v2.core import Flight, Postponed
 from openswan.ike.v2.receiver import Receiver
@@ -41,6 +42,7 @@ from openswan.ike.v2.tasks.ike_rekey import IkeRekey, inherit
 from openswan.ike.v2.tasks.init import InitTask
 from openswan.ike.v2.tasks.liveness import Liveness
 from openswan.ike.v2.tasks.pathprobe import PathProbe
+from openswan.ike.v2.tasks.resume import ResumeTask
 from openswan.ike.v2.tasks.tell import TellTask
 from openswan.wire.v2.numbers import NotifyType
 
@@ -75,16 +77,18 @@ class IkeSaV2(Receiver):
 
     # --- what goes in
 
-    def initiate(self, children: Sequence[CreateChild], now: Instant) -> list[Effect]:
+    def initiate(self, children: Sequence[CreateChild], now: Instant, ticket: Ticket | None = None) -> list[Effect]:
         """Send IKE_SA_INIT; the first child goes into IKE_AUTH, the others follow in CREATE_CHILD_SA exchanges.
 
+        With a ticket the session it stands for is resumed if the responder lets it be (RFC 5723).
         IpsecError when there is no child or the machine has already begun: mistakes of the caller.
         """
         if self.state is not State.I0 or not children:
             raise IpsecError("an IKE SA is initiated once, with at least one child SA")
         policy = self.need_policy()
         self.initial = tuple(children)
-        task = InitTask(policy)
+        resumes = ticket is not None and now < ticket.until and policy.resumption
+        task = ResumeTask(policy, ticket) if ticket is not None and resumes else InitTask(policy)
         self.move(State.I1)
         self.log(f"{self.state.label}: initiate", self.state.code)
         self.submit(task, now)
@@ -194,9 +198,9 @@ class IkeSaV2(Receiver):
                 child.deleting = True
                 self.submit(ChildDelete(request), now)
 
-    def create_others(self, now: Instant) -> None:
-        """Ask for the initial children that had no place in IKE_AUTH."""
-        for request in self.initial[1:]:
+    def create_others(self, now: Instant, done: int = 1) -> None:
+        """Ask for the initial children that had no place in IKE_AUTH; `done`: how many had one."""
+        for request in self.initial[done:]:
             self._submit(request, now)
 
     def close(self, now: Instant) -> None:
@@ -245,7 +249,10 @@ class IkeSaV2(Receiver):
         task = flight.task
         text = f"max number of retransmissions ({flight.outstanding.repeats}) reached {self.state.label}."
         del self.flights[flight.outstanding.message_id]
-        if self.state is State.I1 and isinstance(task, InitTask):
+        if isinstance(task, ResumeTask):
+            self.log("no answer to IKE_SESSION_RESUME: beginning anew")
+            task.begin_anew(self, now)
+        elif self.state is State.I1 and isinstance(task, InitTask):
             if task.refusal is not None:
                 self.fail(*task.refusal)
             else:

@@ -13,7 +13,7 @@ from openswan.crypto import dh, modp, registry
 from openswan.crypto.registry import Kind
 from tests.shareddata import strongswan
 
-GROUPS = [row.name for row in registry.of_kind(Kind.DH)]
+GROUPS = [row.name for row in registry.of_kind(Kind.DH) if not row.kem]
 MODPS = [name for name in GROUPS if name.startswith("modp")]
 ECPS = [name for name in GROUPS if name.startswith("ecp")]
 METHODS = {
@@ -136,7 +136,7 @@ def test_our_own_value_is_not_a_peers(group: str) -> None:
         pair.shared(pair.public)
 
 
-@pytest.mark.parametrize("group", ["modp768", "modp1024", "modp1536", "dh22", "x448", "ml_kem_768", "nothing"])
+@pytest.mark.parametrize("group", ["modp768", "modp1024", "modp1536", "dh22", "x448", "ml_kem_512", "nothing"])
 def test_groups_that_are_not_used(group: str) -> None:
     with pytest.raises(CryptoError):
         dh.generate(group, SeededRng(1))
@@ -151,3 +151,36 @@ def test_the_orders_of_the_curves(group: str) -> None:
     mirrored = dh.generate(group, Drawn((order - 2).to_bytes(octets, "big"))).public
     assert mirrored[:octets] == base[:octets]
     assert mirrored[octets:] != base[octets:]
+
+
+KEMS = {"ml_kem_768": (1184, 1088), "ml_kem_1024": (1568, 1568)}
+"""Octets of the encapsulation key and of the ciphertext (FIPS 203 table 3)."""
+
+
+@pytest.mark.parametrize("group", KEMS)
+def test_key_encapsulation(group: str) -> None:
+    pair = dh.generate(group, SeededRng(1))
+    assert pair.public == dh.generate(group, SeededRng(1)).public != dh.generate(group, SeededRng(2)).public
+    ciphertext, secret = dh.respond(group, pair.public, SeededRng(3))
+    assert (len(pair.public), len(ciphertext), len(secret)) == (*KEMS[group], 32)
+    assert pair.shared(ciphertext) == secret
+    assert pair.shared(bytes(len(ciphertext))) != secret, "a forged ciphertext is rejected by another secret"
+
+
+@pytest.mark.parametrize("group", KEMS)
+@pytest.mark.parametrize("delta", [-1, 1])
+def test_key_encapsulation_of_wrong_length(group: str, delta: int) -> None:
+    pair = dh.generate(group, SeededRng(1))
+    with pytest.raises(CryptoError, match="octets"):
+        dh.respond(group, bytes(KEMS[group][0] + delta), SeededRng(2))
+    with pytest.raises(CryptoError, match="octets"):
+        pair.shared(bytes(KEMS[group][1] + delta))
+    with pytest.raises(CryptoError):
+        dh.respond(group, b"\xff" * KEMS[group][0], SeededRng(2))
+
+
+@pytest.mark.parametrize("group", ["x25519", "ecp256", "modp2048"])
+def test_a_responders_half(group: str) -> None:
+    pair = dh.generate(group, SeededRng(1))
+    public, secret = dh.respond(group, pair.public, SeededRng(2))
+    assert pair.shared(public) == secret

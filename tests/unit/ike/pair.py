@@ -32,6 +32,7 @@ from openswan.ike.effects import (
 )
 from openswan.ike.events import CreateChild, Request
 from openswan.ike.policy import AddressQuestion, AuthQuestion, ChildPolicy, ChildQuestion, IkePolicy
+from openswan.ike.resumption import Session, Ticket, TicketBox
 from openswan.ike.v2.sa import IkeSaV2
 from openswan.ike.v2.tasks.cert import my_identity
 from openswan.policy.connection import Auth
@@ -106,6 +107,7 @@ class Asked:
         self.revoked = ""
         """Why no chain is good any more once nothing is left to be fetched."""
         self.chains: list[Sequence[Certificate]] = []
+        self.box: TicketBox | None = TicketBox(SeededRng("box"), 0.0)
 
     def ike_candidates(self, local: Endpoint, remote: Endpoint) -> tuple[IkePolicy, ...]:
         if not self.policies:
@@ -132,6 +134,15 @@ class Asked:
 
     def addresses(self, question: AddressQuestion) -> Assigned:
         raise IkeError("no addresses here", 36)
+
+    def ticket_box(self) -> TicketBox | None:
+        return self.box
+
+    def resumable(self, session: Session, local: Endpoint, remote: Endpoint) -> IkePolicy:
+        for policy in self.policies:
+            if policy.name == session.connection and policy.resumption:
+                return policy
+        raise IkeError("nothing is resumed here", 24)
 
     def password(self, user: str) -> str | None:
         return self.passwords.get(user)
@@ -242,11 +253,11 @@ class Pair:
         self.unnat: Callable[[Endpoint], Endpoint] = lambda end: end
         self.endpoint_a, self.endpoint_b = ADDRESS_A, ADDRESS_B
 
-    def start(self, children: Sequence[CreateChild] | None = None) -> None:
+    def start(self, children: Sequence[CreateChild] | None = None, ticket: Ticket | None = None) -> None:
         sa = IkeSaV2.initiator(self.ike, self.endpoint_a, self.endpoint_b, self.a.ask, self.rng_a, self.now)
         self.a.sa = sa
         self.a.machines.append(sa)
-        self.a.do(sa, sa.initiate(children or [CreateChild(self.child, 1)], self.now))
+        self.a.do(sa, sa.initiate(children or [CreateChild(self.child, 1)], self.now, ticket))
 
     def up(self) -> Pair:
         self.start()
@@ -268,7 +279,7 @@ class Pair:
 
     def arrive(self, side: Side, data: bytes, local: Endpoint, remote: Endpoint) -> None:
         sa = self.find(side, data)
-        if sa is None and side is self.b and len(data) >= 28 and data[18] == 34 and not data[19] & 0x20:
+        if sa is None and side is self.b and len(data) >= 28 and data[18] in (34, 38) and not data[19] & 0x20:
             sa = IkeSaV2.responder(local, remote, side.ask, self.rng_b, self.now)
             side.machines.append(sa)
             if side.sa is None or side.sa not in side.machines:

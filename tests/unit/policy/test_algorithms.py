@@ -189,7 +189,12 @@ def test_each_weak_one_warns() -> None:
         ("null_auth_aes_gmac", "'null_auth_aes_gmac' is not available for IKE"),
         ("aes128-aes_xcbc", "'aes_xcbc_96' is not available for IKE"),
         ("camellia256-sha1", "'camellia_cbc' is refused"),
-        ("aes128-sha1-ml_kem_768", "'ml_kem_768' is refused"),
+        ("aes128-sha1-ml_kem_512", "'ml_kem_512' is refused"),
+        ("aes128-sha1-ml_kem_768", "'ml_kem_768' is for additional key exchanges: x25519-addke1-mlkem768"),
+        ("aes256-sha2-x25519-addke1", "'addke1' wants a key exchange behind it, as in addke1-mlkem768"),
+        ("aes256-sha2-x25519-addke1-aes", "'addke1' wants a key exchange behind it"),
+        ("aes256-sha2-x25519-addke1-mlkem768-addke1-mlkem1024", "'addke1' stands twice"),
+        ("aes256-sha2-x25519-addke8-mlkem768", "unknown algorithm 'addke8'"),
         ("aes128-sha1-dh24", "'dh24' is refused"),
         ("ase128-sha1", "unknown algorithm 'ase128' (did you mean 'aes"),
         ("zzzzzzzz", "unknown algorithm 'zzzzzzzz'"),
@@ -267,3 +272,28 @@ def test_random_strings_only_ever_give_config_errors() -> None:
 def test_usable_names() -> None:
     assert "aes_gcm_16" in usable(Kind.ENCR)
     assert "modp1024" not in usable(Kind.DH)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "aes_gcm256-sha2_512-x25519-addke1-mlkem768",
+        "aes_gcm256-sha2_512-dh31-addke1-ml_kem_768",
+        "aes_gcm256-sha2_512-x25519;addke1-ml-kem-768",
+        "aes_gcm256-sha2_512-x25519-ke1_mlkem768",
+        "aes_gcm256-sha2_512-curve25519-addke1-dh36",
+    ],
+)
+def test_additional_key_exchanges(text: str) -> None:
+    [made] = parse_ike(text).proposals
+    assert proposal_text(made) == "AES_GCM_16_256-HMAC_SHA2_512-X25519-ADDKE1:ML_KEM_768"
+
+
+def test_several_of_them() -> None:
+    [made] = parse_ike("aes_gcm256-sha2_256-x25519-addke1-mlkem768+none-addke3-mlkem1024+ecp384").proposals
+    assert proposal_text(made).endswith("X25519-ADDKE1:ML_KEM_768+NONE-ADDKE3:ML_KEM_1024+ECP384")
+    assert made.addke[1] == ()
+    [esp] = parse_esp("aes_gcm256-x25519-addke1-mlkem1024").proposals
+    assert [one.name for one in esp.addke[0]] == ["ml_kem_1024"]
+    with pytest.raises(ConfigError, match="for ike= and esp="):
+        parse_ah("sha2_256-addke1-mlkem768")

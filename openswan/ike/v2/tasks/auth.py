@@ -18,9 +18,11 @@ from openswan.crypto.sign import Scheme
 from openswan.crypto.tokenkey import SigningKey, TokenKey
 from openswan.ike.later import SignJob
 from openswan.ike.policy import IkePolicy
+from openswan.ike.resumption import Session
 from openswan.ike.v2.core import Core
 from openswan.ike.v2.tasks import cert
 from openswan.ike.v2.tasks.means import choose_scheme, fixed_method, means_of, my_means
+from openswan.policy.connection import EAP
 from openswan.policy.connection import Auth as Means
 from openswan.policy.identity import NOBODY, Identity, IdKind, matches
 from openswan.wire.cursor import Reader
@@ -139,7 +141,11 @@ def _covered(sa: Core, initiator: bool, who: IdI | IdR) -> tuple[bytes, Secret]:
     """What AUTH of the initiator or the responder covers, and its SK_p (RFC 7296 2.15)."""
     prf, keys, _ = sa.need_keys()
     message, nonce, secret = (sa.init_i, sa.nonce_r, keys.pi) if initiator else (sa.init_r, sa.nonce_i, keys.pr)
-    return keymat.signed_octets(prf, message, nonce, secret, who.emit()), secret
+    octets = keymat.signed_octets(prf, message, nonce, secret, who.emit())
+    if sa.intermediates:
+        # RFC 9242 3.3.2: IntAuth.
+        octets += sa.intermediate_i + sa.intermediate_r + sa.auth_id.to_bytes(4, "big")
+    return octets, secret
 
 
 def by_shared_key(sa: Core, secret: bytes, me: IdI | IdR) -> Auth:
@@ -155,6 +161,24 @@ def check_shared_key(sa: Core, secret: bytes, proof: Auth, him: IdI | IdR) -> No
     prf, _, _ = sa.need_keys()
     octets, _ = _covered(sa, not sa.is_initiator, him)
     _compare(proof.data, keymat.psk_auth(prf, secret, octets), "EAP authentication failed AUTH mismatch!")
+
+
+def resuming(sa: Core, me: IdI | IdR) -> Auth:
+    """Our AUTH of a resumed session: prf(SK_p, what AUTH covers), no key pad (RFC 5723 4.3.3)."""
+    prf, _, _ = sa.need_keys()
+    octets, secret = _covered(sa, sa.is_initiator, me)
+    return Auth(AuthMethod.SHARED_KEY, prf(secret.data, octets))
+
+
+def check_resuming(sa: Core, session: Session, proof: Auth, him: IdI | IdR) -> None:
+    """Nothing when that peer of before is back; else IkeError (AUTHENTICATION_FAILED)."""
+    if Identity(IdKind(int(him.kind)), him.body) != session.peer_id and not session.proved & EAP:
+        raise IkeError(f"the session was with '{session.peer_id}', and somebody else resumes it", REFUSED)
+    if proof.method != AuthMethod.SHARED_KEY:
+        raise IkeError(f"the peer resumes a session by {proof.method} and not by its keys", REFUSED)
+    prf, _, _ = sa.need_keys()
+    octets, secret = _covered(sa, not sa.is_initiator, him)
+    _compare(proof.data, prf(secret.data, octets), "session resumption failed AUTH mismatch!")
 
 
 def _compare(got: bytes, wanted: bytes, reason: str) -> None:

@@ -29,7 +29,7 @@ from openswan.ike.v2.child import Child
 from openswan.ike.v2.core import Core, Task, error, first_error
 from openswan.ike.v2.narrow import agree, from_wire, to_wire, verify
 from openswan.ike.v2.negotiate import Dh, Match, accept, choose, group_transform, number, offer, with_groups
-from openswan.ike.v2.tasks import child_delete, config
+from openswan.ike.v2.tasks import child_delete, config, followup
 from openswan.ike.v2.tasks.natd import encap
 from openswan.policy.proposal import Proposal, Transform
 from openswan.policy.selector import Selector
@@ -60,6 +60,8 @@ class Terms:
     ni: bytes
     nr: bytes
     shared: bytes = b""
+    more: bytes = b""
+    """Secrets of additional key exchanges (RFC 9370)."""
     initiator: bool = True
     replaces: int = 0
     redundant: bool = False
@@ -89,6 +91,7 @@ def establish(sa: Core, terms: Terms, now: Instant) -> Child:
         chosen.encr.key_bits if chosen.encr else 0,
         integ,
         terms.shared,
+        terms.more,
     )
     from_i = bytes(made.encr_i.data), bytes(made.integ_i.data)
     from_r = bytes(made.encr_r.data), bytes(made.integ_r.data)
@@ -223,6 +226,21 @@ class ChildCreate(Task):
             sa.log(f"closing the child SA just made: {why}")
             child_delete.delete_unwanted(sa, self.policy.protocol, self.spi, now)
             raise
+        if not terms.chosen.addke:
+            self.conclude(sa, terms, now)
+            return
+
+        def finish(more: bytes, later: Instant) -> None:
+            self.conclude(sa, replace(self.settled(sa, terms), more=more), later)
+
+        sa.submit(followup.FollowUp(self, terms.chosen.addke, answer, finish), now, front=True)
+
+    def settled(self, sa: Core, terms: Terms) -> Terms:
+        """The terms as they stand when all key exchanges are done."""
+        return terms
+
+    def conclude(self, sa: Core, terms: Terms, now: Instant) -> None:
+        """All is agreed: the child."""
         if (self.policy.protocol, terms.spi_out) in sa.closed_early:
             self.failed(sa, "the peer has closed the child SA already")
             return
@@ -510,5 +528,18 @@ def respond(sa: Core, request: Message, local: Endpoint, remote: Endpoint, now: 
     if nonce is None:
         raise WireError("CREATE_CHILD_SA request without nonce")
     answer = agree_to(sa, request, Dh.WELCOME, nonce.data, sa.rng.octets(NONCE_OCTETS), local, remote)
-    establish(sa, answer.terms, now)
-    return answer.payloads
+
+    def conclude(more: bytes, later: Instant) -> None:
+        establish(sa, replace(answer.terms, more=more), later)
+
+    return finish_answer(sa, answer, conclude, now)
+
+
+def finish_answer(sa: Core, answer: Answer, conclude: followup.Conclude, now: Instant) -> tuple[Payload, ...]:
+    """The payloads of an agreement, which is concluded now or after its additional key exchanges (RFC 9370 2.2.4)."""
+    methods = answer.terms.chosen.addke
+    if not methods:
+        conclude(b"", now)
+        return answer.payloads
+    waiting = followup.Pending(list(methods), conclude, now + followup.PATIENCE, answer.terms.replaces)
+    return (*answer.payloads, *followup.begin(sa, waiting))

@@ -18,8 +18,8 @@ from openswan.ike.events import CreateChild, RekeyChild
 from openswan.ike.v2.child import Child, by_spi_out
 from openswan.ike.v2.core import Core, error
 from openswan.ike.v2.negotiate import Dh
-from openswan.ike.v2.tasks import child_delete
-from openswan.ike.v2.tasks.child_create import NONCE_OCTETS, ChildCreate, Terms, agree_to, establish
+from openswan.ike.v2.tasks import child_delete, followup
+from openswan.ike.v2.tasks.child_create import NONCE_OCTETS, ChildCreate, Terms, agree_to, establish, finish_answer
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload
 from openswan.wire.v2.nonce import Nonce
@@ -43,7 +43,8 @@ class ChildRekey(ChildCreate):
     def build(self, sa: Core, now: Instant) -> Sequence[Payload] | None:
         """The request, unless the child has gone, is going, or has been replaced by the peer meanwhile."""
         old = sa.children.get(self.old)
-        if old is None or old.deleting or old.replaced_by or rekeying(sa, self.old):
+        busy = rekeying(sa, self.old) or followup.pending(sa, now, replaces=self.old)
+        if old is None or old.deleting or old.replaced_by or busy:
             self.failed(sa, "the child SA is gone or already replaced")
             return None
         return super().build(sa, now)
@@ -74,13 +75,16 @@ class ChildRekey(ChildCreate):
 
     def terms(self, sa: Core, answer: Message) -> Terms:
         """As for any child, with what it replaces and whether it lost to the peer's."""
-        terms = super().terms(sa, answer)
+        return self.settled(sa, super().terms(sa, answer))
+
+    def settled(self, sa: Core, terms: Terms) -> Terms:
+        """What it replaces, if that is still there, and whether it has lost to the peer's."""
         lost = self.rival is not None and min(terms.ni, terms.nr) < self.rival_nonce
         return replace(terms, replaces=self.old if self.old in sa.children else 0, redundant=lost)
 
-    def answered(self, sa: Core, answer: Message, now: Instant) -> None:
+    def conclude(self, sa: Core, terms: Terms, now: Instant) -> None:
         """With the new child there, close the old one, or, after a lost collision, the new one."""
-        super().answered(sa, answer, now)
+        super().conclude(sa, terms, now)
         new = sa.children.get(self.spi)
         if new is None:
             return
@@ -125,8 +129,16 @@ def respond(
         raise WireError("CREATE_CHILD_SA request without nonce")
     nr = sa.rng.octets(NONCE_OCTETS)
     answer = agree_to(sa, request, Dh.WELCOME, nonce.data, nr, local, remote, replaces=old)
-    new = establish(sa, answer.terms, now)
-    for own in rekeying(sa, old.spi_in):
-        own.noticed(new, min(nonce.data, nr))
-    old.replaced_by = new.spi_in
-    return answer.payloads
+    if answer.terms.chosen.addke and rekeying(sa, old.spi_in):
+        # Exchanges of both would cross each other for long: both try again, each at its own time (RFC 9370 2.2.4).
+        return (error(NotifyType.TEMPORARY_FAILURE),)
+    lowest = min(nonce.data, nr)
+
+    def conclude(more: bytes, later: Instant) -> None:
+        gone = old.deleting or old.spi_in not in sa.children
+        new = establish(sa, replace(answer.terms, more=more, replaces=0 if gone else old.spi_in), later)
+        for own in rekeying(sa, old.spi_in):
+            own.noticed(new, lowest)
+        old.replaced_by = new.spi_in
+
+    return finish_answer(sa, answer, conclude, now)

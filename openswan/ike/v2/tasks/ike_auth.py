@@ -12,7 +12,7 @@ HDR, SK {IDi, [CERT], [N(INITIAL_CONTACT)], [CERTREQ], [IDr], AUTH, [CP], [N], S
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +27,7 @@ from openswan.ike.effects import IkeEstablished, RequestFailed, SpiOffered
 from openswan.ike.events import CreateChild
 from openswan.ike.later import Later
 from openswan.ike.policy import AuthQuestion, IkePolicy
+from openswan.ike.resumption import Session
 from openswan.ike.rules import Shape
 from openswan.ike.v2 import options
 from openswan.ike.v2.core import LINGER, Core, Task, first_error
@@ -34,7 +35,19 @@ from openswan.ike.v2.narrow import to_wire
 from openswan.ike.v2.negotiate import Dh, offer, with_groups
 from openswan.ike.v2.protect import Opened
 from openswan.ike.v2.states import State
-from openswan.ike.v2.tasks import auth, cert, child_delete, config, crash, eap_auth, ike_delete, means, mobike, ppk
+from openswan.ike.v2.tasks import (
+    auth,
+    cert,
+    child_delete,
+    config,
+    crash,
+    eap_auth,
+    ike_delete,
+    means,
+    mobike,
+    ppk,
+    resume,
+)
 from openswan.ike.v2.tasks.child_create import (
     ChildCreate,
     Terms,
@@ -45,7 +58,7 @@ from openswan.ike.v2.tasks.child_create import (
     named,
     new_spi,
 )
-from openswan.policy.connection import EAP
+from openswan.policy.connection import EAP, Childless
 from openswan.policy.connection import Auth as Means
 from openswan.policy.identity import FROM_CERT, NOBODY, Identity, IdKind
 from openswan.wire.header import Header
@@ -58,7 +71,7 @@ from openswan.wire.v2.delete import Delete
 from openswan.wire.v2.eap import Eap, EapCode
 from openswan.wire.v2.ident import IdI, IdR
 from openswan.wire.v2.notify import Notify
-from openswan.wire.v2.numbers import ExchangeType, NotifyType, ProtocolId
+from openswan.wire.v2.numbers import ExchangeType, NotifyType, PayloadType, ProtocolId
 from openswan.wire.v2.sa import Sa
 from openswan.wire.v2.ts import TsI, TsR
 
@@ -79,12 +92,16 @@ class AuthTask(Task):
         self.spi = 0
         self.cpi = 0
         self.mine, self.theirs = named(first.policy)
+        self.childless = False
+        """The first child is made afterwards (RFC 6023)."""
         self.rounds: eap_auth.ClientRounds | None = None
         """EAP under way."""
 
     def build(self, sa: Core, now: Instant) -> Sequence[Payload]:
         """The request; IkeError when we have nothing to prove ourselves with."""
         policy = self.policy
+        if sa.resumed is not None:
+            return self._resume(sa, sa.resumed)
         sa.my_id = auth.my_identity(sa, policy)
         me = auth.id_payload(IdI, sa.my_id)
         mine = means.my_means(policy, sa.peer_methods)
@@ -96,26 +113,40 @@ class AuthTask(Task):
             payloads += means.announce(policy.peer_auth)
         if policy.peer_id is not None and _is_definite(policy.peer_id):
             payloads.append(auth.id_payload(IdR, policy.peer_id))
-        protocol = self.child.protocol
-        options.passes_nat(sa, protocol)
-        self.spi = new_spi(sa)
-        extras, self.cpi = options.ask(sa, self.child)
-        sa.emit(SpiOffered(protocol, self.spi, sa.local))
+        if policy.childless is Childless.FORCE and not sa.childless:
+            raise IkeError("the peer makes no IKE SA without a child, which childless=force wants", REFUSED)
+        self.childless = sa.childless and policy.childless in (Childless.PREFER, Childless.FORCE)
+        child = [] if self.childless else self._child(sa)
         if mine & EAP:
             self.rounds = eap_auth.ClientRounds(sa, policy, me, now)
             payloads += eap_auth.eap_only(policy)
         else:
             payloads += ppk.prove(sa, policy, partial(auth.make, sa, policy, me))
-        payloads += [
-            *config.request(policy),
+        return [*payloads, *config.request(policy), *resume.ask(policy), *child, *_manners(sa, policy)]
+
+    def _resume(self, sa: Core, session: Session) -> Sequence[Payload]:
+        """The request of a resumed session: who we were, proved by the keys (RFC 5723 4.3.3)."""
+        sa.my_id = session.my_id
+        me = auth.id_payload(IdI, sa.my_id)
+        proof = auth.resuming(sa, me)
+        contact = self.policy.initial_contact and sa.my_id != NOBODY
+        hello = [Notify(NotifyType.INITIAL_CONTACT)] if contact else []
+        wishes = [*config.request(self.policy), *resume.ask(self.policy)]
+        return [me, proof, *hello, *wishes, *self._child(sa), *_manners(sa, self.policy)]
+
+    def _child(self, sa: Core) -> list[Payload]:
+        """What asks for the first child."""
+        protocol = self.child.protocol
+        options.passes_nat(sa, protocol)
+        self.spi = new_spi(sa)
+        extras, self.cpi = options.ask(sa, self.child)
+        sa.emit(SpiOffered(protocol, self.spi, sa.local))
+        return [
             *extras,
             offer(self.offered, protocol, self.spi.to_bytes(4, "big")),
             TsI(to_wire(self.mine)),
             TsR(to_wire(self.theirs)),
-            *mobike.announce(sa, policy),
-            *crash.announce(sa),
         ]
-        return payloads
 
     def failed(self, sa: Core, reason: str, notify: int = 0) -> None:
         """Only the child can fail by itself; when the IKE SA fails, IkeFailed says so for both."""
@@ -154,10 +185,14 @@ class AuthTask(Task):
             return
         try:
             rules.check(Shape.AUTH_RESPONSE, answer.payloads, encrypted=True)
-            identity = auth.claimed(sa, proof, him)
-            auth.require_identity(self.policy, identity)
-            ppk.accepted(sa, self.policy, answer)
-            proved = auth.check(sa, self.policy, proof, him, identity, answer, now)
+            if sa.resumed is not None:
+                auth.check_resuming(sa, sa.resumed, proof, him)
+                identity, proved = sa.resumed.peer_id, sa.resumed.proved
+            else:
+                identity = auth.claimed(sa, proof, him)
+                auth.require_identity(self.policy, identity)
+                ppk.accepted(sa, self.policy, answer)
+                proved = auth.check(sa, self.policy, proof, him, identity, answer, now)
         except (IkeError, CryptoError, WireError) as why:
             # The peer believes in an SA: it is told, in an exchange of its own (RFC 7296 2.21.2).
             sa.fail(str(why), int(REFUSED))
@@ -167,10 +202,14 @@ class AuthTask(Task):
 
     def _established(self, sa: Core, identity: Identity, proved: Means, answer: Message, now: Instant) -> None:
         sa.peer_id = identity
-        established(sa, self.policy, identity, proved, False, now)
+        mine = established(sa, self.policy, identity, proved, False, now)
+        resume.keep(sa, self.policy, answer, identity, mine, proved, now)
         config.learn(sa, self.policy, answer)
         mobike.learn(sa, self.policy, answer)
         crash.learn(sa, answer)
+        if self.childless:
+            sa.create_others(now, done=0)
+            return
         self._first_child(sa, answer, first_error(answer), now)
         sa.create_others(now)
 
@@ -233,6 +272,11 @@ class AuthTask(Task):
         establish(sa, terms, now)
 
 
+def _manners(sa: Core, policy: IkePolicy) -> list[Payload]:
+    """What either side says of itself for later."""
+    return [*mobike.announce(sa, policy), *crash.announce(sa)]
+
+
 def _is_definite(identity: Identity) -> bool:
     """Is it one identity and no pattern, so that it can be asked for?"""
     if identity == FROM_CERT or identity.kind is IdKind.NULL:
@@ -266,8 +310,8 @@ def _naming(policy: IkePolicy) -> Iterator[None]:
 
 def established(
     sa: Core, policy: IkePolicy, peer: Identity, proved: Means, initial_contact: bool, now: Instant
-) -> None:
-    """Both sides are who they say."""
+) -> Means:
+    """Both sides are who they say; how we proved ourselves."""
     _, _, chosen = sa.need_keys()
     sa.move(State.I3 if sa.is_initiator else State.R2)
     sa.established = now
@@ -277,20 +321,23 @@ def established(
     initial_contact = initial_contact and not sa.anonymous
     sa.emit(IkeEstablished(policy, peer, chosen, sa.is_initiator, initial_contact))
     choose = means.my_means if sa.is_initiator else means.responder_means
-    mine = choose(policy, sa.peer_methods)
+    mine = sa.resumed.mine if sa.resumed is not None else choose(policy, sa.peer_methods)
     sa.log(
         f"{sa.state.label}: {sa.state.story} {{auth=IKEv2 oursig={mine.name} theirsig={proved.name} {chosen}}}",
         sa.state.code,
     )
+    return mine
 
 
 def respond(sa: Core, request: Message, opened: Opened, local: Endpoint, remote: Endpoint, now: Instant) -> None:
     """The responder's part: one request with everything, or the rounds of EAP."""
     where = Arrival(request.header, opened, local, remote)
     try:
+        if sa.rounds is None:
+            _check_exchanges(sa, request)
         if sa.rounds is not None:
             _next_round(sa, sa.rounds, request, where, now)
-        elif request.first(Auth) is None and request.first(IdI) is not None:
+        elif request.first(Auth) is None and request.first(IdI) is not None and sa.resumed is None:
             _first_round(sa, request, where, now)
         else:
             _respond(sa, request, where, now)
@@ -299,11 +346,28 @@ def respond(sa: Core, request: Message, opened: Opened, local: Endpoint, remote:
         refuse(sa, request, opened, why, local, remote, now, getattr(why, "connection", name))
 
 
+def _check_exchanges(sa: Core, request: Message) -> None:
+    """Has all been done that was to be done before IKE_AUTH (RFC 9370 2.2.2)?"""
+    _, _, chosen = sa.need_keys()
+    if sa.resumed is None and sa.intermediates < len(chosen.addke):
+        missing = chosen.addke[sa.intermediates].name
+        raise WireError(f"IKE_AUTH before the key exchange of {missing}", NotifyType.INVALID_SYNTAX)
+    sa.auth_id = request.header.message_id
+
+
+def _without(sa: Core, request: Message) -> Container[PayloadType]:
+    """What a request need not have: all that asks for a child, when it asks for none and may do so (RFC 6023)."""
+    return rules.CHILD if sa.childless and request.first(Sa) is None else frozenset()
+
+
 def _respond(sa: Core, request: Message, where: Arrival, now: Instant) -> None:
-    rules.check(Shape.AUTH_REQUEST, request.payloads, encrypted=True)
+    rules.check(Shape.AUTH_REQUEST, request.payloads, encrypted=True, without=_without(sa, request))
     proof, him = request.first(Auth), request.first(IdI)
     if proof is None or him is None:
         raise WireError("IKE_AUTH request without identity or proof")
+    if sa.resumed is not None:
+        _resumed(sa, sa.resumed, request, proof, him, where, now)
+        return
     identity = auth.claimed(sa, proof, him)
     policy = _ask(sa, request, means.means_of(proof), identity)
     with _naming(policy):
@@ -316,9 +380,21 @@ def _respond(sa: Core, request: Message, where: Arrival, now: Instant) -> None:
     _conclude(sa, policy, request, identity, proved, payloads, where, now)
 
 
+def _resumed(sa: Core, session: Session, request: Message, proof: Auth, him: IdI, where: Arrival, now: Instant) -> None:
+    """The peer of before is back (RFC 5723 4.3.3)."""
+    policy = sa.need_policy()
+    with _naming(policy):
+        auth.check_resuming(sa, session, proof, him)
+        sa.my_id = session.my_id
+        me = auth.id_payload(IdR, sa.my_id)
+        payloads: list[Payload] = [me, auth.resuming(sa, me)]
+    sa.log(f"session with '{session.peer_id}' resumed")
+    _conclude(sa, policy, request, session.peer_id, session.proved, payloads, where, now)
+
+
 def _first_round(sa: Core, request: Message, where: Arrival, now: Instant) -> None:
     """The initiator wants EAP: we prove ourselves, and ask who it is."""
-    rules.check(Shape.EAP_FIRST_REQUEST, request.payloads, encrypted=True)
+    rules.check(Shape.EAP_FIRST_REQUEST, request.payloads, encrypted=True, without=_without(sa, request))
     him = request.first(IdI)
     if him is None:
         raise WireError("IKE_AUTH request without identity")
@@ -370,12 +446,16 @@ def _conclude(
     """Both sides are who they say: the first child, which `request` asks for, and the answer."""
     sa.policy, sa.peer_id = policy, identity
     contact = request.notify(NotifyType.INITIAL_CONTACT) is not None
-    established(sa, policy, identity, proved, contact, now)
+    mine = established(sa, policy, identity, proved, contact, now)
+    payloads += resume.grant(sa, policy, request, identity, mine, proved, now)
     mobike.learn(sa, policy, request)
     crash.learn(sa, request)
-    payloads += [*mobike.announce(sa, policy), *crash.announce(sa)]
+    payloads += _manners(sa, policy)
     try:
         payloads += config.grant(sa, policy, request)
+        if request.first(Sa) is None:
+            where.reply(sa, payloads)
+            return
         answer = agree_to(sa, request, Dh.NEVER, sa.nonce_i, sa.nonce_r, where.local, where.remote, shared_nonce=True)
         establish(sa, answer.terms, now)
         payloads += answer.payloads
@@ -396,7 +476,9 @@ def _ask(sa: Core, request: Message, method: Means, identity: Identity) -> IkePo
     names = cert.issuers(request)
     question = AuthQuestion(sa.local, sa.remote, identity, mine, method, certified, chosen, asks, names)
     policy = sa.ask.authenticate(question)
-    if not any(chosen.encr in p.encr and chosen.prf in p.prf and chosen.dh in p.dh for p in policy.proposals):
+    if policy.childless is Childless.NEVER and request.first(Sa) is None:
+        raise WireError(f"IKE_AUTH request without a child, which connection {policy.name} does not allow")
+    if not chosen.allowed_by(policy.proposals):
         raise IkeError(f"connection {policy.name} does not allow {chosen}", REFUSED)
     auth.require_identity(policy, identity)
     cert.learn_requests(sa, request)

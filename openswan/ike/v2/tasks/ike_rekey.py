@@ -7,7 +7,7 @@ ask, both successors answer for the same children (one dict, shared), until the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from openswan.ike.rules import Shape
 from openswan.ike.v2.core import Core, Task, error, first_error
 from openswan.ike.v2.negotiate import Dh, accept, choose, group_transform, keeping_prf, number, offer
 from openswan.ike.v2.states import State
+from openswan.ike.v2.tasks import followup
 from openswan.ike.v2.tasks.child_create import NONCE_OCTETS, ChildCreate
 from openswan.ike.v2.tasks.child_delete import ChildDelete
 from openswan.ike.v2.tasks.crash import TellToken
@@ -58,7 +59,7 @@ class IkeRekey(Task):
 
     def build(self, sa: Core, now: Instant) -> Sequence[Payload] | None:
         """The request, with a new SPI, nonce and key."""
-        if not sa.is_established or sa.heir is not None:
+        if not sa.is_established or sa.heir is not None or followup.pending(sa, now, ike=True):
             self.failed(sa, "the IKE SA is already being replaced")
             return None
         policy = sa.need_policy()
@@ -83,7 +84,17 @@ class IkeRekey(Task):
             self._refused(sa, refused.kind, refused.data, now)
             return
         rules.check(Shape.IKE_RESPONSE, answer.payloads, encrypted=True)
-        successor, nonces = self._successor(sa, answer, now)
+        chosen, nonces, make = self._agreed(sa, answer)
+
+        def conclude(more: bytes, later: Instant) -> None:
+            self._conclude(sa, make(more, later), nonces, later)
+
+        if chosen.addke:
+            sa.submit(followup.FollowUp(self, chosen.addke, answer, conclude), now, front=True)
+        else:
+            conclude(b"", now)
+
+    def _conclude(self, sa: Core, successor: IkeSaV2, nonces: tuple[bytes, bytes], now: Instant) -> None:
         sa.emit(NewSuccessor(successor))
         if sa.heir is not None and min(nonces) < sa.heir_nonce:
             # Ours holds the lowest nonce: we close it, the peer's inherits and the peer deletes the old SA.
@@ -102,11 +113,13 @@ class IkeRekey(Task):
         """The answer came when this SA was already to be closed: the successor it has made is closed too."""
         if first_error(answer) is None:
             rules.check(Shape.IKE_RESPONSE, answer.payloads, encrypted=True)
-            successor, _ = self._successor(sa, answer, now)
-            successor.children = {}
-            sa.emit(NewSuccessor(successor))
-            for effect in successor.discard(now):
-                sa.emit(effect)
+            chosen, _, make = self._agreed(sa, answer)
+            if not chosen.addke:  # else there is none before the key exchanges that will not come
+                successor = make(b"", now)
+                successor.children = {}
+                sa.emit(NewSuccessor(successor))
+                for effect in successor.discard(now):
+                    sa.emit(effect)
         self.failed(sa, "the IKE SA is being closed")
 
     def _refused(self, sa: Core, kind: NotifyType, data: bytes, now: Instant) -> None:
@@ -125,7 +138,10 @@ class IkeRekey(Task):
                 return
         self.failed(sa, f"the peer refuses to rekey the IKE SA: {kind}", int(kind))
 
-    def _successor(self, sa: Core, answer: Message, now: Instant) -> tuple[IkeSaV2, tuple[bytes, bytes]]:
+    def _agreed(
+        self, sa: Core, answer: Message
+    ) -> tuple[ChosenIke, tuple[bytes, bytes], Callable[[bytes, Instant], IkeSaV2]]:
+        """The algorithms, both nonces, and what makes the successor once all key exchanges are done."""
         body, nonce, ke = answer.first(Sa), answer.first(Nonce), answer.first(Ke)
         if body is None or nonce is None or ke is None or self.pair is None:
             raise WireError("CREATE_CHILD_SA response without SA, nonce or KE")
@@ -133,10 +149,16 @@ class IkeRekey(Task):
         chosen = match.ike()
         if chosen.dh != self.group or ke.group != number(Kind.DH, chosen.dh):
             raise IkeError("the peer answers with another group", NotifyType.INVALID_KE_PAYLOAD)
-        successor = sa.make_successor(True, now)
-        successor.spi_i, successor.spi_r = self.spi, _ike_spi(match.wire.spi)
-        _derive(sa, successor, chosen, self.nonce, nonce.data, self.pair.shared(ke.data))
-        return successor, (self.nonce, nonce.data)
+        spi_r, shared = _ike_spi(match.wire.spi), self.pair.shared(ke.data)
+        nonces = self.nonce, nonce.data
+
+        def make(more: bytes, now: Instant) -> IkeSaV2:
+            successor = sa.make_successor(True, now)
+            successor.spi_i, successor.spi_r = self.spi, spi_r
+            _derive(sa, successor, chosen, *nonces, shared, more)
+            return successor
+
+        return chosen, nonces, make
 
 
 def respond(sa: Core, request: Message, now: Instant) -> tuple[Payload, ...]:
@@ -162,19 +184,32 @@ def respond(sa: Core, request: Message, now: Instant) -> tuple[Payload, ...]:
         shared = pair.shared(ke.data)
     except CryptoError as why:
         raise IkeError(str(why), NotifyType.INVALID_SYNTAX) from None
-    nr = sa.rng.octets(NONCE_OCTETS)
-    successor = sa.make_successor(False, now)
-    successor.spi_i, successor.spi_r = spi_i, successor.new_spi()
-    _derive(sa, successor, chosen, nonce.data, nr, shared)
-    sa.emit(NewSuccessor(successor))
-    if isinstance(sa.task, IkeRekey):
-        sa.heir, sa.heir_nonce = successor, min(nonce.data, nr)
-        # Should nobody inherit or close it: the peer may never learn that it exists.
-        successor.deadline = now + 2 * sa.need_policy().retransmit_timeout
+    if chosen.addke and isinstance(sa.task, IkeRekey):
+        # Exchanges of both would cross each other for long: both try again, each at its own time (RFC 9370 2.2.4).
+        return (error(NotifyType.TEMPORARY_FAILURE),)
+    nonces, spi_r = (nonce.data, sa.rng.octets(NONCE_OCTETS)), sa.new_spi()
+
+    def conclude(more: bytes, later: Instant) -> None:
+        if more and (not sa.is_established or any(isinstance(t, ChildCreate | ChildDelete) for t in sa.tasks)):
+            raise IkeError("other exchanges have begun meanwhile", NotifyType.TEMPORARY_FAILURE)
+        successor = sa.make_successor(False, later)
+        successor.spi_i, successor.spi_r = spi_i, spi_r
+        _derive(sa, successor, chosen, *nonces, shared, more)
+        sa.emit(NewSuccessor(successor))
+        if isinstance(sa.task, IkeRekey):
+            sa.heir, sa.heir_nonce = successor, min(nonces)
+            # Should nobody inherit or close it: the peer may never learn that it exists.
+            successor.deadline = later + 2 * sa.need_policy().retransmit_timeout
+        else:
+            inherit(sa, successor, False, later)
+
+    payloads: list[Payload] = [Sa((replace(match.wire, spi=spi_r),)), Nonce(nonces[1]), Ke(DhId(group), pair.public)]
+    if chosen.addke:
+        waiting = followup.Pending(list(chosen.addke), conclude, now + followup.PATIENCE, ike=True)
+        payloads += followup.begin(sa, waiting)
     else:
-        inherit(sa, successor, False, now)
-    wire = replace(match.wire, spi=successor.spi_r)
-    return Sa((wire,)), Nonce(nr), Ke(DhId(group), pair.public)
+        conclude(b"", now)
+    return tuple(payloads)
 
 
 def inherit(old: Core, new: IkeSaV2, initiator: bool, now: Instant, token: int = 0) -> None:
@@ -205,9 +240,9 @@ def _ike_spi(spi: bytes) -> bytes:
     return spi
 
 
-def _derive(old: Core, new: Core, chosen: ChosenIke, ni: bytes, nr: bytes, shared: bytes) -> None:
+def _derive(old: Core, new: Core, chosen: ChosenIke, ni: bytes, nr: bytes, shared: bytes, more: bytes) -> None:
     """Keys from SK_d of the old SA; SKEYSEED with the old PRF, the rest with the new one (RFC 7296 2.18)."""
     prf_old, keys, _ = old.need_keys()
     new.nonce_i, new.nonce_r = ni, nr
-    install_keys(new, chosen, Prf(chosen.prf.name), keymat.skeyseed_rekey(prf_old, keys.d, ni, nr, shared))
+    install_keys(new, chosen, Prf(chosen.prf.name), keymat.skeyseed_rekey(prf_old, keys.d, ni, nr, shared, more))
     new.move(State.I3 if new.is_initiator else State.R2)

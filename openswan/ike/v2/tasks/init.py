@@ -33,7 +33,7 @@ from openswan.ike.v2.core import HALF_OPEN, Core, Ignored, Task, first_error
 from openswan.ike.v2.negotiate import Dh, Match, accept, choose, group_transform, number, offer
 from openswan.ike.v2.protect import Channel
 from openswan.ike.v2.states import State
-from openswan.ike.v2.tasks import cert, means, natd, ppk
+from openswan.ike.v2.tasks import cert, extensions, means, natd
 from openswan.wire.header import NO_SPI, Header
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload
@@ -83,7 +83,7 @@ class InitTask(Task):
         if self.policy.fragmentation:
             payloads.append(Notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED))
         payloads.append(Notify(NotifyType.SIGNATURE_HASH_ALGORITHMS, sign.hash_ids()))
-        payloads += [*ppk.announce((self.policy,)), *natd.vendor(self.policy)]
+        payloads += [*extensions.request(self.policy), *natd.vendor(self.policy)]
         header = sa.header(self.exchange, 0, response=False)
         sa.init_i = Message(header, tuple(payloads)).emit()
         return payloads
@@ -165,13 +165,14 @@ class InitTask(Task):
         chosen = accept(body, self.policy.proposals, ProtocolId.IKE, Dh.REQUIRED).ike()
         if chosen.dh != self.group or ke.group != number(Kind.DH, self.group):
             raise IkeError("the peer chose another group than the one whose key it sent")
+        extensions.learn(sa, (self.policy,), answer)
+        extensions.require(sa, chosen.addke)
         shared = self.pair.shared(ke.data)
         sa.spi_r = answer.header.spi_r
         sa.nonce_r, sa.init_r = nonce.data, data
         derive(sa, chosen, shared)
         natd.detect(sa, self.policy, answer, sa.spi_r)
         learn(sa, self.policy, answer)
-        ppk.learn(sa, (self.policy,), answer)
         natd.float_ports(sa, self.policy, answer.notify(NotifyType.NAT_DETECTION_SOURCE_IP) is not None)
 
 
@@ -215,6 +216,9 @@ def respond(sa: Core, request: Message, data: bytes, local: Endpoint, remote: En
                 NotifyType.INVALID_KE_PAYLOAD,
                 group.to_bytes(2, "big"),
             )
+        candidates = sa.ask.ike_candidates(local, remote)
+        extensions.learn(sa, candidates, request)
+        extensions.require(sa, chosen.addke)
         pair = dh.generate(chosen.dh.name, sa.rng)
         shared = pair.shared(ke.data)
     except (IkeError, CryptoError, WireError) as why:
@@ -226,8 +230,6 @@ def respond(sa: Core, request: Message, data: bytes, local: Endpoint, remote: En
     derive(sa, chosen, shared)
     natd.detect(sa, policy, request, NO_SPI)
     learn(sa, policy, request)
-    candidates = sa.ask.ike_candidates(local, remote)
-    ppk.learn(sa, candidates, request)
     payloads: list[Payload] = [
         Sa((match.wire,)),
         Ke(DhId(group), pair.public),
@@ -238,7 +240,7 @@ def respond(sa: Core, request: Message, data: bytes, local: Endpoint, remote: En
     if sa.peer_fragments:
         payloads.append(Notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED))
     payloads.append(Notify(NotifyType.SIGNATURE_HASH_ALGORITHMS, sign.hash_ids()))
-    payloads += ppk.announce(candidates) if sa.uses_ppk else []
+    payloads += extensions.answer(sa, candidates)
     payloads += means.announce(reduce(or_, (one.peer_auth for one in candidates), policy.peer_auth))
     payloads += natd.vendor(policy)
     answer = Message(sa.header(ExchangeType.IKE_SA_INIT, 0, response=True), tuple(payloads)).emit()

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from openswan.ike.effects import Forget, IkeEstablished, IkeFailed, IkeGone, RequestFailed
+from openswan.ike import rules
+from openswan.ike.effects import ChildEstablished, Forget, IkeEstablished, IkeFailed, IkeGone, RequestFailed
 from openswan.ike.events import CreateChild
 from openswan.ike.v2.core import LINGER
 from openswan.ike.v2.states import State
+from openswan.policy.connection import Childless
 from openswan.policy.identity import parse_identity
 from openswan.policy.proposal import Transform
 from openswan.wire.v2.body import Payload
@@ -254,3 +257,52 @@ def test_first_exchange_keys_serve_the_first_child_without_ke() -> None:
     pair = Pair().up()
     pair.agree()
     assert next(iter(pair.a.installed.values())).chosen.dh is None
+
+
+def childless(a: Childless, b: Childless = Childless.ALLOW, **more: Any) -> Pair:
+    return Pair(ike_policy("@a", "@b", childless=a, **more), ike_policy("@b", "@a", childless=b, **more))
+
+
+@pytest.mark.parametrize("mode", [Childless.PREFER, Childless.FORCE])
+def test_an_ike_sa_that_begins_without_a_child(mode: Childless) -> None:
+    """RFC 6023: the first child has an exchange, and a key exchange, of its own."""
+    pair = childless(mode).up()
+    pair.agree()
+    datagram = next(d for d in pair.log if d.data[18] == 35)
+    assert {p.type for p in pair.peek(datagram)}.isdisjoint(rules.CHILD)
+    assert [d.data[18] for d in pair.log if d.sender is pair.a] == [34, 35, 36]
+    [child] = pair.a.installed.values()
+    assert child.chosen.dh is not None and child.token == 1
+
+
+def test_several_children_follow() -> None:
+    pair = childless(Childless.PREFER)
+    pair.start([CreateChild(pair.child, 1), CreateChild(pair.child, 2)])
+    pair.run()
+    pair.agree()
+    assert [e.token for e in pair.a.seen(ChildEstablished)] == [1, 2]
+
+
+def test_with_eap_too() -> None:
+    from tests.unit.ike.v2.tasks.test_eap_auth import client, server
+
+    pair = Pair(client(childless=Childless.FORCE), server())
+    pair.a.ask.passwords = pair.b.ask.passwords = {"joe": "secret"}
+    pair.up().agree()
+    assert len(pair.a.installed) == 1
+
+
+def test_where_the_responder_does_not_have_it() -> None:
+    pair = childless(Childless.PREFER, Childless.NEVER).up()
+    pair.agree()
+    assert 36 not in {d.data[18] for d in pair.log}
+    pair = childless(Childless.FORCE, Childless.NEVER)
+    pair.start()
+    pair.run()
+    assert "childless=force wants" in pair.a.seen(IkeFailed)[0].reason
+
+
+def test_half_a_child_is_none() -> None:
+    for missing in rules.CHILD:
+        pair, payloads = at_auth()
+        assert kinds(send(pair, [p for p in payloads if p.type != missing])) == [NotifyType.INVALID_SYNTAX]
