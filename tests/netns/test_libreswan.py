@@ -39,7 +39,7 @@ SHAPES = {
 }
 RAW = {"encapsulation": "no"}
 # Further addresses of the guest: a connection between the hosts themselves must not cut off who gives it orders.
-FURTHER = ("192.0.2.3/24", "192.0.2.4/24", "192.0.2.5/24", "2001:db8::3/64")
+FURTHER = ("192.0.2.3/24", "192.0.2.4/24", "192.0.2.5/24", "192.0.2.6/24", "192.0.2.7/24", "2001:db8::3/64")
 MODES = {
     "host": {"left": "192.0.2.1", "right": "192.0.2.3", "authby": "secret", "type": "transport"},
     "host6": {
@@ -58,6 +58,12 @@ MODES = {
         **NET4, "right": "192.0.2.5", "leftsubnet": "10.1.0.0/27", "rightsubnet": "10.2.0.0/27",
         "authby": "null", "leftid": "%null", "rightid": "%null",
     },
+    "ppk": {
+        **NET4, "right": "192.0.2.6", "leftsubnet": "10.1.0.0/28", "rightsubnet": "10.2.0.0/28", "ppk": "insist",
+    },
+    "between": {
+        **NET4, "right": "192.0.2.7", "leftsubnet": "10.1.0.0/29", "rightsubnet": "10.2.0.0/29", "intermediate": "yes",
+    },
     "comp": {**NET4, "leftsubnet": "10.1.0.0/26", "rightsubnet": "10.2.0.0/26", "compress": "yes"},
 }  # fmt: skip
 """Connections that the kernel has exactly as we do."""
@@ -68,8 +74,12 @@ KERNEL = "config setup\n    uniqueids=yes\n\n" + "".join(
 )
 KERNEL += "".join(conn(name, base, ikev2="insist", auto="ignore", **RAW) for name, base in MODES.items())
 KERNEL_SECRETS = SECRETS.replace(
-    ":", "192.0.2.2 192.0.2.1 192.0.2.3 192.0.2.4 2001:db8::2 2001:db8::1 2001:db8::3 :", 1
+    ":",
+    "192.0.2.2 192.0.2.1 192.0.2.3 192.0.2.4 192.0.2.6 192.0.2.7 2001:db8::2 2001:db8::1 2001:db8::3 :",
+    1,
 )
+PPK = 'PPKS "one" "thirty-two octets or more that only these two gateways know"\n'
+KERNEL_SECRETS += f"\n192.0.2.6 192.0.2.1 : {PPK}"
 
 
 @dataclass
@@ -142,7 +152,7 @@ def _stage() -> Iterator[Stage]:
         for address in FURTHER:
             east.sh(f"ip addr add {address} dev eth0 {'nodad' if ':' in address else ''}")
         east.sh("ipsec whack --listen")
-        west = Gateway(lab.west, "", SECRETS)
+        west = Gateway(lab.west, "", f"{SECRETS}\n: {PPK}")
         west.start()
         yield Stage(lab, west, east)
 
@@ -232,6 +242,23 @@ def test_transport_mode_ah_and_compression(stage: Stage, name: str, who: str, sh
         assert "2 received" in answer, answer
     rows = stage.west.json("spi")
     assert all(row["packets"] > 5 for row in rows if row["said"].startswith(shows.split()[1])), rows
+
+
+@pytest.mark.parametrize("who", ["we", "they"])
+def test_a_postquantum_preshared_key(stage: Stage, who: str) -> None:
+    """Both insist on it (RFC 8784)."""
+    stage.up(who, "ppk")
+    assert_ping(stage.lab.sunset, "10.2.0.1", wait=4)
+    assert "PPK 'one' used as additional IKE secret" in stage.west.log()
+    assert "PPK" in stage.east.log()
+
+
+@pytest.mark.parametrize("who", ["we", "they"])
+def test_an_exchange_between(stage: Stage, who: str) -> None:
+    """IKE_INTERMEDIATE with nothing in it; AUTH of both covers it (RFC 9242)."""
+    stage.up(who, "between")
+    assert_ping(stage.lab.sunset, "10.2.0.1", wait=4)
+    assert "IKE_INTERMEDIATE" in stage.east.log(), stage.east.log()
 
 
 @pytest.mark.parametrize("who", ["we", "they"])

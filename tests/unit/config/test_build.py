@@ -8,7 +8,17 @@ import pytest
 from openswan.base.errors import ConfigError
 from openswan.config.load import Loaded, load_text
 from openswan.policy.algorithms import DEFAULT_AH, DEFAULT_ESP, DEFAULT_IKE
-from openswan.policy.connection import Auth, Connection, DpdAction, HostKind, PpkUse, SendCert, ShuntPolicy, Startup
+from openswan.policy.connection import (
+    Auth,
+    Childless,
+    Connection,
+    DpdAction,
+    HostKind,
+    PpkUse,
+    SendCert,
+    ShuntPolicy,
+    Startup,
+)
 from openswan.policy.identity import FROM_CERT, NOBODY, parse_identity
 from openswan.policy.proposal import AH, proposals_text
 
@@ -365,7 +375,6 @@ def test_strict_crl_keeps_certificate_conns_out() -> None:
     [
         ("ah=sha1", 'f:6: warning: conn "x": ah= counts with phase2=ah only: this conn uses ESP'),
         ("ikev1=yes", "ikev1=yes is not acted on: IKEv1 is not available in this release, IKEv2 is used"),
-        ("intermediate=yes", "intermediate=yes is not acted on"),
         ("fragmentation=force", "fragmentation=force is not acted on"),
         ("leftfirewall=yes", "obsolete keyword 'leftfirewall' ignored. Openings in the firewall"),
         ("pfsgroup=modp2048", "pfsgroup=modp2048 is not acted on"),
@@ -454,3 +463,10 @@ def test_postquantum_keys() -> None:
     made = one("ppk=insist;ppk-ids=first,second")
     assert made.ppk is PpkUse.INSIST and made.ppk_ids == ("first", "second")
     assert one("ppk=yes").ppk is PpkUse.PROPOSE and one("").ppk is PpkUse.NO
+
+
+def test_exchanges_more_or_fewer() -> None:
+    made = one("intermediate=yes;childless=prefer;session-resumption=yes")
+    assert made.intermediate and made.childless is Childless.PREFER and made.resumption
+    plain = one("")
+    assert not plain.intermediate and plain.childless is Childless.ALLOW and not plain.resumption
