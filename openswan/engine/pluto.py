@@ -59,6 +59,9 @@ class Pluto:
             ),
             plane.NewMapping: lambda e: brain.children.new_mapping(e.said, e.remote),
             plane.UnknownSpi: brain.acquires.unknown_spi,
+            # About descriptors: the daemon's raw path takes these two.
+            plane.NextHopWanted: lambda e: None,
+            plane.EspLoad: lambda e: None,
         }
 
     def handle(self, event: ev.EngineEvent, now: Instant) -> list[Effect]:
