@@ -22,6 +22,7 @@ cdef enum:
     HOPS = 64
     NUDGE = 1000000000         # ns from one packet by the socket to the next
     ASK = 5000000000           # ns until a next hop is asked for again
+    REFUSED = 60000000000      # the same after a refusal
     BUSY = 8                   # packets of one flush from which on it is worth asking
 
 
@@ -99,7 +100,7 @@ cdef void link_refused(worker_t *w, outgoing_t *o) noexcept nogil:
     # Down, gone, or narrower than we know.
     cdef mail_t *m
     o.path.link = 0
-    o.path.due = w.now + ASK
+    o.path.due = w.now + REFUSED
     m = mail_new(&w.engine.mail, MAIL_OFFLOAD, NULL, 0)
     if m:
         m.sock = o.path.sock

@@ -223,14 +223,16 @@ cdef class Sas(Ports):
         """Cookies of the SAs that send raw ESP between these addresses."""
         cdef uint64_t at
         cdef sa_t *sa
-        cdef bytes there
+        cdef uint8_t version = 4 if len(local) == 4 else 6
+        cdef uint32_t at_remote = 4 if version == 4 else 8, octets = 4 if version == 4 else 16
         cookies = []
+        if len(local) != octets or len(remote) != octets:
+            raise ValueError("addresses")
         for at in range(self.sas.used):
             sa = <sa_t *>self.sas.slots[at].item if self.sas.slots[at].handle else NULL
-            if sa == NULL or sa.inbound or sa.proto != 50 or sa.path.encap or sa.path.version != (4 if len(local) == 4 else 6):
-                continue
-            there = sa.path.remote[4:8] if sa.path.version == 4 else sa.path.remote[8:24]
-            if there == remote and address_of(sa.path.local, sa.path.version) == local:
+            if (sa != NULL and not sa.inbound and sa.proto == 50 and not sa.path.encap and sa.path.version == version
+                    and memcmp(sa.path.remote + at_remote, <const uint8_t *>remote, octets) == 0
+                    and memcmp(sa.path.local, <const uint8_t *>local, octets) == 0):
                 cookies.append(sa.id)
         return cookies
 

@@ -16,11 +16,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from openswan.base.address import Address
-from openswan.base.numbers import FWMARK
+from openswan.base.numbers import FWMARK, ROUTE_TABLE
 from openswan.host.nlmsg import NETLINK_ROUTE, Message, NetlinkSocket, attr, parse_attrs, split
 from openswan.host.rtnetlink import (
+    DELROUTE,
     FAMILY,
     GETROUTE,
+    NEWROUTE,
     RTA_DST,
     RTA_GATEWAY,
     RTA_MARK,
@@ -49,6 +51,9 @@ MOST = 4096
 """Pairs of addresses kept; the oldest gives way, and is asked for again if it is still in use."""
 SETTLE = 0.1
 """Seconds after a change of routes until all are looked up again, so that a thousand changes are one."""
+
+REST = 9
+"""Times as long as the last such look took, if that is more: routes that change all the time must not take the loop."""
 
 Pair = tuple[Address, Address]
 
@@ -118,6 +123,7 @@ class NextHops:
         self._asking: NetlinkSocket | None = None
         self._events: NetlinkSocket | None = None
         self._again: asyncio.TimerHandle | None = None
+        self._pause = SETTLE
 
     def open(self) -> None:
         """Begin to listen; HostError when there is no netlink."""
@@ -143,14 +149,16 @@ class NextHops:
         return len(self._known)
 
     def want(self, local: Address, remote: Address) -> None:
-        """Look for a next hop; when there is none nothing is told, and nothing kept."""
+        """Look for a next hop and tell it, also when it is the one told before: who asks does not use it. When there is
+        none nothing is told, and nothing kept."""
         found = self.find(local, remote)
         if found is None:
             self._set((local, remote), None)
             return
         while len(self._known) >= MOST and (local, remote) not in self._known:
             self._set(next(iter(self._known)), None)
-        self._set((local, remote), found)
+        self._known[local, remote] = found
+        self._tell(local, remote, found.hop)
 
     def find(self, local: Address, remote: Address) -> Found | None:
         """The next hop as the kernel would choose it for what carries our mark."""
@@ -204,7 +212,9 @@ class NextHops:
     def heard(self, kind: int, body: memoryview) -> None:
         """One message of the kernel's."""
         if kind not in (NEWNEIGH, DELNEIGH):
-            self._look_again()
+            # Routes into our own ipsecN come by the thousand, in a table that what carries our mark does not look into.
+            if kind not in (NEWROUTE, DELROUTE) or len(body) < 5 or body[4] != ROUTE_TABLE:
+                self._look_again()
             return
         entry = parse_neighbour(kind, body) if self._known else None
         if entry is None:
@@ -216,12 +226,15 @@ class NextHops:
 
     def _look_again(self) -> None:
         if self._known and self._again is None:
-            self._again = asyncio.get_running_loop().call_later(SETTLE, self._look)
+            self._again = asyncio.get_running_loop().call_later(self._pause, self._look)
 
     def _look(self) -> None:
         self._again = None
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
         for pair in list(self._known):
             self._set(pair, self.find(*pair))
+        self._pause = max(SETTLE, REST * (loop.time() - begun))
 
 
 def describe(hop: NextHop) -> str:
