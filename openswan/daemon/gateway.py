@@ -23,7 +23,7 @@ from openswan.daemon.queries import Queries
 from openswan.daemon.rawpath import RawPath
 from openswan.daemon.wanted import Wanted
 from openswan.engine.effects import DelGuard, Effect, SetGuard
-from openswan.engine.events import Datagram, EngineEvent, SecretsRead, SendFailed, WhackGone, WhackRequest
+from openswan.engine.events import Datagrams, EngineEvent, SecretsRead, SendFailed, WhackGone, WhackRequest
 from openswan.engine.pluto import Pluto
 from openswan.host import clock
 from openswan.host.conntrack import Conntrack
@@ -93,7 +93,7 @@ class Gateway:
         self._tokens = Tokens()
         self._performer = Performer(self._parts(), self._post)
         self._performer.sockets = OuterSockets(
-            lambda local, remote, data: self._reactor.post(Datagram(local, remote, data)),
+            lambda local, messages: self._reactor.post(Datagrams(local, messages)),
             lambda local, remote, why: self._reactor.post(SendFailed(local, remote, why)),
             self._socket_opened,
             self._socket_closes,

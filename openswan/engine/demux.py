@@ -1,24 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which IKE SA a datagram belongs to, and how strangers are met: nothing they send makes anything grow without bound.
 
-A first message costs a half-open IKE SA; their number is bounded in all and per source, and beyond a threshold the
-initiator has to bring a cookie first (RFC 7296 2.6). Everything else a stranger sends gets at most one stateless
+A first message costs a half-open IKE SA; their number is bounded in all and per source, and beyond a threshold, or
+when many come in a second, the initiator has to bring a cookie first (RFC 7296 2.6): a message without costs a digest
+then and leaves nothing. Only who shows a cookie counts against his address then, so that a flood in its name locks
+nobody out. Everything else a stranger sends gets at most one stateless
 answer, at most so many a second (RFC 7296 2.21.4, 1.5).
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from openswan.base.address import Endpoint
 from openswan.base.errors import WireError
 from openswan.engine.effects import SendDatagram
 from openswan.engine.events import SendFailed
-from openswan.engine.statedb import IkeState
+from openswan.engine.statedb import IkeState, source_of
 from openswan.ike.v2.cookie import CookieJar, refusal
 from openswan.ike.v2.tasks.crash import token
-from openswan.wire.header import NO_SPI, Flags, Header
+from openswan.wire.header import HEADER_OCTETS, NO_SPI, Flags, Header
 from openswan.wire.message import Message
 from openswan.wire.v2.notify import Notify
 from openswan.wire.v2.numbers import ExchangeType, NotifyType, PayloadType
@@ -48,6 +51,14 @@ class Bucket:
         return True
 
 
+def _urgency(message: tuple[Endpoint, bytes]) -> int:
+    """What of several messages comes first: 0 of an IKE SA, 1 a first one that begins with a cookie, 2 another."""
+    data = message[1]
+    if len(data) < HEADER_OCTETS or data[8:16] != NO_SPI or data[18] != ExchangeType.IKE_SA_INIT:
+        return 0
+    return 1 if data[16] == PayloadType.NOTIFY else 2
+
+
 def digest(data: bytes) -> bytes:
     """What names a first message: all of it counts (RFC 7296 2.1)."""
     return hashlib.sha256(data).digest()
@@ -65,7 +76,14 @@ class Demux:
         self.core = brain.core
         self.jar = CookieJar(brain.core.rng, 0.0)
         self.answers = Bucket(STATELESS_RATE, STATELESS_BURST)
+        rate = brain.core.settings.cookie_rate
+        self.strangers = Bucket(rate, 2 * rate)
         self.lines = Bucket(STATELESS_RATE, STATELESS_BURST)
+
+    def datagrams(self, local: Endpoint, messages: Sequence[tuple[Endpoint, bytes]]) -> None:
+        """Several that had arrived: those of IKE SAs we have first, then strangers that seem to bring a cookie."""
+        for remote, data in sorted(messages, key=_urgency) if len(messages) > 1 else messages:
+            self.datagram(local, remote, data)
 
     def datagram(self, local: Endpoint, remote: Endpoint, data: bytes) -> None:
         """One IKE message, non-ESP marker already off."""
@@ -99,31 +117,29 @@ class Demux:
         states = core.states
         if not core.listening or core.stopping or core.reading:
             return  # it will ask again
-        if (
-            states.half_open_total >= settings.half_open_limit
-            or states.half_open.get(remote.address, 0) >= settings.half_open_per_peer
-        ):
-            self._complain(remote, "too many half-open IKE SAs, first message ignored")
-            return
-        if settings.force_busy or states.half_open_total >= settings.cookie_threshold:
-            try:
-                request = Message.parse(data)
-            except WireError as why:
-                self._complain(remote, str(why))
-                return
-            if not self.jar.proves(request, remote, core.now):
-                # Not rate limited: the answer is smaller than the question and honest initiators depend on it.
-                answer = self.jar.challenge(request, remote, core.now)
+        calm = self.strangers.take(core.now)
+        proven = False
+        if settings.force_busy or states.unproven >= settings.cookie_threshold or not calm:
+            # Not rate limited: the answer is smaller than the question and honest initiators depend on it.
+            answer = self.jar.meet(data, remote, core.now)
+            if answer is not None:
                 if answer:
                     core.emit(SendDatagram(local, remote, answer))
                 return
+            proven = True
+        if (
+            states.half_open_total >= settings.half_open_limit
+            or states.half_open.get(source_of(remote.address), 0) >= settings.half_open_per_peer
+        ):
+            self._complain(remote, "too many half-open IKE SAs, first message ignored")
+            return
         ike = self.brain.ikes.answer(local, remote)
-        self._admit(ike, local, remote, data)
+        self._admit(ike, local, remote, data, proven)
 
-    def _admit(self, ike: IkeState, local: Endpoint, remote: Endpoint, data: bytes) -> None:
+    def _admit(self, ike: IkeState, local: Endpoint, remote: Endpoint, data: bytes, proven: bool) -> None:
         states = self.core.states
         states.add_ike(ike)
-        states.opened(ike, remote, digest(data))
+        states.opened(ike, remote, digest(data), proven)
         self.brain.ikes.receive(ike, data, local, remote)
         if ike.serial in states.ikes and not ike.failed and ike.machine.next_timer() is None and not ike.established:
             # It neither answered nor refused: nothing will ever come of it.

@@ -27,6 +27,16 @@ class Datagram:
 
 
 @dataclass(frozen=True, slots=True)
+class Datagrams:
+    """Several IKE messages that had arrived on one socket when it was read; those of IKE SAs we have are dealt with
+    first."""
+
+    local: Endpoint
+    messages: tuple[tuple[Endpoint, bytes], ...]
+    """(remote, data) of each."""
+
+
+@dataclass(frozen=True, slots=True)
 class SendFailed:
     """The kernel reported an error for a datagram we sent (ECONNREFUSED, EHOSTUNREACH ...): a hint only."""
 
@@ -176,6 +186,7 @@ class EffectFailed:
 EngineEvent: TypeAlias = (
     TimerDue
     | Datagram
+    | Datagrams
     | SendFailed
     | PathTooBig
     | WhackRequest

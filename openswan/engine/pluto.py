@@ -38,6 +38,7 @@ class Pluto:
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             ev.TimerDue: lambda _: None,
             ev.Datagram: lambda e: brain.demux.datagram(e.local, e.remote, e.data),
+            ev.Datagrams: lambda e: brain.demux.datagrams(e.local, e.messages),
             plane.IkeDatagram: lambda e: brain.demux.datagram(e.local, e.remote, e.data),
             ev.SendFailed: self._send_failed,
             ev.PathTooBig: brain.pathmtus.too_big,

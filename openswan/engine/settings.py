@@ -41,11 +41,14 @@ class Settings:
     force_busy: bool = False
     """Always ask initiators for a cookie (RFC 7296 2.6)."""
     cookie_threshold: int = 128
-    """Half-open IKE SAs from which on initiators are asked for a cookie."""
+    """Half-open IKE SAs of initiators that have shown no cookie from which on initiators are asked for one."""
+    cookie_rate: float = 100.0
+    """First messages a second from which on initiators are asked for a cookie, whether or not their IKE SAs last."""
     half_open_limit: int = 4096
     """Half-open IKE SAs we answer at most; further strangers are ignored."""
     half_open_per_peer: int = 600
-    """The same per source address; a gateway that brings up hundreds of tunnels at once stays under it."""
+    """The same per source address (IPv6: /64). They have shown a cookie, so they are really there: a gateway that
+    brings up hundreds of tunnels at once, or as many peers behind one NAT, stay under it."""
     hide_tos: bool = True
     """hidetos=yes: the DSCP of outer packets is 0; no: it is the inner one's (RFC 4301 5.1.2)."""
     crash_secret: bytes = field(default=b"", repr=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from openswan.base.address import Address, Endpoint
 from openswan.base.interval import Instant
@@ -19,6 +20,14 @@ from openswan.plane.commands import Encap
 from openswan.policy.identity import Identity
 from openswan.policy.selector import FlowKey, Selector
 from openswan.wire.header import NO_SPI
+
+Source: TypeAlias = Address | int
+"""Whom half-open IKE SAs are counted for."""
+
+
+def source_of(address: Address) -> Source:
+    """An IPv4 address, or the /64 of an IPv6 one: whoever has one address of it has all."""
+    return address if address.version == 4 else int(address) >> 64
 
 
 @dataclass(eq=False, slots=True, repr=False)
@@ -45,8 +54,10 @@ class IkeState:
     """Of those attempts, the ones that wait for it to be established."""
     orphans: list[Conn] = field(default_factory=list)
     """Connections that lost their last child because this IKE SA ended; what to do depends on why."""
-    half_open_from: Address | None = None
+    half_open_from: Source | None = None
     """Set while it counts as half open for that peer."""
+    proven: bool = False
+    """Its initiator has shown a cookie."""
     identities: object = None
     """Both ends' identities once established."""
     spi: bytes = b""
@@ -137,8 +148,10 @@ class StateDb:
         """Inbound Compression Parameter Indices in use."""
         self.tickets: dict[tuple[Address, Address, Hashable], Ticket] = {}
         """As client: the last ticket for each way to share an IKE SA (RFC 5723)."""
-        self.half_open: dict[Address, int] = {}
+        self.half_open: dict[Source, int] = {}
         self.half_open_total = 0
+        self.unproven = 0
+        """Half-open IKE SAs whose initiator has shown no cookie: its address may be anybody's."""
 
     def serial(self) -> int:
         """The next state number."""
@@ -268,13 +281,15 @@ class StateDb:
             del self.by_spi[ike.spi]
         self.by_machine.pop(id(ike.machine), None)
 
-    def opened(self, ike: IkeState, remote: Endpoint, first: bytes) -> None:
-        """Count a half-open responder; `first` is the digest of the message it answers."""
-        ike.half_open_from = remote.address
+    def opened(self, ike: IkeState, remote: Endpoint, first: bytes, proven: bool = False) -> None:
+        """Count a half-open responder; `first` is the digest of the message it answers, `proven`: with a cookie."""
+        source = ike.half_open_from = source_of(remote.address)
+        ike.proven = proven
         ike.init = (remote, first)
         self.by_init[ike.init] = ike
-        self.half_open[remote.address] = self.half_open.get(remote.address, 0) + 1
+        self.half_open[source] = self.half_open.get(source, 0) + 1
         self.half_open_total += 1
+        self.unproven += not proven
 
     def closed(self, ike: IkeState) -> None:
         """It is not half open any more."""
@@ -283,6 +298,7 @@ class StateDb:
             return
         ike.half_open_from = None
         self.half_open_total -= 1
+        self.unproven -= not ike.proven
         left = self.half_open[address] - 1
         if left:
             self.half_open[address] = left

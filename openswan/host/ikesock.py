@@ -198,13 +198,14 @@ class OuterSockets:
     """All outer sockets, kept in step with the addresses pluto listens on.
 
     `attach(outer)` is called for each socket that opens, `detach(outer)` before one closes: sockets the packet engine
-    reads change hands there. It has `lanes` workers: that many sockets share UDP 4500. `on_datagram(local, remote,
-    data)` is what came in on UDP 500, `on_error(local, remote, reason)` what the kernel said about something we sent.
+    reads change hands there. It has `lanes` workers: that many sockets share UDP 4500.
+    `on_datagrams(local, ((remote, data), ...))` is what came in on UDP 500, `on_error(local, remote, reason)` what the
+    kernel said about something we sent.
     """
 
     def __init__(
         self,
-        on_datagram: Callable[[Endpoint, Endpoint, bytes], None],
+        on_datagrams: Callable[[Endpoint, tuple[tuple[Endpoint, bytes], ...]], None],
         on_error: Callable[[Endpoint, Endpoint, str], None],
         attach: Callable[[Outer], None],
         detach: Callable[[Outer], None],
@@ -212,7 +213,7 @@ class OuterSockets:
         natt_port: int = NATT_PORT,
         lanes: int = 1,
     ) -> None:
-        self._on_datagram = on_datagram
+        self._on_datagrams = on_datagrams
         self._on_error = on_error
         self._attach = attach
         self._detach = detach
@@ -269,16 +270,18 @@ class OuterSockets:
             self._close(key)
 
     def _readable(self, outer: Outer) -> None:
+        messages: list[tuple[Endpoint, bytes]] = []
         for _ in range(BATCH):
             try:
                 data, address = outer.sock.recvfrom(LARGEST_DATAGRAM)
             except BlockingIOError:
-                return
+                break
             except OSError:
                 self._read_errors(outer)
-                return
-            remote = Endpoint(ip_address(address[0].partition("%")[0]), address[1])
-            self._on_datagram(outer.local, remote, data)
+                break
+            messages.append((Endpoint(ip_address(address[0].partition("%")[0]), address[1]), data))
+        if messages:
+            self._on_datagrams(outer.local, tuple(messages))
 
     def _read_errors(self, outer: Outer) -> None:
         """Take ICMP errors about our own datagrams off the error queue; they are hints, no more."""

@@ -584,7 +584,7 @@ def test_a_flood_of_first_messages_is_bounded() -> None:
         host.request("initiate", name="x")
     pair.run(0.4)
     states = pair.east.pluto.core.states
-    assert states.half_open_total == pair.east.pluto.core.settings.cookie_threshold
+    assert 100 < states.half_open_total <= pair.east.pluto.core.settings.cookie_threshold
     pair.west.load(west)
     pair.west.request("initiate", name="net-net")
     assert pair.run(5.0, pair.west.up), "an honest peer gets in all the same"

@@ -10,11 +10,11 @@ import pytest
 
 from openswan.base.address import Endpoint
 from openswan.engine.demux import Bucket
-from openswan.engine.events import Datagram
+from openswan.engine.events import Datagram, Datagrams
 from openswan.engine.settings import Settings
 from openswan.wire.header import NO_SPI, Flags, Header
 from openswan.wire.message import Message
-from openswan.wire.v2.numbers import ExchangeType, NotifyType
+from openswan.wire.v2.numbers import ExchangeType, NotifyType, PayloadType
 from tests.sim.net import Net, Packet
 from tests.sim.pair import EAST, SimHost, make_pair, psk, tunnel
 
@@ -111,8 +111,62 @@ def test_a_forged_first_message_with_a_borrowed_spi_does_not_take_the_true_ones_
     assert it.pluto.core.states.half_open_total == 2
 
 
+def test_many_first_messages_a_second_need_cookies_even_if_none_lasts() -> None:
+    it, data = host(Settings(cookie_rate=10.0)), first_message()
+    sent: list[Packet] = []
+    it.net.attach(STRANGER.address, sent.append)
+    for n in range(60):
+        it.post(Datagram(HERE, Endpoint(STRANGER.address, 1000 + n), bytes([n]) + data[1:]))
+    it.net.run(1.0)
+    kinds = [next(n.kind for n in Message.parse(p.body).payloads) for p in sent]  # type: ignore[attr-defined]
+    assert kinds.count(NotifyType.COOKIE) == 40 and kinds.count(NotifyType.NO_PROPOSAL_CHOSEN) == 20
+    it.net.run(5.0)
+    assert [n.kind for n in answers(it, data)[0].payloads] == [NotifyType.NO_PROPOSAL_CHOSEN]  # type: ignore[attr-defined]
+
+
+def test_what_belongs_to_an_ike_sa_is_dealt_with_first() -> None:
+    pair = make_pair(3)
+    west, east = tunnel()
+    pair.west.load(west)
+    pair.east.load(east)
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(5.0, pair.up)
+    it = pair.east
+    (ike,) = it.pluto.core.states.ikes.values()
+    seen: list[bytes] = []
+    it.pluto.brain.demux.datagram = lambda _local, _remote, data: seen.append(data)  # type: ignore[method-assign]
+    spis = ike.machine.spi_i + ike.machine.spi_r
+    known = spis + message(ExchangeType.INFORMATIONAL, Flags.INITIATOR)[16:]
+    bare = first_message()
+    cookie = bare[:16] + bytes([PayloadType.NOTIFY]) + bare[17:]
+    it.post(Datagrams(HERE, tuple((STRANGER, data) for data in (bare, cookie, b"", bare, known))))
+    assert seen == [b"", known, cookie, bare, bare]
+
+
+def test_a_flood_in_somebodys_name_does_not_lock_him_out() -> None:
+    it, data = host(Settings(half_open_per_peer=5, cookie_threshold=3)), first_message()
+    west = ip_address("192.0.2.1")
+    sent: list[Packet] = []
+    it.net.attach(west, sent.append)
+    for n in range(200):
+        it.post(Datagram(HERE, Endpoint(west, 1000 + n), bytes([n]) + data[1:]))
+    assert it.pluto.core.states.half_open_total == 3
+    sent.clear()
+    it.net.run(it.net.now + 1.0)
+    answer = Message.parse(sent[-1].body)
+    cookie = answer.notify(NotifyType.COOKIE)
+    assert cookie is not None
+    with_cookie = Message(Message.parse(data).header, (cookie, *Message.parse(data).payloads)).emit()
+    with_cookie = answer.header.spi_i + with_cookie[8:]
+    it.post(Datagram(HERE, sent[-1].dst, with_cookie))
+    assert it.pluto.core.states.half_open_total == 4
+
+
 def test_half_open_sas_are_bounded_per_source_and_in_all() -> None:
-    it, data = host(Settings(cookie_threshold=10**6, half_open_per_peer=5, half_open_limit=12)), first_message()
+    it, data = (
+        host(Settings(cookie_threshold=10**6, cookie_rate=1e9, half_open_per_peer=5, half_open_limit=12)),
+        first_message(),
+    )
     for n in range(10):
         it.post(Datagram(HERE, Endpoint(ip_address("192.0.2.1"), 1000 + n), bytes([n]) + data[1:]))
     assert it.pluto.core.states.half_open_total == 5

@@ -31,7 +31,7 @@ class Events:
 
     def sockets(self) -> OuterSockets:
         return OuterSockets(
-            lambda *args: self.datagrams.append(args),
+            lambda local, messages: self.datagrams.extend((local, *each) for each in messages),
             lambda *args: self.errors.append(args),
             lambda outer: self.attached.append(outer.local),
             self._detach,

@@ -289,7 +289,10 @@ def test_listening_gives_the_engine_its_sockets(namespace: Callable[[Callable[[]
         performer(effects.Listen(((V4, "lo"),)))
         assert doubles.done == []
         performer.sockets = OuterSockets(
-            lambda _local, _remote, data: heard.append(data), lambda *_: None, performer.attach, performer.detach
+            lambda _, messages: heard.extend(data for _, data in messages),
+            lambda *_: None,
+            performer.attach,
+            performer.detach,
         )
         performer(effects.Listen(((V4, "lo"), (ip_address("::1"), "lo"))))
         attached = [each for each in doubles.done if isinstance(each, AttachSocket)]

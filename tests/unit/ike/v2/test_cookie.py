@@ -7,12 +7,15 @@ import pytest
 
 from openswan.base.address import Endpoint, parse_address
 from openswan.base.entropy import SeededRng
+from openswan.base.errors import WireError
 from openswan.ike.v2.cookie import PERIOD, CookieJar, refusal
 from openswan.wire.header import NO_SPI, Flags, Header
 from openswan.wire.message import Message
+from openswan.wire.v2.ke import Ke
 from openswan.wire.v2.nonce import Nonce
 from openswan.wire.v2.notify import Notify
-from openswan.wire.v2.numbers import ExchangeType, NotifyType
+from openswan.wire.v2.numbers import DhId, ExchangeType, NotifyType
+from openswan.wire.v2.vendor import VendorId
 from tests.unit.ike.pair import Pair
 
 REMOTE = Endpoint(parse_address("192.0.2.7"), 500)
@@ -85,3 +88,34 @@ def test_refusal_outside_any_sa_copies_spis_and_message_id(flags: Flags) -> None
     assert answer.header.is_response
     assert answer.header.from_initiator is not bool(flags)
     assert answer.notify(NotifyType.INVALID_IKE_SPI) is not None
+
+
+def test_octets_are_met_as_parsed_messages_are() -> None:
+    """Both ways give the same answer to everything: with and without cookie, and however it was damaged."""
+    rng = SeededRng("meet")
+    jar = CookieJar(rng, 0.0)
+    header = Header(b"initiatr", NO_SPI, ExchangeType.IKE_SA_INIT, Flags.INITIATOR)
+    plain = (Ke(DhId(31), bytes(32)), Nonce(b"n" * 32), VendorId(b"v"))
+    bare = Message(header, plain)
+    challenge = jar.meet(bare.emit(), REMOTE, 1.0)
+    assert challenge == jar.challenge(bare, REMOTE, 1.0) and challenge is not None
+    cookie = Message.parse(challenge).notify(NotifyType.COOKIE)
+    assert cookie is not None
+    good = Message(header, (Notify(NotifyType.COOKIE, cookie.data), *plain))
+    assert jar.meet(good.emit(), REMOTE, 1.0) is None and jar.proves(good, REMOTE, 1.0)
+    late = Message(header, (*plain, Notify(NotifyType.COOKIE, cookie.data)))
+    assert jar.meet(late.emit(), REMOTE, 1.0) == challenge
+    assert jar.meet(Message(header, (VendorId(b"v"),)).emit(), REMOTE, 1.0) == b""
+    data = good.emit()
+    for at in range(28, len(data)):
+        for value in (0, 1, 255, data[at] ^ 1):
+            odd = data[:at] + bytes([value]) + data[at + 1 :]
+            met = jar.meet(odd, REMOTE, 1.0)
+            try:
+                message = Message.parse(odd)
+            except WireError:
+                continue
+            if message.first(Nonce) is not None and not message.header.next_payload == 0:
+                assert (met is None) == jar.proves(message, REMOTE, 1.0)
+    for end in range(28, len(data)):
+        jar.meet(data[:end], REMOTE, 1.0)
