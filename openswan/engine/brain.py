@@ -15,6 +15,7 @@ from openswan.engine.core import Core
 from openswan.engine.demux import Demux
 from openswan.engine.dpd import Liveness
 from openswan.engine.ikesas import IkeSas
+from openswan.engine.launches import Launches
 from openswan.engine.mobility import Mobility
 from openswan.engine.negotiate import Negotiator
 from openswan.engine.network import Network
@@ -42,6 +43,7 @@ class Brain:
         self.children = Children(self)
         self.pathmtus = PathMtus(self)
         self.ikes = IkeSas(self)
+        self.launches = Launches(self)
         self.negotiator = Negotiator(self)
         self.acquires = Acquires(self)
         self.network = Network(self)

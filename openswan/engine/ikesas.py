@@ -98,6 +98,7 @@ class IkeSas:
         core.states.add_ike(ike)
         core.states.share(ike, oriented.me, oriented.peer, conn.signature)
         core.states.begin(ike, token, conn)
+        self.brain.launches.begun(ike.serial)
         core.say(conn, "initiating v2 parent SA", Rc.LOG, ike.serial)
         # One use only (RFC 5723 4.3.1).
         ticket = core.states.tickets.pop((oriented.me, oriented.peer, conn.signature), None)
@@ -207,6 +208,7 @@ class IkeSas:
         core = self.core
         core.states.closed(ike)
         ike.established = ike.born = core.now
+        self.brain.launches.over(ike.serial)
         if ike.conn is None:
             ike.conn = self.resolve(effect.policy.name, ike, effect)
         conn = ike.conn
@@ -380,6 +382,7 @@ class IkeSas:
 
     def _forget(self, ike: IkeState, effect: Forget) -> None:
         core = self.core
+        self.brain.launches.over(ike.serial)
         self._fail_attempts(ike, "the IKE SA ended")
         core.states.remove_ike(ike)
         core.leases.release(ike.serial)

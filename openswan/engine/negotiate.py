@@ -105,6 +105,9 @@ class Negotiator:
             return
         ike = core.states.sharable(conn.oriented.me, conn.peer, conn.signature)
         if ike is None:
+            if not self.brain.launches.room(conn):
+                core.say(conn, "waits until other negotiations are done", Rc.COMMENT)
+                return
             first = core.states.strangers(conn.oriented.me, conn.peer)
             policy = self.brain.keyring.ike(conn, conn.signature, None, first)
             if why := self.brain.keyring.lacks(conn, policy):
@@ -245,6 +248,7 @@ class Negotiator:
             core.timers.cancel((timer, conn.unique))
         conn.attempt = 0
         self.waiting.pop(conn.unique, None)
+        self.brain.launches.forget(conn)
         if conn.negotiating:
             self._cancel(conn)
         for serial in sorted(conn.children):

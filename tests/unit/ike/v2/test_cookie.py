@@ -115,7 +115,7 @@ def test_octets_are_met_as_parsed_messages_are() -> None:
                 message = Message.parse(odd)
             except WireError:
                 continue
-            if message.first(Nonce) is not None and not message.header.next_payload == 0:
+            if message.first(Nonce) is not None and message.header.next_payload != 0:
                 assert (met is None) == jar.proves(message, REMOTE, 1.0)
     for end in range(28, len(data)):
         jar.meet(data[:end], REMOTE, 1.0)
