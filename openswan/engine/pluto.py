@@ -68,12 +68,17 @@ class Pluto:
     def handle(self, event: ev.EngineEvent, now: Instant) -> list[Effect]:
         """Take one event at an instant and return what is to be done, first to last.
 
-        Deadlines that have passed by `now` are dealt with before the event.
+        Deadlines that have passed by `now` are dealt with before the event, but after messages: what has arrived need
+        not be asked for again, however late we come to look.
         """
         core = self.core
         core.now = max(core.now, now)
-        core.timers.run(core.now)
+        late = isinstance(event, ev.Datagrams | plane.IkeDatagram)
+        if not late:
+            core.timers.run(core.now)
         self._handlers[type(event)](event)
+        if late:
+            core.timers.run(core.now)
         effects, core.effects = core.effects, []
         return effects
 
