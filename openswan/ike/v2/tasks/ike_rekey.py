@@ -22,7 +22,7 @@ from openswan.ike.policy import ChosenIke
 from openswan.ike.rules import Shape
 from openswan.ike.v2.core import Core, Task, error, first_error
 from openswan.ike.v2.negotiate import Dh, accept, choose, group_transform, keeping_prf, number, offer
-from openswan.ike.v2.states import State
+from openswan.ike.v2.states import ENDED, State
 from openswan.ike.v2.tasks import followup
 from openswan.ike.v2.tasks.child_create import NONCE_OCTETS, ChildCreate
 from openswan.ike.v2.tasks.child_delete import ChildDelete
@@ -164,7 +164,13 @@ class IkeRekey(Task):
 def respond(sa: Core, request: Message, now: Instant) -> tuple[Payload, ...]:
     """The answer to a request to rekey the IKE SA."""
     rules.check(Shape.IKE_REQUEST, request.payloads, encrypted=True)
-    if not sa.is_established or sa.heir is not None or any(isinstance(t, ChildCreate | ChildDelete) for t in sa.tasks):
+    # A provisional SA is one of two until the answer to our own request decides which: nothing can follow it yet.
+    if (
+        not sa.is_established
+        or sa.provisional
+        or sa.heir is not None
+        or any(isinstance(t, ChildCreate | ChildDelete) for t in sa.tasks)
+    ):
         return (error(NotifyType.TEMPORARY_FAILURE),)
     body, nonce, ke = request.first(Sa), request.first(Nonce), request.first(Ke)
     if body is None or nonce is None or ke is None:
@@ -213,7 +219,14 @@ def respond(sa: Core, request: Message, now: Instant) -> tuple[Payload, ...]:
 
 
 def inherit(old: Core, new: IkeSaV2, initiator: bool, now: Instant, token: int = 0) -> None:
-    """Children and waiting requests pass to the successor; the old SA only waits for its Delete."""
+    """Children and waiting requests pass to the successor; the old SA only waits for its Delete.
+
+    A successor that the peer has closed meanwhile cannot inherit: all ends.
+    """
+    if new.state in ENDED:
+        old.heir = None
+        old.close(now)
+        return
     new.children, old.children = old.children, {}
     new.provisional = False
     new.deadline = None

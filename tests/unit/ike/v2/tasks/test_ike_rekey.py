@@ -253,3 +253,34 @@ def test_nothing_but_ike_auth_before_authentication(exchange: int) -> None:
     assert pair.b.sa.state is State.R1
     assert not pair.wire
     assert pair.b.sa.counters[Ignored.OUT_OF_PLACE] == 1
+
+
+def one_sided(pair: Pair) -> Datagram:
+    """Both ask; a's exchange is done, b's request has not reached a."""
+    pair.b.request(RekeyIke())
+    late = pair.wire.pop()
+    pair.a.request(RekeyIke())
+    pair.step()
+    pair.step()
+    pair.wire.clear()
+    return late
+
+
+def test_a_successor_that_is_not_decided_yet_is_not_rekeyed() -> None:
+    pair = Pair().up()
+    one_sided(pair)
+    pair.a.request(RekeyIke())
+    pair.step()
+    assert pair.peek(pair.wire[-1])[0].kind == NotifyType.TEMPORARY_FAILURE  # type: ignore[attr-defined]
+    pair.pass_time(300)
+    pair.agree()
+    assert len(pair.a.machines) == len(pair.b.machines) == 1
+
+
+def test_a_successor_that_was_closed_before_it_was_decided_inherits_nothing() -> None:
+    pair = Pair().up()
+    one_sided(pair)
+    pair.a.request(DeleteIke())
+    pair.pass_time(300)
+    assert not pair.a.machines and not pair.b.machines
+    assert not pair.a.installed and not pair.b.installed
