@@ -59,7 +59,8 @@ class IkeRekey(Task):
 
     def build(self, sa: Core, now: Instant) -> Sequence[Payload] | None:
         """The request, with a new SPI, nonce and key."""
-        if not sa.is_established or sa.heir is not None or followup.pending(sa, now, ike=True):
+        undecided = sa.heir is not None or sa.provisional
+        if not sa.is_established or undecided or followup.pending(sa, now, ike=True):
             self.failed(sa, "the IKE SA is already being replaced")
             return None
         policy = sa.need_policy()
