@@ -22,7 +22,7 @@ JOBS   ?= $(shell nproc)
 
 SOURCES := setup.py pyproject.toml $(wildcard _fast/*.pyx _fast/*.pxd _fast/*.h)
 
-.PHONY: build demo test lint bench clean distclean fuzz asan man help
+.PHONY: build demo test lint bench clean distclean fuzz fuzz-ike asan man help
 .DEFAULT_GOAL := help
 
 help:
@@ -85,6 +85,12 @@ bench: build build/packages-demo build/packages-test
 fuzz: build build/packages-fuzz
 	@$(PY) -m tests.fuzz.guided $${FUZZ_MINUTES:-1} $(FUZZ_KEEP) $(FUZZ_TARGETS)
 	@$(PY) -m tests.fuzz $${FUZZ_SECONDS:-60}
+
+## fuzz-ike  guided by coverage into every IKEv2 payload parser and whole encrypted exchanges, FUZZ_MINUTES each
+##         (default 15), FUZZ_TARGETS alone if given
+fuzz-ike: build
+	@$(PY) -c 'import atheris' 2>/dev/null || $(PY) -m pip --disable-pip-version-check install -q atheris
+	@$(PY) -m tests.fuzz.ike $${FUZZ_MINUTES:-15} $(FUZZ_TARGETS)
 
 ## asan    tests of the packet engine, and the fuzzers' corpus, on a build that sees wrong memory and leaks
 asan: build

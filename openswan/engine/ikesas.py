@@ -92,6 +92,8 @@ class IkeSas:
         local, remote = Endpoint(oriented.me, port), Endpoint(oriented.peer, port)
         if conn.virtual:
             policy = replace(policy, wishes=conn.assigned.addresses)
+        patience = max(policy.retransmit_interval, self.brain.launches.patience)
+        policy = replace(policy, retransmit_interval=min(patience, policy.retransmit_timeout))
         machine = IkeSaV2.initiator(policy, local, remote, self.brain.answers, core.rng, core.now)
         ike = IkeState(core.states.serial(), machine, True, core.now, conn)
         token = core.states.serial()
@@ -208,7 +210,7 @@ class IkeSas:
         core = self.core
         core.states.closed(ike)
         ike.established = ike.born = core.now
-        self.brain.launches.over(ike.serial)
+        self.brain.launches.over(ike.serial, core.now - ike.started if ike.initiator else None)
         if ike.conn is None:
             ike.conn = self.resolve(effect.policy.name, ike, effect)
         conn = ike.conn

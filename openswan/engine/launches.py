@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 AT_ONCE = 48
 """IKE SAs that may be under way."""
 PATIENCE: Duration = 0.5
-"""How long one counts that is not up yet: then its request is repeated anyway."""
+"""How long one counts that is not up yet, at first: then its request is repeated anyway."""
+MOST_PATIENCE: Duration = 4.0
+"""Peers that have much to do answer late; asking again sooner makes it worse."""
+WEIGHT = 0.2
+"""Of the latest set-up among those before."""
 
 
 class Launches:
@@ -31,6 +35,8 @@ class Launches:
         self.core = brain.core
         self.running: set[int] = set()
         """Serials of IKE SAs."""
+        self.typical: Duration = 0.0
+        """How long set-ups take of late."""
         self.waiting: dict[str, Conn] = {}
         """By unique name, in order."""
 
@@ -42,13 +48,20 @@ class Launches:
         self.waiting[conn.unique] = conn
         return False
 
+    @property
+    def patience(self) -> Duration:
+        """How long an answer is waited for at first, and a place is kept: twice what a set-up takes of late."""
+        return min(max(PATIENCE, 2 * self.typical), MOST_PATIENCE)
+
     def begun(self, serial: int) -> None:
         """An IKE SA is under way."""
         self.running.add(serial)
-        self.core.after(Timer.LAUNCH, serial, PATIENCE, partial(self.over, serial))
+        self.core.after(Timer.LAUNCH, serial, self.patience, partial(self.over, serial))
 
-    def over(self, serial: int) -> None:
-        """It is up, has failed, or has had its time: the next one may begin."""
+    def over(self, serial: int, took: Duration | None = None) -> None:
+        """It is up after `took`, has failed, or has had its time: the next one may begin."""
+        if took is not None:
+            self.typical += WEIGHT * (took - self.typical)
         if serial not in self.running:
             return
         self.running.remove(serial)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`make fuzz-ike`: atheris, guided by coverage, into every IKEv2 payload parser and into whole encrypted exchanges.
 
-`python -m tests.fuzz.ike [MINUTES [TARGET ...]]` runs each target so long and says how many inputs it had; a payload's name
-(SA, KE ...), `message`, `cookie`, `exchange`, `auth` and `answer` are the targets. Only WireError may leave a parser, and
-nothing an IKE SA; what an input that does looks like is left in crash-* beside where it ran.
+`python -m tests.fuzz.ike [MINUTES [TARGET ...]]` runs each target so long and says how many inputs it had. Targets are
+the payloads' names (SA, KE ...), `message`, `cookie`, `exchange`, `auth` and `answer`. Only WireError may leave a
+parser, and nothing an IKE SA; what an input that does looks like is left in crash-* beside where it ran.
 """
 
 from __future__ import annotations

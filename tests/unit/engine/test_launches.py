@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from openswan.config.secrets import Index, Secret, SecretKind, SecretStore
-from openswan.engine.launches import AT_ONCE, PATIENCE
+from openswan.engine.launches import AT_ONCE, MOST_PATIENCE, PATIENCE
 from openswan.policy.identity import parse_identity
+from tests.sim.net import Faults
 from tests.sim.pair import EAST, WEST, Pair, conn, end, make_pair
 
 MANY = 3 * AT_ONCE
@@ -67,3 +68,20 @@ def test_what_is_no_longer_wanted_loses_its_place() -> None:
     assert not pair.west.pluto.brain.launches.waiting
     pair.run(PATIENCE * 2.5)
     assert under_way(pair) == AT_ONCE
+
+
+def test_slow_peers_are_given_time() -> None:
+    pair = crowd()
+    launches = pair.west.pluto.brain.launches
+    assert launches.patience == PATIENCE
+    pair.net.faults = Faults(delay=(0.2, 0.2))
+    for n in range(MANY):
+        pair.west.request("initiate", name=f"net-{n}")
+    assert pair.run(20.0, lambda: len(pair.west.klips.sas) == 2 * MANY)
+    assert 1.0 < launches.patience <= MOST_PATIENCE
+    pair.west.request("terminate", name="net-0")
+    pair.run(1.0)
+    pair.west.request("initiate", name="net-0")
+    newest = max(pair.west.pluto.core.states.ikes.values(), key=lambda ike: ike.serial)
+    assert newest.machine.policy is not None
+    assert newest.machine.policy.retransmit_interval == launches.patience
