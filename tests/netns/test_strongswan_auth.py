@@ -64,17 +64,17 @@ def play_certificates(
     )  # fmt: skip
 
 
-@who
 @pytest.mark.parametrize(
-    ("key", "theirs", "ours", "shows"),
+    ("who", "key", "theirs", "ours", "shows"),
     [
-        ("rsa", "ike:rsa/pss-sha384", "rsasig", "RSA_EMSA_PSS_SHA2_384"),
-        ("rsa", "ike:rsa/pss-sha512", "rsasig", "RSA_EMSA_PSS_SHA2_512"),
-        ("rsa", "ike:rsa-sha512", "rsasig", "RSA_EMSA_PKCS1_SHA2_512"),
-        ("p384", "ike:ecdsa-sha384", "ecdsa", "ECDSA_WITH_SHA384_DER"),
-        ("p521", "ike:ecdsa-sha512", "ecdsa", "ECDSA_WITH_SHA512_DER"),
-        ("ed25519", "ike:ed25519", "eddsa", "ED25519"),
-        ("ed448", "ike:ed448", "eddsa", "ED448"),
+        ("we", "rsa", "ike:rsa/pss-sha384", "rsasig", "RSA_EMSA_PSS_SHA2_384"),
+        ("they", "rsa", "ike:rsa-sha512", "rsasig", "RSA_EMSA_PKCS1_SHA2_512"),
+        ("we", "p384", "ike:ecdsa-sha384", "ecdsa", "ECDSA_WITH_SHA384_DER"),
+        ("they", "p521", "ike:ecdsa-sha512", "ecdsa", "ECDSA_WITH_SHA512_DER"),
+        ("we", "ed25519", "ike:ed25519", "eddsa", "ED25519"),
+        ("they", "ed25519", "ike:ed25519", "eddsa", "ED25519"),
+        ("we", "ed448", "ike:ed448", "eddsa", "ED448"),
+        ("they", "ed448", "ike:ed448", "eddsa", "ED448"),
     ],
     ids=lambda value: str(value).replace("/", "-"),
 )
@@ -181,8 +181,7 @@ secrets {
 OUR_PPK = '\n: PPKS "one" 0x00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n'
 
 
-@who
-@pytest.mark.parametrize("use", ["propose", "insist"])
+@pytest.mark.parametrize(("who", "use"), [("we", "propose"), ("they", "insist"), ("we", "insist")])
 def test_a_postquantum_preshared_key(stage: Stage, who: str, use: str) -> None:
     stage.play(
         swanctl(ike=f"ppk_id = one\n ppk_required = {'yes' if use == 'insist' else 'no'}") + PPK,
