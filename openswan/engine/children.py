@@ -227,6 +227,8 @@ class Children:
                 self._use(heir)
             else:
                 self.brain.router.happen(conn, RouteEvent.SA_DOWN)
+        elif child.waiting and heir is not None and heir.serial == conn.owner:
+            self._use(heir)  # packets may wait for what now ends: the older SA is all there is
         for out in (child.comp_out, child.said_out):
             if out is not None:
                 core.klips(DelSa(out))
