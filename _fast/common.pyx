@@ -9,7 +9,7 @@ from libc.string cimport memset
 
 from _fast.atomic cimport alloc_zeroed, storep, wipe_free
 from _fast.bits cimport prefix_mask
-from _fast.epoch cimport epoch_retire
+from _fast.epoch cimport epoch_reclaim, epoch_retire
 from _fast.fan cimport eroute_of, pair_visit
 from _fast.front cimport front_add, front_free, front_init
 from _fast.radij cimport changed
@@ -103,6 +103,9 @@ cdef void common_choose(radij_t *r, int family) noexcept nogil:
             changed(r, e)
             trees_remove(r, e)
             changed(r, e)
+        if i % 64 == 0:
+            # Each one that leaves costs a new node or two, which would be memory for ever.
+            epoch_reclaim(r.epoch)
     wipe_free(c.movers, room)
 
 

@@ -71,6 +71,7 @@ cdef void *pool_take(pool_t *p, uint64_t size) noexcept nogil:
         return NULL
     if SINGLY:
         item = take_singly(p, size)
+        p.octets += n * LINE if item else 0
     elif p.spare[n]:
         item = p.spare[n]
         p.spare[n] = (<void **>item)[0]
@@ -97,6 +98,7 @@ cdef void pool_give(pool_t *p, void *item, uint64_t size) noexcept nogil:
         return
     p.used -= n * LINE
     if SINGLY:
+        p.octets -= n * LINE
         give_singly(p, item)
         return
     (<void **>item)[0] = p.spare[n]
