@@ -21,6 +21,7 @@ from openswan.engine.negotiate import Negotiator
 from openswan.engine.network import Network
 from openswan.engine.pathmtu import PathMtus
 from openswan.engine.policies import Keyring
+from openswan.engine.proof import Proofs
 from openswan.engine.rekey import Lifetimes
 from openswan.engine.revocation import Revocation
 from openswan.engine.router import Router
@@ -42,6 +43,7 @@ class Brain:
         self.liveness = Liveness(self)
         self.children = Children(self)
         self.pathmtus = PathMtus(self)
+        self.proofs = Proofs(self)
         self.ikes = IkeSas(self)
         self.launches = Launches(self)
         self.negotiator = Negotiator(self)

@@ -70,6 +70,7 @@ class Children:
         core.states.add_child(child)
         self.brain.pathmtus.child_up(child)
         self.brain.lifetimes.start_child(child)
+        self.brain.proofs.start(child)
         if child.redundant:
             return
         conn.newest_child = child.serial
@@ -217,6 +218,7 @@ class Children:
         """Move the eroute away from a child, then take its SAs out."""
         core, conn = self.core, child.conn
         self.brain.pathmtus.child_gone(child)
+        self.brain.proofs.gone(child)
         for timer in (Timer.REKEY_CHILD, Timer.EXPIRE_CHILD, Timer.CONFIRM):
             core.timers.cancel((timer, child.serial))
         conn.children.discard(child.serial)

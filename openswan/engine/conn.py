@@ -80,6 +80,10 @@ class Conn:
     """Eroute keys of the child that owns the eroute; narrower than `keys` when the peer wanted less."""
     assigned: Assigned = NOTHING_ASSIGNED
     """What the peer has given us, or gave last (leftsourceip=%config)."""
+    in_udp: bool = False
+    """ESP did not pass as protocol 50: UDP is asked for from now on."""
+    restarting: bool = False
+    """The peer was lost and dpdaction= wants the connection back: tries go on."""
     away: Address | None = None
     """Where the peer has moved to while SAs live (RFC 4555)."""
     stranded: bool = False
@@ -164,6 +168,11 @@ class Conn:
         if self.policy.failure_shunt in (ShuntPolicy.NONE, ShuntPolicy.TRAP):
             return None
         return PROSPECTIVE_SHUNTS[self.policy.failure_shunt]
+
+    @property
+    def encapsulation(self) -> str:
+        """encapsulation=, and what has been learned since."""
+        return "yes" if self.in_udp else self.policy.encapsulation
 
     @property
     def may_rekey(self) -> bool:

@@ -66,7 +66,7 @@ class Answering:
 
 def way(conn: Conn) -> Hashable:
     """What a first message must fit."""
-    return conn.policy.ike_proposals, conn.policy.encapsulation
+    return conn.policy.ike_proposals, conn.encapsulation
 
 
 def wanted_peer(conn: Conn) -> Identity | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from openswan.base.address import Address, Endpoint, Subnet
+from openswan.base.said import Said
 from openswan.crypto.sign import Scheme
 from openswan.crypto.tokenkey import TokenKey
 from openswan.plane.commands import Command
@@ -42,6 +43,15 @@ class KlipsCommand:
 
     command: Command
     token: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CountPackets:
+    """How many packets a pair of SAs has carried; PacketsCounted answers."""
+
+    token: int
+    out: Said
+    into: Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +194,7 @@ Effect: TypeAlias = (
     SendDatagram
     | SendKeepalive
     | KlipsCommand
+    | CountPackets
     | SetGuard
     | DelGuard
     | RunUpdown

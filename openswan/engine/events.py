@@ -166,6 +166,15 @@ class HostResolved:
 
 
 @dataclass(frozen=True, slots=True)
+class PacketsCounted:
+    """What the pair of SAs that CountPackets named has carried so far."""
+
+    token: int
+    sent: int
+    received: int
+
+
+@dataclass(frozen=True, slots=True)
 class UpdownDone:
     """The updown command that RunUpdown started has ended; `output` lines are for the log."""
 
@@ -197,6 +206,7 @@ EngineEvent: TypeAlias = (
     | Fetched
     | Signed
     | HostResolved
+    | PacketsCounted
     | UpdownDone
     | EffectFailed
     | KlipsEvent

@@ -303,6 +303,7 @@ class IkeSas:
 
     def _probe_answered(self, ike: IkeState, effect: ProbeAnswered) -> None:
         self.brain.liveness.alive(ike)
+        self.brain.proofs.answered(effect.token)
         child = self.core.states.children.get(effect.token)
         if child is not None and child.ike is ike:
             # It has had our answer to its request for this child, or it could not answer this.

@@ -136,6 +136,7 @@ class Negotiator:
     def succeeded(self, conn: Conn) -> None:
         """A child of `conn` is up and routed."""
         conn.attempt = 0
+        conn.restarting = False
         conn.trigger = None
         self.core.timers.cancel((Timer.RETRY, conn.unique))
         self.core.timers.cancel((Timer.FAILURE, conn.unique))
@@ -189,7 +190,7 @@ class Negotiator:
             core.say(conn, f"negotiation failed: {reason}", code, serial, event="failed")
         conn.attempt += 1
         self.brain.network.look_again(conn)
-        keep = not core.stopping and (conn.wanted or conn.on_demand) and conn.kind is Kind.PERMANENT
+        keep = not core.stopping and (conn.wanted or conn.on_demand or conn.restarting) and conn.kind is Kind.PERMANENT
         again = keep and not conn.children and (tries == 0 or conn.attempt < tries)
         if again:
             most = "an unlimited number" if tries == 0 else f"at most {tries}"
@@ -247,6 +248,7 @@ class Negotiator:
         for timer in (Timer.RETRY, Timer.FAILURE):
             core.timers.cancel((timer, conn.unique))
         conn.attempt = 0
+        conn.restarting = False
         self.waiting.pop(conn.unique, None)
         self.brain.launches.forget(conn)
         if conn.negotiating:
@@ -291,6 +293,7 @@ class Negotiator:
         action = conn.policy.dpd_action
         if conn.wanted or action in (DpdAction.RESTART, DpdAction.RESTART_BY_PEER):
             self.core.say(conn, "DPD: Restarting Connection", event="dpd-restart")
+            conn.restarting = True
             if conn.routing is Routing.ROUTED_PROSPECTIVE:
                 self.brain.router.happen(conn, RouteEvent.ACQUIRE)
             conn.attempt = 0

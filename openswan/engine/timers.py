@@ -22,6 +22,7 @@ class Timer(Enum):
     CONFIRM = "EVENT_NULL"  # the new outbound SA is used although the peer has not used it yet
     ANSWER = "EVENT_CRYPTO_FAILED"  # an answer goes out although an updown command still runs
     LINGER = "EVENT_SA_DELETE"  # a replaced inbound SA goes
+    PROOF = "EVENT_NULL "  # has anything come in on a child whose ESP is not in UDP?
     PATH = "EVENT_PATH_MTU"
     LIVENESS = "EVENT_DPD"
     KEEPALIVE = "EVENT_NAT_T_KEEPALIVE"

@@ -11,9 +11,11 @@ from typing import Any, Protocol
 from openswan.base.address import Address, Subnet
 from openswan.base.errors import IpsecError, KlipsError
 from openswan.base.numbers import IpProtocol
+from openswan.base.said import Said
 from openswan.crypto.sign import Scheme
 from openswan.crypto.tokenkey import TokenKey
 from openswan.engine.effects import (
+    CountPackets,
     DelGuard,
     Effect,
     Fetch,
@@ -40,6 +42,7 @@ from openswan.engine.events import (
     EngineEvent,
     Fetched,
     HostResolved,
+    PacketsCounted,
     SecretsRead,
     Signed,
     UpdownDone,
@@ -47,6 +50,7 @@ from openswan.engine.events import (
 from openswan.host.ikesock import Kind, Outer, OuterSockets, PortInUseError
 from openswan.host.wholesock import WholeSender
 from openswan.plane.commands import AttachSocket, Command, DetachSocket
+from openswan.plane.events import SaView
 
 KEEPALIVE = b"\xff"
 LISTEN_AGAIN = 5.0
@@ -62,6 +66,9 @@ class Engine(Protocol):
 
     def execute(self, command: Command) -> None:
         """Carry out one command; KlipsError when refused."""
+
+    def sa(self, said: Said) -> SaView | None:
+        """The row of one SA."""
 
 
 class Guard(Protocol):
@@ -131,6 +138,7 @@ class Performer:
             SendDatagram: self._send,
             SendKeepalive: self._keepalive,
             KlipsCommand: self._klips,
+            CountPackets: self._count,
             SetGuard: self._set_guard,
             DelGuard: self._del_guard,
             RunUpdown: self._updown,
@@ -171,6 +179,11 @@ class Performer:
                 self._post(EffectFailed(effect.token, str(why)))
             else:
                 self._parts.log(f"packet engine refused {type(effect.command).__name__}: {why}", True)
+
+    def _count(self, effect: CountPackets) -> None:
+        out, into = self._parts.engine.sa(effect.out), self._parts.engine.sa(effect.into)
+        if out is not None and into is not None:
+            self._post(PacketsCounted(effect.token, out.packets, into.packets))
 
     def _set_guard(self, effect: SetGuard) -> None:
         self._unguarded.pop(effect.connection, None)

@@ -64,6 +64,8 @@ class Net:
         self.undelivered: list[Any] = []
         """Bodies of datagrams other than IKE's that the network had no way to deliver: a NAT mapping or a host that is
         gone."""
+        self.blocks: Callable[[Packet], bool] = lambda packet: False
+        """What a firewall on the way drops."""
         self.narrow = 65535
         """Whole IP packets with DF that are larger are lost."""
 
@@ -96,6 +98,9 @@ class Net:
         copies = 1 + (self.random.random() < faults.duplicate)
         pieces = -(-packet.octets // faults.mtu)
         for _ in range(copies):
+            if self.blocks(packet):
+                self.lost += 1
+                continue
             if any(self.random.random() < faults.loss for _ in range(pieces)):
                 self.lost += 1
                 continue

@@ -18,6 +18,7 @@ from openswan.base.said import Said, Shunt
 from openswan.config.plain import connection_to_plain
 from openswan.config.secrets import Index, Secret, SecretKind, SecretStore
 from openswan.engine.effects import (
+    CountPackets,
     DelGuard,
     Effect,
     FlushConntrack,
@@ -43,6 +44,7 @@ from openswan.engine.events import (
     HostResolved,
     Interface,
     NetworkState,
+    PacketsCounted,
     SecretsRead,
     TimerDue,
     UpdownDone,
@@ -109,6 +111,7 @@ class FakeKlips:
         self.encaps: dict[Said, tuple[Endpoint, Endpoint]] = {}
         self.sequences: dict[Said, int] = {}
         self.used: set[Said] = set()
+        self.received: dict[Said, int] = {}
         self.mtus: dict[Said, int] = {}
         self.expected: dict[Said, list[Packet]] = {}
         self.groups: list[tuple[Said, ...]] = []
@@ -229,6 +232,7 @@ class FakeKlips:
             self.dropped.append(("selector mismatch", esp.inner))
             return
         self.delivered.append(esp.inner)
+        self.received[said] = self.received.get(said, 0) + 1
         if said not in self.used:
             self.used.add(said)
             self.host.post(SaFirstUse(said))
@@ -366,6 +370,9 @@ class SimHost:
         elif isinstance(effect, KlipsCommand):
             self._check_guard(effect.command)
             self.klips.do(effect.command)
+        elif isinstance(effect, CountPackets):
+            sent, got = self.klips.sequences.get(effect.out, 0), self.klips.received.get(effect.into, 0)
+            self.pending.append(PacketsCounted(effect.token, sent, got))
         elif isinstance(effect, SetGuard):
             self.guards[effect.connection] = effect
         elif isinstance(effect, DelGuard):

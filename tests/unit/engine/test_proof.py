@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""ESP that does not pass is noticed by its silence, and goes into UDP when that may be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+
+from tests.sim.pair import EAST_NET, WEST_NET, Esp, Inner, Pair, make_pair, tunnel
+
+HERE, THERE = ip_address("10.1.0.5"), ip_address("10.2.0.6")
+
+
+def raw_pair(encapsulation: str = "auto", block: bool = True, **more: object) -> Pair:
+    """Two that do not know each other as the same kind: ESP is protocol 50 unless a NAT is found."""
+    pair = make_pair(1)
+    if block:
+        pair.net.blocks = lambda packet: isinstance(packet.body, Esp) and packet.src.port == 0
+    west, east = tunnel(encapsulation=encapsulation, **more)
+    for host, policy in ((pair.west, west), (pair.east, east)):
+        keyring = host.pluto.brain.keyring
+        ike = keyring._ike
+        keyring._ike = lambda *args, ike=ike: replace(ike(*args), own_vendor=False)  # type: ignore[method-assign,misc]
+        host.load(policy)
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(10.0, lambda: pair.up() and pair.agreed())
+    assert not any(sa.encap for sa in pair.west.klips.sas.values())
+    return pair
+
+
+def talk(pair: Pair, seconds: float) -> None:
+    for number in range(int(seconds)):
+        pair.west.klips.send(Inner(HERE, THERE, number))
+        pair.east.klips.send(Inner(THERE, HERE, number))
+        pair.run(1.0)
+
+
+def in_udp(pair: Pair) -> bool:
+    return all(sa.encap for host in (pair.west, pair.east) for sa in host.klips.sas.values())
+
+
+def test_blocked_esp_goes_into_udp_and_the_log_says_why() -> None:
+    pair = raw_pair()
+    talk(pair, 20)
+    assert in_udp(pair) and pair.up() and pair.agreed()
+    assert any(
+        "IKE up, ESP blocked by something on the way" in line and "trying UDP" in line for line in pair.west.lines
+    )
+    inner = Inner(HERE, THERE, 1000)
+    pair.west.klips.send(inner)
+    pair.run(1.0)
+    assert inner in pair.east.klips.delivered
+    pair.sane()
+
+
+def test_what_may_not_use_udp_is_only_told() -> None:
+    pair = raw_pair("no")
+    spis = set(pair.west.klips.by_spi)
+    talk(pair, 20)
+    assert set(pair.west.klips.by_spi) == spis
+    assert any("a firewall has to let protocol ESP pass" in line for line in pair.west.lines)
+
+
+@pytest.mark.parametrize("busy", (True, False))
+def test_esp_that_passes_and_esp_that_was_not_needed_are_left_alone(busy: bool) -> None:
+    pair = raw_pair(block=False)
+    spis = set(pair.west.klips.by_spi)
+    talk(pair, 20) if busy else pair.run(1000.0)
+    assert set(pair.west.klips.by_spi) == spis and WEST_NET != EAST_NET
+    assert not any("blocked" in line for line in pair.west.lines + pair.east.lines)
+
+
+def test_a_dead_peer_is_no_firewall() -> None:
+    pair = raw_pair(retransmit_timeout=10.0)
+    pair.net.cut.add(pair.east.address)
+    talk(pair, 30)
+    assert not any("blocked" in line for line in pair.west.lines)
