@@ -86,7 +86,15 @@ class Children:
             if not effect.initiator:
                 self.brain.ikes.hold_back(ike)
             self._use(child)
+            self._relieve(child)
         self.brain.ikes.first_contact(ike)
+
+    def _relieve(self, child: ChildState) -> None:
+        """What was begun beside SAs of a silent peer stands: they go, and the peer is told, should it hear again."""
+        for serial in sorted(child.conn.children - {child.serial}):
+            older = self.core.states.children.get(serial)
+            if older is not None and older.ike is not child.ike and older.ike.doubtful:
+                self.close(older)
 
     def _distrust(self, child: ChildState) -> None:
         """A peer that begins anew instead of rekeying may have lost the older SA: packets wait until it has this one.

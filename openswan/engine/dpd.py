@@ -74,6 +74,7 @@ class Liveness:
             if self.brain.negotiator.impossible(conn) is None:
                 self.core.say(conn, "DPD: no response from peer, beginning anew beside it", event="dpd-silent")
                 self.core.states.unshare(ike)
+                ike.doubtful = True
                 self.brain.negotiator.start(conn)
 
     def alive(self, ike: IkeState) -> None:

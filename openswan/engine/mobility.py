@@ -89,8 +89,12 @@ class Mobility:
         if not conn.stranded:
             return
         conn.stranded = False
+        self.restore(conn)
+
+    def restore(self, conn: Conn) -> None:
+        """Packets go out on the SA that owns the eroute again."""
         child = self.core.states.children.get(conn.owner)
-        if child is not None and not child.closing:
+        if child is not None and not child.closing and not conn.stranded:
             self.point(conn, child.first_out)
 
     def point(self, conn: Conn, target: Said | Shunt) -> None:

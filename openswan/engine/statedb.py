@@ -69,6 +69,8 @@ class IkeState:
     """While updown commands of a child the peer asked for run: what is to be sent once they have ended."""
     first_contact: bool = False
     """The peer said INITIAL_CONTACT: older SAs with it go once this one carries a child."""
+    doubtful: bool = False
+    """The peer was silent for a while, and what has to be was begun anew beside it."""
     closing: bool = False
     failed: bool = False
 

@@ -155,6 +155,46 @@ def test_restart_begins_beside_the_old_and_holds_what_cannot_go() -> None:
     pair.sane()
 
 
+def test_an_outage_that_was_none_leaves_one_pair_of_sas() -> None:
+    """The peer comes back while the new attempt is under way: the older SAs go, on both sides."""
+    pair = make_pair(1, settings=Settings(crash_secret=SECRET))
+    pair.west.load(tunnel(dpd_delay=5.0, dpd_timeout=60.0, dpd_action=DpdAction.RESTART)[0])
+    pair.east.load(tunnel()[1])
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(60.0, lambda: pair.up() and pair.agreed())
+    pair.net.cut.add(pair.east.address)
+    assert pair.run(30.0, lambda: "dpd-silent" in pair.west.events)
+    pair.net.cut.clear()
+    pair.run(60.0)
+    for host in (pair.west, pair.east):
+        assert len(host.pluto.core.states.ikes) == 1 and len(host.klips.sas) == 2
+    chat(pair, 0.2)
+    pair.run(1.0)
+    assert pair.missing() == []
+    pair.sane()
+
+
+def test_a_new_sa_that_is_given_up_at_once_leaves_the_older_one_in_use() -> None:
+    """Packets were held for it; they go on where they went before."""
+    pair = up_pair()
+    west = pair.west.pluto.brain
+    (old,) = pair.west.pluto.core.states.ikes.values()
+    conn_ = pair.west.pluto.core.conns.named["net-net"]
+    pair.west.pluto.core.states.unshare(old)
+    west.negotiator.start(conn_)
+    pair.west.post(pair.west.network())
+    assert pair.run(5.0, lambda: any(eroute.target is Shunt.HOLD for eroute in pair.east.klips.eroutes.values()))
+    newest = max(pair.east.pluto.core.states.children.values(), key=lambda child: child.serial)
+    pair.east.pluto.brain.children.close(newest)
+    pair.east.post(pair.east.network())
+    pair.run(3.0)
+    assert all(isinstance(eroute.target, Said) for eroute in pair.east.klips.eroutes.values())
+    inner = pair.send(pair.east, EAST_HOST, WEST_HOST)
+    pair.run(1.0)
+    assert inner in pair.west.klips.delivered
+    pair.sane()
+
+
 def test_dpdtimeout_is_how_long_silence_may_last() -> None:
     pair = up_pair(dpd_delay=4.0, dpd_timeout=12.0, dpd_action=DpdAction.HOLD)
     pair.net.cut.add(pair.west.address)

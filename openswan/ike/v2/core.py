@@ -128,6 +128,8 @@ class Flight:
     outstanding: Outstanding
     asked: Instant
     """When it was first sent."""
+    silent: bool = False
+    """That nobody answers has been told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,8 @@ class IkeSaV2(Receiver):
             )
             self.dispatch(flight.outstanding.datagrams, whole=task.whole)
             mobike.seek(self, flight.outstanding)
-            if flight.outstanding.repeats == SILENT and self.is_established:
+            if flight.outstanding.repeats >= SILENT and self.is_established and not flight.silent:
+                flight.silent = True
                 self.emit(Silent())
         elif due is Due.GIVE_UP and isinstance(task, PathProbe) and self.is_established and not self.queue:
             task.persist(self, now)
