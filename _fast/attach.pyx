@@ -17,8 +17,7 @@ from _fast.worker cimport KIND_DEVICE, KIND_INTAKE, KIND_SOCKET, worker_ignore, 
 
 cdef enum:
     BUFFER = 8 << 20
-    AH = 51
-    COMP = 108
+    ESP = 50
 
 
 cdef void release_fd(void *item, void *context) noexcept nogil:
@@ -139,7 +138,7 @@ cdef void tune(int fd, int version, uint8_t proto) noexcept nogil:
         omit = IPV6_PMTUDISC_OMIT
         setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &omit, sizeof(int))
         setsockopt(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, &one, sizeof(int))
-        if proto == AH or proto == COMP:
+        if proto and proto != ESP:
             # The header that AH covers is put together again from these.
             setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof(int))
             setsockopt(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &one, sizeof(int))

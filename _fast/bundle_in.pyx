@@ -20,7 +20,7 @@ from _fast.ipcomp cimport COMP_LEN, comp_unpack
 from _fast.iphdr cimport parse_packet
 from _fast.life cimport life_spend
 from _fast.octets cimport get16, get32, put16
-from _fast.plant cimport incoming_t, socket_t, worker_t
+from _fast.plant cimport MOST_BARE, incoming_t, socket_t, worker_t
 from _fast.rcv cimport enter_host, source_allowed
 from _fast.replay cimport replay_check, replay_infer, replay_mark
 from _fast.sadb cimport sadb_heard
@@ -167,6 +167,23 @@ cdef sa_t *named(worker_t *w, const packed_t *p, uint8_t kind) noexcept nogil:
         memcpy(dst, p.at + 24, 16)
     return sadb_heard(&w.engine.sadb, kind, get16(data + 2) if kind == COMP else get32(data + (4 if kind == AH else 0)),
                      dst, p.version)
+
+
+cdef sa_t *bare(worker_t *w, const packed_t *p) noexcept nogil:
+    # IP in IP from the peer of an IPComp SA with nothing round it: what would not shrink (RFC 3173 2.2). Such an SA
+    # proves nothing about its packets, compressed or not, so this opens no door; its selectors are asked as ever.
+    cdef const uint8_t *dst = p.at + (16 if p.version == 4 else 24)
+    cdef sa_t *sa
+    cdef const path_t *path
+    cdef int i
+    for i in range(MOST_BARE):
+        sa = <sa_t *>loadp(&w.engine.bare[i])
+        if sa == NULL or sa.enclosed or sa.chained == CHAIN_BROKEN:
+            continue
+        path = <path_t *>loadp(&sa.path)
+        if from_peer(p, path) and memcmp(dst, path.local, 4 if p.version == 4 else 16) == 0:
+            return sa
+    return NULL
 
 
 cdef int to_host(worker_t *w, bench_t *b, sa_t *sa, const uint8_t *packet, uint32_t length, uint8_t tos) noexcept nogil:
@@ -330,6 +347,12 @@ cdef int bundle_take(worker_t *w, int32_t slot, const uint8_t *remote, const uin
     if p.head != front or wrap_next(&p) != s.proto:
         return DROP_MALFORMED
     wrap_close(&p, s.proto)
+    if s.proto == IPIP or s.proto == IPV6:
+        sa = bare(w, &p)
+        if sa == NULL:
+            return DROP_NO_SA
+        why = note_use(w, sa, p.length)
+        return why if why else unwrap(w, b, &p, sa, False)
     sa = named(w, &p, s.proto)
     if sa == NULL:
         return DROP_NO_SA

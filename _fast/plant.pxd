@@ -27,6 +27,7 @@ cdef enum:
     PIECES_OF_ONE = 98304      # fragments of one system call, or of the largest packet
     PIECES_ROOM = 164352       # and behind them, that packet: `whole` may be in use by what is flushed for its sake
     EXPECTED = 1024            # SPIs that are waited for
+    MOST_BARE = 64             # IPComp SAs with nothing round them whose peers' incompressible packets are known
 
 # Each worker has a descriptor of its own where the kernel gave that many (a queue of the TUN, a socket of a SO_REUSEPORT
 # group); else some are shared. Worker 0, the control thread, writes to the first.
@@ -158,6 +159,7 @@ cdef struct engine_t:
     uint64_t spi_second
     uint64_t spi_count
     uint64_t next_cookie
+    sa_t *bare[64]             # inbound IPComp in tunnel mode: what would not shrink comes as IP in IP (RFC 3173 2.2)
     uint64_t narrow            # an eroute with ports has been set: fragments are looked at whole
     int32_t provider
     int32_t workers

@@ -21,6 +21,10 @@ from _fast.sysio cimport coarse_now
 from _fast.types cimport *
 
 
+cdef enum:
+    COMP = 108
+
+
 cdef class Sas(Ports):
     """SAs, by cookies that add_sa hands out."""
 
@@ -91,6 +95,7 @@ cdef class Sas(Ports):
             raise MemoryError
         Py_INCREF(note)
         sa.note = <void *>note
+        self.bare(sa, not sa.transport)
         if sa.inbound:
             expect_deliver(self.en.crew[0], expect_close(&self.en.expect, sa.proto, spi))
         self.leave()
@@ -101,6 +106,20 @@ cdef class Sas(Ports):
         if sa == NULL:
             raise KeyError(cookie)
         return sa
+
+    cdef void bare(self, sa_t *sa, bint alone) noexcept:
+        # Known to who meets an IP-in-IP packet, or no more; beyond MOST_BARE they are not.
+        cdef int i, free = -1
+        if not sa.inbound or sa.proto != COMP:
+            return
+        for i in range(MOST_BARE):
+            if self.en.bare[i] == sa:
+                storep(&self.en.bare[i], sa if alone else NULL)
+                return
+            if self.en.bare[i] == NULL:
+                free = i
+        if alone and free >= 0:
+            storep(&self.en.bare[free], sa)
 
     cdef int32_t owner_of(self, const sa_t *sa, uint32_t partner) noexcept:
         # The worker that gets the packets of the other direction: the kernel gives it those of the same flows to seal.
@@ -161,6 +180,7 @@ cdef class Sas(Ports):
         Py_XDECREF(<PyObject *>sa.note)
         sa.note = NULL
         self.enter()
+        self.bare(sa, False)
         sadb_remove(&self.en.sadb, sa)
         epoch_retire(&self.en.epoch, sa, sa_release, NULL)
         self.leave()
@@ -177,6 +197,7 @@ cdef class Sas(Ports):
         if chained:
             sa.chained = <uint8_t>chained
         sa.enclosed = enclosed
+        self.bare(sa, not sa.transport and not enclosed and chained != CHAIN_BROKEN)
         storep(&sa.next, other)
         sa.chained = <uint8_t>chained
         self.leave()

@@ -86,6 +86,7 @@ class Gateway:
             self._debug.change,
             clock.now,
             settings.hide_tos,
+            self._want_bare,
         )
         self._updown = Updown(World(self._routes, self._guard))
         self._manual = Manual(self._keying, self._perform, self._updown.run, self._log, self._interfaces.device_of)
@@ -271,6 +272,10 @@ class Gateway:
         if outer.kind is Kind.ESP:
             self._raw.forget(outer.interface)
         self._performer.detach(outer)
+
+    def _want_bare(self, address: Address) -> None:
+        for why in self._performer.sockets.want_bare(address) if self._performer.sockets else ():
+            self._log(str(why), True)
 
     def _listen_to_icmp(self) -> None:
         try:

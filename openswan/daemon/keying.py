@@ -26,6 +26,7 @@ from openswan.plane.commands import (
     Encap,
     GroupSas,
     Life,
+    Mode,
     SetEroute,
     SetSelectors,
 )
@@ -94,6 +95,8 @@ class Keying:
     now: Callable[[], Instant]
     hide_tos: bool = True
     """hidetos= of config setup."""
+    bare: Callable[[Address], None] = lambda address: None
+    """IP in IP will come to this address: what an IPComp SA with nothing round it could not compress."""
     manual: set[Said] = field(default_factory=set)
     """SAs made here."""
     policies: dict[FlowKey, Said] = field(default_factory=dict)
@@ -168,6 +171,8 @@ class Keying:
                 life=Life(limits.soft_bytes, limits.hard_bytes, limits.soft_packets, limits.hard_packets),
             )
         )
+        if (said.proto, order.mode, direction) == (IpProtocol.COMP, Mode.TUNNEL, Direction.IN):
+            self.bare(said.dst)
         self.manual.add(said)
         if limits.timed:
             self.timed[said] = _Timed(limits, self.now())

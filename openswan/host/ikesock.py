@@ -51,6 +51,8 @@ class Kind(Enum):
     ESP = "raw ESP"
     AH = "AH"
     COMP = "IPComp"
+    IPIP = "IPv4 in IP"
+    IP6 = "IPv6 in IP"
 
     @property
     def protocol(self) -> IpProtocol | None:
@@ -58,7 +60,15 @@ class Kind(Enum):
         return RAW.get(self)
 
 
-RAW = {Kind.ESP: IpProtocol.ESP, Kind.AH: IpProtocol.AH, Kind.COMP: IpProtocol.COMP}
+RAW = {
+    Kind.ESP: IpProtocol.ESP,
+    Kind.AH: IpProtocol.AH,
+    Kind.COMP: IpProtocol.COMP,
+    Kind.IPIP: IpProtocol.IPIP,
+    Kind.IP6: IpProtocol.IPV6,
+}
+BARE = (Kind.IPIP, Kind.IP6)
+"""Only for IPComp without ESP or AH, whose incompressible packets come so: nobody else's tunnels are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +230,8 @@ class OuterSockets:
         self._lanes = lanes
         self._ports = {Kind.IKE: ike_port, Kind.NATT: natt_port} | dict.fromkeys(RAW, 0)
         self._open: dict[tuple[Endpoint, IpProtocol | None], Outer] = {}
+        self._addresses: dict[Address, str] = {}
+        self._bare: set[Address] = set()
 
     def __iter__(self) -> Iterator[Outer]:
         return iter(tuple(self._open.values()))
@@ -229,10 +241,12 @@ class OuterSockets:
 
         `addresses` maps a local address to its interface.
         """
+        self._addresses = dict(addresses)
         wanted = {
             (Endpoint(address, port), kind.protocol): (kind, interface)
             for address, interface in addresses.items()
             for kind, port in self._ports.items()
+            if kind not in BARE or address in self._bare
         }
         for key in [each for each in self._open if each not in wanted]:
             self._close(key)
@@ -255,6 +269,11 @@ class OuterSockets:
                 asyncio.get_running_loop().add_reader(sock.fileno(), self._readable, outer)
             self._attach(outer)
         return complaints
+
+    def want_bare(self, address: Address) -> list[HostError]:
+        """From now on take IP in IP at this address too; what could not be opened, and why."""
+        self._bare.add(address)
+        return self.follow(self._addresses)
 
     def _close(self, key: tuple[Endpoint, IpProtocol | None]) -> None:
         outer = self._open.pop(key)

@@ -16,7 +16,7 @@ from openswan.base.address import Address, Endpoint
 from openswan.base.drops import Drop
 from openswan.base.numbers import IpProtocol
 from openswan.base.said import Said
-from openswan.host.ikesock import Kind, open_pass_socket, open_socket
+from openswan.host.ikesock import RAW, open_pass_socket, open_socket
 from openswan.klips.engine import Klips
 from openswan.plane.commands import (
     AddSa,
@@ -69,7 +69,7 @@ class End:
         self.klips.execute(AttachDevice("ipsec0", "lo", (inside.detach(),), mtu))
         for version in (4, 6):
             address = ADDRESSES[version][which]
-            for kind in (Kind.ESP, Kind.AH, Kind.COMP):
+            for kind in RAW:
                 sock = open_socket(kind, address, 0)
                 self.socks.append(sock)
                 protocol = kind.protocol

@@ -15,7 +15,7 @@ from _fast.ah import Ah
 from openswan.base.drops import Drop
 from openswan.base.numbers import IpProtocol
 from openswan.klips.slow.esp import Esp
-from openswan.plane.commands import Mode
+from openswan.plane.commands import DelSa, Mode
 from tests.fast.pairrig import KEYS, Member, PairRig
 from tests.fast.rig import eventually, ip, udp
 from tests.fast.test_bundle_out import in_namespace
@@ -91,6 +91,43 @@ def test_compression_that_lies_and_bombs(namespace: Namespace) -> None:
             wire.dropped(ip(WEST, EAST, 108, (head + b"\0")[:n], df=False), Drop.MALFORMED)
         wire.dropped(ip(WEST, EAST, 108, b"\x11\0\x10\x02" + bomb[:40], df=False), Drop.NO_SA)
         assert rig.through(good) == good
+
+    in_namespace(namespace, work)
+
+
+@pytest.mark.parametrize(("outer", "inner"), [(4, 4), (4, 6), (6, 4), (6, 6)])
+def test_compression_alone_takes_what_would_not_shrink_as_ip_in_ip(
+    namespace: Namespace, outer: int, inner: int
+) -> None:
+    src, dst = ("10.1.0.5", "10.2.0.7") if inner == 4 else ("fd01::5", "fd02::7")
+
+    def work(rig: PairRig) -> None:
+        (said,) = rig.bundle((Member(COMP, Mode.TUNNEL),), outer, inner)
+        rng = random.Random(4)
+        sent = 0
+        for size in (1, 200, 1200, 1400):
+            for body in (rng.randbytes(size), bytes(size)):
+                packet = udp(src, dst, 1, 2, body)
+                assert rig.through(packet) == packet
+                sent += 1
+        eventually(lambda: [view.packets for view in rig.east.klips.sas()] == [sent])
+        # Only from its peer, only within its selectors, and only as long as it stands alone or is there at all.
+        bare = udp("10.1.0.5", "10.2.0.7", 1, 2)
+        if (outer, inner) == (4, 4):
+            wire = Wire(rig)
+            wire.dropped(ip("127.0.0.9", EAST, 4, bare, df=False), Drop.NO_SA)
+            wire.dropped(ip(WEST, EAST, 4, udp("10.9.0.5", "10.2.0.7", 1, 2), df=False), Drop.SELECTOR_MISMATCH)
+            wire.dropped(ip(WEST, EAST, 4, bare[:-1], df=False), Drop.MALFORMED)
+            rig.east.klips.execute(DelSa(said))
+            wire.dropped(ip(WEST, EAST, 4, bare, df=False), Drop.NO_SA)
+
+    in_namespace(namespace, work)
+
+
+def test_compression_inside_esp_takes_no_ip_in_ip(namespace: Namespace) -> None:
+    def work(rig: PairRig) -> None:
+        rig.bundle((Member(COMP, Mode.TUNNEL), Member(ESP)), 4, 4)
+        Wire(rig).dropped(ip(WEST, EAST, 4, udp("10.1.0.5", "10.2.0.7", 1, 2), df=False), Drop.NO_SA)
 
     in_namespace(namespace, work)
 

@@ -84,6 +84,18 @@ def test_direction_and_device_follow_from_the_addresses(bench: Bench) -> None:
     assert bench.refuse(sa()) == "SA already in use.  Delete old one first. (esp.200@192.0.2.2)"
 
 
+def test_what_compression_alone_leaves_out_is_waited_for(bench: Bench) -> None:
+    asked: list[object] = []
+    bench.bare = asked.append
+    cpi: Any = parse_said("comp.2000@192.0.2.1")
+    plain = {"cipher": "deflate", "enc_key": b"", "integ": "", "auth_key": b"", "src": PEER}
+    bench.carry_out(sa(cpi, mode=Mode.TRANSPORT, **plain))
+    assert asked == []
+    bench.carry_out(DropSa(cpi))
+    bench.carry_out(sa(cpi, **plain))
+    assert asked == [ME]
+
+
 def test_hidetos_of_config_setup_holds_for_keys_by_hand_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[AddSa] = []
     monkeypatch.setattr(bench.klips, "execute", made.append)

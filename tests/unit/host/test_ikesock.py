@@ -89,6 +89,10 @@ def test_one_socket_of_each_kind_per_address_and_only_the_difference_changes(nam
         assert sockets.follow({V6: "lo"}) == []
         assert set(events.detached) == {Endpoint(V4, 500), Endpoint(V4, 4500), Endpoint(V4, 0)}
         assert {outer.local.address for outer in sockets} == {V6}
+        # IP in IP only where somebody waits for it.
+        assert sockets.want_bare(V6) == []
+        assert [outer.kind.protocol for outer in sockets] == [None, None, 50, 51, 108, 4, 41]
+        assert sockets.follow({V4: "lo", V6: "lo"}) == [] and len(tuple(sockets)) == 12
 
     run(namespace, conversation)
 
