@@ -42,7 +42,9 @@ def environment(folder: Path) -> dict[str, str]:
         "OPENSWAN_FAST": str(folder / "_fast"),
         # Two frames of a stack, the allocator's and its caller's: following each of the interpreter's millions of
         # allocations to its bottom took most of the time.
-        "ASAN_OPTIONS": f"detect_leaks=1:exitcode=77:malloc_context_size=2:log_path={folder}/report",
+        # What was freed is kept aside, but so much that it is full before a test looks at what the process takes.
+        "ASAN_OPTIONS": "detect_leaks=1:exitcode=77:malloc_context_size=2:quarantine_size_mb=32"
+        f":log_path={folder}/report",
         "LSAN_OPTIONS": f"suppressions={suppressions}:print_suppressions=0",
         "UBSAN_OPTIONS": f"print_stacktrace=1:halt_on_error=1:log_path={folder}/report",
     }

@@ -43,7 +43,8 @@ def _extensions(into: Path, **environment: str) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _run(sys.executable, *argv, **environment)
         if environment.get("OPENSWAN_FUZZ") != "only":
-            shutil.copy(ROOT / "_fast/__init__.py", into / "_fast/__init__.py")
+            for name in ("__init__.py", "types.pxd"):
+                shutil.copy(ROOT / "_fast" / name, into / "_fast" / name)
 
 
 def plain() -> Path:
