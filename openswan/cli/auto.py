@@ -13,12 +13,14 @@ from openswan.base.errors import HostError, IpsecError
 from openswan.base.log import Rc
 from openswan.cli.loading import Found, find
 from openswan.cli.talk import converse, request, show
+from openswan.wire.whack import LISTS
 
 USAGE = """\
 Usage: ipsec auto [--asynchronous] [--config FILE] [--verbose] --up | --down | --add | --delete | --replace |
                   --route | --unroute NAME
        ipsec auto --ready | --status [--json] | --rereadsecrets | --rereadgroups | --rereadcacerts | --rereadcrls |
-                  --rereadall | --listall"""
+                  --rereadall | --listall | --listpubkeys | --listpsks | --listcerts | --listcacerts |
+                  --listocspcerts | --listcrls | --listocsp | --fetchcrls | --purgeocsp"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,9 @@ UNNAMED = {
     "rereadcrls": "rereadcerts",
     "rereadcerts": "rereadcerts",
     "rereadall": "rereadall",
-    "listall": "listall",
-    "listpubkeys": "listall",
-    "listcerts": "listall",
-    "listcacerts": "listall",
-    "listcrls": "listall",
+    **{name: name for name in LISTS},
+    "fetchcrls": "fetchcrls",
+    "purgeocsp": "purgeocsp",
 }
 LOADING = ("add", "replace")
 

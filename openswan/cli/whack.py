@@ -12,13 +12,15 @@ from typing import Any
 from openswan import __version__
 from openswan.base.errors import HostError
 from openswan.cli.talk import converse, request, show
+from openswan.wire.whack import LISTS
 
 USAGE = """\
 Usage: ipsec whack [--ctlbase PATH] [--label TEXT] [--optionsfrom FILE] ACTION
 where ACTION is one of:
        --initiate | --terminate | --route | --unroute | --delete   --name NAME [--asynchronous]
        --listen | --unlisten | --status [--json] | --addresspoolstatus | --shutdown [--leave-state]
-       --rereadsecrets | --rereadcacerts | --rereadcrls | --rereadall | --listall
+       --rereadsecrets | --rereadcacerts | --rereadcrls | --rereadall | --listall | --listpubkeys | --listpsks |
+       --listcerts | --listcacerts | --listocspcerts | --listcrls | --listocsp | --fetchcrls | --purgeocsp
        --eroutes | --spis | --counters [--json]
 Connections are described in ipsec.conf and loaded with `ipsec auto --add NAME'."""
 
@@ -27,13 +29,23 @@ ACTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     **{verb: (verb, {}) for verb in NEED_NAME},
     **{
         verb: (verb, {})
-        for verb in ("listen", "unlisten", "status", "addresspoolstatus", "rereadsecrets", "rereadall", "listall")
+        for verb in (
+            "listen",
+            "unlisten",
+            "status",
+            "addresspoolstatus",
+            "rereadsecrets",
+            "rereadall",
+            "fetchcrls",
+            "purgeocsp",
+        )
     },
     **{
         name: ("rereadcerts", {})
         for name in ("rereadcerts", "rereadcacerts", "rereadaacerts", "rereadocspcerts", "rereadacerts", "rereadcrls")
     },
-    **{name: ("listall", {}) for name in ("listpubkeys", "listcerts", "listcacerts", "listcrls", "checkpubkeys")},
+    **{name: (name, {}) for name in LISTS},
+    "checkpubkeys": ("listpubkeys", {}),
     "shutdown": ("shutdown", {"keep_guard": False}),
     "eroutes": ("eroute", {}),
     "spis": ("spi", {}),

@@ -42,6 +42,7 @@ from openswan.policy.algorithms import (
 )
 from openswan.policy.connection import (
     EAP,
+    SAME_CA,
     SIGNATURES,
     Auth,
     Childless,
@@ -51,18 +52,21 @@ from openswan.policy.connection import (
     Host,
     HostKind,
     PpkUse,
+    SendCa,
     SendCert,
     ShuntPolicy,
     Startup,
 )
+from openswan.policy.dn import parse_dn
 from openswan.policy.identity import FROM_CERT, NOBODY, Identity, IdKind, parse_identity
 from openswan.policy.modecfg import Pool
 from openswan.policy.proposal import Proposal
 
 T = TypeVar("T")
 D = TypeVar("D")
-CertReader = Callable[[str], bytes]
-"""Name in leftcert= to DER; ConfigError names the file."""
+CertReader = Callable[[str], tuple[bytes, ...]]
+"""Name in leftcert= to DER of the certificate and of those above it; ConfigError names the file."""
+NO_CERTS: tuple[bytes, ...] = ()
 
 CERTIFIED = SIGNATURES | Auth.EAP_TLS | Auth.EAP_ONLY
 """What may go by a certificate."""
@@ -223,7 +227,10 @@ class _Builder:
             nexthop=self._read("nexthop", side, parse_nexthop, None),
             updown=self._updown(side),
             rsa_keys=keys,
-            cert=cert,
+            cert=cert[0] if cert else b"",
+            cert_chain=cert[1:],
+            ca=self._ca(side),
+            send_ca=SendCa(self._value("sendca", "all")),
             cert_name=cert_name,
             use_cert_key=by_cert or bool(cert_name),
             send_cert=SendCert(self.values.get((side, "sendcert"), "always")),
@@ -280,11 +287,20 @@ class _Builder:
         plain = [(0, subnet)] if subnet is not None or not many else []
         return (*plain, *enumerate(many, 1)), bool(many)
 
-    def _cert(self, side: str) -> tuple[str, bytes]:
+    def _ca(self, side: str) -> str:
+        param = self._param("ca", side)
+        if param is None or param.value.lower() in ("%any", "%none"):
+            return ""
+        if param.value.lower() == SAME_CA:
+            return SAME_CA
+        self._read("ca", side, parse_dn, b"")
+        return param.value
+
+    def _cert(self, side: str) -> tuple[str, tuple[bytes, ...]]:
         param = self._param("cert", side)
         if param is None:
-            return "", b""
-        return param.value, self._read("cert", side, self.certs, b"")
+            return "", ()
+        return param.value, self._read("cert", side, self.certs, NO_CERTS)
 
     def _keys(self, side: str) -> tuple[tuple[bytes, ...], bool]:
         keys: list[bytes] = []
@@ -562,10 +578,10 @@ class _Builder:
             )
 
         any_cert = certified(left) or certified(right)
-        if any_cert and self.setup.strict_crl:
-            self._error(
-                "strictcrlpolicy=yes is not available: peers without a CRL would be let in; conns by certificate wait"
-            )
+        for name, end, other in (("left", left, right), ("right", right, left)):
+            if end.ca == SAME_CA and (other.ca or SAME_CA) == SAME_CA and not other.cert:
+                text = f"{name}ca=%same: the other end has neither a certificate nor a ca= of its own"
+                self._error(text, self._param("ca", name))
         ends = [
             replace(end, use_cert_key=True)
             if not end.rsa_keys

@@ -17,6 +17,7 @@ class Section(Enum):
 
     SETUP = "config setup"
     CONN = "conn"
+    CA = "ca"
 
 
 class Form(Enum):

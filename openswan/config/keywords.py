@@ -15,6 +15,7 @@ from openswan.config.keyword import Form, Halves, Keyword, Section, Status
 A, H, R, OLD = Status.ACTED, Status.HARMLESS, Status.REFUSED, Status.OBSOLETE
 B, N, T, W, L, X = Form.BOOL, Form.NUMBER, Form.TIME, Form.CHOICE, Form.LIST, Form.TEXT
 SETUP = Section.SETUP
+AUTHORITY = Section.CA
 LR, EITHER = Halves.YES, Halves.ALSO
 
 
@@ -73,10 +74,14 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("overridemtu", N, A, "0", "MTU of ipsecN; 0 takes the underlying device's.", SETUP),
     Keyword("packet-sockets", B, A, "yes", "Fast raw ESP goes by packet sockets, past netfilter; no: by raw sockets.",
             SETUP),
-    Keyword("nocrsend", B, H, "no", "Never ask peers for certificates.", SETUP, fine=("no",)),
-    Keyword("strictcrlpolicy", B, A, "no", "A certificate whose CRL is missing does not count.", SETUP,
-            aliases=("crl-strict",)),
-    Keyword("crlcheckinterval", T, H, "0", "How often CRLs are fetched.", SETUP, fine=("0",)),
+    Keyword("nocrsend", B, A, "no", "Never ask peers for certificates.", SETUP),
+    Keyword("strictcrlpolicy", W, A, "no", "A certificate of whose revocation nothing current is known does not count: "
+            "yes, or ifuri, which is yes if it or a ca section says where a CRL or a responder is. Anything but no "
+            "has CRLs fetched when they are wanted.", SETUP, aliases=("crl-strict",),
+            choices=_spelled(no="n false off 0", ifuri="", yes="y true on 1")),
+    Keyword("crlcheckinterval", T, A, "0", "How often it is looked whether a fetched CRL ends before the next look and "
+            "so is to be fetched again; with anything but 0 CRLs are also fetched when a peer's certificate names "
+            "one. 0: never, unless strictcrlpolicy= asks for it.", SETUP),
     Keyword("force_busy", B, A, "no", "Ask every initiator for a cookie (RFC 7296 2.6).", SETUP),
     Keyword("ddos-mode", W, H, "auto", "When initiators are asked for a cookie: auto, busy (always), unlimited.", SETUP,
             choices=_spelled(auto="", busy="", unlimited="unlimit"), fine=("auto", "busy")),
@@ -112,15 +117,16 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("global-redirect", X, H, "no", "Send peers to another gateway (RFC 5685).", SETUP, fine=("no",)),
     Keyword("global-redirect-to", X, H, "", "Where to.", SETUP),
     Keyword("dnssec-enable", B, H, "yes", "Check DNSSEC signatures.", SETUP, fine=("yes",)),
-    Keyword("curl-timeout", T, H, "", "How long fetching a CRL may take.", SETUP),
-    Keyword("ocsp-enable", B, H, "no", "Ask OCSP servers about certificates.", SETUP, fine=("no",)),
-    Keyword("ocsp-strict", B, R, "no", "A certificate OCSP says nothing about does not count.", SETUP, fine=("no",),
-            reason="OCSP is not available; peers with revoked certificates would be let in"),
-    Keyword("ocsp-timeout", T, H, "", "How long asking OCSP may take.", SETUP),
-    Keyword("ocsp-method", X, H, "", "How OCSP is asked.", SETUP),
-    Keyword("ocsp-cache-size", N, H, "", "OCSP answers kept.", SETUP),
-    Keyword("ocsp-cache-min-age", T, H, "", "Least age of a kept OCSP answer.", SETUP),
-    Keyword("ocsp-cache-max-age", T, H, "", "Greatest age of a kept OCSP answer.", SETUP),
+    Keyword("curl-timeout", T, A, "5s", "How long fetching a CRL may take.", SETUP, most=60),
+    Keyword("ocsp-enable", B, A, "no", "Ask OCSP responders about certificates, before any CRL.", SETUP),
+    Keyword("ocsp-strict", B, A, "no", "With ocsp-enable=yes: a certificate no responder calls good does not count.",
+            SETUP),
+    Keyword("ocsp-timeout", T, A, "2s", "How long asking OCSP may take.", SETUP, most=60),
+    Keyword("ocsp-method", W, A, "get", "How OCSP is asked: get, which caches may answer, or post, with a nonce.",
+            SETUP, choices=_same("get", "post")),
+    Keyword("ocsp-cache-size", N, A, "1000", "OCSP answers kept.", SETUP, most=100000),
+    Keyword("ocsp-cache-min-age", T, A, "1h", "How long an OCSP answer counts that does not say so itself.", SETUP),
+    Keyword("ocsp-cache-max-age", T, A, "1d", "No OCSP answer counts longer.", SETUP),
     Keyword("seedbits", N, H, "", "Bits read from the random device at start.", SETUP),
     Keyword("seccomp", X, H, "disabled", "System call filter.", SETUP, fine=("disabled",)),
     Keyword("drop-oppo-null", B, H, "no", "Refuse opportunistic peers that prove nothing.", SETUP, fine=("yes", "no")),
@@ -144,18 +150,33 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("plutostart", X, OLD, "", "Became auto=.", SETUP),
     Keyword("plutobackgroundload", X, OLD, "", "Conns always load in the background.", SETUP),
     Keyword("pathlen", X, OLD, "", "Was a limit on certificate chains.", SETUP, aliases=("dump",)),
-    Keyword("ocspuri", X, H, "", "Where OCSP is asked.", SETUP, aliases=("ocsp-uri",)),
-    Keyword("ocsp-trustname", X, H, "", "Whose OCSP answers count.", SETUP),
+    Keyword("ocspuri", X, A, "", "Where OCSP is asked about certificates that name no responder.", SETUP,
+            aliases=("ocsp-uri",)),
+    Keyword("ocsp-trustname", X, A, "", "Only this certificate of ipsec.d/ocspcerts may sign for every authority: its "
+            "file's name or its subject. Without it all of them may.", SETUP),
     Keyword("virtual_private", X, H, "", "Networks road warriors may have behind them.", SETUP),
     Keyword("listen", X, A, "", "The only addresses IKE and ESP use.", SETUP),
     Keyword("dnssec-rootkey-file", Form.FILE, H, "", "DNSSEC root key.", SETUP),
     Keyword("dnssec-anchors", Form.FILE, H, "", "Further DNSSEC trust anchors.", SETUP),
-    Keyword("curl-iface", X, H, "", "Device CRLs are fetched through.", SETUP),
+    Keyword("curl-iface", X, A, "", "Device CRLs and OCSP answers are fetched through.", SETUP),
     Keyword("statsbin", Form.FILE, H, "", "Command told about tunnels going up and down.", SETUP),
     Keyword("nssdir", Form.FILE, H, "", "Directory of an NSS database.", SETUP),
     Keyword("ipsecdir", Form.FILE, H, "", "Directory of certs, private, cacerts and crls.", SETUP),
     Keyword("secretsfile", Form.FILE, H, "", "The secrets file.", SETUP),
     Keyword("myvendorid", X, H, "", "Vendor ID pluto announces.", SETUP),
+    # ca: authorities
+    Keyword("auto", W, A, "ignore", "add: the authority is trusted, and what the section says of it holds.", AUTHORITY,
+            choices=_spelled(ignore="", add="start route")),
+    Keyword("cacert", Form.FILE, A, "", "The authority's certificate, relative to ipsec.d/cacerts.", AUTHORITY),
+    Keyword("crluri", X, A, "", "Where its CRL is, an http URI: looked at when a certificate names no place, or that "
+            "place fails.", AUTHORITY, aliases=("crluri1",)),
+    Keyword("crluri2", X, A, "", "Another place.", AUTHORITY),
+    Keyword("ocspuri", X, A, "", "Where its OCSP responder is, an http URI.", AUTHORITY, aliases=("ocspuri1",)),
+    Keyword("ocspuri2", X, A, "", "Another responder.", AUTHORITY),
+    Keyword("certuribase", X, H, "", "Where certificates are, for hash and URL.", AUTHORITY,
+            reason="certificates travel in IKE itself, never by hash and URL"),
+    Keyword("ldaphost", X, H, "", "LDAP server of CRLs.", AUTHORITY, reason="LDAP is not spoken; give crluri=http://..."),
+    Keyword("ldapbase", X, H, "", "Base of the LDAP directory.", AUTHORITY, reason="LDAP is not spoken"),
     # conn: the two ends
     Keyword("", Form.HOST, A, "",
             "The end's address: an address, a host name, %defaultroute, %DEVICE, or %any on one side.",
@@ -174,15 +195,17 @@ TABLE: tuple[Keyword, ...] = (
             "%config asks the peer for one (%config4, %config6: of that family only); ipsecN has it while the conn is "
             "routed, and only traffic from it goes into the tunnel.", halves=LR),
     Keyword("updown", Form.COMMAND, A, "ipsec _updown", "Command run when the conn changes; empty: none.", halves=LR),
-    Keyword("cert", Form.FILE, A, "", "Certificate, relative to ipsec.d/certs.", halves=LR),
+    Keyword("cert", Form.FILE, A, "", "Certificate, relative to ipsec.d/certs: PEM, with those above it after it if "
+            "you like, DER, or PKCS#12, whose passphrase stands in ipsec.secrets (: P12).", halves=LR),
     Keyword("sendcert", W, A, "always", "When our certificate is sent.", halves=LR,
             choices=_spelled(never="no", ifasked="sendifasked", always="alwayssend yes forcedtype")),
     Keyword("auth", X, A, "authby", "How this end proves itself, when the two differ; words as for authby, and "
             "eap-mschapv2, eap-tls or eap (either) of an end that initiates. eaponly: by EAP-TLS alone, whether it "
             "asks or answers (RFC 5998).", halves=LR),
     Keyword("protoport", Form.PROTOPORT, A, "%any", "Only this protocol and port.", halves=LR),
-    Keyword("ca", X, R, "", "The authority that must have signed the end's certificate: a distinguished name or %same.",
-            halves=LR, reason="choosing among authorities is not available: every one in ipsec.d/cacerts would do"),
+    Keyword("ca", X, A, "any authority of ipsec.d/cacerts", "The authority that the end's certificate must come from, "
+            "itself or through others: a distinguished name, or %same for the other end's, which is the issuer of "
+            "its certificate if it says nothing.", halves=LR),
     Keyword("subnetwithin", Form.SUBNET, R, "", "Let a peer have any subnet inside this one.", halves=LR,
             reason="give subnet= with narrowing=yes instead"),
     Keyword("firewall", B, OLD, "", "Openings in the firewall are the updown command's business.", halves=LR),
@@ -331,7 +354,9 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("dns-match-id", B, R, "no", "The peer's reverse DNS name must be its identity.", fine=("no",),
             reason="that check is not available; peers that fail it would be let in"),
     Keyword("require-id-on-certificate", B, H, "yes", "The certificate must carry the identity.", fine=("yes",)),
-    Keyword("sendca", X, H, "none", "Send CA certificates too.", fine=("none",)),
+    Keyword("sendca", W, A, "all", "Which certificates above ours go with it: all intermediate ones, the issuer's, or "
+            "none. Those are found in leftcert's file and in ipsec.d/cacerts; a root is never sent.",
+            choices=_same("none", "issuer", "all")),
     Keyword("xauthby", X, H, "file", "Where XAUTH users are looked up."),
     Keyword("xauthfail", X, H, "hard", "What a failed XAUTH means."),
     Keyword("pam-authorize", B, R, "no", "Ask PAM whether a peer may connect.", fine=("no",),
@@ -435,5 +460,4 @@ def nearest(section: Section, name: str) -> str:
 
 def other_section(section: Section, name: str) -> Section | None:
     """The section where the keyword would be valid, if it is not here."""
-    other = Section.SETUP if section is Section.CONN else Section.CONN
-    return other if (other, normal(name)) in SPELLINGS else None
+    return next((other for other in Section if other is not section and (other, normal(name)) in SPELLINGS), None)

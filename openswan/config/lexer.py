@@ -37,7 +37,7 @@ class Token:
     where: str
     """FILE:LINE."""
     name: str = ""
-    """SECTION: `config` or `conn`; PARAMETER: the keyword as written; BAD and NOTE: empty."""
+    """SECTION: `config`, `conn` or `ca`; PARAMETER: the keyword as written; BAD and NOTE: empty."""
     value: str = ""
     """SECTION: the section's name; PARAMETER: the value without its quotes; VERSION: what follows."""
     complaint: Complaint | None = None
@@ -49,7 +49,7 @@ class Token:
 BLANKS = " \t\r\f\v"
 PARAMETER = re.compile(r"([^\s=]+)[ \t]*=([ \t]*)(.*)", re.DOTALL)
 ABSENT = os.strerror(errno.ENOENT)
-HEADERS = {"version", "config", "conn", "include"}
+HEADERS = {"version", "config", "conn", "ca", "include"}
 NEAR_HEADERS = {
     "con",
     "conm",
@@ -59,7 +59,6 @@ NEAR_HEADERS = {
     "connection",
     "conf",
     "configuration",
-    "ca",
     "vrsion",
     "inlcude",
 }
@@ -96,7 +95,7 @@ class _Lexer:
         try:
             arguments = _words(rest)
         except ConfigError as why:
-            yield _bad(str(why), where, ends_section=word.lower() in ("conn", "config"))
+            yield _bad(str(why), where, ends_section=word.lower() in ("conn", "config", "ca"))
             return
         keyword = word.lower()
         if keyword == "include" and not rest.lstrip(BLANKS).startswith("="):
@@ -203,7 +202,7 @@ def _header(keyword: str, arguments: list[str], where: str) -> Token:
     if keyword == "version":
         return Token(Kind.VERSION, where, value=" ".join(arguments))
     if len(arguments) != 1:
-        wanted = "config setup" if keyword == "config" else "conn NAME"
+        wanted = "config setup" if keyword == "config" else f"{keyword} NAME"
         return _bad(f"'{wanted}' is wanted, with one name", where, ends_section=True)
     return Token(Kind.SECTION, where, keyword, arguments[0])
 

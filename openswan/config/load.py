@@ -8,19 +8,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from openswan.base import paths
-from openswan.base.errors import ConfigError, CryptoError
+from openswan.base.errors import ConfigError
+from openswan.config.authority import Authority, build_authorities
 from openswan.config.build import CertReader, build_conn
+from openswan.config.certfile import CertFiles
 from openswan.config.complaint import Complaint, error
 from openswan.config.files import Reader, disk_reader, read_text
 from openswan.config.manualkeys import build_manual, is_manual
 from openswan.config.parser import FlatConn, Parsed, parse
+from openswan.config.secretsfile import p12_passphrases
 from openswan.config.setup import Setup, build_setup
-from openswan.crypto.x509 import der
-from openswan.crypto.x509 import load as load_certificate
 from openswan.policy.connection import Connection
 from openswan.policy.manual import ManualConn
-
-MOST_CERTIFICATE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,8 @@ class Loaded:
     """Every conn of the file, broken ones too, as written with also= and %default worked in."""
     manual: tuple[ManualConn, ...] = ()
     """Those with keys of their own, which the key exchange knows nothing of."""
+    authorities: tuple[Authority, ...] = ()
+    """ca sections that are to be used."""
 
     @property
     def failed(self) -> bool:
@@ -68,25 +69,8 @@ class Loaded:
         return any(one.name.lower() == name.lower() for one in self.flat) and not self.named(name)
 
 
-def cert_reader(directory: str) -> CertReader:
-    """Reads leftcert= files relative to `directory`/certs; the DER of the first certificate, ConfigError if none."""
-
-    def read(name: str) -> bytes:
-        path = os.path.join(directory, "certs", name)
-        try:
-            with open(path, "rb") as file:
-                data = file.read(MOST_CERTIFICATE + 1)
-            return der(load_certificate(data, f"'{path}'"))
-        except OSError as why:
-            raise ConfigError(f"cannot read certificate '{path}': {why.strerror}") from None
-        except (CryptoError, ValueError) as why:
-            raise ConfigError(f"'{path}' holds no usable certificate: {why}") from None
-
-    return read
-
-
-def build(parsed: Parsed, certs: CertReader) -> Loaded:
-    """What a parsed configuration means."""
+def build(parsed: Parsed, certs: CertReader, authority: CertReader) -> Loaded:
+    """What a parsed configuration means; `certs` reads what leftcert= names, `authority` what cacert= does."""
     complaints = list(parsed.complaints)
     setup = build_setup(parsed.setup, complaints)
     connections: list[Connection] = []
@@ -102,12 +86,22 @@ def build(parsed: Parsed, certs: CertReader) -> Loaded:
         made, about = build_conn(flat, setup, certs)
         connections += made
         complaints += about
-    return Loaded(setup, tuple(connections), tuple(complaints), tuple(parsed.conns), tuple(manual))
+    authorities = build_authorities(parsed.authorities, authority, complaints)
+    return Loaded(setup, tuple(connections), tuple(complaints), tuple(parsed.conns), tuple(manual), authorities)
 
 
-def load_text(text: str, name: str, reader: Reader, certs: CertReader) -> Loaded:
+def load_text(text: str, name: str, reader: Reader, certs: CertReader, authority: CertReader | None = None) -> Loaded:
     """A configuration given as text; never raises for what is in it."""
-    return build(parse(text, name, reader), certs)
+    return build(parse(text, name, reader), certs, authority or certs)
+
+
+def load_authorities(path: str | os.PathLike[str]) -> tuple[tuple[Authority, ...], tuple[str, ...]]:
+    """The ca sections of a configuration alone, and what is wrong with them; ConfigError when it cannot be read."""
+    name = os.fspath(path)
+    complaints: list[Complaint] = []
+    parsed = parse(read_text(name), name, disk_reader(""))
+    found = build_authorities(parsed.authorities, CertFiles(str(paths.ipsec_d())).authority, complaints)
+    return found, tuple(map(str, complaints))
 
 
 def load(path: str | os.PathLike[str] | None = None, rootdir: str = "") -> Loaded:
@@ -121,4 +115,5 @@ def load(path: str | os.PathLike[str] | None = None, rootdir: str = "") -> Loade
         text = read_text(name)
     except ConfigError as why:
         raise ConfigError(f"can not load config '{name}': {why.reason}") from None
-    return load_text(text, name, disk_reader(rootdir), cert_reader(rootdir + str(paths.ipsec_d())))
+    files = CertFiles(rootdir + str(paths.ipsec_d()), p12_passphrases)
+    return load_text(text, name, disk_reader(rootdir), files.own, files.authority)

@@ -43,7 +43,11 @@ conn office
 The same conn can stand in the files of both gateways: each finds out which end it is by its own addresses.
 .SH GRAMMAR
 A section header stands in the first column:
-.BR "config setup" " or " "conn"
+.BR "config setup" ,
+.B conn
+.I NAME
+or
+.B ca
 .IR NAME .
 The indented lines after it are its parameters, each
 .IB keyword = value
@@ -120,9 +124,13 @@ A kind left out means every default of it.
 for
 .BR leftcert= ,
 .I cacerts
-and
+for authorities that are trusted and intermediate ones of ours,
 .I crls
-beside it.
+for their revocation lists,
+.I ocspcerts
+for OCSP responders that may speak for every authority, and
+.I private
+for keys and PKCS#12 files, all PEM or DER.
 .SH SEE ALSO
 .BR ipsec (8),
 .BR ipsec.secrets (5),
@@ -147,7 +155,7 @@ def keyword_part() -> str:
 
 
 def _lines() -> Iterator[str]:
-    for section, title in ((Section.SETUP, "CONFIG SETUP"), (Section.CONN, "CONN")):
+    for section, title in ((Section.SETUP, "CONFIG SETUP"), (Section.CA, "CA"), (Section.CONN, "CONN")):
         rows = [row for row in TABLE if row.section is section]
         acted = [row for row in rows if row.status is Status.ACTED]
         yield f".SH {title}\n"

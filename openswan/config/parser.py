@@ -109,6 +109,8 @@ class Parsed:
     conns: list[FlatConn]
     complaints: list[Complaint]
     """Those of no conn in particular."""
+    authorities: list[Block] = field(default_factory=list)
+    """ca sections."""
     version: str = ""
 
 
@@ -123,6 +125,7 @@ class _Parser:
     complaints: list[Complaint] = field(default_factory=list)
     setup: Block = field(default_factory=lambda: Block("setup", "", Section.SETUP))
     conns: list[Block] = field(default_factory=list)
+    authorities: list[Block] = field(default_factory=list)
     defaults: list[Block] = field(default_factory=list)
     oe_defaults: list[Block] = field(default_factory=list)
     current: Block | None = None
@@ -142,7 +145,8 @@ class _Parser:
             for block in IMPLICIT_BLOCKS:
                 if block.name.lower() not in taken:
                     conns.append(self._flatten(block, index, self.oe_defaults, implicit=True))
-        return Parsed({key[1]: one for key, one in self.setup.params.items()}, conns, self.complaints, self.version)
+        setup = {key[1]: one for key, one in self.setup.params.items()}
+        return Parsed(setup, conns, self.complaints, self.authorities, self.version)
 
     def _oe(self) -> bool:
         param = self.setup.params.get(("", "oe"))
@@ -180,6 +184,10 @@ class _Parser:
                 return
             self.setup.where = self.setup.where or token.where
             self.current = self.setup
+            return
+        if token.name == "ca":
+            self.current = Block(token.value, token.where, Section.CA)
+            self.authorities.append(self.current)
             return
         block = self.current = Block(token.value, token.where)
         lowered = token.value.lower()

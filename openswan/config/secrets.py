@@ -13,7 +13,8 @@ from cryptography.x509 import load_der_x509_certificate
 
 from openswan.base.address import Address
 from openswan.base.errors import CryptoError
-from openswan.crypto.rsakey import PrivateKey, decode_public
+from openswan.crypto.rsakey import decode_public
+from openswan.crypto.tokenkey import SigningKey
 from openswan.policy.identity import Identity, IdKind, address_identity, matches
 
 
@@ -69,7 +70,9 @@ class Secret:
     where: str
     """FILE:LINE."""
     shared: bytes = field(default=b"", repr=False)
-    key: PrivateKey | None = field(default=None, repr=False)
+    key: SigningKey | None = field(default=None, repr=False)
+    certificates: tuple[bytes, ...] = ()
+    """Of a PKCS#12 file, DER: the key's own, then those above it."""
     name: str = ""
     """Of a PPK."""
 
@@ -192,7 +195,7 @@ class SecretStore:
 
     def private_key(
         self, me: Identity | None, public: bytes | object | None = None, him: Identity | None = None
-    ) -> PrivateKey | None:
+    ) -> SigningKey | None:
         """The private key that serves us, or None.
 
         `public` is what the configuration gave the peer to check us by: an RFC 3110 RSA key, a DER certificate, a DER
@@ -216,7 +219,7 @@ class SecretStore:
         return chosen
 
     @property
-    def private_keys(self) -> tuple[tuple[str, PrivateKey], ...]:
+    def private_keys(self) -> tuple[tuple[str, SigningKey], ...]:
         """(FILE:LINE, key) of every private key, for listings."""
         return tuple((one.where, one.key) for one in self.secrets if one.key is not None)
 

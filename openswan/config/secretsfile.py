@@ -10,14 +10,16 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from openswan.base import paths
-from openswan.base.errors import ConfigError, CryptoError
+from openswan.base.errors import ConfigError, CryptoError, IpsecError
 from openswan.base.octets import parse_octets
 from openswan.config.files import MOST_FILES, NESTING, Reader, matching, read_text
 from openswan.config.secrets import Index, Secret, SecretKind, SecretStore
-from openswan.crypto.rsakey import NAMES, PrivateKey, RsaFields, load_private
+from openswan.crypto.pkcs12 import Bundle, is_pkcs12, load_bundle
+from openswan.crypto.rsakey import NAMES, PrivateKey, PublicKey, RsaFields, load_private
+from openswan.crypto.tokenkey import SCHEME, SigningKey, TokenKey, TokenUri, parse_uri
 from openswan.policy.identity import IdKind, parse_identity
 
 MOST_SECRETS = 100_000
@@ -30,6 +32,9 @@ BARE_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
 
 KeyReader = Callable[[str], bytes]
 """Name of a private key file to its content; ConfigError names the file."""
+TokenReader = Callable[[TokenUri], PublicKey]
+"""The public half of a key in a token; IpsecError says why it cannot be had."""
+SMARTCARD = re.compile(r"%smartcard(?P<slot>[0-9]{1,9})?(@(?P<module>[^:]{1,255}))?:(?P<id>[0-9A-Fa-f]{2,64})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +58,22 @@ class Record:
     """A closing brace stood in the first column."""
 
 
-def parse_secrets(text: str, name: str, reader: Reader, keys: KeyReader) -> tuple[SecretStore, tuple[str, ...]]:
+def parse_secrets(
+    text: str, name: str, reader: Reader, keys: KeyReader, tokens: TokenReader | None = None
+) -> tuple[SecretStore, tuple[str, ...]]:
     """The secrets of a file and what it includes, and one line for each record that was skipped.
 
-    `reader` opens includes, `keys` private key files. Never raises for what is in the file.
+    `reader` opens includes, `keys` private key files, `tokens` asks a token for a public key. Never raises for what is
+    in the file.
     """
-    loader = _Loader(reader, keys)
+    loader = _Loader(reader, keys, tokens)
     loader.file(text, name, ())
     return SecretStore(tuple(loader.secrets)), tuple(loader.complaints)
 
 
-def load_secrets(path: str | os.PathLike[str] | None = None) -> tuple[SecretStore, tuple[str, ...]]:
+def load_secrets(
+    path: str | os.PathLike[str] | None = None, tokens: TokenReader | None = None
+) -> tuple[SecretStore, tuple[str, ...]]:
     """The secrets of ipsec.secrets (default: the configuration directory's) and its complaints.
 
     A file others can read is refused with one line, as is one that is not there; the store is empty then.
@@ -74,10 +84,27 @@ def load_secrets(path: str | os.PathLike[str] | None = None) -> tuple[SecretStor
     except ConfigError as why:
         return SecretStore(), (why.reason,)
 
-    def includes(pattern: str, directory: str) -> list[tuple[str, str]]:
-        return [(found, _private_text(found)) for found in matching(pattern, directory) if not os.path.isdir(found)]
+    return parse_secrets(text, name, _includes, key_reader(str(paths.ipsec_d() / "private")), tokens)
 
-    return parse_secrets(text, name, includes, key_reader(str(paths.ipsec_d() / "private")))
+
+def _includes(pattern: str, directory: str) -> list[tuple[str, str]]:
+    return [(found, _private_text(found)) for found in matching(pattern, directory) if not os.path.isdir(found)]
+
+
+def p12_passphrases(file: str) -> list[str]:
+    """The passphrases that ipsec.secrets has for a PKCS#12 file, for whoever wants its certificates alone."""
+    path = os.fspath(paths.secrets_file())
+    try:
+        text = _private_text(path)
+    except ConfigError:
+        return []
+
+    def no_keys(name: str) -> bytes:
+        raise ConfigError("not now")
+
+    loader = _Loader(_includes, no_keys, None)
+    loader.file(text, path, ())
+    return loader.passphrases.get(file, [])
 
 
 def key_reader(directory: str) -> KeyReader:
@@ -123,6 +150,9 @@ def _reason(why: Exception) -> str:
 class _Loader:
     reader: Reader
     keys: KeyReader
+    tokens: TokenReader | None
+    passphrases: dict[str, list[str]] = field(default_factory=dict)
+    """Of PKCS#12 files, by name."""
     secrets: list[Secret] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     files: int = 1
@@ -181,7 +211,7 @@ class _Loader:
         where = f"{record.where[0]}:{record.where[1]}"
         rest = words[colon + 1 :]
         if not rest:
-            raise ConfigError("nothing follows the ':': PSK, RSA, ECDSA, XAUTH or EAP is wanted")
+            raise ConfigError("nothing follows the ':': PSK, RSA, ECDSA, P12, PIN, XAUTH or EAP is wanted")
         if rest[0].quoted:
             return [Secret(SecretKind.PSK, indices, where, shared=_shared(rest))]
         kind = rest[0].text.upper()
@@ -193,10 +223,15 @@ class _Loader:
             if len(rest) != 3 or not rest[1].text:
                 raise ConfigError('PPKS: the name of the key and the key are wanted, as in PPKS "name" "secret"')
             return [Secret(SecretKind.PPK, indices, where, shared=_shared(rest[2:]), name=rest[1].text)]
-        if kind in ("RSA", "ECDSA", "PKCS8"):
-            return [Secret(SecretKind.PRIVATE_KEY, indices, where, key=self.private_key(rest[1:], record.loose_brace))]
+        if kind in ("RSA", "ECDSA", "EDDSA", "PKCS8"):
+            key, certificates = self.private_key(rest[1:], record.loose_brace)
+            return [Secret(SecretKind.PRIVATE_KEY, indices, where, key=key, certificates=certificates)]
+        if kind in ("P12", "PKCS12"):
+            bundle = self.bundle(*_file_and_passphrase(rest[1:]))
+            return [Secret(SecretKind.PRIVATE_KEY, indices, where, key=bundle.key, certificates=bundle.certificates)]
         if kind == "PIN":
-            raise ConfigError("PIN: smart cards are not available; give the key as RSA FILE")
+            name, pin = _file_and_passphrase(rest[1:])
+            return [Secret(SecretKind.PRIVATE_KEY, indices, where, key=self.token(name, pin))]
         # What stands here may be a secret whose PSK was forgotten: do not show it.
         raise ConfigError("unrecognized key format: PSK, RSA, ECDSA, XAUTH or EAP is wanted after the ':'")
 
@@ -210,23 +245,64 @@ class _Loader:
                 f"index {place} is no identity: an address, a name, @name, user@name, a distinguished name or %any is"
             ) from None
 
-    def private_key(self, words: list[Word], loose_brace: bool) -> PrivateKey:
+    def private_key(self, words: list[Word], loose_brace: bool) -> tuple[SigningKey, tuple[bytes, ...]]:
+        """The key, and the certificates that came with it."""
         if not words:
             raise ConfigError("a key in { } or the name of a key file is wanted")
         if words[0].text == "{" and not words[0].quoted:
             if loose_brace:
                 raise ConfigError("malformed end of RSA private key -- indented '}' required")
-            return inline_key(words[1:])
-        if len(words) > 2:
-            raise ConfigError("a key file's name and at most a passphrase are wanted; quote what has blanks")
-        passphrase = words[1].text if len(words) == 2 else ""
-        if passphrase == "%prompt" and not words[1].quoted:
-            raise ConfigError(f"'{words[0].text}': %prompt is not available; write the passphrase here")
-        data = self.keys(words[0].text)
+            return inline_key(words[1:]), ()
+        name, passphrase = _file_and_passphrase(words)
+        if name.startswith(SCHEME):
+            return self.token(name, passphrase), ()
+        data = self.keys(name)
         try:
-            return load_private(data, passphrase)
+            if is_pkcs12(data):
+                bundle = load_bundle(data, passphrase)
+                return bundle.key, bundle.certificates
+            return load_private(data, passphrase), ()
         except CryptoError as why:
-            raise ConfigError(f"'{words[0].text}': {why}") from None
+            raise ConfigError(f"'{name}': {why}") from None
+
+    def bundle(self, name: str, passphrase: str) -> Bundle:
+        """What a PKCS#12 file holds."""
+        self.passphrases.setdefault(name, []).append(passphrase)
+        try:
+            return load_bundle(self.keys(name), passphrase)
+        except CryptoError as why:
+            raise ConfigError(f"'{name}': {why}") from None
+
+    def token(self, name: str, pin: str) -> TokenKey:
+        """A key in a PKCS#11 token, by its URI or in the form of smart cards."""
+        uri = smartcard(name) if name.startswith("%smartcard") else parse_uri(name)
+        if pin and pin != "%pinpad":
+            uri = replace(uri, pin=pin)
+        if self.tokens is None:
+            raise ConfigError("keys in tokens are for pluto alone")
+        try:
+            return TokenKey(uri, self.tokens(uri))
+        except IpsecError as why:
+            raise ConfigError(f"'{name}': {why}") from None
+
+
+def _file_and_passphrase(words: list[Word]) -> tuple[str, str]:
+    if not words:
+        raise ConfigError("the name of a key file is wanted")
+    if len(words) > 2:
+        raise ConfigError("a key file's name and at most a passphrase are wanted; quote what has blanks")
+    passphrase = words[1].text if len(words) == 2 else ""
+    if passphrase == "%prompt" and not words[1].quoted:
+        raise ConfigError(f"'{words[0].text}': %prompt is not available; write the passphrase here")
+    return words[0].text, passphrase
+
+
+def smartcard(text: str) -> TokenUri:
+    """`%smartcard[SLOT][@MODULE]:ID`, the classic way to name a key; ID is hexadecimal."""
+    found = SMARTCARD.fullmatch(text)
+    if found is None or len(found["id"]) % 2:
+        raise ConfigError("%smartcard[SLOT][@MODULE]:ID is wanted, with ID in whole hexadecimal octets, or pkcs11:...")
+    return TokenUri(slot=int(found["slot"] or -1), module=found["module"] or "", id=bytes.fromhex(found["id"]))
 
 
 def parse_index(word: Word) -> Index:

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 from openswan.base.address import Address, parse_address
 from openswan.base.errors import ConfigError
+from openswan.base.interval import parse_duration
 from openswan.config.complaint import Complaint, error, warning
 from openswan.config.keyword import Status, split_list
 from openswan.config.parser import Param
+from openswan.crypto.revocation import Demands, Fetching, Strict
 from openswan.policy.identity import Identity, parse_identity
 
 DEFAULT_ROUTE = "%defaultroute"
@@ -38,7 +41,13 @@ class Setup:
     log_file: str = ""
     """Empty: the system log."""
     my_id: Identity | None = None
-    strict_crl: bool = False
+    request_certs: bool = True
+    """Peers are asked for their certificates."""
+    demands: Demands = field(default_factory=Demands)
+    """What must be known of a certificate's revocation."""
+    fetching: Fetching = field(default_factory=Fetching)
+    fetch_interface: str = ""
+    """CRLs and OCSP answers are fetched through this device alone; empty: as any traffic."""
     oe: bool = False
     protostack: str = "klips"
     values: tuple[tuple[str, str], ...] = ()
@@ -133,11 +142,55 @@ class _Reader:
             packet_sockets=self.values.get("packet-sockets", "yes") == "yes",
             log_file=self.values.get("plutostderrlog", ""),
             my_id=self._my_id(),
-            strict_crl=self.values.get("strictcrlpolicy") == "yes",
+            request_certs=self.values.get("nocrsend", "no") == "no",
+            demands=self._demands(),
+            fetching=self._fetching(),
+            fetch_interface=self._device("curl-iface"),
             oe=self.values.get("oe") == "yes",
             protostack=stack,
             values=tuple(self.values.items()),
         )
+
+    def _demands(self) -> Demands:
+        strict = Strict(self.values.get("strictcrlpolicy", "no"))
+        ocsp = self.values.get("ocsp-enable") == "yes"
+        ocsp_strict = self.values.get("ocsp-strict") == "yes"
+        if ocsp_strict and not ocsp:
+            # Whoever asks for that means it.
+            self._complain("ocsp-strict", ConfigError("ocsp-strict=yes wants ocsp-enable=yes; taken as said"))
+            ocsp = True
+        return Demands(strict, strict is not Strict.NO or self._seconds("crlcheckinterval", 0.0) > 0, ocsp, ocsp_strict,
+                       self._uri("ocspuri"))  # fmt: skip
+
+    def _fetching(self) -> Fetching:
+        default = Fetching()
+        return Fetching(
+            interval=self._seconds("crlcheckinterval", default.interval),
+            timeout=self._seconds("curl-timeout", default.timeout) or default.timeout,
+            ocsp_timeout=self._seconds("ocsp-timeout", default.ocsp_timeout) or default.ocsp_timeout,
+            ocsp_post=self.values.get("ocsp-method") == "post",
+            ocsp_cache=int(self.values.get("ocsp-cache-size", default.ocsp_cache)),
+            ocsp_least=timedelta(seconds=self._seconds("ocsp-cache-min-age", default.ocsp_least.total_seconds())),
+            ocsp_most=timedelta(seconds=self._seconds("ocsp-cache-max-age", default.ocsp_most.total_seconds())),
+            ocsp_trusted=self.values.get("ocsp-trustname", ""),
+        )
+
+    def _seconds(self, name: str, default: float) -> float:
+        return parse_duration(self.values[name]) if name in self.values else default
+
+    def _uri(self, name: str) -> str:
+        value = self.values.get(name, "")
+        if value and not value.lower().startswith("http://"):
+            self._complain(name, ConfigError(f"{name}={value[:60]}: only http://... is asked"))
+            return ""
+        return value
+
+    def _device(self, name: str) -> str:
+        value = self.values.get(name, "")
+        if value and not re.fullmatch(r"[^\s/]{1,15}", value):
+            self._complain(name, ConfigError(f"{name}={value[:40]}: that cannot be a device's name"))
+            return ""
+        return value
 
     def _complain(self, name: str, why: ConfigError) -> None:
         self.complaints.append(error(why.reason, self.params[name].where))

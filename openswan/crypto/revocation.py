@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from itertools import pairwise
 from typing import TypeAlias
@@ -50,6 +50,27 @@ class Demands:
     """A certificate no responder calls good does not count."""
     ocsp_uri: str = ""
     """Asked about certificates that name no responder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """How lists of revoked certificates and OCSP answers are fetched; times in seconds."""
+
+    interval: float = 0.0
+    """crlcheckinterval=: how often it is looked whether a list wants renewal; 0: never."""
+    timeout: float = 5.0
+    """curl-timeout=, for a list."""
+    ocsp_timeout: float = 2.0
+    ocsp_post: bool = False
+    """ocsp-method=post: with a nonce, past every cache; else by GET when the question fits into a URI."""
+    ocsp_cache: int = 1000
+    """OCSP answers kept."""
+    ocsp_least: timedelta = timedelta(hours=1)
+    """How long an answer counts that does not say how long it does."""
+    ocsp_most: timedelta = timedelta(days=1)
+    """No answer counts longer than this."""
+    ocsp_trusted: str = ""
+    """ocsp-trustname=: only this certificate of ipsec.d/ocspcerts, its file's name or its subject; empty: all."""
 
 
 Key: TypeAlias = tuple[Way, str, Hashable]

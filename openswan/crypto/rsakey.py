@@ -202,6 +202,11 @@ def load_private(data: bytes, passphrase: str = "") -> PrivateKey:
             if passphrase
             else "private key not loaded: neither PEM nor DER of an RSA, ECDSA, Ed25519 or Ed448 key"
         ) from None
+    return check_private(key)
+
+
+def check_private(key: object) -> PrivateKey:
+    """A key that can be used; CryptoError when it is of another kind or its RSA numbers do not belong together."""
     if isinstance(key, rsa.RSAPrivateKey):
         RsaFields.of(key).check()
         return key

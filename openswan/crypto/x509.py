@@ -11,6 +11,7 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from openswan.base.errors import CryptoError
@@ -51,13 +52,13 @@ def load(data: bytes, what: str = "certificate") -> x509.Certificate:
     return cert
 
 
-def load_all(data: bytes) -> list[x509.Certificate]:
+def load_all(data: bytes, what: str = "certificate") -> list[x509.Certificate]:
     """Every certificate of a PEM file, or the one of a DER file; CryptoError when there is none or one is broken."""
     end = b"-----END CERTIFICATE-----"
     if b"-----BEGIN" not in data:
-        return [load(data)]
+        return [load(data, what)]
     found = [
-        load(part[part.index(b"-----BEGIN CERTIFICATE") :] + end)
+        load(part[part.index(b"-----BEGIN CERTIFICATE") :] + end, what)
         for part in data.split(end)[:-1]
         if b"-----BEGIN CERTIFICATE" in part
     ]
@@ -104,7 +105,12 @@ def may_sign_lists(cert: x509.Certificate) -> bool:
 
 def key_hash(cert: x509.Certificate) -> bytes:
     """SHA-1 of SubjectPublicKeyInfo: how certificate requests name an authority (RFC 7296 3.7)."""
-    spki = cert.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return spki_hash(cert.public_key())
+
+
+def spki_hash(key: CertificatePublicKeyTypes) -> bytes:
+    """SHA-1 of a key's SubjectPublicKeyInfo."""
+    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha1(spki, usedforsecurity=False).digest()
 
 

@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from openswan.base.address import Address
-from openswan.base.errors import HostError, IpsecError, KlipsError, WireError
+from openswan.base.errors import ConfigError, HostError, IpsecError, KlipsError, WireError
 from openswan.base.log import Rc
+from openswan.config.load import load_authorities
 from openswan.config.secretsfile import load_secrets
 from openswan.daemon import autostart
 from openswan.daemon.interfaces import Interfaces
@@ -23,7 +24,15 @@ from openswan.daemon.queries import Queries
 from openswan.daemon.rawpath import RawPath
 from openswan.daemon.wanted import Wanted
 from openswan.engine.effects import DelGuard, Effect, SetGuard
-from openswan.engine.events import Datagrams, EngineEvent, SecretsRead, SendFailed, WhackGone, WhackRequest
+from openswan.engine.events import (
+    CertificatesRead,
+    Datagrams,
+    EngineEvent,
+    SecretsRead,
+    SendFailed,
+    WhackGone,
+    WhackRequest,
+)
 from openswan.engine.pluto import Pluto
 from openswan.host import clock
 from openswan.host.conntrack import Conntrack
@@ -92,6 +101,7 @@ class Gateway:
         self._manual = Manual(self._keying, self._perform, self._updown.run, self._log, self._interfaces.device_of)
         self._tasks: set[asyncio.Task[None]] = set()
         self._tokens = Tokens()
+        self._authorities = self._wanted.authorities
         self._performer = Performer(self._parts(), self._post)
         self._performer.sockets = OuterSockets(
             lambda local, messages: self._reactor.post(Datagrams(local, messages)),
@@ -147,14 +157,25 @@ class Gateway:
             resolve=resolver.look_up,
             fetch=Fetcher(resolver.look_up, self._wanted.fetch_interface).fetch,
             sign=self._tokens.sign,
-            read_secrets=lambda client: SecretsRead(*load_secrets(places.secrets), client),
-            read_certificates=lambda client: read_certificates(places.ipsec_d, client),
+            read_secrets=lambda client: SecretsRead(*load_secrets(places.secrets, self._tokens.public), client),
+            read_certificates=self._read_certificates,
             flush_conntrack=Conntrack().flush,
             log=self._log,
             shutdown=self._shutdown,
             interface_mtu=self._interfaces.mtu_of,
             listen_only=self._wanted.listen,
         )
+
+    def _read_certificates(self, client: int) -> CertificatesRead:
+        """The directories of ipsec.d; when somebody asks for it, the ca sections of ipsec.conf anew too."""
+        complaints: tuple[str, ...] = ()
+        if client:
+            try:
+                self._authorities, complaints = load_authorities(self._wanted.places.config)
+            except ConfigError as why:
+                complaints = (str(why),)
+        found = read_certificates(self._wanted.places.ipsec_d, client, self._authorities)
+        return replace(found, complaints=(*complaints, *found.complaints))
 
     # -- events -------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from openswan import __version__
@@ -14,6 +15,7 @@ from openswan.base import paths
 from openswan.base.errors import ConfigError, HostError, IpsecError
 from openswan.config.load import Loaded, load
 from openswan.config.secretsfile import load_secrets
+from openswan.crypto.revocation import Demands, Strict
 from openswan.daemon.gateway import Gateway
 from openswan.daemon.options import USAGE, Options, parse
 from openswan.daemon.wanted import Places, Wanted
@@ -149,6 +151,12 @@ def _sink(options: Options, loaded: Loaded | None) -> logsink.Sink:
     return logsink.to_syslog()
 
 
+def _demands(options: Options, said: Demands) -> Demands:
+    """What must be known of a certificate's revocation; --strictcrlpolicy is yes."""
+    strict = "strictcrlpolicy" in options or "crl-strict" in options
+    return replace(said, strict=Strict.YES, fetch=True) if strict else said
+
+
 def _wanted(options: Options, loaded: Loaded | None) -> Wanted:
     """Command line before config setup before defaults."""
     setup = loaded.setup if loaded else None
@@ -162,10 +170,13 @@ def _wanted(options: Options, loaded: Loaded | None) -> Wanted:
         hide_tos=setup.hide_tos if setup else defaults.hide_tos,
         ike_port=options.number("ikeport", defaults.ike_port, 65535),
         natt_port=options.number("nat-ikeport", defaults.natt_port, 65535),
+        request_certs="nocrsend" not in options and (setup.request_certs if setup else True),
+        demands=_demands(options, setup.demands if setup else defaults.demands),
+        fetching=setup.fetching if setup else defaults.fetching,
     )
     listen = (options.listen,) if options.listen else (setup.listen if setup else ())
     return Wanted(
-        places=Places(options.control.parent, options.control, options.secrets, options.ipsec_d),
+        places=Places(options.control.parent, options.control, options.secrets, options.ipsec_d, options.config),
         settings=settings,
         interfaces=setup.interfaces if setup else (),
         listen=listen,
@@ -173,4 +184,6 @@ def _wanted(options: Options, loaded: Loaded | None) -> Wanted:
         packet_sockets=setup.packet_sockets if setup else True,
         connections=loaded.connections if loaded and "autostart" in options else None,
         manual=loaded.manual if loaded and "autostart" in options else (),
+        authorities=loaded.authorities if loaded else (),
+        fetch_interface=setup.fetch_interface if setup else "",
     )

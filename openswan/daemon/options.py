@@ -16,10 +16,11 @@ Usage: ipsec pluto [--help] [--version] [--optionsfrom FILE]
        [--nofork] [--stderrlog] [--logfile FILE] [--autostart] [--config FILE]
        [--ctlbase PATH] [--secretsfile FILE] [--ipsecdir DIR]
        [--listen ADDRESS] [--ikeport PORT] [--nat-ikeport PORT] [--interface DEV]...
-       [--uniqueids] [--force-busy] [--keep-alive SECONDS] [--nhelpers N]
+       [--uniqueids] [--force-busy] [--keep-alive SECONDS] [--nhelpers N] [--nocrsend] [--strictcrlpolicy]
 Without --autostart pluto loads no connection and listens to nobody until whack tells it to."""
 
-FLAGS = ("nofork", "stderrlog", "autostart", "uniqueids", "force-busy", "help", "version")
+FLAGS = ("nofork", "stderrlog", "autostart", "uniqueids", "force-busy", "help", "version", "nocrsend",
+         "strictcrlpolicy", "crl-strict")  # fmt: skip
 VALUES = (
     "optionsfrom",
     "logfile",
@@ -36,7 +37,7 @@ VALUES = (
 )
 IDLE_FLAGS = frozenset(
     """plutostderrlogtime log-no-time log-append noklips use-nostack use-auto use-klips use-mast use-netkey use-bsdkame
-    perpeerlog noretransmits nocrsend strictcrlpolicy crl-strict nat-traversal force-keepalive disable-port-floating
+    perpeerlog noretransmits nat-traversal force-keepalive disable-port-floating
     leak-detective""".split()
 )
 IDLE_VALUES = frozenset(

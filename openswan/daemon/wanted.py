@@ -6,7 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from openswan.base import paths
 from openswan.base.address import Address
+from openswan.config.authority import Authority
 from openswan.engine.settings import Settings
 from openswan.policy.connection import Connection
 from openswan.policy.manual import ManualConn
@@ -20,6 +22,8 @@ class Places:
     control: Path
     secrets: Path
     ipsec_d: Path
+    config: Path = field(default_factory=paths.conf_file)
+    """ipsec.conf"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class Wanted:
     """What to load and bring up by ourselves; None: nothing, whack will tell."""
     manual: tuple[ManualConn, ...] = ()
     """Manually keyed conns of ipsec.conf."""
+    authorities: tuple[Authority, ...] = ()
+    """ca sections of ipsec.conf."""
     fetch_interface: str = ""
     """curl-iface=: lists and OCSP answers come through this device alone."""
     packet_sockets: bool = True

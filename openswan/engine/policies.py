@@ -10,7 +10,7 @@ from functools import lru_cache
 from cryptography.x509 import load_der_x509_certificate
 
 from openswan.base.address import Address, any_subnet
-from openswan.base.errors import CryptoError
+from openswan.base.errors import ConfigError, CryptoError
 from openswan.config.secrets import SecretKind, SecretStore
 from openswan.crypto.tokenkey import SigningKey
 from openswan.crypto.trust import MAX_DEPTH
@@ -19,8 +19,8 @@ from openswan.crypto.x509 import der, load
 from openswan.engine.conn import Conn
 from openswan.ike.policy import ChildPolicy, IkePolicy
 from openswan.ike.resumption import TicketBox
-from openswan.ike.v2.tasks.cert import trust_store
-from openswan.policy.connection import EAP, SAME_CA, SIGNATURES, Auth, End, PpkUse, SendCa
+from openswan.ike.v2.tasks.cert import carries_name, trust_store
+from openswan.policy.connection import EAP, SAME_CA, SIGNATURES, Auth, Connection, End, PpkUse, SendCa
 from openswan.policy.dn import dn_matches, parse_dn
 from openswan.policy.identity import FROM_CERT, Identity, IdKind, address_identity
 from openswan.policy.selector import Selector
@@ -56,6 +56,17 @@ def required_authority(ours: End, theirs: End) -> bytes:
     if ours.ca and ours.ca != SAME_CA:
         return parse_dn(ours.ca)
     return issuer(ours.cert) if ours.cert else b""
+
+
+def bad_authority(policy: Connection) -> str:
+    """What is wrong with the authorities a connection names; empty: nothing."""
+    for end in (policy.left, policy.right):
+        if end.ca and end.ca != SAME_CA:
+            try:
+                parse_dn(end.ca)
+            except ConfigError as why:
+                return str(why)
+    return ""
 
 
 @lru_cache(maxsize=4096)
@@ -195,6 +206,7 @@ class Keyring:
             if self.index is None or self.index.store is not self.secrets:
                 self.index = PskIndex(self.secrets)
             psk = self.index.psk(mine, known, oriented.me, oriented.peer) or b""
+        certificates = self._certificates(ours, mine)
         return IkePolicy(
             name=conn.unique,
             proposals=policy.ike_proposals,
@@ -203,14 +215,14 @@ class Keyring:
             my_auth=my_auth,
             peer_auth=peer_auth,
             psk=psk,
-            private_key=self._private(conn, mine, known),
+            private_key=self._private(conn, mine, known, certificates[0] if certificates else b""),
             resumption=policy.resumption,
             childless=policy.childless,
             intermediate=policy.intermediate,
             ppk=policy.ppk,
             ppks=self.secrets.ppks(mine, known, policy.ppk_ids) if policy.ppk is not PpkUse.NO else (),
             eap_identity=policy.eap_identity,
-            certificates=chain_to_send(ours.cert, ours.cert_chain, self.anchors, ours.send_ca) if ours.cert else (),
+            certificates=certificates,
             send_cert=ours.send_cert,
             peer_keys=theirs.rsa_keys,
             peer_certificate=theirs.cert,
@@ -228,13 +240,23 @@ class Keyring:
             assigns=bool(theirs.pools),
         )
 
-    def _private(self, conn: Conn, mine: Identity, known: Identity | None) -> SigningKey | None:
+    def _certificates(self, ours: End, mine: Identity) -> tuple[bytes, ...]:
+        """Our certificate and those above it: leftcert=, or of a PKCS#12 file the one that bears our identity."""
+        if ours.cert:
+            return chain_to_send(ours.cert, ours.cert_chain, self.anchors, ours.send_ca)
+        if ours.use_cert_key:
+            for secret in self.secrets.secrets:
+                if secret.certificates and carries_name(load(secret.certificates[0]), mine):
+                    return chain_to_send(secret.certificates[0], secret.certificates[1:], self.anchors, ours.send_ca)
+        return ()
+
+    def _private(self, conn: Conn, mine: Identity, known: Identity | None, certificate: bytes) -> SigningKey | None:
         if conn.oriented is None:
             return None
         ours = conn.oriented.ours
         if not (conn.policy.auth | conn.policy.proof(ours)) & (SIGNATURES | Auth.EAP_TLS | Auth.EAP_ONLY):
             return None
-        for public in ((ours.cert,) if ours.cert else ours.rsa_keys) or (None,):
+        for public in ((certificate,) if certificate else ours.rsa_keys) or (None,):
             key = self.secrets.private_key(mine, public, known)
             if key is not None:
                 return key

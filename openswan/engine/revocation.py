@@ -73,6 +73,8 @@ class Revocation:
     waiting: list[Waiting] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
     """URIs whose scheme has been complained about."""
+    read_at: datetime | None = None
+    """When the directories were read last."""
     last: int = 0
     """The token used last."""
 
@@ -209,6 +211,7 @@ class Revocation:
 
     def read(self, event: CertificatesRead) -> None:
         """The directories have been read: lists of files are replaced, fetched ones stay."""
+        self.read_at = self.clock(self.brain.core.now)
         fetched = [one for one in self.known.lists if one.uri]
         lists = Lists(event.crls)
         for one in fetched:

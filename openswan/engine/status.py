@@ -369,25 +369,3 @@ def status_json(brain: Brain) -> str:
         "pools": _pool_facts(brain),
     }
     return json.dumps(document, separators=(",", ":"))
-
-
-def listing(brain: Brain) -> Iterator[str]:
-    """`auto --listall`: public keys and certificates of connections, secrets by where they stand."""
-    yield ""
-    yield "List of Public Keys:"
-    yield ""
-    for conn in brain.core.conns:
-        for end in (conn.policy.left, conn.policy.right):
-            name = identity_of(end, end.host.address)
-            for key in end.rsa_keys:
-                yield f"{8 * (len(key) - 1 - key[0])} RSA Key for {name} ({conn.label})"
-            if end.cert:
-                yield f"certificate {end.cert_name or ''} of {name} ({conn.label})"
-    yield ""
-    yield "List of Pre-shared secrets and private keys:"
-    yield ""
-    for secret in brain.keyring.secrets.secrets:
-        indices = " ".join(str(i.identity or i.name or "%any") for i in secret.indices) or "%any"
-        yield f"    {secret.where}: {secret.kind.name} {indices}"
-    yield ""
-    yield f"List of CA certificates: {len(brain.keyring.anchors)}, of CRLs: {len(list(brain.revocation.known.lists))}"

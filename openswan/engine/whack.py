@@ -13,11 +13,14 @@ from openswan.config.plain import connection_from_plain
 from openswan.engine.conn import Conn, Kind, kind_of
 from openswan.engine.effects import ReadCertificates, ReadSecrets, Shutdown, WhackDone
 from openswan.engine.events import CertificatesRead, SecretsRead, WhackRequest
+from openswan.engine.listing import Listing
+from openswan.engine.policies import bad_authority
 from openswan.engine.routing import RouteEvent
 from openswan.engine.settings import SHUTDOWN_PATIENCE
-from openswan.engine.status import lease_lines, listing, status_json, status_lines
+from openswan.engine.status import lease_lines, status_json, status_lines
 from openswan.engine.timers import Timer
 from openswan.policy.connection import Connection, Startup
+from openswan.wire.whack import LISTS
 
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
@@ -48,7 +51,9 @@ class Whack:
             "rereadsecrets": self._reread_secrets,
             "rereadcerts": self._reread_certificates,
             "rereadall": self._reread_all,
-            "listall": self._list_all,
+            **{verb: partial(self._list, verb) for verb in LISTS},
+            "fetchcrls": self._fetch_crls,
+            "purgeocsp": self._purge_ocsp,
             "shutdown": self._shutdown,
         }
         """Verb -> handler; True when the answer is complete."""
@@ -88,6 +93,9 @@ class Whack:
             policy = plain if isinstance(plain, Connection) else connection_from_plain(plain)
         except ConfigError as why:
             self.core.reply(client, Rc.FATAL, f"attempt to load incomplete connection: {why}")
+            return None
+        if trouble := bad_authority(policy):
+            self.core.reply(client, Rc.FATAL, f"attempt to load incomplete connection: {trouble}")
             return None
         if not policy.name.isprintable():
             self.core.reply(client, Rc.FATAL, "attempt to load incomplete connection: name is not printable")
@@ -264,9 +272,17 @@ class Whack:
             self.core.reply(client, Rc.COMMENT, line)
         return True
 
-    def _list_all(self, client: int, args: Arguments) -> bool:
-        for line in listing(self.brain):
+    def _list(self, verb: str, client: int, args: Arguments) -> bool:
+        for line in Listing(self.brain).lines(verb):
             self.core.reply(client, Rc.COMMENT, line)
+        return True
+
+    def _fetch_crls(self, client: int, args: Arguments) -> bool:
+        return self.brain.revocation.fetch_all(client)
+
+    def _purge_ocsp(self, client: int, args: Arguments) -> bool:
+        count = self.brain.revocation.purge()
+        self.core.reply(client, Rc.COMMENT, f"{count} OCSP answers forgotten")
         return True
 
     def _reread_secrets(self, client: int, args: Arguments) -> bool:
@@ -294,6 +310,9 @@ class Whack:
         """New trust anchors and CRLs."""
         self.brain.keyring.anchors = event.anchors
         self.brain.revocation.read(event)
+        for line in event.loaded:
+            self.core.log(line, event="certificates")
+            self.core.reply(event.client, Rc.LOG, line)
         self._reread(event.client, event.complaints)
 
     def _reread(self, client: int, complaints: tuple[str, ...]) -> None:

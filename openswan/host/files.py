@@ -1,61 +1,98 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Certificates and CRLs from ipsec.d/cacerts and ipsec.d/crls, PEM or DER, as DER."""
+"""The certificate directories of ipsec.d: cacerts, crls and ocspcerts, PEM or DER, as DER."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from openswan.base.errors import CryptoError
+from openswan.config.authority import Authority
+from openswan.crypto.crl import is_authority
+from openswan.crypto.revocation import Places
+from openswan.crypto.x509 import der, describe, load, load_all, load_crl
 from openswan.engine.events import CertificatesRead
 
-MOST_OCTETS = 4 << 20
+MOST_OCTETS = 16 << 20
 """A certificate or CRL file larger than this is named and left out."""
 MOST_FILES = 4096
 
 
 def _certificates(data: bytes) -> tuple[bytes, ...]:
-    if b"-----BEGIN" in data:
-        return tuple(each.public_bytes(Encoding.DER) for each in x509.load_pem_x509_certificates(data))
-    return (x509.load_der_x509_certificate(data).public_bytes(Encoding.DER),)
+    return tuple(der(cert) for cert in load_all(data))
 
 
 def _crls(data: bytes) -> tuple[bytes, ...]:
-    load = x509.load_pem_x509_crl if b"-----BEGIN" in data else x509.load_der_x509_crl
-    return (load(data).public_bytes(Encoding.DER),)
+    return (load_crl(data).public_bytes(Encoding.DER),)
 
 
-def _read(directory: Path, what: str, parse: Callable[[bytes], tuple[bytes, ...]]) -> tuple[list[bytes], list[str]]:
-    """(DER of every file, complaints); a directory that is not there holds nothing."""
-    found: list[bytes] = []
-    complaints: list[str] = []
-    try:
-        paths = sorted(path for path in directory.iterdir() if path.is_file() and not path.name.startswith("."))
-    except FileNotFoundError:
-        return [], []
-    except OSError as why:
-        return [], [f"{directory}: cannot be read: {why.strerror}"]
-    if len(paths) > MOST_FILES:
-        complaints.append(f"{directory}: only the first {MOST_FILES} files are read")
-    for path in paths[:MOST_FILES]:
+@dataclass(slots=True)
+class _Reading:
+    """What the directories hold, and what there is to say about that."""
+
+    complaints: list[str] = field(default_factory=list)
+    loaded: list[str] = field(default_factory=list)
+
+    def directory(
+        self, directory: Path, what: str, parse: Callable[[bytes], tuple[bytes, ...]]
+    ) -> list[tuple[str, bytes]]:
+        """(file's name, DER) of everything in a directory; one that is not there holds nothing."""
+        try:
+            paths = sorted(path for path in directory.iterdir() if path.is_file() and not path.name.startswith("."))
+        except FileNotFoundError:
+            return []
+        except OSError as why:
+            self.complaints.append(f"{directory}: cannot be read: {why.strerror}")
+            return []
+        self.loaded.append(f"Changed path to directory '{directory}'")
+        if len(paths) > MOST_FILES:
+            self.complaints.append(f"{directory}: only the first {MOST_FILES} files are read")
+        return [(path.name, one) for path in paths[:MOST_FILES] for one in self._file(path, what, parse)]
+
+    def _file(self, path: Path, what: str, parse: Callable[[bytes], tuple[bytes, ...]]) -> tuple[bytes, ...]:
         try:
             with path.open("rb") as file:
                 data = file.read(MOST_OCTETS + 1)
-            if len(data) > MOST_OCTETS:
-                complaints.append(f"{path}: larger than {MOST_OCTETS >> 20} MiB, left out")
-                continue
-            found += parse(data)
         except OSError as why:
-            complaints.append(f"{path}: cannot be read: {why.strerror}")
-        except ValueError:
-            complaints.append(f"{path}: is no {what} in PEM or DER form, left out")
-    return found, complaints
+            self.complaints.append(f"{path}: cannot be read: {why.strerror}")
+            return ()
+        if len(data) > MOST_OCTETS:
+            self.complaints.append(f"{path}: larger than {MOST_OCTETS >> 20} MiB, left out")
+            return ()
+        try:
+            found = parse(data)
+        except CryptoError as why:
+            self.complaints.append(f"{path}: is no {what} in PEM or DER form, left out: {why}")
+            return ()
+        self.loaded.append(f"  loaded {what} file '{path.name}' ({len(data)} bytes)")
+        return found
 
 
-def read_certificates(ipsec_d: Path, client: int = 0) -> CertificatesRead:
-    """The trust anchors of `ipsec_d`/cacerts and the CRLs of `ipsec_d`/crls; complaints name what cannot be read."""
-    anchors, about_anchors = _read(ipsec_d / "cacerts", "certificate", _certificates)
-    crls, about_crls = _read(ipsec_d / "crls", "CRL", _crls)
-    return CertificatesRead(tuple(anchors), tuple(crls), (*about_anchors, *about_crls), client)
+def read_certificates(ipsec_d: Path, client: int = 0, sections: Sequence[Authority] = ()) -> CertificatesRead:
+    """The trust anchors of `ipsec_d`/cacerts and of ca sections, the CRLs of crls, the responders of ocspcerts.
+
+    Complaints name what cannot be read.
+    """
+    reading = _Reading()
+    anchors = reading.directory(ipsec_d / "cacerts", "CA cert", _certificates)
+    for name, data in anchors:
+        if not is_authority(load(data)):
+            who = f"{ipsec_d / 'cacerts' / name}: {describe(load(data))}"
+            reading.complaints.append(f"{who} vouches for nobody: basicConstraints does not say it is an authority")
+    responders = reading.directory(ipsec_d / "ocspcerts", "OCSP cert", _certificates)
+    crls = reading.directory(ipsec_d / "crls", "CRL", _crls)
+    places = tuple(
+        (load(one.certificate).subject.public_bytes(), Places(one.crl_uris, one.ocsp_uris)) for one in sections
+    )
+    return CertificatesRead(
+        tuple(dict.fromkeys((*(data for _, data in anchors), *(one.certificate for one in sections)))),
+        tuple(data for _, data in crls),
+        tuple(reading.complaints),
+        client,
+        tuple(responders),
+        places,
+        tuple(reading.loaded),
+    )

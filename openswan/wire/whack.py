@@ -19,6 +19,21 @@ from typing import Any
 
 from openswan.base.errors import WireError
 
+LISTS = (
+    "listpubkeys",
+    "listpsks",
+    "listcerts",
+    "listcacerts",
+    "listaacerts",
+    "listocspcerts",
+    "listacerts",
+    "listgroups",
+    "listcrls",
+    "listocsp",
+    "listall",
+)
+"""Verbs that list keys, certificates and what is known of their revocation."""
+
 MAX_REQUEST = 1 << 20
 
 

@@ -15,6 +15,7 @@ from openswan.policy.connection import (
     DpdAction,
     HostKind,
     PpkUse,
+    SendCa,
     SendCert,
     ShuntPolicy,
     Startup,
@@ -25,9 +26,9 @@ from openswan.policy.proposal import AH, proposals_text
 KEY = "0x03010001" + "c1" + "00" * 126 + "01"
 
 
-def certs(name: str) -> bytes:
+def certs(name: str) -> tuple[bytes, ...]:
     if name == "gw.pem":
-        return b"DER"
+        return (b"DER", b"ABOVE")
     raise ConfigError(f"cannot read certificate '/c/{name}': No such file or directory")
 
 
@@ -268,8 +269,6 @@ def test_families() -> None:
         ("leftmodecfgclient=yes;leftsourceip=10.1.0.1", "leftmodecfgclient=yes asks for an address"),
         ("modecfgdomains=corp.example", "modecfgdomains= needs servers to ask"),
         ("type=transport;leftsourceip=%config", "cannot handle TRANSPORT mode with sourceip"),
-        ("leftca=%same", "leftca=%same: choosing among authorities is not available"),
-        ('rightca="C=CA, O=x"', "choosing among authorities is not available"),
         ("leftgroups=admins", "attribute certificates are not available"),
         ("rightsubnetwithin=10.0.0.0/8", "give subnet= with narrowing=yes instead"),
         ("rightsubnet=vhost:%priv", "rightsubnet=: 'vhost:%priv': virtual subnets are not available"),
@@ -364,10 +363,21 @@ def test_a_conn_for_others_also_need_not_be_whole() -> None:
     assert loaded.broken("base") and not loaded.broken("x") and not loaded.broken("nobody")
 
 
-def test_strict_crl_keeps_certificate_conns_out() -> None:
-    found = errors("authby=rsasig;leftcert=gw.pem", "\tstrictcrlpolicy=yes\n")
-    assert any("strictcrlpolicy=yes is not available" in line for line in found)
-    assert one("", "\tstrictcrlpolicy=yes\n").auth is Auth.PSK
+def test_conns_by_certificate_load_whatever_must_be_known_of_revocation() -> None:
+    for strict in ("no", "ifuri", "yes"):
+        conn = one("authby=rsasig;leftcert=gw.pem", f"\tstrictcrlpolicy={strict}\n")
+        assert conn.left.cert == b"DER" and conn.left.cert_chain == (b"ABOVE",)
+
+
+def test_authorities() -> None:
+    conn = one('authby=rsasig;leftcert=gw.pem;leftca="C=CH, O=Lab";rightca=%same;sendca=issuer')
+    assert (conn.left.ca, conn.right.ca, conn.left.send_ca) == ("C=CH, O=Lab", "%same", SendCa.ISSUER)
+    assert one("authby=rsasig;leftcert=gw.pem;rightca=%same").left.send_ca is SendCa.ALL
+    assert one("authby=rsasig;leftcert=gw.pem;leftca=%any").left.ca == ""
+    assert any("unknown attribute" in line for line in errors('authby=rsasig;leftcert=gw.pem;leftca="XY=CH"'))
+    text = "leftca=%same: the other end has neither a certificate nor a ca= of its own"
+    assert any(text in line for line in errors("authby=rsasig;leftcert=gw.pem;leftca=%same"))
+    assert any(text in line for line in errors("authby=rsasig;leftcert=gw.pem;leftca=%same;rightca=%same"))
 
 
 @pytest.mark.parametrize(

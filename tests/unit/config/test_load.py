@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from openswan.base.errors import ConfigError
-from openswan.config.load import cert_reader, load, load_text
+from openswan.config.authority import Authority
+from openswan.config.certfile import CertFiles
+from openswan.config.load import load, load_authorities, load_text
 from openswan.config.plain import connection_from_plain, connection_to_plain
 
 DATA = Path(__file__).parents[4] / "shared/data/conf"
@@ -71,17 +73,18 @@ def test_certificates(confs: Path) -> None:
     assert conn.left.cert_name == "east.pem"
 
 
-def test_bad_certificates(confs: Path) -> None:
-    (confs / "ipsec.d/certs/junk").write_bytes(b"junk")
-    read = cert_reader(str(confs / "ipsec.d"))
-    with pytest.raises(ConfigError, match=f"cannot read certificate '{confs}/ipsec.d/certs/none': No such file"):
-        read("none")
-    with pytest.raises(ConfigError, match=f"'{confs}/ipsec.d/certs/junk' holds no usable certificate"):
-        read("junk")
-    with pytest.raises(ConfigError, match="Is a directory"):
-        read(".")
-    with pytest.raises(ConfigError, match="embedded null byte"):
-        read("a\0b")
+def test_ca_sections(confs: Path) -> None:
+    (confs / "ipsec.d/cacerts").mkdir()
+    made = certificate()
+    (confs / "ipsec.d/cacerts/lab.pem").write_bytes(made.public_bytes(Encoding.PEM))
+    text = "ca lab\n\tcacert=lab.pem\n\tcrluri=http://crl/\n\tauto=add\n\nca bad\n\tcacert=none.pem\n\tauto=add\n"
+    (confs / "ipsec.conf").write_text(text)
+    loaded = load()
+    assert loaded.authorities == (Authority("lab", made.public_bytes(Encoding.DER), ("http://crl/",)),)
+    again, complaints = load_authorities(confs / "ipsec.conf")
+    assert again == loaded.authorities
+    assert [str(one) for one in loaded.complaints] == list(complaints)
+    assert f"ca \"bad\": cacert=: cannot read certificate '{confs}/ipsec.d/cacerts/none.pem'" in complaints[0]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +153,7 @@ def test_random_configurations_only_ever_give_complaints() -> None:
     for _ in range(1500):
         lines = ["conn x"] if dice.random() < 0.9 else []
         lines += [f"\t{dice.choice(keys)}={dice.choice(values)}" for _ in range(dice.randrange(1, 12))]
-        loaded = load_text("\n".join(lines), "f", lambda pattern, directory: [], cert_reader("/nowhere"))
+        loaded = load_text("\n".join(lines), "f", lambda pattern, directory: [], CertFiles("/nowhere").own)
         assert all("\n" not in str(one) and len(str(one)) < 600 for one in loaded.complaints)
         for conn in loaded.connections:
             assert connection_from_plain(connection_to_plain(conn)) == conn

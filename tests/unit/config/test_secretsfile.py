@@ -2,22 +2,27 @@
 """ipsec.secrets: every form, every complaint, and no complaint tells a secret."""
 
 import random
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509 as library
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
+    pkcs12,
 )
 
-from openswan.base.errors import ConfigError
+from openswan.base.errors import ConfigError, HostError
 from openswan.config.secrets import SecretKind, SecretStore
-from openswan.config.secretsfile import key_reader, load_secrets, parse_secrets
+from openswan.config.secretsfile import key_reader, load_secrets, p12_passphrases, parse_secrets
 from openswan.crypto.rsakey import RsaFields
+from openswan.crypto.tokenkey import TokenKey, TokenUri
 from openswan.policy.identity import parse_identity
 
 RSA = rsa.generate_private_key(65537, 1024)
@@ -140,7 +145,11 @@ def changed(field: int, text: str) -> list[str]:
         (': PSK "a" "b"', "PSK data malformed: one word is wanted"),
         (': PSK "hunter2', '" without the closing "'),
         (": hunter2", "unrecognized key format: PSK, RSA, ECDSA, XAUTH or EAP is wanted"),
-        (": PIN 1234", "PIN: smart cards are not available"),
+        (": PIN 1234", "a PKCS#11 URI begins with pkcs11:"),
+        (": PIN pkcs11:object=x 1234", "keys in tokens are for pluto alone"),
+        (": PIN %smartcard1:abc 1234", "with ID in whole hexadecimal octets"),
+        (": RSA pkcs11:token=x", "names no key"),
+        (": P12", "the name of a key file is wanted"),
         (": RSA", "a key in { } or the name of a key file is wanted"),
         (": RSA a.pem b c", "a key file's name and at most a passphrase are wanted"),
         (": RSA a.pem %prompt", "%prompt is not available; write the passphrase here"),
@@ -343,3 +352,70 @@ def test_postquantum_keys() -> None:
     assert store.ppks(ME, HIM, ("two", "none", "one")) == ((b"two", b"\x33\x44"), (b"one", b"first"))
     assert dict(store.ppks(ME, parse_identity("@z"))) == {b"one": b"other", b"two": b"\x33\x44"}
     assert store.psk(ME, HIM) is None
+
+
+def test_pkcs12_files() -> None:
+    cert = certificate()
+    for line in (': P12 gw.p12 "open"', ': RSA gw.p12 "open"', '@gw : PKCS12 "gw.p12" open'):
+        data = bundle(cert, "open")
+        store, complaints = parse_secrets(line, "f", lambda pattern, directory: [], lambda name, data=data: data)  # type: ignore[misc]
+        assert complaints == ()
+        (secret,) = store.secrets
+        assert secret.certificates == (cert.public_bytes(Encoding.DER),)
+        assert store.private_key(None, secret.certificates[0]) is not None or secret.indices
+    _, (complaint,) = parse_secrets(
+        ': P12 gw.p12 "wrong"', "f", lambda pattern, directory: [], lambda name: bundle(cert, "open")
+    )
+    assert "'gw.p12': PKCS#12 file not loaded: wrong passphrase or damaged file" in complaint
+
+
+KEY = ec.generate_private_key(ec.SECP256R1())
+
+
+def certificate() -> library.Certificate:
+    name = library.Name([library.NameAttribute(library.NameOID.COMMON_NAME, "gw")])
+    now = datetime.now(UTC)
+    builder = library.CertificateBuilder().subject_name(name).issuer_name(name).public_key(KEY.public_key())
+    builder = builder.serial_number(5).not_valid_before(now).not_valid_after(now + timedelta(1))
+    return builder.sign(KEY, hashes.SHA256())
+
+
+def bundle(cert: library.Certificate, passphrase: str) -> bytes:
+    return pkcs12.serialize_key_and_certificates(b"gw", KEY, cert, None, BestAvailableEncryption(passphrase.encode()))
+
+
+def test_keys_in_tokens() -> None:
+    asked: list[TokenUri] = []
+
+    def token(uri: TokenUri) -> ec.EllipticCurvePublicKey:
+        asked.append(uri)
+        if uri.label == "none":
+            raise HostError("no private keys in the token fit the URI")
+        return KEY.public_key()
+
+    text = """\
+: RSA "pkcs11:token=lab;object=gw?module-path=/x.so" "1234"
+: PIN pkcs11:object=gw 1234
+: PIN %smartcard3@/usr/lib/x.so:0aff "1234"
+: PIN %smartcard:45 %pinpad
+: ECDSA pkcs11:object=none
+"""
+    store, (complaint,) = parse_secrets(text, "f", lambda pattern, directory: [], lambda name: b"", token)
+    assert [secret.key.uri for secret in store.secrets if isinstance(secret.key, TokenKey)] == [
+        TokenUri(token="lab", label="gw", module="/x.so", pin="1234"),
+        TokenUri(label="gw", pin="1234"),
+        TokenUri(slot=3, module="/usr/lib/x.so", id=b"\x0a\xff", pin="1234"),
+        TokenUri(id=b"E"),
+    ]
+    assert complaint == "\"f\" line 5: 'pkcs11:object=none': no private keys in the token fit the URI"
+    assert store.private_key(None, KEY.public_key()) is store.secrets[0].key
+    assert "1234" not in repr(store)
+
+
+def test_passphrases_for_who_wants_certificates_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IPSEC_CONFS", str(tmp_path))
+    assert p12_passphrases("gw.p12") == []
+    file = tmp_path / "ipsec.secrets"
+    file.touch(0o600)
+    file.write_text(': P12 gw.p12 "one"\n@x : P12 gw.p12 "two"\n: RSA missing.pem\n: P12 other.p12 "three"\n')
+    assert p12_passphrases("gw.p12") == ["one", "two"]

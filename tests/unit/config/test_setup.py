@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """config setup: values, complaints, warnings."""
 
+from datetime import timedelta
 from ipaddress import ip_address
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from openswan.config.complaint import Complaint
 from openswan.config.parser import parse
 from openswan.config.setup import Setup, build_setup
+from openswan.crypto.revocation import Demands, Fetching, Strict
 from openswan.policy.identity import parse_identity
 
 
@@ -32,8 +34,26 @@ def test_values() -> None:
     assert setup.interfaces == (("ipsec0", "eth0"), ("ipsec1", "eth1"))
     assert setup.listen == (ip_address("192.0.2.1"), ip_address("2001:db8::1"))
     assert not setup.unique_ids and setup.keep_alive == 30.0 and setup.force_busy and setup.override_mtu == 1400
-    assert setup.log_file == "/tmp/log" and setup.my_id == parse_identity("@me") and setup.strict_crl
+    assert setup.log_file == "/tmp/log" and setup.my_id == parse_identity("@me")
+    assert setup.demands == Demands(Strict.YES, fetch=True) and setup.request_certs
     assert setup.value("uniqueids") == "no" and setup.value("nhelpers") == ""
+
+
+def test_revocation() -> None:
+    setup, complaints = build(
+        "strictcrlpolicy=ifuri", "crlcheckinterval=10m", "ocsp-enable=yes", "ocsp-strict=yes", "ocspuri=http://x/",
+        "ocsp-timeout=3s", "ocsp-method=post", "ocsp-cache-size=5", "ocsp-cache-min-age=1m", "ocsp-cache-max-age=2h",
+        "ocsp-trustname=me.pem", "curl-timeout=9s", "curl-iface=eth0", "nocrsend=yes",
+    )  # fmt: skip
+    assert complaints == []
+    assert setup.demands == Demands(Strict.IFURI, True, True, True, "http://x/")
+    least, most = timedelta(minutes=1), timedelta(hours=2)
+    assert setup.fetching == Fetching(600.0, 9.0, 3.0, True, 5, least, most, "me.pem")
+    assert setup.fetch_interface == "eth0" and not setup.request_certs
+    assert build("crl-strict=on")[0].demands == Demands(Strict.YES, True)
+    assert build("crlcheckinterval=1h")[0].demands == Demands(Strict.NO, True)
+    assert build("uniqueids=yes")[0].demands == Demands()
+    assert build("ocsp-strict=yes")[0].demands == Demands(ocsp=True, ocsp_strict=True), "whoever asks for it means it"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +82,11 @@ def test_interfaces(text: str, want: tuple[tuple[str, str], ...]) -> None:
         ("listen=here", "f:2: listen=: 'here' is not a numeric IP address"),
         ("myid=%any", "f:2: myid=: '%any' is not an identity"),
         ("uniqueids=perhaps", "f:2: uniqueids=perhaps: yes or no is wanted"),
-        ("ocsp-strict=yes", "f:2: ocsp-strict=yes: OCSP is not available; peers with revoked certificates"),
+        ("ocsp-strict=yes", "f:2: ocsp-strict=yes wants ocsp-enable=yes"),
+        ("ocspuri=https://x/", "f:2: ocspuri=https://x/: only http://... is asked"),
+        ("curl-iface=a/b", "f:2: curl-iface=a/b: that cannot be a device's name"),
+        ("strictcrlpolicy=maybe", "f:2: keyword strictcrlpolicy, invalid value: maybe (there are no, ifuri, yes)"),
+        ("ocsp-method=put", "invalid value: put (there are get, post)"),
         ("protostack=foo", "f:2: keyword protostack, invalid value: foo"),
         ("keep_alive=4000", "number too large, at most 3600"),
     ],

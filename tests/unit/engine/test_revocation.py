@@ -15,12 +15,12 @@ from openswan.base.entropy import SeededRng
 from openswan.base.errors import CryptoError
 from openswan.crypto import x509
 from openswan.crypto.ocsp import REQUEST_TYPE
-from openswan.crypto.revocation import Demands, Places, Question, Strict
+from openswan.crypto.revocation import Demands, Fetching, Places, Question, Strict
 from openswan.engine.brain import Brain
 from openswan.engine.effects import Fetch, Log, WhackDone, WhackLine
 from openswan.engine.events import CertificatesRead, Fetched
 from openswan.engine.revocation import AGAIN, Revocation
-from openswan.engine.settings import Fetching, Settings
+from openswan.engine.settings import Settings
 from tests.unit.crypto.keys import NOW, certify, ec_key, revoke
 from tests.unit.crypto.ocsps import REVOKED, answer
 

@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from openswan.config.authority import Authority
+from openswan.crypto.revocation import Places
 from openswan.engine.events import CertificatesRead
 from openswan.host import files
 from openswan.host.files import read_certificates
@@ -24,7 +26,7 @@ def certificate() -> x509.Certificate:
     builder = x509.CertificateBuilder().subject_name(NAME).issuer_name(NAME).public_key(KEY.public_key())
     builder = builder.serial_number(x509.random_serial_number())
     builder = builder.not_valid_before(NOW).not_valid_after(NOW + timedelta(1))
-    return builder.sign(KEY, hashes.SHA256())
+    return builder.add_extension(x509.BasicConstraints(True, None), True).sign(KEY, hashes.SHA256())
 
 
 def crl() -> x509.CertificateRevocationList:
@@ -41,7 +43,36 @@ def test_pem_with_several_der_and_crls(tmp_path: Path) -> None:
     (tmp_path / "cacerts" / ".hidden").write_text("x")
     (tmp_path / "crls" / "c.pem").write_bytes(list_.public_bytes(Encoding.PEM))
     der = tuple(each.public_bytes(Encoding.DER) for each in (one, two, three))
-    assert read_certificates(tmp_path, 7) == CertificatesRead(der, (list_.public_bytes(Encoding.DER),), (), 7)
+    (tmp_path / "ocspcerts").mkdir()
+    (tmp_path / "ocspcerts" / "r.pem").write_bytes(one.public_bytes(Encoding.PEM))
+    section = Authority("lab", der[2], ("http://crl/",), ("http://ocsp/",))
+    size = len((tmp_path / "crls" / "c.pem").read_bytes())
+    read = read_certificates(tmp_path, 7, (section,))
+    assert read == CertificatesRead(
+        der,
+        (list_.public_bytes(Encoding.DER),),
+        (),
+        7,
+        (("r.pem", der[0]),),
+        ((NAME.public_bytes(), Places(("http://crl/",), ("http://ocsp/",))),),
+        read.loaded,
+    )
+    assert read.loaded[0] == f"Changed path to directory '{tmp_path}/cacerts'"
+    assert read.loaded[-1] == f"  loaded CRL file 'c.pem' ({size} bytes)"
+
+
+def test_a_ca_section_adds_its_certificate() -> None:
+    der = certificate().public_bytes(Encoding.DER)
+    assert read_certificates(Path("/nowhere"), 0, (Authority("lab", der),)).anchors == (der,)
+
+
+def test_what_can_vouch_for_nobody_is_told(tmp_path: Path) -> None:
+    (tmp_path / "cacerts").mkdir()
+    builder = x509.CertificateBuilder().subject_name(NAME).issuer_name(NAME).public_key(KEY.public_key())
+    builder = builder.serial_number(5).not_valid_before(NOW).not_valid_after(NOW + timedelta(1))
+    (tmp_path / "cacerts" / "leaf.pem").write_bytes(builder.sign(KEY, hashes.SHA256()).public_bytes(Encoding.PEM))
+    (complaint,) = read_certificates(tmp_path).complaints
+    assert "cacerts/leaf.pem: 'CN=ca' (serial 5" in complaint and "vouches for nobody" in complaint
 
 
 def test_what_is_no_certificate_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
@@ -54,10 +85,12 @@ def test_what_is_no_certificate_is_named_and_the_rest_is_read(tmp_path: Path) ->
     read = read_certificates(tmp_path)
     assert read.anchors == (good,)
     assert read.complaints == (
-        f"{tmp_path}/cacerts/bad: is no certificate in PEM or DER form, left out",
-        f"{tmp_path}/cacerts/cut: is no certificate in PEM or DER form, left out",
-        f"{tmp_path}/cacerts/huge: larger than 4 MiB, left out",
+        read.complaints[0],
+        read.complaints[1],
+        f"{tmp_path}/cacerts/huge: larger than 16 MiB, left out",
     )
+    assert read.complaints[0].startswith(f"{tmp_path}/cacerts/bad: is no CA cert in PEM or DER form, left out: ")
+    assert read.complaints[1].startswith(f"{tmp_path}/cacerts/cut: is no CA cert in PEM or DER form, left out: ")
 
 
 def test_no_directories_at_all(tmp_path: Path) -> None:
