@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 PURPOSES = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
@@ -83,13 +83,28 @@ class Authority:
         """A CA below this one."""
         return Authority(self.kind, common, self)
 
-    def issue(self, dns: str, days: int = 30, also: tuple[str, ...] = (), key: Key | None = None) -> Credential:
+    def issue(
+        self,
+        dns: str,
+        days: int = 30,
+        also: tuple[str, ...] = (),
+        key: Key | None = None,
+        crl: str = "",
+        ocsp: str = "",
+    ) -> Credential:
         """A leaf for `dns` and the names in `also`, over `key` or a new one of the CA's kind; negative `days`: expired
-        that long ago."""
+        that long ago; `crl` and `ocsp` say where to ask about it."""
         key = key or new_key(self.kind)
+        builder = self._start(_name(dns), key, days)
+        if crl:
+            place = x509.DistributionPoint([x509.UniformResourceIdentifier(crl)], None, None, None)
+            builder = builder.add_extension(x509.CRLDistributionPoints([place]), critical=False)
+        if ocsp:
+            where = x509.UniformResourceIdentifier(ocsp)
+            access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, where)
+            builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
         cert = (
-            self._start(_name(dns), key, days)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in (dns, *also)]), critical=False)
             .add_extension(_usage(ca=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(PURPOSES), critical=False)
@@ -98,6 +113,22 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
         return Credential(cert.public_bytes(serialization.Encoding.PEM), pem(key), f"C=CH, O=Lab, CN={dns}")
+
+    def revoked(self, *certs: bytes) -> bytes:
+        """The authority's revocation list, DER, which names these (PEM)."""
+        now = datetime.datetime.now(datetime.UTC)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self._name).last_update(now)
+        builder = builder.next_update(now + datetime.timedelta(days=1))
+        for pem_text in certs:
+            serial = x509.load_pem_x509_certificate(pem_text).serial_number
+            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now)
+            builder = builder.add_revoked_certificate(entry.build())
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+    @property
+    def key(self) -> bytes:
+        """The authority's own key, PEM."""
+        return pem(self._key)
 
 
 def _usage(ca: bool) -> x509.KeyUsage:
