@@ -93,9 +93,9 @@ class World(Rig):
         number = struct.pack("!I", n)
         self.send(udp(HERE, THERE, 7, 8, number))
         self.arrive(self.inside(IN_SPI, udp(THERE, HERE, 8, 7, number)))
-        while self.opened()[28:] != number:
+        while self.opened(60)[28:] != number:
             pass
-        while self.received()[28:] != number:
+        while self.received(60)[28:] != number:
             pass
 
 
