@@ -48,7 +48,8 @@ class Story:
 def living(host: SimHost) -> tuple[list[ChildState], list[IkeState]]:
     states = host.pluto.core.states
     children = [c for c in states.children.values() if not c.closing and not c.ike.closing]
-    return children, [i for i in states.ikes.values() if i.established is not None and not i.closing]
+    standing = [i for i in states.ikes.values() if i.established is not None and not i.machine.provisional]
+    return children, [i for i in standing if not i.closing]
 
 
 def ask(host: SimHost, what: str) -> None:
