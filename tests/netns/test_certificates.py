@@ -189,9 +189,11 @@ def test_expired(stage: Stage, who: str) -> None:
 @who
 def test_a_name_that_the_certificate_does_not_bear(stage: Stage, who: str) -> None:
     root = Authority("ecdsa")
-    # strongSwan replaces an identity its own certificate does not bear, so the connection wants what nobody has.
-    play(stage, root, root.issue("other.example"), root.issue("west.example"), his_id="other.example")
-    refused(stage, who, "other.example" if who == "we" else "no suitable connection for peer '@other.example'")
+    # A pattern is not asked for by IDr, so strongSwan answers with the name its certificate does bear.
+    theirs, mine = root.issue("other.example"), root.issue("west.example")
+    play(stage, root, theirs, mine, his_id="other.example", rightid="@*.lab.example")
+    found = "we require peer to have ID '@*.lab.example', but peer declares '@other.example'"
+    refused(stage, who, found if who == "we" else "no suitable connection for peer '@other.example'")
 
 
 @who
