@@ -41,6 +41,7 @@ cdef struct joining_t:
 cdef struct join_t:
     joining_t places[33]       # the last for an IPv6 packet in one fragment, which meets no other (RFC 6946)
     uint8_t *memory            # JOIN_ROOM octets a place
+    uint64_t made              # pieces of the datagrams that became whole, for who keeps accounts
 
 # NULL without memory.
 cdef join_t *join_new() noexcept nogil

@@ -298,7 +298,10 @@ cdef int join_put(join_t *j, uint64_t now, uint64_t owner, const uint8_t *packet
     if d.end and d.used == 1 and d.ranges[0].start == 0 and d.ranges[0].end == d.end:
         if d.head + d.end > MAX_PACKET:
             return spoil(d, DROP_MALFORMED, pieces)
-        return finish(d, room, frame, length, pieces)
+        why = finish(d, room, frame, length, pieces)
+        if why == PASSED:
+            j.made += pieces[0]
+        return why
     return JOIN_KEPT
 
 

@@ -84,13 +84,13 @@ class Answers:
             return -1
         if not question.method & policy.peer_auth or not self._may_be(policy, question.peer_id):
             return -1
-        if not self.keyring.may_lead_to(policy, question.issuers):
-            return -1
+        # A chain that leads elsewhere is refused when it is looked at, with words that say what was wanted.
+        led = 16 if self.keyring.may_lead_to(policy, question.issuers) else 0
         theirs = conn.oriented.theirs if conn.oriented else None
         exact = 8 if policy.peer_id is not None and policy.peer_id == question.peer_id else 0
         fitting = 4 if policy.assigns == question.wants_address else 0
         kept = 2 if theirs is not None and theirs.use_cert_key == question.has_certificate else 0
-        return exact + fitting + kept + (1 if conn.peer is not None else 0)
+        return led + exact + fitting + kept + (1 if conn.peer is not None else 0)
 
     @staticmethod
     def _may_be(policy: IkePolicy, claimed: Identity) -> bool:

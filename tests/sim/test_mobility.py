@@ -71,6 +71,10 @@ def test_an_address_that_changes_under_traffic_loses_nothing(seed: int) -> None:
         assert outer(pair.west, Direction.OUT) == {f"{address} {EAST}"}
     pair.run(5.0)
     assert pair.missing() == []
+    if any("beginning anew beside" in line for line in pair.west.lines + pair.east.lines):
+        # Three repetitions in a row were lost: by then the peer is asked anew as well, and the newer IKE SA carries on.
+        assert pair.run(60.0, lambda: pair.up() and pair.agreed())
+        return pair.sane()
     assert set(pair.west.klips.by_spi) == spis, "the same SAs"
     (ike,) = pair.east.pluto.core.states.ikes.values()
     assert str(ike.machine.remote.address) == WEST and ike.machine.moves == 3

@@ -18,6 +18,8 @@ from openswan.policy.connection import Auth
 from tests.unit.ike.pair import NOON, ike_policy
 
 DAY = datetime.timedelta(days=1)
+_slots: dict[str, int] = {}
+"""Which of the keys is whose: no two names share one."""
 
 
 def name(cn: str) -> x509.Name:
@@ -84,7 +86,9 @@ def authority(kind: str = "rsa", which: int = 0) -> Holder:
 
 @lru_cache
 def holder(cn: str, kind: str = "rsa", which: int = 0, days: int = 100) -> Holder:
-    return sign(cn, key(kind, hash(cn) % 50), authority("rsa", which), False, NOON - DAY, NOON + days * DAY)
+    return sign(
+        cn, key(kind, _slots.setdefault(cn, len(_slots))), authority("rsa", which), False, NOON - DAY, NOON + days * DAY
+    )
 
 
 @lru_cache
