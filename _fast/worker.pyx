@@ -195,6 +195,7 @@ cdef void work(worker_t *w) noexcept nogil:
         if en.workers > 1:
             hand_wake(w)
         if load(&en.epoch.waiting) and pthread_mutex_trylock(&en.lock) == 0:
+            tally_settle(w)    # a quiet point too
             epoch_enter(&en.epoch, w.index)
             epoch_reclaim(&en.epoch)
             pthread_mutex_unlock(&en.lock)

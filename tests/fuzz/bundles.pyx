@@ -29,6 +29,7 @@ from _fast.radij cimport flow_from, radij_match
 from _fast.rcv cimport rcv_open, rcv_take
 from _fast.send cimport seal_outbox, send_outbox
 from _fast.sysio cimport *
+from _fast.tally cimport tally_settle
 from _fast.types cimport *
 from _fast.wrap cimport packed_t, wrap_close, wrap_grow, wrap_next, wrap_outer, wrap_split
 
@@ -222,6 +223,7 @@ cdef void settle() noexcept nogil:
     while m:
         free(m)
         m = mail_take(&w.engine.mail)
+    tally_settle(w)
     epoch_leave(&w.engine.epoch, w.index)
     epoch_reclaim(&w.engine.epoch)
 

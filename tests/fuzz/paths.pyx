@@ -32,6 +32,7 @@ from _fast.sadb cimport sadb_find
 from _fast.segment cimport segment_init, segment_next, segmenter_t
 from _fast.send cimport send_outbox
 from _fast.sysio cimport *
+from _fast.tally cimport tally_settle
 from _fast.types cimport *
 from _fast.xmit cimport eroute_install, eroute_uninstall, xmit_frame
 
@@ -126,6 +127,7 @@ cdef void settle() noexcept nogil:
         if h.trap_cookie:
             eroute_uninstall(w, h)
         h = after
+    tally_settle(w)
     epoch_leave(&w.engine.epoch, w.index)
     epoch_reclaim(&w.engine.epoch)
 
@@ -581,6 +583,8 @@ cdef int policy(const uint8_t *data, size_t size) noexcept nogil:
             put_ip_sum(ip)
             packets += 1
             xmit_frame(w, 0, frame, VNET_LEN + n)
+        # A quiet point, as a worker has it.
+        tally_settle(w)
         epoch_enter(&w.engine.epoch, w.index)
         epoch_reclaim(&w.engine.epoch)
         if data[0] & 0x40:
