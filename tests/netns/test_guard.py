@@ -112,6 +112,8 @@ class Capture:
             kind = frame[12:14]
             if kind_of_packet == socket.PACKET_OUTGOING or kind not in (b"\x08\x00", b"\x86\xdd"):
                 continue
+            if kind == b"\x86\xdd" and frame[20:22] == b"\x3a\xff" and 133 <= frame[54] <= 137:
+                continue  # neighbour discovery, which no router forwards (RFC 4861 section 6.1)
             source, target = (frame[26:30], frame[30:34]) if kind == b"\x08\x00" else (frame[22:38], frame[38:54])
             if SECRET in frame or source in inner or target in inner:
                 found.append(frame)
