@@ -87,7 +87,7 @@ fuzz: build build/packages-fuzz
 	@$(PY) -m tests.fuzz $${FUZZ_SECONDS:-60}
 
 ## fuzz-ike  guided by coverage into every IKEv2 payload parser and whole encrypted exchanges, FUZZ_MINUTES each
-##         (default 15), FUZZ_TARGETS alone if given
+##         (default 15), FUZZ_TARGETS alone if given, FUZZ_JOBS side by side (the cores), at priority FUZZ_NICE (default 19)
 fuzz-ike: build
 	@$(PY) -c 'import atheris' 2>/dev/null || $(PY) -m pip --disable-pip-version-check install -q atheris
 	@$(PY) -m tests.fuzz.ike $${FUZZ_MINUTES:-15} $(FUZZ_TARGETS)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tests.fuzz import corpus
 from tests.fuzz.build import GUIDED, ROOT, BuildError, guided
+from tests.fuzz.jobs import jobs, nice
 from tests.fuzz.seeds import seeds
 
 TARGETS = (
@@ -66,7 +67,7 @@ def environment(target: str) -> dict[str, str]:
 def drive(driver: Path, target: str, *argv: str) -> tuple[int, str]:
     """Run the driver; its exit status and what it printed."""
     done = subprocess.run(
-        ["nice", "-n", os.environ.get("FUZZ_NICE", "19"), str(driver), *argv],
+        nice(str(driver), *argv),
         cwd=GUIDED,
         env=environment(target),
         stdout=subprocess.PIPE,
@@ -143,7 +144,7 @@ def main(argv: list[str]) -> int:
         return 2
     try:
         driver = guided()
-        with ThreadPoolExecutor(int(os.environ.get("FUZZ_JOBS", os.cpu_count() or 1))) as pool:
+        with ThreadPoolExecutor(jobs()) as pool:
             outcomes = []
             for outcome in pool.map(lambda target: fuzz(driver, target, seconds), names or TARGETS):
                 print(outcome, flush=True)

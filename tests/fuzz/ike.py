@@ -1,194 +1,101 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`make fuzz-ike`: atheris, guided by coverage, into every IKEv2 payload parser and into whole encrypted exchanges.
+"""`make fuzz-ike`: atheris, guided by coverage, into the targets of tests/fuzz/iketargets.py.
 
-`python -m tests.fuzz.ike [MINUTES [TARGET ...]]` runs each target so long and says how many inputs it had. Targets are
-the payloads' names (SA, KE ...), `message`, `cookie`, `exchange`, `auth` and `answer`. Only WireError may leave a
-parser, and nothing an IKE SA; what an input that does looks like is left in crash-* beside where it ran.
+`python -m tests.fuzz.ike [MINUTES [TARGET ...]]` runs each target so long (15 minutes), FUZZ_JOBS side by side, and
+says how many inputs it had. An input that broke something stays in build/fuzz-ike/found, what each target said in
+build/fuzz-ike/TARGET.log.
 """
 
 from __future__ import annotations
 
-import contextlib
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from openswan.base.entropy import SeededRng
-from openswan.base.errors import WireError
-from openswan.ike.events import CreateChild, Probe, RekeyChild, RekeyIke, Request
-from openswan.ike.v2.cookie import CookieJar
-from openswan.ike.v2.states import State
-from openswan.wire.message import Message, sk_prefix
-from openswan.wire.payload import REGISTRY, emit_chain, parse_chain
-from openswan.wire.v2.numbers import ExchangeType, PayloadType
-from openswan.wire.v2.sk import pad
-from tests.fuzz.wire import PAYLOADS
-from tests.unit.ike.pair import ADDRESS_A, Pair, Side
+from tests.fuzz.jobs import jobs, nice
 
-Target = Callable[[bytes], None]
-EXCHANGES = (ExchangeType.CREATE_CHILD_SA, ExchangeType.INFORMATIONAL, ExchangeType(38), ExchangeType(43))
-MOST_CHILDREN = 64
+ROOT = Path(__file__).resolve().parents[2]
+OUTPUT = ROOT / "build/fuzz-ike"
+PACKAGES = ["openswan.wire", "openswan.ike", "openswan.policy"]
+"""Whose branches guide the fuzzer."""
+LONGEST = 4096
+"""Octets of an input."""
 
 
-def payload(kind: PayloadType) -> Target:
-    """A payload's body; what parses comes out again as octets that parse to the same."""
+@dataclass(frozen=True)
+class Outcome:
+    """What one target's run came to."""
 
-    def target(data: bytes) -> None:
-        chain = bytes([0, 0]) + (len(data) + 4).to_bytes(2, "big") + data
-        if len(data) > 65000:
-            return
-        with contextlib.suppress(WireError):
-            (parsed,) = parse_chain(kind, chain)
-            first, again = emit_chain([parsed])
-            assert parse_chain(first, again) == [parsed]
+    target: str
+    executions: int
+    seconds: int
+    edges: int
+    trouble: str
 
-    return target
-
-
-def message(data: bytes) -> None:
-    """A whole datagram."""
-    with contextlib.suppress(WireError):
-        Message.parse(data)
+    def __str__(self) -> str:
+        done = f"{self.target:<10} {self.executions:>12,} executions {self.seconds:>6} s {self.edges:>6} edges"
+        return f"{done}  {self.trouble or 'nothing found'}"
 
 
-JAR = CookieJar(SeededRng("fuzz"), 0.0)
-
-
-def cookie(data: bytes) -> None:
-    """A first message under load: the octets alone."""
-    if len(data) >= 28:
-        JAR.meet(data, ADDRESS_A, 1.0)
-
-
-def seal(side: Side, exchange: ExchangeType, message_id: int, response: bool, first: int, content: bytes) -> bytes:
-    """A datagram of `side` with any octets at all inside."""
-    sa = side.sa
-    assert sa.channel is not None
-    header = sa.header(exchange, message_id, response)
-    out = sa.channel._out
-    plain = pad(content, out.block)
-    prefix = sk_prefix(header, PayloadType(first), out.body_octets(len(plain)))
-    return prefix + out.seal(prefix, plain, sa.rng)
-
-
-class Exchange:
-    """Requests inside an IKE SA that stands, one after the other, as long as it stands."""
-
-    def __init__(self) -> None:
-        self.pair = Pair().up()
-
-    def __call__(self, data: bytes) -> None:
-        if len(data) < 2:
-            return
-        pair = self.pair
-        b = pair.b.sa
-        if not b.is_established or len(b.children) >= MOST_CHILDREN or len(pair.log) > 5000:
-            self.pair = pair = Pair().up()
-            b = pair.b.sa
-        exchange = EXCHANGES[data[0] % len(EXCHANGES)]
-        datagram = seal(pair.a, exchange, b.receive_window.expected, False, data[1], data[2:])
-        pair.inject(pair.a, datagram)
-        pair.wire.clear()
-
-
-def answer(data: bytes) -> None:
-    """An answer to a request of ours: any octets where the peer's should be."""
-    if len(data) < 2:
-        return
-    pair = Pair().up()
-    (spi,) = pair.a.installed
-    requests: tuple[Request, ...] = (CreateChild(pair.child), RekeyChild(spi), RekeyIke(), Probe())
-    pair.a.request(requests[data[0] % 4])
-    exchange = ExchangeType.INFORMATIONAL if data[0] % 4 == 3 else ExchangeType.CREATE_CHILD_SA
-    datagram = seal(pair.b, exchange, 2, True, data[1], data[2:])
-    pair.wire.clear()
-    pair.inject(pair.b, datagram)
-    pair.wire.clear()
-    pair.pass_time(100.0)
-
-
-def auth(data: bytes) -> None:
-    """IKE_AUTH requests (even first octet) and responses with anything inside."""
-    if len(data) < 2:
-        return
-    pair = Pair()
-    pair.start()
-    pair.step()
-    pair.step()
-    if data[0] & 1:
-        pair.wire.clear()
-        datagram = seal(pair.b, ExchangeType.IKE_AUTH, 1, True, data[1], data[2:])
-        pair.inject(pair.b, datagram)
-        assert pair.a.sa.state is not State.I3, "nothing but the peer's proof establishes"
-    else:
-        datagram = seal(pair.a, ExchangeType.IKE_AUTH, 1, False, data[1], data[2:])
-        pair.wire.clear()
-        pair.inject(pair.a, datagram)
-        assert not pair.b.sa.is_established, "nothing but the peer's proof establishes"
-
-
-def targets() -> dict[str, Callable[[], Target]]:
-    """Every target's name, and what makes it ready."""
-    parsers = {kind.name: (lambda kind=kind: payload(kind)) for kind in REGISTRY}  # type: ignore[misc]
-    more: dict[str, Callable[[], Target]] = {
-        "message": lambda: message,
-        "cookie": lambda: cookie,
-        "exchange": Exchange,
-        "answer": lambda: answer,
-        "auth": lambda: auth,
-    }
-    return {**parsers, **more}
-
-
-def seeds(name: str) -> list[bytes]:
-    """What an input of that target looks like."""
-    if name in ("exchange", "answer", "auth"):
-        chains = [emit_chain([one]) for one in PAYLOADS] + [emit_chain(PAYLOADS)]
-        return [bytes([n, first]) + chain for first, chain in chains for n in range(4)]
-    if name in ("message", "cookie"):
-        return [datagram.data for datagram in Pair().up().log]
-    return [one.emit() for one in PAYLOADS if one.type.name == name] or [bytes(20)]
-
-
-def one(name: str, seconds: float) -> int:
+def one(name: str, seconds: str) -> None:
     """Run one target in this process, which ends with it."""
     import atheris
 
-    with atheris.instrument_imports(include=["openswan.wire", "openswan.ike", "openswan.policy"]):
-        pass
-    for module in [each for each in list(sys.modules.values()) if each is not None]:
-        if module.__name__.startswith(("openswan.wire", "openswan.ike")):
-            for value in list(vars(module).values()):
-                if callable(value) and getattr(value, "__module__", "") == module.__name__:
-                    with contextlib.suppress(Exception):
-                        atheris.instrument_func(value)
+    # The targets and all they need are imported here and nowhere before: only what is imported so is followed.
+    with atheris.instrument_imports(include=PACKAGES):
+        from tests.fuzz.iketargets import seeds, targets
     with tempfile.TemporaryDirectory() as corpus:
         for number, seed in enumerate(seeds(name)):
             (Path(corpus) / str(number)).write_bytes(seed)
-        options = ["-max_len=4096", "-timeout=20", "-print_final_stats=1", f"-max_total_time={int(seconds)}"]
-        target = targets()[name]()
-        atheris.Setup([sys.argv[0], *options, corpus], target)
+        options = [
+            f"-max_len={LONGEST}",
+            f"-max_total_time={seconds}",
+            "-timeout=60",
+            "-print_final_stats=1",
+            f"-artifact_prefix={OUTPUT}/found/{name}-",
+        ]
+        atheris.Setup([sys.argv[0], *options, corpus], targets()[name]())
         atheris.Fuzz()
-    return 0
+
+
+def fuzz(name: str, seconds: int) -> Outcome:
+    """One target for so many seconds, in a process of its own."""
+    argv = nice(sys.executable, "-m", "tests.fuzz.ike", "one", name, str(seconds))
+    done = subprocess.run(
+        argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
+    )
+    (OUTPUT / f"{name}.log").write_text(done.stdout)
+    took = re.findall(r"^Done (\d+) runs in (\d+) second", done.stdout, re.MULTILINE)
+    edges = re.findall(r" cov: (\d+) ", done.stdout)
+    executions, elapsed = map(int, took[-1]) if took else (0, 0)
+    good = done.returncode == 0 and executions
+    trouble = "" if good else f"exit status {done.returncode}\n{done.stdout[-3000:]}"
+    return Outcome(name, executions, elapsed, int(edges[-1]) if edges else 0, trouble)
 
 
 def main(argv: list[str]) -> int:
-    """Every target in turn, each in a process of its own; exit status 1 when one found something."""
+    """Every target, each in a process of its own; 1 when one found something, 2 when there is none of that name."""
     if argv[:1] == ["one"]:
-        return one(argv[1], float(argv[2]))
-    minutes = float(argv[0]) if argv else 15.0
-    failed = 0
-    for name in argv[1:] or targets():
-        command = [sys.executable, "-m", "tests.fuzz.ike", "one", name, str(minutes * 60)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        found = re.search(r"number_of_executed_units: (\d+)", done.stderr)
-        good = done.returncode == 0 and found is not None
-        print(f"{name}: {int(found[1]):,} inputs" if good and found else f"{name}: {done.stderr[-3000:]}", flush=True)
-        failed |= not good
-    return int(failed)
+        one(argv[1], argv[2])
+        return 0
+    from tests.fuzz.iketargets import targets
+
+    seconds = int(float(argv[0]) * 60) if argv else 900
+    if unknown := set(argv[1:]) - targets().keys():
+        print(f"unknown target {', '.join(sorted(unknown))}: there are {', '.join(targets())}", file=sys.stderr)
+        return 2
+    (OUTPUT / "found").mkdir(parents=True, exist_ok=True)
+    troubled = False
+    with ThreadPoolExecutor(jobs()) as pool:
+        for outcome in pool.map(partial(fuzz, seconds=seconds), argv[1:] or targets()):
+            print(outcome, flush=True)
+            troubled |= bool(outcome.trouble)
+    return int(troubled)
 
 
 if __name__ == "__main__":
