@@ -41,6 +41,11 @@ def ipsec_d() -> Path:
     return confs() / "ipsec.d"
 
 
+def policies() -> Path:
+    """The directory of the policy groups' files."""
+    return ipsec_d() / "policies"
+
+
 def control_socket() -> Path:
     """The socket pluto answers whack on."""
     return rundir() / "pluto.ctl"

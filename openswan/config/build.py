@@ -16,7 +16,6 @@ from openswan.base.protoport import parse_protoport
 from openswan.config.complaint import Complaint, error, warning
 from openswan.config.ends import (
     DNS_KEYS,
-    OPPORTUNISTIC,
     parse_auth,
     parse_client,
     parse_clients,
@@ -28,6 +27,7 @@ from openswan.config.ends import (
 from openswan.config.keyword import Keyword, Section, Status, split_list
 from openswan.config.keywords import MANUAL_KEYS, NO_MANUAL, OE_LATER, find
 from openswan.config.modecfg import parse_domains, parse_families, parse_pools, parse_servers
+from openswan.config.opportunistic import completed, is_opportunistic, limits, may_negotiate, problems
 from openswan.config.parser import FlatConn, Param
 from openswan.config.setup import Setup
 from openswan.policy.algorithms import (
@@ -58,7 +58,8 @@ from openswan.policy.connection import (
     Startup,
 )
 from openswan.policy.dn import parse_dn
-from openswan.policy.identity import FROM_CERT, NOBODY, Identity, IdKind, parse_identity
+from openswan.policy.grade import parse_grade
+from openswan.policy.identity import FROM_CERT, MY_ID, NOBODY, Identity, IdKind, parse_identity
 from openswan.policy.modecfg import Pool
 from openswan.policy.proposal import Proposal
 
@@ -136,6 +137,8 @@ class _Builder:
             raise _BrokenError
         self._check_hosts(left.end, right.end)
         base = self._base(left.end, right.end)
+        for key, text in problems(base, self.values):
+            self._error(text, self.flat.params.get(key))
         if any(one.fatal for one in self.complaints):
             raise _BrokenError
         return list(self._expand(base, left, right))
@@ -208,14 +211,12 @@ class _Builder:
         host = self._read("", side, parse_host, Host(HostKind.ANY))
         if sum(one.fatal for one in self.complaints) > before:
             return None
-        if host.kind in OPPORTUNISTIC:
-            self._error(f"{side}={host.kind.value}: {OE_LATER}", self._param("", side))
         asks, pools = self._assigned(side)
         sources = NO_ADDRESSES if asks else self._read("sourceip", side, parse_sources, NO_ADDRESSES)
-        clients, expanded = self._clients(side, sources)
+        clients, expanded = self._clients(side, host.kind, sources)
         protocol, port, _ = self._read("protoport", side, parse_protoport, (0, 0, False))
         cert_name, cert = self._cert(side)
-        keys, by_cert = self._keys(side)
+        keys, by_cert, by_dns = self._keys(side)
         end = End(
             host,
             id=self._identity(side),
@@ -232,6 +233,7 @@ class _Builder:
             ca=self._ca(side),
             send_ca=SendCa(self._value("sendca", "all")),
             cert_name=cert_name,
+            dns_key=by_dns,
             use_cert_key=by_cert or bool(cert_name),
             send_cert=SendCert(self.values.get((side, "sendcert"), "always")),
         )
@@ -265,6 +267,8 @@ class _Builder:
         if param is None or param.value.lower() == "%none":
             return None
         if param.value.lower() == "%myid":
+            if self.setup.my_id is None and is_opportunistic(self.values):
+                return MY_ID
             if self.setup.my_id is None:
                 self._error(f"{side}id=%myid: config setup has no myid=", param)
             return self.setup.my_id
@@ -273,7 +277,9 @@ class _Builder:
             self._warn(f"{side}id={param.value[:60]} is taken as @{param.value[:60]}, names are not looked up", param)
         return identity
 
-    def _clients(self, side: str, sources: tuple[Address, ...]) -> tuple[tuple[tuple[int, Subnet | None], ...], bool]:
+    def _clients(
+        self, side: str, kind: HostKind, sources: tuple[Address, ...]
+    ) -> tuple[tuple[tuple[int, Subnet | None], ...], bool]:
         version = 6 if self._value("connaddrfamily") == "ipv6" else 4
         subnet, complaint = self._read("subnet", side, lambda text: parse_client(text, version), NO_CLIENT)
         many, complaints = self._read("subnets", side, parse_clients, NO_CLIENTS)
@@ -284,6 +290,7 @@ class _Builder:
             return ((0, None),), False
         if subnet is None and not many and len(sources) == 1:
             subnet = host_subnet(sources[0])
+        subnet = limits(kind, subnet, self._value("connaddrfamily"))
         plain = [(0, subnet)] if subnet is not None or not many else []
         return (*plain, *enumerate(many, 1)), bool(many)
 
@@ -302,9 +309,10 @@ class _Builder:
             return "", ()
         return param.value, self._read("cert", side, self.certs, NO_CERTS)
 
-    def _keys(self, side: str) -> tuple[tuple[bytes, ...], bool]:
+    def _keys(self, side: str) -> tuple[tuple[bytes, ...], bool, bool]:
+        """leftrsasigkey= and the second one: keys, whether a certificate has them, whether the DNS has."""
         keys: list[bytes] = []
-        by_cert = False
+        by_cert = by_dns = False
         for name in ("rsasigkey", "rsasigkey2"):
             param = self._param(name, side)
             lowered = param.value.lower() if param else "%none"
@@ -312,13 +320,15 @@ class _Builder:
                 continue
             if lowered == "%cert":
                 by_cert = True
+            elif lowered in DNS_KEYS and is_opportunistic(self.values):
+                by_dns = True
             elif lowered in DNS_KEYS:
                 self._error(f"{param.spelled}={lowered}: keys from DNS are not available; {OE_LATER}", param)
             elif lowered.startswith("%"):
                 self._error(f"{param.spelled}={lowered[:40]}: 0s..., 0x..., %cert or %none is wanted", param)
             elif key := self._read(name, side, parse_key, b""):
                 keys.append(key)
-        return tuple(dict.fromkeys(keys)), by_cert
+        return tuple(dict.fromkeys(keys)), by_cert, by_dns
 
     # Both ends.
 
@@ -343,10 +353,12 @@ class _Builder:
 
     def _base(self, left: End, right: End) -> Connection:
         auth, left, right = self._auth(left, right)
-        prospective = self._type(auth)
-        if prospective is not ShuntPolicy.TRAP:
+        prospective = self._type(auth, left, right)
+        if prospective is not ShuntPolicy.TRAP and not may_negotiate(left.host, right.host, prospective):
             auth = Auth.NEVER
+        mine = self.setup.my_id or MY_ID
         left, right = self._proof(auth, left, right)
+        left, right = completed(left, right, auth, mine), completed(right, left, auth, mine)
         esn = self._esn()
         dpd = self._dpd()
         ah = self._value("phase2", "esp") == "ah"
@@ -403,6 +415,9 @@ class _Builder:
             mobike=self._yes("mobike"),
             dns=self._servers(),
             domains=self._domains(),
+            hold_timeout=self._positive("holdtimeout", self._time("holdtimeout")),
+            auth_grade=parse_grade(self._value("authgrade", "null")),
+            keep_grade=self._yes("keepgrade"),
         )
 
     def _servers(self) -> tuple[Address, ...]:
@@ -554,10 +569,11 @@ class _Builder:
             self._warn("eap_identity= is not used: neither end proves itself by EAP", self._param("eap_identity"))
         return "" if name.lower() in ("%any", "%identity") else name
 
-    def _type(self, auth: Auth) -> ShuntPolicy:
+    def _type(self, auth: Auth, left: End, right: End) -> ShuntPolicy:
         kind = self._value("type", "tunnel")
         if kind in SHUNTS:
-            if auth is not Auth.NEVER and self._param("authby") is not None:
+            answers = may_negotiate(left.host, right.host, SHUNTS[kind])
+            if auth is not Auth.NEVER and self._param("authby") is not None and not answers:
                 self._error(f"type={kind} negotiates nothing: it wants authby=never", self._param("authby"))
             return SHUNTS[kind]
         if auth is Auth.NEVER:
@@ -591,7 +607,8 @@ class _Builder:
             for name, end in (("left", left), ("right", right))
         ]
         broken = any(one.fatal for one in self.complaints)
-        if not broken and not any_cert and not left.rsa_keys and not right.rsa_keys and Auth.PSK not in auth:
+        proved = any_cert or left.rsa_keys or right.rsa_keys or Auth.PSK in auth
+        if not broken and not proved and not is_opportunistic(self.values):
             self._warn("neither end has a public key or certificate: give rsasigkey=, cert= or authby=secret")
         return ends[0], ends[1]
 

@@ -52,6 +52,7 @@ NO_LABELS = "labeled IPsec is not available"
 NO_MARKS = "policies bound to firewall marks are not available; the conn would cover more than it says"
 NO_MANY_CERT = "attribute certificates are not available; the conn would let in peers it should not"
 OE_LATER = "opportunistic encryption is not available in this release"
+OPPORTUNISTIC = "Of opportunistic conns, which this release reads but does not carry out: "
 ONE_DAY = 86400.0
 
 TABLE: tuple[Keyword, ...] = (
@@ -290,6 +291,12 @@ TABLE: tuple[Keyword, ...] = (
             "always, by pretending a NAT. no: never, and no NAT is looked for.", choices=_same("auto", "yes", "no")),
     Keyword("negotiationshunt", W, A, "hold", "What becomes of traffic during a negotiation.",
             choices=_spelled(hold="", passthrough="pass", drop="")),
+    Keyword("holdtimeout", T, A, "3s", f"{OPPORTUNISTIC}how long first packets wait for a peer that is silent, before "
+            "failureshunt= decides.", most=60),
+    Keyword("authgrade", W, A, "null", f"{OPPORTUNISTIC}what the peer must at least have proved: null < dns < group < "
+            "dnssec < psk = raw-key = cert.", choices=_spelled(null="", dns="", group="", dnssec="", psk="secret",
+            raw_key="raw rsasig", cert="")),
+    Keyword("keepgrade", B, A, "no", f"{OPPORTUNISTIC}a peer that had a better grade gets no tunnel with a worse one."),
     Keyword("metric", N, A, "0", "Metric of the routes."),
     Keyword("mtu", N, A, "0", "MTU of the routes.", most=65535),
     Keyword("keyexchange", W, A, "ikev2", "The key exchange protocol.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from openswan.base import paths
 from openswan.base.errors import ConfigError
@@ -14,11 +14,14 @@ from openswan.config.build import CertReader, build_conn
 from openswan.config.certfile import CertFiles
 from openswan.config.complaint import Complaint, error
 from openswan.config.files import Reader, disk_reader, read_text
+from openswan.config.groupfile import read_groups
+from openswan.config.keywords import OE_LATER
 from openswan.config.manualkeys import build_manual, is_manual
 from openswan.config.parser import FlatConn, Parsed, parse
 from openswan.config.secretsfile import p12_passphrases
 from openswan.config.setup import Setup, build_setup
 from openswan.policy.connection import Connection
+from openswan.policy.groups import Target, group_end
 from openswan.policy.manual import ManualConn
 
 
@@ -36,6 +39,10 @@ class Loaded:
     """Those with keys of their own, which the key exchange knows nothing of."""
     authorities: tuple[Authority, ...] = ()
     """ca sections that are to be used."""
+    opportunistic: tuple[Connection, ...] = ()
+    """Conns with %group, %opportunistic or %opportunisticgroup: read and checked, but never loaded so far."""
+    groups: tuple[tuple[str, tuple[Target, ...]], ...] = ()
+    """The files of policy groups by name: what their lines are about."""
 
     @property
     def failed(self) -> bool:
@@ -74,6 +81,7 @@ def build(parsed: Parsed, certs: CertReader, authority: CertReader) -> Loaded:
     complaints = list(parsed.complaints)
     setup = build_setup(parsed.setup, complaints)
     connections: list[Connection] = []
+    opportunistic: list[Connection] = []
     manual: list[ManualConn] = []
     for flat in parsed.conns:
         if is_manual(flat):
@@ -84,10 +92,24 @@ def build(parsed: Parsed, certs: CertReader, authority: CertReader) -> Loaded:
                 complaints.append(error(why.reason.removeprefix(f'conn "{flat.name}": '), flat.where, flat.name))
             continue
         made, about = build_conn(flat, setup, certs)
-        connections += made
         complaints += about
+        if made and (end := group_end(made[0])) is not None:
+            opportunistic += made
+            side = "left" if end is made[0].left else "right"
+            text = f"{side}={end.host.kind.value}: {OE_LATER}"
+            complaints.append(error(text, flat.params[side, ""].where, flat.name))
+            continue
+        connections += made
     authorities = build_authorities(parsed.authorities, authority, complaints)
-    return Loaded(setup, tuple(connections), tuple(complaints), tuple(parsed.conns), tuple(manual), authorities)
+    return Loaded(
+        setup,
+        tuple(connections),
+        tuple(complaints),
+        tuple(parsed.conns),
+        tuple(manual),
+        authorities,
+        tuple(opportunistic),
+    )
 
 
 def load_text(text: str, name: str, reader: Reader, certs: CertReader, authority: CertReader | None = None) -> Loaded:
@@ -116,4 +138,15 @@ def load(path: str | os.PathLike[str] | None = None, rootdir: str = "") -> Loade
     except ConfigError as why:
         raise ConfigError(f"can not load config '{name}': {why.reason}") from None
     files = CertFiles(rootdir + str(paths.ipsec_d()), p12_passphrases)
-    return load_text(text, name, disk_reader(rootdir), files.own, files.authority)
+    return with_groups(load_text(text, name, disk_reader(rootdir), files.own, files.authority), rootdir)
+
+
+def with_groups(loaded: Loaded, rootdir: str = "") -> Loaded:
+    """A configuration with the files of its policy groups read (again)."""
+
+    def read(name: str) -> tuple[str, str] | None:
+        path = f"{rootdir}{paths.policies()}/{name}"
+        return (path, read_text(path)) if os.path.lexists(path) else None
+
+    groups, complaints = read_groups(loaded.opportunistic, read)
+    return replace(loaded, groups=tuple(groups.items()), complaints=(*loaded.complaints, *complaints))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, Flag, auto
 
 from openswan.base.address import Address, Subnet
+from openswan.policy.grade import Grade
 from openswan.policy.identity import Identity
 from openswan.policy.modecfg import Pool
 from openswan.policy.proposal import Proposal
@@ -151,6 +152,8 @@ class End:
     """As written in the configuration, for listings."""
     cert_chain: tuple[bytes, ...] = ()
     """What else leftcert's file holds, DER: the intermediate certificates above it."""
+    dns_key: bool = False
+    """leftrsasigkey=%dns and the like, opportunistic conns only: this end's key is looked up."""
     use_cert_key: bool = False
     """leftrsasigkey=%cert (or a leftcert): this end proves itself by a certificate."""
     send_cert: SendCert = SendCert.ALWAYS
@@ -238,6 +241,12 @@ class Connection:
     """modecfgdns: servers told to whoever gets an address."""
     domains: tuple[str, ...] = ()
     """modecfgdomains: the names those servers are for; empty: all (RFC 8598)."""
+    hold_timeout: float = 3.0
+    """holdtimeout: seconds first packets wait for an opportunistic peer that is silent."""
+    auth_grade: Grade = Grade.NULL
+    """authgrade: what an opportunistic peer must at least have proved."""
+    keep_grade: bool = False
+    """keepgrade: never less than it once had."""
 
     def proof(self, end: End) -> Auth:
         """How that end may prove who it is."""

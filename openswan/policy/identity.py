@@ -49,6 +49,8 @@ NOBODY = Identity(IdKind.NULL, b"")
 """%null: what an end says it is that proves nothing (RFC 7619 2.2)."""
 FROM_CERT = Identity(IdKind.DER_ASN1_DN, b"")
 """%fromcert: whatever subject the certificate has. Never sent; matches any certificate's subject."""
+MY_ID = Identity(IdKind.FQDN, b"")
+"""%myid where config setup has no myid=: whatever we turn out to be. Never sent; matches nobody."""
 
 ADDRESS_OCTETS = {IdKind.IPV4_ADDR: 4, IdKind.IPV6_ADDR: 16}
 NAME = re.compile(r"[A-Za-z0-9_*]([A-Za-z0-9_.*-]*[A-Za-z0-9_*])?\.?")
@@ -134,6 +136,8 @@ def show(identity: Identity) -> str:
     """Text for logs and status: an address, `@name`, `user@name`, a distinguished name, `@#hex`, `%fromcert`."""
     if identity == FROM_CERT:
         return "%fromcert"
+    if identity == MY_ID:
+        return "%myid"
     if identity.kind in ADDRESS_OCTETS:
         address = identity.address
         return str(address) if address is not None else f"@#{identity.body.hex()}"
@@ -161,6 +165,8 @@ def matches(wanted: Identity | None, got: Identity) -> bool:
         return True
     if wanted == FROM_CERT:
         return got.kind is IdKind.DER_ASN1_DN
+    if wanted == MY_ID:
+        return False
     if wanted.kind is not got.kind:
         return False
     if wanted.kind is IdKind.DER_ASN1_DN:

@@ -14,6 +14,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     assert paths.conf_file() == Path("/etc/ipsec.conf")
     assert paths.secrets_file() == Path("/etc/ipsec.secrets")
     assert paths.ipsec_d() == Path("/etc/ipsec.d")
+    assert paths.policies() == Path("/etc/ipsec.d/policies")
     assert paths.control_socket() == Path("/run/pluto/pluto.ctl")
     assert paths.pid_file() == Path("/run/pluto/pluto.pid")
 

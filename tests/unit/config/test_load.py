@@ -87,6 +87,25 @@ def test_ca_sections(confs: Path) -> None:
     assert f"ca \"bad\": cacert=: cannot read certificate '{confs}/ipsec.d/cacerts/none.pem'" in complaints[0]
 
 
+def test_group_files(confs: Path) -> None:
+    (confs / "ipsec.d/policies").mkdir()
+    (confs / "ipsec.d/policies/private").write_text("10/8\nmail.example.org tcp 25\n10.0.0.0/99\n")
+    (confs / "ipsec.d/policies/nobody-reads-this").write_text("junk/\n")
+    (confs / "ipsec.conf").write_text("config setup\n\toe=yes\n")
+    loaded = load()
+    groups = dict(loaded.groups)
+    assert list(groups) == ["clear", "clear-or-private", "private-or-clear", "private", "block"]
+    assert [(str(one.net or one.name), one.protocol) for one in groups["private"]] == [
+        ("10.0.0.0/8", 0), ("mail.example.org", 6), ("mail.example.org", 6)
+    ]  # fmt: skip
+    assert groups["block"] == ()
+    [fault] = [str(one) for one in loaded.complaints if "policies/" in str(one)]
+    assert fault == (
+        f"{confs}/ipsec.d/policies/private:3: '10.0.0.0/99' is not a subnet: mask length over 32; the line is left out "
+        "(group private: dropped where no tunnel can be had)"
+    )
+
+
 @pytest.mark.parametrize(
     ("path", "names"),
     [
