@@ -234,6 +234,7 @@ cdef struct worker_t:
     ring_t *inbox[9]           # by sender
     uint8_t owes[9]            # workers that have something new in their inbox from here
     uint64_t asleep
+    bint lone                  # the last visit to a device found one small frame and nothing behind it
     uint8_t *frame             # FRAME_OCTETS of frames end to end, and room for the largest
     uint8_t *frames[64]
     uint32_t lengths[64]

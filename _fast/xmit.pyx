@@ -30,6 +30,7 @@ from _fast.types cimport *
 from _fast.whole cimport whole_out
 
 cdef enum:
+    SMALL = 2048               # octets of a frame that is no super-packet
     READS = 64                 # frames of one visit to a device,
     READ_OCTETS = 262144       # and octets: a worker's other sources must not wait for milliseconds
 
@@ -350,13 +351,13 @@ cdef bint xmit_device(worker_t *w, int32_t device) noexcept nogil:
     cdef device_t *d = &w.engine.devices[device]
     cdef ssize_t n = 1
     cdef size_t used, octets = 0
-    cdef int count, reads = 0
+    cdef int count, reads = 0, most = 1 if w.lone else FRAMES
     cdef bint alive = True
     while n > 0 and reads < READS and octets < READ_OCTETS:
         count = 0
         used = 0
         # Small frames are collected, a large one is worked on at once, while it is in the cache.
-        while count < FRAMES and used < FRAME_OCTETS:
+        while count < most and used < FRAME_OCTETS:
             if d.fd < 0:
                 n = 0
                 break
@@ -371,7 +372,10 @@ cdef bint xmit_device(worker_t *w, int32_t device) noexcept nogil:
         xmit_frames(w, device, count)
         reads += count
         octets += used
-        if w.out_used >= OUT_FLUSH:
+        if w.out_used >= OUT_FLUSH or most == 1:
+            # Where frames come one at a time none waits until it is known that there is no other.
             send_outbox(w)
+            most = FRAMES
     send_outbox(w)
+    w.lone = reads == 1 and octets <= SMALL
     return alive

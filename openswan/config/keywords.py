@@ -75,6 +75,8 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("overridemtu", N, A, "0", "MTU of ipsecN; 0 takes the underlying device's.", SETUP),
     Keyword("packet-sockets", B, A, "yes", "Fast raw ESP goes by packet sockets, past netfilter; no: by raw sockets.",
             SETUP),
+    Keyword("worker-affinity", B, A, "no", "Each packet thread stays on a core of its own: for a machine that does "
+            "little else.", SETUP),
     Keyword("nocrsend", B, A, "no", "Never ask peers for certificates.", SETUP),
     Keyword("strictcrlpolicy", W, A, "no", "A certificate of whose revocation nothing current is known does not count: "
             "yes, or ifuri, which is yes if it or a ca section says where a CRL or a responder is. Anything but no "

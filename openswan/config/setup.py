@@ -38,6 +38,8 @@ class Setup:
     """Of ipsecN; 0: the underlying device's."""
     packet_sockets: bool = True
     """Raw ESP may go past the kernel's IP layer and netfilter."""
+    pinned: bool = False
+    """Each packet thread stays on a core of its own."""
     log_file: str = ""
     """Empty: the system log."""
     my_id: Identity | None = None
@@ -140,6 +142,7 @@ class _Reader:
             hide_tos=self.values.get("hidetos", "yes") == "yes",
             override_mtu=int(self.values.get("overridemtu", "0")),
             packet_sockets=self.values.get("packet-sockets", "yes") == "yes",
+            pinned=self.values.get("worker-affinity", "no") == "yes",
             log_file=self.values.get("plutostderrlog", ""),
             my_id=self._my_id(),
             request_certs=self.values.get("nocrsend", "no") == "no",

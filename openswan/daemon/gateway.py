@@ -79,7 +79,7 @@ class Gateway:
         """
         loop = asyncio.get_running_loop()
         places, settings = self._wanted.places, self._wanted.settings
-        self._klips = TracedKlips()
+        self._klips = TracedKlips(pinned=self._wanted.pinned)
         self._debug = self._klips.debug = KlipsDebug(self._log, self._klips.drops)
         self._guard = Guard.open(rundir=places.rundir, ports=(settings.ike_port, settings.natt_port), log=self._log)
         # A start that fails leaves things as they were: guarded if a predecessor had guarded them.

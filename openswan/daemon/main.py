@@ -182,6 +182,7 @@ def _wanted(options: Options, loaded: Loaded | None) -> Wanted:
         listen=listen,
         override_mtu=setup.override_mtu if setup else 0,
         packet_sockets=setup.packet_sockets if setup else True,
+        pinned=setup.pinned if setup else False,
         connections=loaded.connections if loaded and "autostart" in options else None,
         manual=loaded.manual if loaded and "autostart" in options else (),
         authorities=loaded.authorities if loaded else (),

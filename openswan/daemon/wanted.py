@@ -47,3 +47,5 @@ class Wanted:
     """curl-iface=: lists and OCSP answers come through this device alone."""
     packet_sockets: bool = True
     """Raw ESP may go past the kernel's IP layer."""
+    pinned: bool = False
+    """Each packet thread stays on a core of its own."""

@@ -54,10 +54,11 @@ class Klips:
     """One packet engine.
 
     `provider` is auto, ipsec-mb or evp; `workers` threads (0: one for each core, 8 at most). KlipsError when the
-    provider is not available. Commands come from one thread; packets flow in threads of the engine's own.
+    provider is not available. Commands come from one thread; packets flow in threads of the engine's own, each on a
+    core of its own if `pinned`.
     """
 
-    def __init__(self, provider: str = "auto", workers: int = 0) -> None:
+    def __init__(self, provider: str = "auto", workers: int = 0, pinned: bool = False) -> None:
         if provider not in PROVIDERS:
             raise KlipsError(f"unknown crypto provider '{provider}': use {', '.join(PROVIDERS)}")
         try:
@@ -67,7 +68,7 @@ class Klips:
         except OSError as why:
             raise KlipsError(f"packet engine: {why}") from None
         self._engine = engine
-        self._pump = Pump(engine)
+        self._pump = Pump(engine, pinned)
         self._last = Note("", 0, "")
         links = self._links = Links(engine)
         ports = self._ports = Ports(engine, links.hop, self._placed, self._moved)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Protocol
 
@@ -25,10 +26,11 @@ class Runner(Protocol):
 
 
 class Pump:
-    """Starts and joins the worker threads of one engine."""
+    """Starts and joins the worker threads of one engine; `pinned`: each stays on a core of its own, in turn."""
 
-    def __init__(self, engine: Runner) -> None:
+    def __init__(self, engine: Runner, pinned: bool = False) -> None:
         self._engine = engine
+        self._cores = sorted(os.sched_getaffinity(0)) if pinned else []
         self._threads: list[threading.Thread] = []
 
     @property
@@ -43,9 +45,14 @@ class Pump:
         self._engine.restart()
         for index in range(1, self._engine.workers + 1):
             # Daemon threads: a daemon that dies of something else must not hang on its packet threads.
-            thread = threading.Thread(target=self._engine.run, args=(index,), name=f"klips-{index}", daemon=True)
+            thread = threading.Thread(target=self._run, args=(index,), name=f"klips-{index}", daemon=True)
             thread.start()
             self._threads.append(thread)
+
+    def _run(self, index: int) -> None:
+        if self._cores:
+            os.sched_setaffinity(0, {self._cores[(index - 1) % len(self._cores)]})
+        self._engine.run(index)
 
     def stop(self) -> None:
         """Stop the workers and wait until they have returned."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 from openswan.klips.pump import Pump
@@ -40,3 +41,18 @@ def test_life() -> None:
         assert sorted(double.ran) == sorted([1, 2, 3] * life)
     pump.stop()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("klips-")]
+
+
+def test_pinned_threads_take_the_cores_in_turn() -> None:
+    seen: dict[int, set[int]] = {}
+
+    class Where(Double):
+        def run(self, index: int) -> None:
+            seen[index] = os.sched_getaffinity(0)
+
+    before = sorted(os.sched_getaffinity(0))
+    pump = Pump(Where(), pinned=True)
+    pump.start()
+    pump.stop()
+    assert seen == {index: {before[(index - 1) % len(before)]} for index in (1, 2, 3)}
+    assert sorted(os.sched_getaffinity(0)) == before
