@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Public keys as DNS records carry them: RSA (RFC 3110), ECDSA (RFC 6605 4), EdDSA (RFC 8080 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
+
+from openswan.base.errors import CryptoError
+from openswan.crypto.rsakey import PublicKey, decode_public
+
+RSA, ECDSA, EDDSA = 2, 3, 4
+"""Algorithm numbers of IPSECKEY."""
+CURVES: dict[int, ec.EllipticCurve] = {64: ec.SECP256R1(), 96: ec.SECP384R1()}
+"""By octets of both coordinates."""
+EDWARDS: dict[int, Callable[[bytes], PublicKey]] = {
+    32: ed25519.Ed25519PublicKey.from_public_bytes,
+    57: ed448.Ed448PublicKey.from_public_bytes,
+}
+
+
+def public_key_of(algorithm: int, octets: bytes) -> PublicKey:
+    """The key of a record; CryptoError says why it cannot be used."""
+    if algorithm == RSA:
+        return decode_public(octets)
+    if algorithm == ECDSA:
+        curve = CURVES.get(len(octets))
+        if curve is None:
+            raise CryptoError(f"ECDSA key of {len(octets)} octets: 64 (P-256) or 96 (P-384) are expected")
+        try:
+            return ec.EllipticCurvePublicKey.from_encoded_point(curve, b"\4" + octets)
+        except ValueError:
+            raise CryptoError("ECDSA key is no point of its curve") from None
+    if algorithm == EDDSA:
+        load = EDWARDS.get(len(octets))
+        if load is None:
+            raise CryptoError(f"EdDSA key of {len(octets)} octets: 32 (Ed25519) or 57 (Ed448) are expected")
+        try:
+            return load(octets)
+        except ValueError:
+            raise CryptoError("EdDSA key is not usable") from None
+    raise CryptoError(f"keys of algorithm {algorithm} are not used: publish RSA (2), ECDSA (3) or EdDSA (4)")

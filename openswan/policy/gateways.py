@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""From DNS records to gateways that can be tried: who they may delegate to, in which order, with which key.
+
+An answer nobody has signed delegates to its own address and to no other: who forges answers, or runs a reverse zone of
+somebody else's addresses, must not become everybody's gateway. A signed one delegates to whom it likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from openswan.base.address import Address
+from openswan.base.errors import CryptoError, WireError
+from openswan.crypto.dnskey import public_key_of
+from openswan.crypto.rsakey import PublicKey
+from openswan.policy.grade import Grade
+from openswan.wire.oerecord import PARSERS, KeyKind, OeRecord
+
+MOST_RECORDS = 32
+"""Of one answer; what is beyond is not looked at."""
+MOST_GATEWAYS = 8
+"""That are tried for one destination."""
+SOURCES = ("IPSECKEY", "TXT", "KEY")
+"""Record types in the order in which they count where they say the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """One way to reach a destination through IPsec."""
+
+    address: Address
+    key: PublicKey | None
+    """None: the record has none, it is to be asked for under the gateway's own name."""
+    octets: bytes
+    """The key as the record has it, to compare."""
+    preference: int
+    source: str
+    grade: Grade
+    """DNSSEC or DNS: what a peer has proved that shows this key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the records of a name come to."""
+
+    records: tuple[OeRecord, ...]
+    complaints: tuple[str, ...]
+    """A line for each record that is malformed."""
+
+    def names(self) -> tuple[str, ...]:
+        """Gateways that are names and so have to be looked up."""
+        return tuple(dict.fromkeys(one.gateway for one in self.records if isinstance(one.gateway, str)))
+
+
+def reverse_name(address: Address) -> str:
+    """The name an address has its records under: `4.3.2.1.in-addr.arpa`, or nibbles under ip6.arpa (RFC 3596 2.5)."""
+    return address.reverse_pointer
+
+
+def read_records(owner: str, answers: Iterable[tuple[str, bytes]]) -> Found:
+    """The records of `owner`, given as (type, data); a bad one is complained about and the others count."""
+    records: list[OeRecord] = []
+    complaints: list[str] = []
+    for number, (kind, data) in enumerate(answers):
+        if number == MOST_RECORDS:
+            complaints.append(f"{owner} has more than {MOST_RECORDS} records, the others are not looked at")
+            break
+        parser = PARSERS.get(kind)
+        if parser is None:
+            continue
+        try:
+            record = parser(data)
+        except WireError as why:
+            complaints.append(f"{kind} record of {owner} is not used: {why}")
+            continue
+        if record is not None:
+            records.append(record)
+    return Found(tuple(records), tuple(complaints))
+
+
+def gateways(
+    destination: Address,
+    found: Found,
+    *,
+    signed: bool,
+    names: Mapping[str, tuple[Address, ...]] | None = None,
+) -> tuple[tuple[Gateway, ...], tuple[str, ...]]:
+    """The gateways for a destination, best first, and what is wrong with the others.
+
+    `signed`: the answer was validated (DNSSEC). `names` are the addresses of gateways that are names. Ties keep the
+    order of arrival.
+    """
+    usable: list[Gateway] = []
+    complaints: list[str] = []
+    owner = reverse_name(destination)
+
+    def refuse(record: OeRecord, why: str) -> None:
+        complaints.append(f"{record.source} record of {owner} is not used: {why}")
+
+    for record in found.records:
+        if record.source == "KEY":
+            continue
+        try:
+            key = public_key_of(int(record.kind), record.key) if record.kind is not KeyKind.NONE else None
+        except CryptoError as why:
+            refuse(record, f"invalid key data: {why}")
+            continue
+        addresses = _addresses(record, destination, names or {})
+        if not addresses:
+            refuse(record, f"gateway {record.gateway} has no address")
+        for address in addresses:
+            if not signed and address != destination:
+                refuse(record, f"it is unsigned and delegates to {address}: only a signed one may name another")
+            elif _impossible(address):
+                refuse(record, f"{address} cannot be a gateway")
+            else:
+                grade = Grade.DNSSEC if signed else Grade.DNS
+                usable.append(Gateway(address, key, record.key, record.preference, record.source, grade))
+    best: dict[tuple[Address, bytes], Gateway] = {}
+    for one in sorted(usable, key=_order):
+        best.setdefault((one.address, one.octets), one)
+    ordered = tuple(best.values())
+    if len(ordered) > MOST_GATEWAYS:
+        complaints.append(f"{owner} names {len(ordered)} gateways, the first {MOST_GATEWAYS} are tried")
+    return ordered[:MOST_GATEWAYS], tuple(dict.fromkeys(complaints))
+
+
+def _order(one: Gateway) -> tuple[int, int]:
+    return one.preference, SOURCES.index(one.source)
+
+
+def _addresses(record: OeRecord, owner: Address, names: Mapping[str, tuple[Address, ...]]) -> tuple[Address, ...]:
+    if record.gateway is None:
+        return (owner,)
+    return names.get(record.gateway, ()) if isinstance(record.gateway, str) else (record.gateway,)
+
+
+def _impossible(address: Address) -> bool:
+    return address.is_multicast or address.is_loopback or address.is_unspecified or address.is_link_local
+
+
+def keys_of(owner: str, found: Found) -> tuple[tuple[PublicKey, ...], tuple[str, ...]]:
+    """The public keys a name has, whatever the record says of gateways (keys under forward names, KEY records)."""
+    keys: dict[bytes, PublicKey] = {}
+    complaints: list[str] = []
+    for record in sorted(found.records, key=lambda one: SOURCES.index(one.source)):
+        if record.kind is KeyKind.NONE:
+            continue
+        try:
+            keys.setdefault(record.key, public_key_of(int(record.kind), record.key))
+        except CryptoError as why:
+            complaints.append(f"{record.source} record of {owner} is not used: invalid key data: {why}")
+    return tuple(keys.values()), tuple(complaints)
