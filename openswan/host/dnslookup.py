@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Records of names, for opportunistic encryption: one look-up per name and type however many wait for it.
+
+Servers are those of resolv.conf. The next one is asked when the one before has not answered for a moment, and whoever
+answers first is heard; one that failed comes last for a while. What a validating resolver says of DNSSEC (the AD bit)
+counts only when it is on this host: nobody can change it on the way. An answer that it withholds because signatures are
+wrong is BOGUS, which is not the same as none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from openswan.base.errors import HostError
+from openswan.host.dnscache import DnsCache
+from openswan.host.dnsexchange import PAYLOAD, exchange
+from openswan.host.dnstrail import Piece, follow
+from openswan.host.resolver import RESOLV_CONF
+from openswan.policy.dnsanswer import DnsAnswer, DnsStatus
+
+if TYPE_CHECKING:
+    import dns.message
+
+LIFETIME = 5.0
+"""Seconds a look-up may take."""
+PATIENCE = 0.4
+"""Seconds after which the next server is asked beside the one that is silent."""
+AT_ONCE = 256
+"""Look-ups under way; others wait for a place."""
+MOST_WAITING = 8192
+"""Names that wait; who comes then is told that it failed."""
+LONGEST_TTL, SHORTEST_TTL = 86400.0, 1.0
+FAILURE_TTL = 5.0
+"""A failure is remembered that long, so that a dead server is not asked for each packet."""
+SHUNNED = 30.0
+"""Seconds a server that failed comes after the others."""
+MOST_TRAILS = 8
+"""Questions one look-up may take because a server does not follow CNAMEs itself."""
+BOGUS_CODES = range(5, 13)
+"""Extended DNS errors about DNSSEC (RFC 8914 4.6 to 4.13)."""
+
+
+class DnsLookup:
+    """Looks records up; one instance for the daemon's life."""
+
+    def __init__(
+        self,
+        resolv_conf: Path = RESOLV_CONF,
+        lifetime: float = LIFETIME,
+        port: int = 53,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.cache = DnsCache()
+        self._resolv_conf = resolv_conf
+        self._lifetime = lifetime
+        self._port = port
+        self._clock = clock
+        self._read_at = -1.0
+        self._servers: tuple[str, ...] = ()
+        self._shunned: dict[str, float] = {}
+        self._running: dict[tuple[str, str], asyncio.Task[DnsAnswer]] = {}
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(self, name: str, kind: str) -> DnsAnswer:
+        """The records of that type (IPSECKEY, TXT, KEY, A, AAAA ...) a name has. Does not raise."""
+        name = name.rstrip(".").lower()
+        self.servers()
+        known = self.cache.get(name, kind, self._clock())
+        if known is not None:
+            return known
+        key = (name, kind)
+        task = self._running.get(key)
+        if task is None:
+            if len(self._running) >= MOST_WAITING:
+                return _failed(name, kind, f"{MOST_WAITING} look-ups are under way already")
+            task = self._running[key] = asyncio.get_running_loop().create_task(self._look_up(name, kind))
+            task.add_done_callback(lambda _: self._running.pop(key, None))
+        # One that waits may give up; the look-up goes on for the others.
+        return await asyncio.shield(task)
+
+    def servers(self) -> tuple[str, ...]:
+        """The resolvers of resolv.conf, read again when it has changed; what they said before is forgotten then."""
+        try:
+            changed = self._resolv_conf.stat().st_mtime
+        except OSError:
+            changed = 0.0
+        if changed != self._read_at:
+            self._read_at = changed
+            self._servers = _nameservers(self._resolv_conf)
+            self._shunned.clear()
+            self.cache.clear()
+        return self._servers
+
+    async def _look_up(self, name: str, kind: str) -> DnsAnswer:
+        async with self._slots:
+            try:
+                async with asyncio.timeout(self._lifetime):
+                    answer = await self._follow(name, kind)
+            except TimeoutError:
+                answer = _failed(name, kind, f"no DNS server answered about {name} within {self._lifetime:g} s")
+        self.cache.put(answer, self._clock())
+        return answer
+
+    async def _follow(self, name: str, kind: str) -> DnsAnswer:
+        """The trail from a name to its records, with further questions where the server did not go on."""
+        trail: list[str] = []
+        target, secure, ttl = name, True, LONGEST_TTL
+        for _ in range(MOST_TRAILS):
+            try:
+                piece = await self._piece(target, kind)
+            except HostError as why:
+                return replace(_failed(name, kind, str(why)), trail=tuple(trail))
+            if piece.status is DnsStatus.BOGUS:
+                return DnsAnswer(name, kind, piece.status, ttl=FAILURE_TTL, trail=tuple(trail), reason=piece.reason)
+            secure, ttl = secure and piece.secure, min(ttl, piece.ttl)
+            trail += piece.trail
+            if len(set(trail)) < len(trail) or name in trail:
+                return _failed(name, kind, f"{name} leads to itself by CNAME")
+            if piece.onward:
+                target = piece.onward
+                continue
+            found = piece.status is DnsStatus.FOUND
+            reason = "" if found else piece.reason
+            ttl = max(ttl, SHORTEST_TTL)
+            records = piece.records if found else ()
+            return DnsAnswer(name, kind, piece.status, records, secure, ttl, tuple(trail), reason, piece.faults)
+        return _failed(name, kind, f"{name} leads over more than {MOST_TRAILS} CNAMEs")
+
+    async def _piece(self, name: str, kind: str) -> Piece:
+        import dns.exception
+
+        try:
+            query = _query(name, kind)
+        except (dns.exception.DNSException, ValueError) as why:
+            raise HostError(f"{name[:80]} cannot be asked for: {str(why) or type(why).__name__}") from None
+        message, server = await self._race(query)
+        piece = follow(message, name, kind)
+        if piece.status is DnsStatus.FAILED:
+            self._shun(server)
+            raise HostError(f"{server} answers {piece.reason} about {name}")
+        return replace(piece, secure=piece.secure and ip_address(server).is_loopback)
+
+    async def _race(self, query: dns.message.Message) -> tuple[dns.message.Message, str]:
+        """The first answer that can be used, and whose it is; HostError when no server has one."""
+        servers = sorted(self._servers, key=lambda server: self._shunned.get(server, 0.0) > self._clock())
+        if not servers:
+            raise HostError(f"{self._resolv_conf} names no DNS server")
+        waiting = dict.fromkeys(servers)
+        running: dict[asyncio.Task[dns.message.Message], str] = {}
+        reasons: list[str] = []
+        try:
+            while waiting or running:
+                if waiting:
+                    server = next(iter(waiting))
+                    del waiting[server]
+                    task = asyncio.ensure_future(self._question(query, server))
+                    running[task] = server
+                done, _ = await asyncio.wait(
+                    running, timeout=PATIENCE if waiting else None, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    server = running.pop(task)
+                    try:
+                        return task.result(), server
+                    except HostError as why:
+                        self._shun(server)
+                        reasons.append(str(why))
+        finally:
+            for task in running:
+                task.cancel()
+        raise HostError("; ".join(reasons))
+
+    async def _question(self, query: dns.message.Message, server: str) -> dns.message.Message:
+        """An answer or a denial of one server; SERVFAIL for wrong signatures counts, for anything else it does not."""
+        import dns.rcode
+
+        message = await exchange(query, server, self._port, self._lifetime)
+        if message.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+            return message
+        if message.rcode() is dns.rcode.SERVFAIL and await self._withheld(query, message, server):
+            return message
+        raise HostError(f"{server} answers {dns.rcode.to_text(message.rcode())}")
+
+    async def _withheld(self, query: dns.message.Message, message: dns.message.Message, server: str) -> bool:
+        """Is SERVFAIL there because of DNSSEC? Then the server has an answer for who does not want it checked (CD)."""
+        import dns.edns
+        import dns.flags
+        import dns.rcode
+
+        codes = [int(option.code) for option in message.options if isinstance(option, dns.edns.EDEOption)]
+        if codes:
+            return any(code in BOGUS_CODES for code in codes)
+        unchecked = _query(query.question[0].name.to_text(), query.question[0].rdtype.name)
+        unchecked.flags |= dns.flags.CD
+        try:
+            answer = await exchange(unchecked, server, self._port, self._lifetime)
+        except HostError:
+            return False
+        return answer.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
+
+    def _shun(self, server: str) -> None:
+        self._shunned[server] = self._clock() + SHUNNED
+
+
+def _query(name: str, kind: str) -> dns.message.Message:
+    import dns.flags
+    import dns.message
+
+    query = dns.message.make_query(name, kind, use_edns=0, payload=PAYLOAD)
+    # AD in a question asks whether the answer was validated (RFC 6840 5.7).
+    query.flags |= dns.flags.AD
+    return query
+
+
+def _nameservers(path: Path) -> tuple[str, ...]:
+    import dns.exception
+    import dns.resolver
+
+    try:
+        listed = dns.resolver.Resolver(filename=str(path)).nameservers
+    except (dns.exception.DNSException, OSError, ValueError):
+        return ()
+    return tuple(dict.fromkeys(server for server in listed if isinstance(server, str)))
+
+
+def _failed(name: str, kind: str, reason: str) -> DnsAnswer:
+    return DnsAnswer(name, kind, DnsStatus.FAILED, ttl=FAILURE_TTL, reason=reason)
