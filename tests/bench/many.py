@@ -19,13 +19,12 @@ from openswan.wire.whack import encode_request
 from tests.bench.machine import describe, resident
 from tests.netns.conns import NET4, SECRETS, conn
 from tests.netns.gateway import Gateway
-from tests.netns.lab import Lab, wait_for
+from tests.netns.lab import Host, Lab, wait_for
 from tests.netns.strongswan import SECRET, StrongSwan
 
 MANY = 500
 THOUSANDS = 10_000
 ALGORITHMS = {"ike": "aes_gcm128-sha2_256-x25519", "esp": "aes_gcm128"}
-FLOOD_RATE, FLOOD_SECONDS = 20_000, 60
 
 
 def nets(n: int) -> tuple[str, str]:
@@ -42,6 +41,14 @@ def conns(count: int, auto: str, **more: str) -> str:
         ids = {"leftid": f"@west{n}", "rightid": f"@east{n}", "leftsubnet": west, "rightsubnet": east}
         text += conn(f"peer{n}", NET4, **ids, **ALGORITHMS, auto=auto, **more)
     return text
+
+
+def at_home(host: Host, count: int) -> None:
+    """An address in each of its nets: strongSwan's user-space engine refuses a child whose source address it cannot find."""
+    lines = (f"addr add {nets(n)[host.name == 'east'].replace('/28', '')} dev lan" for n in range(count))
+    batch = host.lab.dir / f"{host.name}-addresses"
+    batch.write_text("\n".join(lines) + "\n")
+    host.ip("-batch", str(batch))
 
 
 def swanctl(count: int, here: str, start: bool) -> str:
@@ -156,6 +163,8 @@ def between_ours(count: int, most: float) -> tuple[float, float, int, float]:
 def between_theirs(count: int) -> tuple[float, int]:
     """The same between two strongSwans: from `swanctl --load-all`, which starts them all."""
     with Lab() as lab:
+        for each in (lab.east, lab.west):
+            at_home(each, count)
         east, west = StrongSwan(lab.east), StrongSwan(lab.west)
         east.load(swanctl(count, "east", False))
         a, b = theirs(west), theirs(east)
@@ -168,6 +177,7 @@ def between_theirs(count: int) -> tuple[float, int]:
 def asked_by_strongswan(count: int) -> tuple[float, int]:
     """strongSwan brings up all of them to us."""
     with Lab() as lab:
+        at_home(lab.west, count)
         east, west = Gateway(lab.east, conns(count, "add", encapsulation="yes"), SECRETS), StrongSwan(lab.west)
         east.start()
         loaded(east, count)
