@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
-from tests.bench import engine, scale, tables, throughput
+from tests.bench import engine, flood, many, scale, tables, throughput
 
 engine.main()
 tables.main()
 throughput.main()
 scale.main()
+many.main([])
+flood.main()

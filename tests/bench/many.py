@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Many tunnels at once, thousands of conns, and floods, beside strongSwan in the same run.
+"""Many tunnels at once and thousands of conns, beside strongSwan in the same run.
 
-`python -m tests.bench.many [load] [up] [asked] [ten] [flood]`, as root; all of it without arguments. Each conn has
+`python -m tests.bench.many [load] [up] [asked] [ten]`, as root; all of it without arguments. Each conn has
 identities of its own, so each tunnel is an IKE SA of its own: PSK, X25519, AES-GCM.
 """
 
@@ -44,7 +44,7 @@ def conns(count: int, auto: str, **more: str) -> str:
 
 
 def at_home(host: Host, count: int) -> None:
-    """An address in each of its nets: strongSwan's user-space engine refuses a child whose source address it cannot find."""
+    """An address in each of its nets, without which strongSwan's user-space engine refuses a child."""
     lines = (f"addr add {nets(n)[host.name == 'east'].replace('/28', '')} dev lan" for n in range(count))
     batch = host.lab.dir / f"{host.name}-addresses"
     batch.write_text("\n".join(lines) + "\n")
@@ -217,7 +217,7 @@ def row(what: str, figures: str, wanted: str) -> None:
 def main(words: list[str]) -> None:
     """Measure and print."""
     print(f"machine: {describe()}")
-    chosen = words or ["load", "up", "asked", "ten", "flood"]
+    chosen = words or ["load", "up", "asked", "ten"]
     if "load" in chosen:
         took, one, asked = load(THOUSANDS)
         row(
