@@ -29,6 +29,12 @@ cdef extern from * nogil:
         int32_t was = 0;
         return __atomic_compare_exchange_n(p, &was, v, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) ? v : was;
     }
+    /* Never lowers it; answers whether it was not above `v`. */
+    static inline int ow_raise(uint64_t *p, uint64_t v) {
+        uint64_t was = ow_load(p);
+        while (was < v && !__atomic_compare_exchange_n(p, &was, v, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
+        return was <= v;
+    }
     #define ow_fence() __atomic_thread_fence(__ATOMIC_SEQ_CST)
     static inline void ow_spin_lock(uint32_t *lock) {
         int tries = 0;
@@ -86,6 +92,7 @@ cdef extern from * nogil:
     int32_t load_slot "ow_load_slot"(int32_t *p)
     # Makes a slot that is 0 hold `v`; answers what it holds then.
     int32_t settle_slot "ow_settle"(int32_t *p, int32_t v)
+    bint raise_to "ow_raise"(uint64_t *p, uint64_t v)
     void fence "ow_fence"()
     void spin_lock "ow_spin_lock"(uint32_t *p)
     void spin_unlock "ow_spin_unlock"(uint32_t *p)

@@ -8,7 +8,7 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uintptr_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
-from _fast.atomic cimport alloc_zeroed, store
+from _fast.atomic cimport alloc_zeroed, store, storep
 from _fast.epoch cimport epoch_retire
 from _fast.plant cimport MERGE_PIECES, device_t, engine_t, intake_t, socket_t
 from _fast.sysio cimport *
@@ -189,50 +189,39 @@ cdef void socket_detach(engine_t *en, int32_t slot) noexcept nogil:
 
 # --- intakes ------------------------------------------------------------------------------------------------------
 
-cdef struct gone_t:
-    uint8_t *memory
-    size_t octets
-    int32_t fd
-
-
 cdef void release_intake(void *item, void *context) noexcept nogil:
-    cdef gone_t *g = <gone_t *>item
-    munmap(g.memory, g.octets)
-    close(g.fd)
-    free(g)
+    cdef intake_t *k = <intake_t *>item
+    munmap(k.memory, <size_t>k.block * k.blocks)
+    close(k.fd)
+    free(k)
 
 
 cdef int intake_attach(engine_t *en, int32_t slot, int fd, int32_t reader, uint32_t block, uint32_t blocks) noexcept nogil:
-    cdef intake_t *k = &en.intakes[slot]
     cdef size_t octets = <size_t>block * blocks
+    cdef intake_t *k = <intake_t *>alloc_zeroed(sizeof(intake_t))
+    cdef void *memory = mmap(NULL, octets, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) if k else <void *>-1
     cdef int failed
-    cdef void *memory = mmap(NULL, octets, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
     if memory == <void *>-1:
+        free(k)
         return -1
     k.memory = <uint8_t *>memory
     k.block = block
     k.blocks = blocks
-    k.at = 0
-    k.packets = 0
     k.reader = reader
     k.fd = fd
     if worker_watch(en.crew[reader], KIND_INTAKE, slot, fd) < 0:
         failed = errno
-        k.fd = -1
         munmap(memory, octets)
+        free(k)
         set_errno(failed)
         return -1
+    # Whole: its reader may still be at what had this slot before.
+    storep(&en.intakes[slot], k)
     return 0
 
 
 cdef void intake_detach(engine_t *en, int32_t slot) noexcept nogil:
-    cdef intake_t *k = &en.intakes[slot]
-    cdef gone_t *g = <gone_t *>alloc_zeroed(sizeof(gone_t))
+    cdef intake_t *k = en.intakes[slot]
     worker_ignore(en.crew[k.reader], k.fd)
-    if g:
-        g.memory = k.memory
-        g.octets = <size_t>k.block * k.blocks
-        g.fd = k.fd
-        epoch_retire(&en.epoch, g, release_intake, NULL)
-    # Without memory for the note the mapping stays until the process ends, which is better than taking it from a reader.
-    k.fd = -1
+    storep(&en.intakes[slot], NULL)
+    epoch_retire(&en.epoch, k, release_intake, NULL)

@@ -301,6 +301,8 @@ cdef int bundle_open(worker_t *w, int32_t slot, const incoming_t *j, uint8_t nex
     cdef int why
     if b == NULL:
         return DROP_NO_MEMORY
+    if front and j.head[0] >> 4 != path.version:
+        return DROP_SOURCE_MISMATCH     # the SA has moved to the other address family meanwhile
     p.at = b.room[0] + BENCH_FRONT
     p.version = path.version
     if front:

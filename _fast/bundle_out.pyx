@@ -40,7 +40,8 @@ cdef enum:
     COMP = 108
     IPIP = 4
     TTL = 64
-    OUT_LEAD = 64              # octets before a packet, for link and IP headers
+    OUT_LEAD = 64              # octets before a packet, for link and IP headers,
+    STAGE_SLACK = 64           # and after it
     TRIES = 4                  # packets in a row that would not shrink, after which
     REST = 64                  # so many are not even tried (RFC 3173 2.2)
 
@@ -198,7 +199,7 @@ cdef int apply(worker_t *w, bench_t *b, const chain_t *c, packed_t *p, uint8_t t
 
 cdef outgoing_t *stage(worker_t *w, uint32_t length, uint8_t version, uint32_t lead) noexcept nogil:
     # `lead` octets before it stay free.
-    cdef uint8_t *at = out_reserve(w, length + 64 + lead) + lead
+    cdef uint8_t *at = out_reserve(w, length + STAGE_SLACK + lead) + lead
     cdef outgoing_t *o = &w.sent[w.out_count]
     o.data = at
     o.length = length
@@ -216,6 +217,7 @@ cdef outgoing_t *stage(worker_t *w, uint32_t length, uint8_t version, uint32_t l
 cdef int leave_whole(worker_t *w, packed_t *p, uint32_t mtu) noexcept nogil:
     cdef fragmenter_t f
     cdef outgoing_t *o
+    cdef uint8_t *at
     cdef uint32_t id = 0, n
     cdef int why
     if mtu == 0 or p.length <= mtu:
@@ -230,11 +232,12 @@ cdef int leave_whole(worker_t *w, packed_t *p, uint32_t mtu) noexcept nogil:
     if why:
         return why
     while True:
-        n = fragment_next(&f, w.pieces)
+        # Where it leaves from: w.pieces may be in use by what is sent to make room.
+        at = out_reserve(w, mtu + STAGE_SLACK + OUT_LEAD) + OUT_LEAD
+        n = fragment_next(&f, at)
         if n == 0:
             return PASSED
-        o = stage(w, n, p.version, OUT_LEAD)
-        memcpy(o.data, w.pieces, n)
+        stage(w, n, p.version, OUT_LEAD)
 
 
 cdef void leave_bare(worker_t *w, const chain_t *c, packed_t *p, uint8_t tos, uint64_t sequence) noexcept nogil:

@@ -49,8 +49,6 @@ cdef class Core:
             self.en.devices[i].fd = -1
         for i in range(MAX_SOCKETS):
             self.en.sockets[i].fd = -1
-        for i in range(MAX_INTAKES):
-            self.en.intakes[i].fd = -1
         self.en.pass_fd[0] = self.en.pass_fd[1] = self.en.link_fd = -1
         if mail_init(&self.en.mail) or sadb_init(&self.en.sadb, &self.en.epoch) or radij_init(
                 &self.en.radij, &self.en.epoch):
@@ -76,7 +74,7 @@ cdef class Core:
             if self.en.sockets[i].fd >= 0:
                 socket_detach(self.en, i)
         for i in range(MAX_INTAKES):
-            if self.en.intakes[i].fd >= 0:
+            if self.en.intakes[i] != NULL:
                 intake_detach(self.en, i)
         epoch_drain(&self.en.epoch)
         e = self.en.hold.eroutes

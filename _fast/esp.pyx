@@ -102,11 +102,13 @@ cdef class Esp:
             if len(iv) != self.k.iv_len:
                 raise ValueError("IV length")
             memcpy(data + 8, <const uint8_t *>iv, self.k.iv_len)
+        if job.length == 0:
+            raise ValueError("no unpredictable octets")
         job.data = data
         job.sequence = sequence
         with nogil:
             key_seal(&self.c, self.k, &job, 1)
-        if not job.ok or not job.length:
+        if not job.ok:
             raise ValueError("sealing failed")
         return bytes(out)
 

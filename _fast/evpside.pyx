@@ -7,7 +7,7 @@ one worker, and those that go by libipsec-mb never have any.
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy, memset
 
-from _fast.atomic cimport alloc_zeroed, differ, install, loadp, wipe_free
+from _fast.atomic cimport alloc_zeroed, cleanse, differ, install, loadp, wipe_free
 from _fast.crypt cimport crypt_key_t, crypt_t, esp_job_t
 from _fast.evp cimport *
 from _fast.octets cimport put32
@@ -63,9 +63,10 @@ cdef bint chain_new(side_t *s, const uint8_t *key) noexcept nogil:
             and EVP_CipherUpdate(ecb, keys, &out, text, 48) == 1 and out == 48
             and EVP_CipherInit_ex(s.chain, EVP_get_cipherbyname("AES-128-CBC"), NULL, keys, NULL, 1) == 1
             and EVP_CIPHER_CTX_set_padding(s.chain, 0) == 1)
-    memcpy(s.k2, keys + 16, 16)
-    memcpy(s.k3, keys + 32, 16)
-    memset(keys, 0, 48)
+    if good:
+        memcpy(s.k2, keys + 16, 16)
+        memcpy(s.k3, keys + 32, 16)
+    cleanse(keys, 48)
     EVP_CIPHER_CTX_free(ecb)
     return good
 

@@ -12,6 +12,7 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
+from _fast.atomic cimport loadp
 from _fast.coalesce cimport merge_flush
 from _fast.mail cimport MAIL_LOAD, mail_new, mail_post, mail_t
 from _fast.octets cimport fold_sum, get16, sum_octets
@@ -51,15 +52,20 @@ cdef int32_t endpoint_of(worker_t *w, uint8_t version, const uint8_t *to) noexce
 
 
 cdef const uint8_t *source_of(worker_t *w, uint8_t version, const uint8_t *from_) noexcept nogil:
-    # As a socket would name it; most packets come from where the last one came from.
+    # As a socket would name it; most packets come from where the last one came from. The place after w.source is free
+    # until a packet waits under it: however many are dropped, none takes the name of one that waits.
+    cdef uint32_t next = (w.source + 1) % SOURCES
     cdef uint8_t made[28]
     memset(made, 0, 28)
     (<uint16_t *>made)[0] = <uint16_t>(AF_INET if version == 4 else AF_INET6)
     memcpy(made + (4 if version == 4 else 8), from_, 4 if version == 4 else 16)
-    if memcmp(w.sources[w.source], made, 28):
-        w.source = (w.source + 1) % SOURCES
-        memcpy(w.sources[w.source], made, 28)
-    return w.sources[w.source]
+    if w.came_count and w.came[w.came_count - 1].remote == w.sources[next]:
+        w.source = next
+        next = (next + 1) % SOURCES
+    if memcmp(w.sources[w.source], made, 28) == 0:
+        return w.sources[w.source]
+    memcpy(w.sources[next], made, 28)
+    return w.sources[next]
 
 
 cdef void intake_take(worker_t *w, uint8_t *packet, uint32_t room) noexcept nogil:
@@ -97,7 +103,7 @@ cdef uint32_t take_block(worker_t *w, uint8_t *block, uint32_t size) noexcept no
     cdef tpacket3_hdr *p
     cdef uint32_t i, at = d.offset_to_first_pkt
     for i in range(d.num_pkts):
-        if at + sizeof(tpacket3_hdr) > size:
+        if at & 7 or at + sizeof(tpacket3_hdr) > size:
             return i
         p = <tpacket3_hdr *>(block + at)
         if <uint64_t>at + p.tp_net + p.tp_snaplen > size or p.tp_snaplen < p.tp_len:
@@ -109,11 +115,11 @@ cdef uint32_t take_block(worker_t *w, uint8_t *block, uint32_t size) noexcept no
 
 
 cdef void intake_read(worker_t *w, int32_t slot, bint trouble) noexcept nogil:
-    cdef intake_t *k = &w.engine.intakes[slot]
+    cdef intake_t *k = <intake_t *>loadp(&w.engine.intakes[slot])
     cdef uint8_t *block
     cdef uint32_t first, taken = 0, i, n
     cdef int error
-    if k.fd < 0 or k.reader != w.index:
+    if k == NULL or k.reader != w.index:
         return
     if trouble:
         # The interface went down, or away: reading the error is all there is to do, else it would be told for ever.

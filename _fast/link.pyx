@@ -29,7 +29,8 @@ cdef enum:
 cdef bint link_ready(worker_t *w, const outgoing_t *o, const socket_t *s) noexcept nogil:
     cdef path_t *path = o.path
     cdef mail_t *m
-    if s.proto != ESP or w.engine.link_fd < 0:
+    # In UDP there is no room for a header before it.
+    if s.proto != ESP or path.encap or w.engine.link_fd < 0:
         return False
     if path.link:
         return w.now < path.due and s.mtu and o.length + (20 if o.version == 4 else 40) <= s.mtu

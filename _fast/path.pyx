@@ -1,35 +1,41 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The outer path of an SA: addresses, socket, and what fits through it. Made anew and published whole at each change."""
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy
 
-from _fast.atomic cimport alloc_zeroed, wipe_free
+from _fast.atomic cimport alloc_zeroed
 from _fast.esp cimport esp_payload
 from _fast.octets cimport put16
 from _fast.sysio cimport AF_INET, AF_INET6
-from _fast.types cimport path_t, sa_t
+from _fast.types cimport MAX_SOCKETS, SLOT_DETACHED, path_t, sa_t
 
 
 cdef path_t *make_path(const sa_t *sa, tuple t) except NULL:
-    cdef path_t *p = <path_t *>alloc_zeroed(sizeof(path_t))
+    cdef path_t *p
+    cdef uint8_t version = t[0], encap = t[5]
     cdef bytes local = t[1]
     cdef bytes remote = t[3]
-    cdef uint32_t mtu = t[7]
-    cdef uint32_t cut = t[8]
+    cdef uint16_t local_port = t[2], remote_port = t[4]
+    cdef int32_t sock = t[6], link = t[9]
+    cdef uint32_t mtu = t[7], cut = t[8]
     cdef bytes hop = t[10]
+    if len(local) != (4 if version == 4 else 16) or len(remote) != len(local):
+        raise ValueError("addresses")
+    if not SLOT_DETACHED <= sock < MAX_SOCKETS:
+        raise ValueError("socket slot")
+    if hop and len(hop) != 6:
+        raise ValueError("next hop")
+    p = <path_t *>alloc_zeroed(sizeof(path_t))
     if p == NULL:
         raise MemoryError
-    p.version = t[0]
-    p.encap = t[5]
-    p.sock = t[6]
-    p.local_port = t[2]
-    if len(local) != (4 if p.version == 4 else 16) or len(remote) != len(local):
-        wipe_free(p, sizeof(path_t))
-        raise ValueError("addresses")
+    p.version = version
+    p.encap = encap
+    p.sock = sock
+    p.local_port = local_port
     memcpy(p.local, <const uint8_t *>local, len(local))
     (<uint16_t *>p.remote)[0] = <uint16_t>(AF_INET if p.version == 4 else AF_INET6)
     # A raw socket must not be told a port.
-    put16(p.remote + 2, <uint16_t>t[4] if p.encap else 0)
+    put16(p.remote + 2, remote_port if p.encap else 0)
     memcpy(p.remote + (4 if p.version == 4 else 8), <const uint8_t *>remote, len(remote))
     p.remote_len = 16 if p.version == 4 else 28
     p.outer_mtu = mtu
@@ -38,9 +44,6 @@ cdef path_t *make_path(const sa_t *sa, tuple t) except NULL:
     # Routers cut IPv4 packets without DF, and the kernel cuts what is too big for the interface.
     p.cut = (cut if cut > 1280 else 1280) if cut and p.version == 6 else 0
     if hop:
-        if len(hop) != 6:
-            wipe_free(p, sizeof(path_t))
-            raise ValueError("next hop")
-        p.link = t[9]
+        p.link = link
         memcpy(p.hop, <const uint8_t *>hop, 6)
     return p

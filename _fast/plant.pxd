@@ -59,7 +59,7 @@ cdef struct socket_t:
 
 # Packets as they come off an interface, laid down by the kernel in blocks of memory that both share (TPACKET_V3).
 cdef struct intake_t:
-    int32_t fd                 # -1: slot free
+    int32_t fd
     int32_t reader             # the worker
     uint8_t *memory
     uint32_t block             # octets of one block
@@ -150,7 +150,7 @@ cdef struct engine_t:
     expect_t expect
     device_t devices[64]
     socket_t sockets[256]
-    intake_t intakes[64]
+    intake_t *intakes[64]      # NULL: slot free
     int32_t pass_fd[2]         # IPv4, IPv6; -1: none
     int32_t link_fd            # a packet socket; -1: none
     uint64_t stop
@@ -259,7 +259,7 @@ cdef struct worker_t:
     uint8_t rxctl[32][512]
     uint32_t rxwant
     uint8_t sources[80][28]    # of packets from an intake: more than wait to be opened at any time
-    uint32_t source
+    uint32_t source            # the last that a packet waits under
     int32_t endpoint           # slot of the socket the last of them was for
     uint16_t link_id           # IPv4 identification of the last packet put on a link
     incoming_t came[64]

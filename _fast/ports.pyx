@@ -12,7 +12,22 @@ from _fast.types cimport *
 
 
 cdef class Ports(Core):
-    """Devices and sockets, by slot numbers the caller chooses."""
+    """Devices and sockets, by slot numbers the caller chooses; ValueError: one is taken, or there is nothing in it."""
+
+    cdef device_t *device_at(self, int slot) except NULL:
+        if not 0 <= slot < MAX_DEVICES or self.en.devices[slot].fd < 0:
+            raise ValueError("device slot")
+        return &self.en.devices[slot]
+
+    cdef socket_t *socket_at(self, int slot) except NULL:
+        if not 0 <= slot < MAX_SOCKETS or self.en.sockets[slot].fd < 0:
+            raise ValueError("socket slot")
+        return &self.en.sockets[slot]
+
+    cdef intake_t *intake_at(self, int slot) except NULL:
+        if not 0 <= slot < MAX_INTAKES or self.en.intakes[slot] == NULL:
+            raise ValueError("intake slot")
+        return self.en.intakes[slot]
 
     def attach_device(self, int slot, tuple fds, uint32_t mtu):
         """Take over the queues of a TUN (or, for tests, sockets that keep message bounds), one a worker or fewer.
@@ -41,32 +56,36 @@ cdef class Ports(Core):
 
     def set_offload(self, int slot, bint tcp, bint udp):
         """Say by hand what super-packets the device takes, for tests with a socket in the TUN's place."""
-        self.en.devices[slot].offload = tcp
-        self.en.devices[slot].uso = MERGE_PIECES if udp else 0
+        cdef device_t *d = self.device_at(slot)
+        d.offload = tcp
+        d.uso = MERGE_PIECES if udp else 0
 
     def detach_device(self, int slot):
         """Stop reading it and close its descriptors."""
+        self.device_at(slot)
         self.enter()
         device_detach(self.en, slot)
         self.leave()
 
     def set_device_mtu(self, int slot, uint32_t mtu, uint32_t below):
         """The virtual interface's MTU and that of the physical one below (0: unknown), octets."""
-        self.en.devices[slot].mtu = mtu
-        self.en.devices[slot].pass_mtu = below
+        cdef device_t *d = self.device_at(slot)
+        d.mtu = mtu
+        d.pass_mtu = below
 
     def set_socket_mtu(self, int slot, uint32_t mtu):
         """The MTU of the socket's physical interface; SAs learn of it by move_sa."""
-        self.en.sockets[slot].mtu = mtu
+        self.socket_at(slot).mtu = mtu
 
     def device(self, int slot):
         """(packets to the host, packets from it, mtu, TSO taken, USO taken)."""
+        cdef device_t *d = self.device_at(slot)
         cdef int i
         rx = tx = 0
         for i in range(self.en.workers + 1):
             rx += load(&self.en.crew[i].to_host[slot])
             tx += load(&self.en.crew[i].from_host[slot])
-        return (rx, tx, self.en.devices[slot].mtu, bool(self.en.devices[slot].offload), bool(self.en.devices[slot].uso))
+        return (rx, tx, d.mtu, bool(d.offload), bool(d.uso))
 
     def attach_socket(self, int slot, tuple fds, bint spread, int version, bytes local, int port, uint32_t mtu,
                       int proto=50):
@@ -100,6 +119,7 @@ cdef class Ports(Core):
 
     def detach_socket(self, int slot):
         """Stop using them."""
+        self.socket_at(slot)
         self.enter()
         socket_detach(self.en, slot)
         self.leave()
@@ -130,7 +150,7 @@ cdef class Ports(Core):
     def attach_intake(self, int slot, int fd, int reader, uint32_t block, uint32_t blocks):
         """Let worker `reader` take raw ESP from a duplicate of a packet socket with so many blocks of so many octets."""
         cdef int own, number, failed
-        if not 0 <= slot < MAX_INTAKES or self.en.intakes[slot].fd >= 0 or not 1 <= reader <= self.en.workers:
+        if not 0 <= slot < MAX_INTAKES or self.en.intakes[slot] != NULL or not 1 <= reader <= self.en.workers:
             raise ValueError("intake slot")
         own = fcntl(fd, F_DUPFD_CLOEXEC, 3)
         if own < 0:
@@ -145,10 +165,11 @@ cdef class Ports(Core):
 
     def detach_intake(self, int slot):
         """Stop using it."""
+        self.intake_at(slot)
         self.enter()
         intake_detach(self.en, slot)
         self.leave()
 
     def intake_packets(self, int slot):
         """Packets taken from it so far."""
-        return load(&self.en.intakes[slot].packets)
+        return load(&self.intake_at(slot).packets)

@@ -36,8 +36,8 @@ cdef bint replay_infer(replay_t *r, uint32_t low, uint64_t *sequence) noexcept n
     cdef uint32_t left = top_low - window + 1          # modulo 2^32, as the RFC's Bl
     if top_low >= window - 1:
         if low < left:                                 # case A: below the window means the next subspace
-            if high >> 31 > 1:
-                return False
+            if high == <uint32_t>0xFFFFFFFF:
+                return False                           # past the last there is
             high += 1
     elif low >= left:                                  # case B: the window reaches back into the subspace before
         if high == 0:

@@ -4,7 +4,7 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcmp, memcpy, memset
 
-from _fast.atomic cimport alloc_zeroed, load, store, storep, wipe_free
+from _fast.atomic cimport alloc_zeroed, load, raise_to, storep, wipe_free
 from _fast.cipher cimport key_new
 from _fast.epoch cimport epoch_retire, release_memory
 from _fast.expect cimport expect_close, expect_deliver, expect_drop, expect_open
@@ -23,6 +23,12 @@ from _fast.types cimport *
 
 cdef enum:
     COMP = 108
+
+
+cdef int device_slot(int slot) except -2:
+    if not -1 <= slot < MAX_DEVICES:
+        raise ValueError("device slot")
+    return slot
 
 
 cdef class Sas(Ports):
@@ -56,7 +62,7 @@ cdef class Sas(Ports):
             sa.chained = 1 if sa.proto != 50 or sa.transport else 0
             put_original(sa, spec["original"])
             sa.esn = esn
-            sa.device = spec["device"]
+            sa.device = device_slot(spec["device"])
             sa.added = coarse_now()
             sa.limit = ~<uint64_t>0 - (1 << 20) if esn else <uint64_t>0xFFFFFFFF
             sa.soft = <uint64_t>1 << (63 if esn else 31)
@@ -204,14 +210,13 @@ cdef class Sas(Ports):
 
     def set_sequence(self, uint64_t cookie, uint64_t sequence):
         """Pretend an outbound SA has sent this many packets; only forward, so no number is used twice."""
-        cdef sa_t *sa = self.get(cookie)
-        if sequence < load(&sa.sequence):
+        # In one step: a worker may be counting on.
+        if not raise_to(&self.get(cookie).sequence, sequence):
             raise ValueError("sequence numbers never go back")
-        store(&sa.sequence, sequence)
 
     def set_sa_device(self, uint64_t cookie, int device):
         """Let an SA's packets come out of another device slot; -1: none."""
-        self.get(cookie).device = device
+        self.get(cookie).device = device_slot(device)
 
     def sa(self, uint64_t cookie):
         """(packets, octets, sequence, replays, auth failures, selector failures, age s, idle s or -1, key bits,

@@ -132,6 +132,7 @@ cdef uintptr_t trie_get(trie_t *t, const uint64_t *key, uint8_t length) noexcept
 cdef uintptr_t trie_cut(trie_t *t, pool_t *pool, epoch_t *epoch, const uint64_t *key, uint8_t length) noexcept nogil:
     cdef soil_t s = soil_of(t, pool, epoch)
     cdef uintptr_t found = trie_get(t, key, length)
+    cdef stem_t *stem = t.stem
     if found == 0:
         return 0
     t.count -= 1
@@ -145,8 +146,8 @@ cdef uintptr_t trie_cut(trie_t *t, pool_t *pool, epoch_t *epoch, const uint64_t 
     if t.count == 0 and t.stem:
         # Nothing hangs below the stem any more.
         storep(&t.root, NULL)
-        epoch_retire(epoch, t.stem, release_stem, NULL)
         storep(&t.stem, NULL)
+        epoch_retire(epoch, stem, release_stem, NULL)
     return found
 
 

@@ -28,7 +28,9 @@ cdef int wrap_split(packed_t *p) noexcept nogil:
             return DROP_FRAGMENT
         p.head = (p.at[0] & 15) * 4
         p.next_at = 9
-        return PASSED
+        return DROP_MALFORMED if p.head < 20 or p.head > p.length else PASSED
+    if p.length < 40:
+        return DROP_MALFORMED
     p.head = 40
     p.next_at = 6
     kind = p.at[6]

@@ -19,6 +19,8 @@ def pytest_configure() -> None:
 
         if os.path.dirname(_fast.cipher.__file__) != wanted:
             raise pytest.UsageError(f"the packet engine of {wanted} was to be tested, not {_fast.cipher.__file__}")
+        # The sanitizers are in this process now. Programs that tests run, ip(8) for one, are not theirs to judge.
+        os.environ.pop("LD_PRELOAD", None)
 
 
 FULL_SIZES = (

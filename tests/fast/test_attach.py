@@ -6,13 +6,16 @@ from __future__ import annotations
 import gc
 import os
 import socket
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
 from _fast.pump import Engine
 from openswan.base.address import Endpoint
+from openswan.base.drops import Drop
 from openswan.base.errors import KlipsError
 from openswan.klips.engine import Klips
 from openswan.plane.commands import AttachDevice, AttachSocket, DetachDevice, DetachSocket
@@ -84,3 +87,51 @@ def test_slots_outside_the_tables_are_refused(sock: socket.socket) -> None:
             engine.attach_socket(slot, (sock.fileno(),), False, 4, bytes(4), 4500, 1500)
     with pytest.raises(ValueError):
         engine.attach_socket(0, (sock.fileno(),), False, 4, bytes(16), 4500, 1500)
+
+
+@pytest.mark.parametrize("slot", [-1, 0, 1 << 20])
+def test_a_slot_with_nothing_in_it_is_refused(slot: int) -> None:
+    # Above all not closed once more: the numbers of its descriptors are others' by then.
+    engine = Engine(0, 1)
+    for call in (
+        engine.detach_device,
+        engine.device,
+        engine.detach_socket,
+        engine.detach_intake,
+        engine.intake_packets,
+    ):
+        with pytest.raises(ValueError, match="slot"):
+            call(slot)
+    for call in (lambda: engine.set_device_mtu(slot, 1500, 0), lambda: engine.set_socket_mtu(slot, 1500)):
+        with pytest.raises(ValueError, match="slot"):
+            call()
+
+
+RING = struct.Struct("=7I")
+"""struct tpacket_req3: octets of a block, blocks, of a frame, frames, time-out in ms, private octets, features."""
+
+
+def test_a_ring_takes_the_slot_of_one_that_is_being_read(namespace: Callable[[Callable[[], Any]], Any]) -> None:
+    def work() -> None:
+        klips = Klips(workers=1)
+        klips.start()
+        engine = klips._engine
+        before = open_files()
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        for n in range(60):
+            # Of one size and another: what is read with the measures of the wrong one is read past its end.
+            block = 4096 << n % 3
+            with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as ring:
+                ring.setsockopt(263, 10, 2)  # SOL_PACKET, PACKET_VERSION, TPACKET_V3
+                ring.setsockopt(263, 5, RING.pack(block, 4, 2048, 4 * block // 2048, 1, 0, 0))  # PACKET_RX_RING
+                ring.bind(("lo", 0x0800))
+                engine.attach_intake(0, ring.fileno(), 1, block, 4)
+            for _ in range(50):
+                sender.sendto(bytes(1000), ("127.0.0.1", 9))
+            engine.detach_intake(0)
+        sender.close()
+        assert sum(klips.drops().values()) == klips.drops()[Drop.MALFORMED]  # no raw ESP, all that was read
+        klips.stop()
+        assert open_files() == before
+
+    namespace(work)

@@ -13,6 +13,7 @@ import pytest
 
 from openswan.base.drops import Drop
 from openswan.base.numbers import IpProtocol
+from openswan.base.said import Shunt
 from openswan.klips.slow.ah import set_length
 from openswan.plane.commands import DelSa, GroupSas, Mode, SetEroute
 from openswan.policy.selector import FlowKey
@@ -136,6 +137,30 @@ def test_what_is_too_long_leaves_in_fragments(namespace: Namespace, shape: str, 
         assert rig.through(packet) == packet
 
     in_namespace(namespace, work, mtu=1280 if version == 6 else 700)
+
+
+def test_fragments_stay_whole_when_the_outbox_is_emptied_between_them(namespace: Namespace) -> None:
+    def work(rig: PairRig) -> None:
+        west = rig.west
+        rig.bundle((Member(AH, T),), 4, 4)
+        rig.bundle((Member(ESP, T, (("unproven", True),)),), 6, 6)
+        west.klips.execute(SetEroute(FlowKey(ip_network("10.1.0.0/16"), ip_network("10.3.0.0/16")), Shunt.PASS))
+        large = [udp("10.1.0.5", "10.2.0.7", 1, n, bytes([n]) * 1400, df=False, ident=n) for n in range(14)]
+        west.klips.stop()
+        # One that leaves in outer fragments, a thousand small ones, and so the last places of the outbox (OUT_PACKETS)
+        # for the first halves of some of the large ones.
+        west.host.send(bytes(10) + udp("fd01::5", "fd02::7", 1, 2, bytes(1232)))
+        west.host.send(vnet(1, 40, 65, 20, 16) + tcp("10.1.0.5", "10.3.0.1", 5, 6, bytes(65 * 1000)))
+        for packet in large:
+            west.host.send(bytes(10) + packet)
+        west.klips.start()
+        came = []
+        rig.east.host.settimeout(3)
+        while len(came) < len(large) + 1:
+            came.append(rig.east.host.recv(70000)[10:])
+        assert [packet for packet in came if packet[0] >> 4 == 4] == large, rig.told()
+
+    in_namespace(namespace, work, mtu=1300)
 
 
 def test_too_big_with_df_is_answered_with_what_the_whole_bundle_leaves(namespace: Namespace) -> None:

@@ -127,6 +127,8 @@ def test_a_block_that_lies_about_its_packets_is_left(raw: Rig) -> None:
         assert feed(worker, honest[:cut]) <= 3
     for at in range(16, len(honest), 4):
         feed(worker, honest[:at] + b"\xff" * 4 + honest[at + 4 :])
+    # The first of them at an odd place, where no kernel puts one.
+    assert feed(worker, honest[:16] + struct.pack("=I", 49) + honest[20:]) == 0
     with pytest.raises(ValueError):
         feed(worker, b"short")
 
@@ -147,3 +149,12 @@ def test_slots_and_workers_that_are_not_there_are_refused(raw: Rig) -> None:
             engine.attach_intake(slot, 0, reader, 4096, 1)
     with pytest.raises(OSError, match="mapped"):
         engine.attach_intake(0, raw.peer.fileno(), 1, 4096, 1)
+
+
+def test_strangers_take_no_names_of_packets_that_wait(raw: Rig) -> None:
+    # Dropped before they are opened, from ever new addresses, between packets of the peer's: more than are remembered.
+    strangers = [ip(f"198.51.100.{n}", OURS, 50, bytes.fromhex("77777777") + bytes(60)) for n in range(1, 201)]
+    lay(raw, esp(raw, 1), *strangers, esp(raw, 2), *strangers, esp(raw, 3))
+    raw.dropped(Drop.NO_SA, 400)
+    assert [raw.received() for _ in range(3)] == [udp(THERE, HERE, 7, n) for n in (1, 2, 3)]
+    assert raw.klips.drops()[Drop.SOURCE_MISMATCH] == 0

@@ -60,3 +60,10 @@ def test_zero_is_never_accepted_and_jumps_clear_the_window() -> None:
     assert window.mark(10**15)
     assert all(window.mark(10**15 - n) for n in range(1, 128))
     assert not window.mark(10**15 - 128)
+
+
+def test_nothing_lies_past_the_last_number() -> None:
+    for window in (Window(64), SlowWindow(64)):
+        assert window.mark(2**64 - 5)
+        assert window.infer(2**32 - 1) == 2**64 - 1
+        assert window.infer(0) is None and window.infer(2**31) is None

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from ipaddress import ip_network
 
 import pytest
@@ -36,6 +37,33 @@ def test_sequence_numbers_never_go_back(tunnel: Rig) -> None:
     tunnel.klips._engine.set_sequence(cookie, 100)
     with pytest.raises(ValueError):
         tunnel.klips._engine.set_sequence(cookie, 99)
+
+
+def test_sequence_numbers_that_are_set_under_traffic_come_once(tunnel: Rig) -> None:
+    # A number used twice would be an IV used twice.
+    engine = tunnel.klips._engine
+    cookie = tunnel.klips._sas.cookie(tunnel.out_said, Direction.OUT)
+    numbers = []
+    for _ in range(40):
+        for n in range(20):
+            tunnel.send(udp(HERE, THERE, 1, n))
+        for _ in range(200):
+            with contextlib.suppress(ValueError):
+                engine.set_sequence(cookie, engine.sa(cookie)[2])
+        numbers += [int.from_bytes(tunnel.wire()[4:8], "big") for _ in range(20)]
+    assert numbers == sorted(set(numbers))
+
+
+def test_slots_that_there_are_not_are_refused(tunnel: Rig) -> None:
+    engine = tunnel.klips._engine
+    cookie = tunnel.klips._sas.cookie(tunnel.out_said, Direction.OUT)
+    for slot in (-2, 64):
+        with pytest.raises(ValueError, match="device slot"):
+            engine.set_sa_device(cookie, slot)
+    way = (4, bytes(4), 4500, bytes(4), 4500, True)
+    for slot in (-2, 256):
+        with pytest.raises(ValueError, match="socket slot"):
+            engine.move_sa(cookie, (*way, slot, 0, 0, 0, b""))
 
 
 def test_what_is_gone_is_a_key_error(tunnel: Rig) -> None:

@@ -48,6 +48,11 @@ def test_headers_that_stay_in_front(packet: bytes, expected: tuple[int, int, int
     assert (int(why), at if not why else 0, next_at if not why else 0) == expected
 
 
+@pytest.mark.parametrize("packet", [b"\x4f" + udp(A4, B4, 1, 2)[1:], b"\x44" + udp(A4, B4, 1, 2)[1:], v6(17, b"")[:39]])
+def test_a_header_that_is_longer_than_the_packet_is_none(packet: bytes) -> None:
+    assert split(packet) == (int(Drop.MALFORMED), 0, 0)
+
+
 @pytest.mark.parametrize("inner", [udp(A4, B4, 1, 2), udp(A6, B6, 1, 2)])
 @pytest.mark.parametrize(("src", "dst"), [("10.0.0.1", "10.0.0.2"), ("fd00::1", "fd00::2")])
 def test_a_new_header_of_either_family_round_either(inner: bytes, src: str, dst: str) -> None:

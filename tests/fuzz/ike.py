@@ -25,6 +25,9 @@ PACKAGES = ["openswan.wire", "openswan.ike", "openswan.policy"]
 """Whose branches guide the fuzzer."""
 LONGEST = 4096
 """Octets of an input."""
+HANG = 600
+"""Seconds by the clock after which an input counts as one that never ends: at the lowest priority of a busy machine a
+process may not get its turn for a minute."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def one(name: str, seconds: str) -> None:
         options = [
             f"-max_len={LONGEST}",
             f"-max_total_time={seconds}",
-            "-timeout=60",
+            f"-timeout={HANG}",
             "-print_final_stats=1",
             f"-artifact_prefix={OUTPUT}/found/{name}-",
         ]

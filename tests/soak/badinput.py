@@ -8,6 +8,7 @@ counted, by the name of its kind's drop and no other.
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import os
 import socket
@@ -39,7 +40,10 @@ WAIT = 0.1
 
 
 def resident() -> int:
-    """Octets of this process in memory."""
+    """Octets of this process in memory; with a sanitizer, which keeps what was freed for a while, those in use."""
+    if in_use := getattr(ctypes.CDLL(None), "__sanitizer_get_current_allocated_bytes", None):
+        in_use.restype = ctypes.c_size_t
+        return int(in_use())
     with open("/proc/self/statm") as statm:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
