@@ -22,6 +22,7 @@ from _fast.types cimport *
 
 cdef enum:
     ICMP_A_SECOND = 1000
+    DUMMY_OCTETS = 64
 
 
 # --- answers into the TUN -----------------------------------------------------------------------------------------
@@ -60,27 +61,13 @@ cdef uint8_t *out_reserve(worker_t *w, uint32_t octets) noexcept nogil:
     return w.out + w.out_used
 
 
-cdef int stage(worker_t *w, sa_t *sa, path_t *path, uint8_t *at, uint32_t inner, uint8_t tos, uint8_t version,
-               uint64_t packets, uint64_t octets) noexcept nogil:
-    # One inner packet, which stands where its payload belongs, becomes an outgoing one. `packets` and `octets` went
-    # before it in this batch and are not in the SA's totals yet. 0 or a drop reason.
-    cdef outgoing_t *o
+cdef int put(worker_t *w, sa_t *sa, path_t *path, uint8_t *at, uint32_t text, uint8_t next_header, uint8_t tos,
+             uint64_t sequence) noexcept nogil:
+    # So many octets of payload, where they belong, become an outgoing packet. 0 or a drop reason.
+    cdef outgoing_t *o = &w.sent[w.out_count]
     cdef esp_job_t job
-    cdef uint64_t sequence
-    cdef uint32_t text = sa.tfc if path.inner_mtu == 0 or sa.tfc < path.inner_mtu else path.inner_mtu
-    cdef int why = life_spend(w, sa, tallied_packets(w, sa) + packets + 1, tallied_octets(w, sa) + octets + inner)
-    if why == PASSED:
-        why = life_sequence(w, sa, &sequence)
-    if why:
-        return why
-    if text > inner:
-        # The receiver tells padding from packet by the packet's own length (RFC 4303 2.7).
-        memset(at + 8 + sa.key.iv_len + inner, 0, text - inner)
-    else:
-        text = inner
-    o = &w.sent[w.out_count]
     o.data = at
-    o.length = esp_frame(&w.crypt, sa.key, at, text, 4 if version == 4 else 41, sa.spi, sequence)
+    o.length = esp_frame(&w.crypt, sa.key, at, text, next_header, sa.spi, sequence)
     if o.length == 0:
         return DROP_NO_MEMORY
     o.sa = sa
@@ -99,6 +86,37 @@ cdef int stage(worker_t *w, sa_t *sa, path_t *path, uint8_t *at, uint32_t inner,
     w.out_used = <uint32_t>(at - w.out) + o.length
     w.out_count += 1
     return PASSED
+
+
+cdef int stage(worker_t *w, sa_t *sa, path_t *path, uint8_t *at, uint32_t inner, uint8_t tos, uint8_t version,
+               uint64_t packets, uint64_t octets) noexcept nogil:
+    # One inner packet, which stands where its payload belongs, becomes an outgoing one. `packets` and `octets` went
+    # before it in this batch and are not in the SA's totals yet. 0 or a drop reason.
+    cdef uint64_t sequence
+    cdef uint32_t text = sa.tfc if path.inner_mtu == 0 or sa.tfc < path.inner_mtu else path.inner_mtu
+    cdef int why = life_spend(w, sa, tallied_packets(w, sa) + packets + 1, tallied_octets(w, sa) + octets + inner)
+    if why == PASSED:
+        why = life_sequence(w, sa, &sequence)
+    if why:
+        return why
+    if text > inner:
+        # The receiver tells padding from packet by the packet's own length (RFC 4303 2.7).
+        memset(at + 8 + sa.key.iv_len + inner, 0, text - inner)
+    else:
+        text = inner
+    return put(w, sa, path, at, text, 4 if version == 4 else 41, tos, sequence)
+
+
+cdef int out_dummy(worker_t *w, sa_t *sa) noexcept nogil:
+    cdef path_t *path = <path_t *>loadp(&sa.path)
+    cdef uint32_t lead = 0 if path.encap else RAW_LEAD
+    cdef uint8_t *at = out_reserve(w, esp_length(sa.key, DUMMY_OCTETS) + 64 + lead) + lead
+    cdef uint64_t sequence
+    cdef int why = life_sequence(w, sa, &sequence)
+    if why:
+        return why
+    memset(at + 8 + sa.key.iv_len, 0, DUMMY_OCTETS)
+    return put(w, sa, path, at, DUMMY_OCTETS, 59, 0, sequence)
 
 
 cdef void out_sa(worker_t *w, int32_t device, sa_t *sa, uint8_t *frame, uint32_t length, packet_info_t *info,

@@ -202,6 +202,8 @@ cdef int deliver(worker_t *w, int32_t slot, incoming_t *j, uint32_t *packets, ui
     if why:
         return why
     if next_header == 59:
+        # It carries nothing, but proves that the peer's packets arrive.
+        store(&sa.last_use, w.now)
         return DROP_DUMMY
     if sa.chained:
         why = life_spend(w, sa, load(&sa.packets) + packets[0] + 1, load(&sa.octets) + octets[0] + inner)

@@ -11,6 +11,7 @@ from _fast.expect cimport expect_close, expect_deliver, expect_drop, expect_open
 from _fast.handles cimport handle_drop, handle_item, handle_new
 from _fast.handoff cimport lane_of
 from _fast.octets cimport get16
+from _fast.outbox cimport out_dummy
 from _fast.path cimport make_path
 from _fast.plant cimport *
 from _fast.ports cimport Ports
@@ -22,6 +23,7 @@ from _fast.types cimport *
 
 
 cdef enum:
+    ESP = 50
     COMP = 108
 
 
@@ -167,6 +169,21 @@ cdef class Sas(Ports):
         self.enter()
         storep(&sa.path, new)
         epoch_retire(&self.en.epoch, old, release_memory, <void *><uintptr_t>sizeof(path_t))
+        self.leave()
+
+    def send_dummy(self, uint64_t cookie):
+        """Send one packet that its receiver discards (RFC 4303 2.6); nothing where the SA has no numbers left.
+
+        ValueError: not an outbound ESP SA by itself.
+        """
+        cdef sa_t *sa = self.get(cookie)
+        cdef int why
+        if sa.inbound or sa.proto != ESP or sa.next != NULL or sa.chained == CHAIN_BROKEN:
+            raise ValueError("only ESP that is in no bundle")
+        self.enter()
+        why = out_dummy(self.en.crew[0], sa)
+        if why:
+            self.en.crew[0].drops[why] += 1
         self.leave()
 
     def set_selectors(self, uint64_t cookie, list selectors):

@@ -167,7 +167,7 @@ class HostResolved:
 
 @dataclass(frozen=True, slots=True)
 class PacketsCounted:
-    """What the pair of SAs that CountPackets named has carried so far."""
+    """What the pair of SAs that CountPackets named has carried so far; `received` is not 0 if dummies alone came."""
 
     token: int
     sent: int

@@ -183,7 +183,9 @@ class Performer:
     def _count(self, effect: CountPackets) -> None:
         out, into = self._parts.engine.sa(effect.out), self._parts.engine.sa(effect.into)
         if out is not None and into is not None:
-            self._post(PacketsCounted(effect.token, out.packets, into.packets))
+            # A dummy packet is none, but its SA has been used.
+            came = into.packets or int(into.idle >= 0)
+            self._post(PacketsCounted(effect.token, out.packets, came))
 
     def _set_guard(self, effect: SetGuard) -> None:
         self._unguarded.pop(effect.connection, None)

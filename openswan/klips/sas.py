@@ -25,6 +25,7 @@ from openswan.plane.commands import (
     GroupSas,
     Mode,
     MoveSa,
+    SendDummy,
     SetPathMtu,
     SetSelectors,
 )
@@ -198,6 +199,16 @@ class Sas:
         if not cookie:
             raise KlipsError(f"SA {c.said} does not exist.  Cannot set its selectors.")
         self._engine.set_selectors(cookie, [raw_selector(src, dst) for src, dst in c.selectors])
+
+    def send_dummy(self, c: SendDummy) -> None:
+        """A packet that proves to the peer that ESP arrives."""
+        cookie = self.cookie(c.said, Direction.OUT)
+        if not cookie:
+            raise KlipsError(f"SA {c.said} does not exist.  It cannot be tried.")
+        try:
+            self._engine.send_dummy(cookie)
+        except ValueError as why:
+            raise KlipsError(f"SA {c.said} cannot be tried: {why}") from None
 
     def set_path_mtu(self, c: SetPathMtu) -> None:
         """The path of an outbound SA, and of the inbound one beside it, has been measured."""

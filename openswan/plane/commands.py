@@ -150,6 +150,17 @@ class SetSelectors:
 
 
 @dataclass(frozen=True, slots=True)
+class SendDummy:
+    """Send one packet by an OUT SA that its receiver discards (RFC 4303 2.6): a proof that ESP arrives.
+
+    It counts as nothing here; the peer's SA has been used, though no packet came out of it. KlipsError when the SA does
+    not exist or is not ESP by itself.
+    """
+
+    said: Said
+
+
+@dataclass(frozen=True, slots=True)
 class SetPathMtu:
     """The largest outer packet known to reach the SA's peer, octets, header included; only ever an OUT SA's.
 
@@ -329,6 +340,7 @@ Command: TypeAlias = (
     | MoveSa
     | GroupSas
     | SetSelectors
+    | SendDummy
     | SetPathMtu
     | SetEroute
     | DelEroute

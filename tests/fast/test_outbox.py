@@ -9,8 +9,9 @@ import struct
 import pytest
 
 from openswan.base.drops import Drop
+from openswan.base.errors import KlipsError
 from openswan.base.said import Shunt
-from openswan.plane.commands import Direction, SetMtu, SetPathMtu
+from openswan.plane.commands import Direction, SendDummy, SetMtu, SetPathMtu
 from openswan.plane.events import Acquire, SaExpired
 from tests.fast.rig import HERE, THERE, Rig, checksum, checksums_right, ip, join4, mss_option, pseudo, tcp, udp, vnet
 
@@ -278,3 +279,16 @@ def test_fragments_inside_travel_as_they_are(tunnel: Rig) -> None:
     ):
         tunnel.send(packet)
         assert tunnel.opened() == packet
+
+
+def test_a_dummy_packet_reaches_the_peer_counts_as_nothing_and_proves_that_the_way_is_open(tunnel: Rig) -> None:
+    """RFC 4303 2.6: next header 59, whatever is in it; whoever gets it drops it."""
+    tunnel.do(SendDummy(tunnel.out_said))
+    why, payload, next_header, _ = tunnel.from_engine.open(tunnel.wire())
+    assert (why, payload, next_header) == (Drop.NONE, bytes(64), 59)
+    sa = tunnel.klips.sa(tunnel.out_said)
+    assert sa is not None and (sa.packets, sa.sequence) == (0, 1)
+    tunnel.send(udp(HERE, THERE, 1, 2))
+    assert tunnel.opened() == udp(HERE, THERE, 1, 2) and tunnel.klips.sa(tunnel.out_said).sequence == 2  # type: ignore[union-attr]
+    with pytest.raises(KlipsError, match="does not exist"):
+        tunnel.do(SendDummy(tunnel.in_said))

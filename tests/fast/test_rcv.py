@@ -110,6 +110,8 @@ def test_wrong_padding_next_header_and_inner_lies(tunnel: Rig) -> None:
     tunnel.dropped(Drop.BAD_PADDING, 2)
     tunnel.arrive(tunnel.seal(b"anything", next_header=59))
     tunnel.dropped(Drop.DUMMY)
+    sa = tunnel.klips.sa(tunnel.in_said)
+    assert sa is not None and sa.packets == 0 and sa.idle >= 0, "the peer is heard"
     tunnel.arrive(tunnel.seal(good, next_header=6))
     tunnel.dropped(Drop.UNKNOWN_NEXT_HEADER)
     lies = [
