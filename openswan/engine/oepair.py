@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is remembered of pairs and of peers: bounded, each peer's record for as long as it may count."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from itertools import islice
+
+from openswan.base.address import Address
+from openswan.base.interval import Duration, Instant
+from openswan.base.said import Shunt
+from openswan.engine.oeevents import Pair, Terms
+from openswan.engine.oestates import State
+from openswan.policy.gateways import Gateway
+from openswan.policy.grade import Grade
+
+CAPABLE = 3600.0
+"""Seconds for which a peer that had a tunnel is called while the DNS is still asked."""
+DEAF = 900.0
+"""Seconds at most for which a peer that did not answer is not waited for again; its record's TTL may be less."""
+FIRST_PAUSE, LONGEST_PAUSE = 60.0, 900.0
+"""Before a pair in use is tried again; it doubles each time."""
+FIRST_ROUND, LONGEST_ROUND = 5.0, 300.0
+"""The same between rounds of keyingtries=."""
+MOST_PEERS = 100_000
+LOOKED_AT = 64
+"""Records that are looked at when one has to go."""
+
+
+def pause(failures: int) -> Duration:
+    """Seconds before a pair is tried again that has failed so many times in a row."""
+    return min(LONGEST_PAUSE, FIRST_PAUSE * (1 << min(failures - 1, 16)))
+
+
+def round_pause(rounds: int) -> Duration:
+    """Seconds before the next round of IKE, after so many."""
+    return min(LONGEST_ROUND, FIRST_ROUND * (1 << min(rounds - 1, 16)))
+
+
+@dataclass(eq=False, slots=True)
+class PairState:
+    """One pair."""
+
+    pair: Pair
+    terms: Terms
+    state: State = State.UNDECIDED
+    since: Instant = 0.0
+    """When packets began to meet what they meet now."""
+    shunt: Shunt | None = None
+    """The eroute, unless there is none or it is a tunnel."""
+    last_used: Instant = 0.0
+    held_at: Instant = 0.0
+    """When first packets began to wait."""
+    settled_at: Instant = 0.0
+    """When it was last decided without a tunnel."""
+    dns_ttl: float = DEAF
+    """Of what the DNS said last."""
+    gateways: tuple[Gateway, ...] = ()
+    """What the DNS names; empty: the destination itself is called."""
+    at: int = 0
+    """Which of them is being called."""
+    calling: Address | None = None
+    """Whom IKE is under way with."""
+    rounds: int = 0
+    failures: int = 0
+    retry_at: Instant = 0.0
+    """When a pair in use is tried again; 0: never."""
+    sa: int = 0
+    grade: Grade | None = None
+    """Of the tunnel."""
+    gateway: Address | None = None
+    reason: str = ""
+    """Why there is no tunnel."""
+    hint: str = ""
+    """What somebody said without proof."""
+
+    @property
+    def target(self) -> Gateway | None:
+        """The gateway to call; None: the destination itself."""
+        return self.gateways[self.at] if self.at < len(self.gateways) else None
+
+
+@dataclass(slots=True)
+class Peer:
+    """What is remembered of a destination, whatever pairs it is in."""
+
+    capable_until: Instant = 0.0
+    deaf_until: Instant = 0.0
+    best: Grade | None = None
+    gateways: tuple[Gateway, ...] = ()
+    reason: str = ""
+    """Why it is deaf."""
+
+
+@dataclass(slots=True)
+class Peers:
+    """Destinations by address; those that had a tunnel are forgotten last."""
+
+    most: int = MOST_PEERS
+    known: OrderedDict[Address, Peer] = field(default_factory=OrderedDict)
+
+    def get(self, address: Address) -> Peer | None:
+        """What is known of a destination."""
+        peer = self.known.get(address)
+        if peer is not None:
+            self.known.move_to_end(address)
+        return peer
+
+    def note(self, address: Address) -> Peer:
+        """The record of a destination, made if there is none."""
+        peer = self.known.get(address)
+        if peer is None:
+            if len(self.known) >= self.most:
+                self._forget_one()
+            peer = self.known[address] = Peer()
+        else:
+            self.known.move_to_end(address)
+        return peer
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+    def _forget_one(self) -> None:
+        """The oldest that never had a tunnel, if there is one among the first: keepgrade= must not be flooded away."""
+        oldest = list(islice(self.known, LOOKED_AT))
+        worst = next((each for each in oldest if self.known[each].best is None), oldest[0])
+        del self.known[worst]

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which event of the table news is."""
+
+from dataclasses import replace
+
+import pytest
+
+from openswan.engine.oeevents import Terms, Verdict
+from openswan.engine.oejudge import FIXED, answer, failure, first, objection, search, worth
+from openswan.engine.oepair import PairState, Peer
+from openswan.engine.oestates import Event, State
+from openswan.policy.grade import Grade
+from openswan.policy.groups import Stance
+from tests.unit.engine.oeplay import MIXED, NULL, PAIR, PERMISSIVE, PRIVATE
+
+DEAF, CAPABLE, BEFORE = Peer(deaf_until=100.0), Peer(capable_until=100.0), Peer(best=Grade.DNSSEC)
+
+
+def it(terms: Terms, state: State = State.LOOKING, grade: Grade | None = None) -> PairState:
+    return PairState(PAIR, terms, state, grade=grade)
+
+
+def test_first_packets() -> None:
+    assert set(FIXED) == {stance for stance in Stance if not stance.initiates}
+    assert first(PERMISSIVE, None, 50.0) is Event.PACKET_LOOK
+    assert first(NULL, None, 50.0) is first(NULL, CAPABLE, 50.0) is Event.PACKET_CALL
+    assert first(MIXED, None, 50.0) is first(PERMISSIVE, CAPABLE, 50.0) is Event.PACKET_BOTH
+    assert first(PERMISSIVE, CAPABLE, 100.0) is Event.PACKET_LOOK
+    assert first(PERMISSIVE, DEAF, 99.0) is Event.PACKET_DEAF and first(PERMISSIVE, DEAF, 100.0) is Event.PACKET_LOOK
+    assert first(replace(PRIVATE, stance=Stance.BLOCK), DEAF, 50.0) is Event.PACKET_REJECT
+    assert search(PERMISSIVE, DEAF, 50.0) is Event.PACKET_LOOK
+
+
+@pytest.mark.parametrize(
+    ("terms", "state", "verdict", "good", "want"),
+    [
+        (PERMISSIVE, State.LOOKING, Verdict.GATEWAYS, True, Event.GATEWAYS),
+        (PERMISSIVE, State.LOOKING, Verdict.GATEWAYS, False, Event.NO_RECORD),
+        (PERMISSIVE, State.BOTH, Verdict.NONE, False, Event.NO_RECORD),
+        (MIXED, State.BOTH, Verdict.NONE, False, Event.NO_BETTER),
+        (MIXED, State.LOOKING, Verdict.NONE, False, Event.NO_RECORD),
+        (MIXED, State.BOTH, Verdict.FAILED, False, Event.DNS_FAILED),
+        (MIXED, State.LATE_BOTH, Verdict.BOGUS, False, Event.BOGUS),
+    ],
+)
+def test_answers_of_the_dns(terms: Terms, state: State, verdict: Verdict, good: bool, want: Event) -> None:
+    assert answer(it(terms, state), verdict, good) is want
+
+
+def test_answers_beside_a_tunnel() -> None:
+    weak, strong = it(MIXED, State.TUNNEL, Grade.NULL), it(MIXED, State.TUNNEL, Grade.DNSSEC)
+    assert answer(weak, Verdict.GATEWAYS, True) is Event.GATEWAYS
+    assert answer(weak, Verdict.GATEWAYS, False) is answer(weak, Verdict.NONE, False) is None
+    assert answer(weak, Verdict.BOGUS, False) is Event.BOGUS
+    assert answer(strong, Verdict.BOGUS, False) is answer(strong, Verdict.GATEWAYS, True) is None
+
+
+def test_what_is_worth_a_try() -> None:
+    least = replace(MIXED, least=Grade.DNSSEC)
+    assert worth(it(least), Grade.DNSSEC) and not worth(it(least), Grade.DNS)
+    assert worth(it(MIXED, State.TUNNEL, Grade.NULL), Grade.DNS)
+    assert not worth(it(MIXED, State.TUNNEL, Grade.DNS), Grade.DNS)
+
+
+def test_objections() -> None:
+    assert objection(it(MIXED), Grade.NULL, BEFORE) == ""
+    assert objection(it(replace(MIXED, least=Grade.DNS)), Grade.NULL, None) == "grade null, authgrade=dns is wanted"
+    kept = objection(it(replace(MIXED, keep=True)), Grade.DNS, BEFORE)
+    assert kept == "grade dns, it was dnssec before and keepgrade=yes"
+    assert objection(it(replace(MIXED, keep=True)), Grade.PSK, BEFORE) == ""
+    assert "there is one of grade psk" in objection(it(MIXED, State.TUNNEL, Grade.PSK), Grade.DNS, None)
+    clear = replace(PERMISSIVE, owner="clear", stance=Stance.CLEAR)
+    assert objection(it(clear), Grade.PSK, None) == "group clear has none (always in clear)"
+
+
+def test_where_failure_leads() -> None:
+    assert failure(PERMISSIVE, BEFORE) is State.PASS and failure(PRIVATE, None) is State.DROP
+    kept = replace(PERMISSIVE, keep=True)
+    assert failure(kept, BEFORE) is State.DROP and failure(kept, None) is State.PASS
+    assert failure(replace(kept, failure=State.REJECT), BEFORE) is State.REJECT
