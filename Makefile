@@ -14,6 +14,8 @@ RUN_PACKAGES   := iproute2 nftables iptables kmod procps
 DEMO_PACKAGES  := tcpdump iputils-ping
 TEST_PACKAGES  := conntrack ipset iperf3 openssl strongswan-charon strongswan-swanctl libcharon-extra-plugins libcharon-extauth-plugins \
                   libstrongswan-standard-plugins libstrongswan-extra-plugins strongswan-pki softhsm2
+# Unpacked, not installed: an installed server would be running.
+DNS_PACKAGES   := nsd unbound ldnsutils
 PEER_PACKAGES  := qemu-system-x86 debootstrap cpio
 FUZZ_PACKAGES  := clang libclang-rt-dev llvm
 
@@ -43,8 +45,9 @@ build/packages-fuzz: Makefile .ci/packages
 	@.ci/packages $(FUZZ_PACKAGES)
 	@mkdir -p build && touch $@
 
-build/packages-test: Makefile .ci/packages
+build/packages-test: Makefile .ci/packages .ci/unpack
 	@.ci/packages $(DEMO_PACKAGES) $(TEST_PACKAGES) -- $(PEER_PACKAGES)
+	@.ci/unpack build/dns $(DNS_PACKAGES)
 	@mkdir -p build && touch $@
 
 $(VENV)/.installed: pyproject.toml | build/packages-build

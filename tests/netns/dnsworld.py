@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A DNS of real parts in a lab: NSD with zones signed by ldns on east, Unbound that validates on west.
+
+west (127.0.0.1, 192.0.2.1: Unbound) ===wan=== (192.0.2.2: NSD) east
+
+2.0.192.in-addr.arpa            signed    7: IPSECKEY, TXT and KEY; 8: CNAME into the zone below (RFC 2317);
+                                          9: its TXT record was changed after it was signed; 20 has 30 TXT records
+0-15.2.0.192.in-addr.arpa       signed    8: TXT
+100.51.198.in-addr.arpa         unsigned  7: TXT
+example                         signed    old: DNAME to new; gw.new: IPSECKEY
+"""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from openswan.crypto.rsakey import encode_public
+from tests.netns.lab import Host, Lab, end_process, run, wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = base64.b64encode(encode_public(rsa.generate_private_key(65537, 2048).public_key())).decode()
+STRINGS = f'"{KEY[:200]}" "{KEY[200:]}"'
+"""As a TXT record has to have it."""
+HEAD = "$TTL {ttl}\n@ SOA ns.{zone}. root.{zone}. 1 3600 600 86400 {negative}\n@ NS ns.{zone}.\nns A 192.0.2.2\n"
+REVERSE, CLASSLESS, UNSIGNED = "2.0.192.in-addr.arpa", "0-15.2.0.192.in-addr.arpa", "100.51.198.in-addr.arpa"
+ZONES = {
+    CLASSLESS: f'8 TXT "X-IPsec-Server(10)=192.0.2.8 " {STRINGS}\n',
+    REVERSE: f"""
+7 IPSECKEY 10 1 2 192.0.2.7 {KEY}
+7 IPSECKEY 20 3 2 gw.example. {KEY}
+7 TXT "X-IPsec-Server(10)=192.0.2.7 " {STRINGS}
+7 KEY 16896 4 1 {KEY}
+8 CNAME 8.{CLASSLESS}.
+9 TXT "X-IPsec-Server(10)=192.0.2.9 true"
+0-15 NS ns.{REVERSE}.
+"""
+    + "".join(f'20 TXT "{number} {"x" * 200}"\n' for number in range(30)),
+    UNSIGNED: f'7 TXT "X-IPsec-Server(10)=198.51.100.7 " {STRINGS}\n',
+    "example": f"old DNAME new.example.\ngw.new IPSECKEY 10 0 2 . {KEY}\n",
+}
+SIGNED = (CLASSLESS, REVERSE, "example")
+"""Innermost first: the DS of one goes into the zone around it."""
+
+
+def program(name: str) -> str:
+    """A program of the distribution, unpacked below build/dns or installed."""
+    for folder in (ROOT / "build/dns/usr/sbin", ROOT / "build/dns/usr/bin"):
+        if (folder / name).exists():
+            return str(folder / name)
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    assert found is not None, f"{name} is not here: make build/packages-test"
+    return found
+
+
+@dataclass
+class DnsWorld:
+    """Both servers running; `anchors` are the DS records of the signed zones."""
+
+    lab: Lab
+    anchors: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.dir = self.lab.dir / "dns"
+        self.dir.mkdir()
+        for zone in ZONES:
+            self._zone(zone)
+        self._nsd(self.lab["east"])
+        self.unbound = self._unbound(self.lab["west"])
+
+    def _zone(self, zone: str) -> None:
+        path = self.dir / zone
+        body = HEAD.format(zone=zone, ttl=300, negative=60) + ZONES[zone]
+        if zone == REVERSE:
+            body += "".join(line + "\n" for line in self.anchors if line.startswith(CLASSLESS))
+        path.write_text(body)
+        if zone not in SIGNED:
+            return
+        key = run(program("ldns-keygen"), "-a", "ECDSAP256SHA256", "-k", zone, cwd=self.dir).stdout.strip()
+        run(program("ldns-signzone"), "-n", "-o", zone, "-f", str(path), str(path), key, cwd=self.dir)
+        self.anchors.append(" ".join((self.dir / f"{key}.ds").read_text().split()))
+        text = path.read_text()
+        assert "RRSIG" in text
+        path.write_text(text.replace("192.0.2.9 true", "192.0.2.9 lie!"))
+
+    def _nsd(self, host: Host) -> None:
+        zones = "".join(f'zone:\n  name: "{zone}"\n  zonefile: "{self.dir / zone}"\n' for zone in ZONES)
+        conf = self.dir / "nsd.conf"
+        conf.write_text(
+            f"""server:
+  ip-address: 192.0.2.2
+  username: ""
+  chroot: ""
+  server-count: 1
+  zonesdir: "{self.dir}"
+  database: ""
+  pidfile: ""
+  xfrdfile: "{self.dir}/xfrd"
+  zonelistfile: "{self.dir}/zones.list"
+  xfrdir: "{self.dir}"
+  verbosity: 1
+remote-control:
+  control-enable: no
+{zones}"""
+        )
+        self._start(host, "nsd", "-d", "-c", str(conf))
+        wait_for("NSD", lambda: ":53" in host.run("ss", "-Hlun").stdout)
+
+    def _unbound(self, host: Host) -> subprocess.Popen[str]:
+        stubs = "".join(f'stub-zone:\n  name: "{zone}"\n  stub-addr: 192.0.2.2\n' for zone in ZONES)
+        open_zones = "".join(f'  local-zone: "{zone}" nodefault\n' for zone in ZONES)
+        anchors = "".join(f'  trust-anchor: "{each}"\n' for each in self.anchors if not each.startswith(CLASSLESS))
+        conf = self.dir / "unbound.conf"
+        conf.write_text(
+            f"""server:
+  interface: 127.0.0.1
+  interface: 192.0.2.1
+  access-control: 0.0.0.0/0 allow
+  username: ""
+  chroot: ""
+  directory: "{self.dir}"
+  pidfile: ""
+  use-syslog: no
+  do-daemonize: no
+  do-ip6: no
+  num-threads: 1
+  module-config: "validator iterator"
+{open_zones}{anchors}remote-control:
+  control-enable: no
+{stubs}"""
+        )
+        started = self._start(host, "unbound", "-d", "-c", str(conf))
+        wait_for("Unbound", lambda: "127.0.0.1:53" in host.run("ss", "-Hlun").stdout)
+        return started
+
+    def _start(self, host: Host, name: str, *args: str) -> subprocess.Popen[str]:
+        started = host.start(program(name), *args)
+        self.lab.at_close(lambda: end_process(started.pid))
+        return started
