@@ -67,34 +67,37 @@ class Children:
         path = self.brain.pathmtus.start(ike, effect.local.address, effect.remote.address)
         for command in commands(child, effect, manners(child, core.settings.hide_tos, path, core.rng)):
             core.emit(KlipsCommand(command, child.serial))
+        child.gives_way = any(other.gives_way for other in ike.children.values() if other.conn is conn)
         core.states.add_child(child)
         self.brain.pathmtus.child_up(child)
         self.brain.lifetimes.start_child(child)
         self.brain.proofs.start(child)
         if child.redundant:
             return
-        conn.newest_child = child.serial
+        newest = self._youngest(conn)
+        conn.newest_child = newest.serial if newest is not None else 0
         if not effect.initiator and (conn.owner or conn.shunt in (Shunt.HOLD, Shunt.TRAP)):
             # The peer may get our next packet before our answer: until it has been heard on the new SA the older one
             # carries traffic (RFC 7296 2.8), or packets are held as they are now.
             child.waiting = True
-            core.after(Timer.CONFIRM, child.serial, CONFIRM if old else HELD, partial(self.confirm, child))
+            core.after(Timer.CONFIRM, child.serial, CONFIRM if old else HELD, partial(self._unheard, child))
             if conn.owner:
                 self._report(child)
                 self._distrust(child)
-        else:
+        elif self._outranks(child):
             if not effect.initiator:
                 self.brain.ikes.hold_back(ike)
             self._use(child)
-            self._relieve(child)
+        else:
+            self._report(child)
+        if child.gives_way:
+            self.brain.negotiator.give_way(conn)
         self.brain.ikes.first_contact(ike)
 
-    def _relieve(self, child: ChildState) -> None:
-        """What was begun beside SAs of a silent peer stands: they go, and the peer is told, should it hear again."""
-        for serial in sorted(child.conn.children - {child.serial}):
-            older = self.core.states.children.get(serial)
-            if older is not None and older.ike is not child.ike and older.ike.doubtful:
-                self.close(older)
+    def _outranks(self, child: ChildState) -> bool:
+        """Is it to carry traffic instead of the child that does?"""
+        owner = self.core.states.children.get(child.conn.owner)
+        return owner is None or owner.closing or child.rank > owner.rank
 
     def _distrust(self, child: ChildState) -> None:
         """A peer that begins anew instead of rekeying may have lost the older SA: packets wait until it has this one.
@@ -102,9 +105,10 @@ class Children:
         That it has is known as soon as it answers a question that it can only open with our answer in hand.
         """
         older = self.core.states.children.get(child.conn.owner)
-        if older is None or older.ike is child.ike:
+        if older is None or older.ike is child.ike or older.rank > child.rank:
             return
-        self.brain.mobility.point(child.conn, Shunt.HOLD)
+        child.conn.awaited = child.serial
+        self.brain.mobility.repoint(child.conn)
         self.brain.ikes.later.append((child.ike, Probe(child.serial)))
 
     def _connection(self, ike: IkeState, effect: ChildEstablished) -> Conn | None:
@@ -178,8 +182,26 @@ class Children:
         self.core.timers.cancel((Timer.CONFIRM, child.serial))
         if child.waiting and not child.closing:
             child.waiting = False
-            if child.serial > child.conn.owner:
+            self._await_no_more(child)
+            if self._outranks(child):
                 self._use(child)
+            else:
+                self.brain.mobility.repoint(child.conn)
+
+    def _unheard(self, child: ChildState) -> None:
+        """The peer has not been heard on a new SA in time: it is used all the same, unless the peer has spoken on the
+        older IKE SA since."""
+        older = self.core.states.children.get(child.conn.owner)
+        if child.conn.awaited != child.serial or older is None or older.ike.machine.last_heard <= child.established:
+            self.confirm(child)
+            return
+        self._await_no_more(child)
+        self.brain.mobility.repoint(child.conn)
+
+    @staticmethod
+    def _await_no_more(child: ChildState) -> None:
+        if child.conn.awaited == child.serial:
+            child.conn.awaited = 0
 
     def offered(self, effect: SpiOffered) -> None:
         """The peer may use an SPI before we know the keys that go with it (RFC 7296 2.8): its packets wait for them."""
@@ -227,13 +249,15 @@ class Children:
         core, conn = self.core, child.conn
         self.brain.pathmtus.child_gone(child)
         self.brain.proofs.gone(child)
-        for timer in (Timer.REKEY_CHILD, Timer.EXPIRE_CHILD, Timer.CONFIRM):
+        for timer in (Timer.REKEY_CHILD, Timer.EXPIRE_CHILD, Timer.GIVE_WAY, Timer.CONFIRM):
             core.timers.cancel((timer, child.serial))
         conn.children.discard(child.serial)
+        self._await_no_more(child)
         heir = self._youngest(conn)
         if conn.owner == child.serial:
             if heir is not None:
                 heir.waiting = False
+                self._await_no_more(heir)
                 self._use(heir)
             else:
                 self.brain.router.happen(conn, RouteEvent.SA_DOWN)
@@ -268,7 +292,7 @@ class Children:
     def _youngest(self, conn: Conn) -> ChildState | None:
         children = (self.core.states.children.get(serial) for serial in conn.children)
         usable = [child for child in children if child is not None and not child.closing]
-        return max(usable, key=lambda child: child.serial, default=None)
+        return max(usable, key=lambda child: child.rank, default=None)
 
     def refused(self, serial: int, reason: str) -> None:
         """The packet engine would not take an SA of this child."""

@@ -83,11 +83,15 @@ class Conn:
     in_udp: bool = False
     """ESP did not pass as protocol 50: UDP is asked for from now on."""
     restarting: bool = False
-    """The peer was lost and dpdaction= wants the connection back: tries go on."""
+    """The peer was lost and dpdaction= wants the connection back, or our address changed under way: tries go on."""
     away: Address | None = None
     """Where the peer has moved to while SAs live (RFC 4555)."""
     stranded: bool = False
     """Our address is gone while SAs live: traffic is held."""
+    awaited: int = 0
+    """Serial of a child on a newer IKE SA than the owner's, until the peer has been heard there: traffic is held."""
+    beside: int = 0
+    """The negotiation begun beside SAs whose peer fell silent, by its token; 0: none."""
     held_keys: tuple[FlowKey, ...] = ()
     """Eroute keys that point at a child now."""
     attempt: int = 0
@@ -107,6 +111,11 @@ class Conn:
 
     def __repr__(self) -> str:
         return f"<connection {self.unique} {self.routing.story}>"
+
+    @property
+    def held(self) -> bool:
+        """Do packets wait although a child owns the eroute?"""
+        return self.stranded or bool(self.awaited)
 
     @property
     def name(self) -> str:

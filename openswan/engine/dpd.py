@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from openswan.base.interval import Duration
-from openswan.engine.conn import Kind
-from openswan.engine.statedb import IkeState
+from openswan.engine.conn import Conn, Kind
+from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
 from openswan.ike.events import Probe
 from openswan.policy.connection import DpdAction
@@ -61,21 +61,60 @@ class Liveness:
     def silent(self, ike: IkeState) -> None:
         """The peer has not answered for a while.
 
-        What is to be restarted begins anew beside the old SAs, which carry traffic until the new ones do or all hope is
-        lost; host names are looked up again.
+        What is to be restarted begins anew beside the old SAs, which carry traffic until the new ones do, it is heard
+        again or all hope is lost; host names are looked up again.
         """
         for conn in dict.fromkeys(child.conn for child in ike.children.values() if not child.closing):
             self.brain.network.look_again(conn)
             restart = conn.policy.dpd_action in (DpdAction.RESTART, DpdAction.RESTART_BY_PEER) or conn.wanted
             if not restart or conn.kind is not Kind.PERMANENT or conn.negotiating or ike.closing:
                 continue
-            if conn.stranded or conn.away is not None:
-                continue  # where it is to be found is not known now, or not to be believed
+            if conn.stranded or conn.away is not None or self._has_another(conn, ike):
+                continue  # where it is to be found is not known now, or not to be believed; or this is done already
             if self.brain.negotiator.impossible(conn) is None:
                 self.core.say(conn, "DPD: no response from peer, beginning anew beside it", event="dpd-silent")
-                self.core.states.unshare(ike)
                 ike.doubtful = True
+                for child in self._children(conn):
+                    child.gives_way = child.gives_way or child.ike is ike
                 self.brain.negotiator.start(conn)
+                conn.beside = conn.negotiating
+
+    def heard(self, ike: IkeState, why: str = "the peer has answered after all") -> None:
+        """The silent peer has been heard, or our own address was to blame: what was begun beside its SAs is called off.
+
+        Not so once IKE_AUTH is out, because the peer may have an SA of it: then the older ones give way as foreseen.
+        """
+        doubted, ike.doubtful = ike.doubtful, False
+        if not doubted:
+            return
+        for conn in dict.fromkeys(child.conn for child in ike.children.values() if not child.closing):
+            attempt = self.core.states.tokens.get(conn.beside)
+            self.brain.launches.forget(conn)
+            if attempt is not None and conn.negotiating == conn.beside and self._early(attempt):
+                self.core.say(conn, f"DPD: {why}, no new SAs are needed", event="dpd-heard")
+                self.brain.negotiator.cancel(conn)
+            self.keep(conn)
+
+    @staticmethod
+    def _early(attempt: IkeState) -> bool:
+        """Has IKE_AUTH not yet gone out?"""
+        return attempt.established is None and not attempt.machine.proving
+
+    def keep(self, conn: Conn) -> None:
+        """SAs of a peer that lives stay, when nothing is there or under way that was begun beside them."""
+        if conn.beside and conn.negotiating == conn.beside:
+            return
+        for child in self._children(conn):
+            if child.gives_way and not child.ike.doubtful and not self._has_another(conn, child.ike):
+                child.gives_way = False
+
+    def _children(self, conn: Conn) -> list[ChildState]:
+        found = (self.core.states.children.get(serial) for serial in conn.children)
+        return [child for child in found if child is not None and not child.closing]
+
+    def _has_another(self, conn: Conn, ike: IkeState) -> bool:
+        """Is there a child on another IKE SA that stays?"""
+        return any(child.ike is not ike and not child.gives_way for child in self._children(conn))
 
     def alive(self, ike: IkeState) -> None:
         """The peer has answered."""

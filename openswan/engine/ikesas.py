@@ -21,6 +21,7 @@ from openswan.ike.effects import (
     ChildGone,
     Effect,
     Forget,
+    Heard,
     IkeEstablished,
     IkeFailed,
     IkeGone,
@@ -73,6 +74,7 @@ class IkeSas:
             TicketReceived: self._ticket_received,
             PathProbed: self._path_probed,
             Silent: self._silent,
+            Heard: self._heard,
             NewSuccessor: self._new_successor,
             IkeRekeyed: self._rekeyed,
             PeerMoved: self._moved,
@@ -311,6 +313,9 @@ class IkeSas:
 
     def _silent(self, ike: IkeState, effect: Silent) -> None:
         self.brain.liveness.silent(ike)
+
+    def _heard(self, ike: IkeState, effect: Heard) -> None:
+        self.brain.liveness.heard(ike)
 
     def _path_probed(self, ike: IkeState, effect: PathProbed) -> None:
         self.brain.pathmtus.probed(effect)

@@ -20,7 +20,6 @@ from openswan.engine.conn import Conn, Oriented
 from openswan.engine.statedb import IkeState
 from openswan.ike.events import MoveIke, Probe, TellAddresses
 from openswan.plane.commands import SetEroute
-from openswan.policy.selector import FlowKey
 
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
@@ -64,9 +63,13 @@ class Mobility:
         for ike in self._ikes(conn):
             if ike.machine.local.address != oriented.me:
                 self.brain.ikes.request(ike, MoveIke(oriented.me))
+                self.brain.liveness.heard(ike, "its silence was that of an address we have left")
+        again = self.brain.negotiator.readdress(conn, oriented.me)
         self._reindex(conn, oriented)
         self.brain.keyring.forget()
         self.brain.router.guard(conn)
+        if again:
+            self.brain.negotiator.start(conn)
         # What was held waits until the peer knows where its answers go.
         return True
 
@@ -83,25 +86,22 @@ class Mobility:
             return
         conn.stranded = True
         self.core.say(conn, "our address is gone: traffic is held until there is another one", Rc.LOG, event="stranded")
-        self.point(conn, Shunt.HOLD)
+        self.repoint(conn)
 
     def _release(self, conn: Conn) -> None:
         if not conn.stranded:
             return
         conn.stranded = False
-        self.restore(conn)
+        self.repoint(conn)
 
-    def restore(self, conn: Conn) -> None:
-        """Packets go out on the SA that owns the eroute again."""
+    def repoint(self, conn: Conn) -> None:
+        """Packets are held, or go out on the SA that owns the eroute again; to the router nothing has happened."""
         child = self.core.states.children.get(conn.owner)
-        if child is not None and not child.closing and not conn.stranded:
-            self.point(conn, child.first_out)
-
-    def point(self, conn: Conn, target: Said | Shunt) -> None:
-        """Where the eroutes of a tunnel lead meanwhile; to the router nothing has happened."""
-        serial = 0 if isinstance(target, Shunt) else conn.owner
-        keys: tuple[FlowKey, ...] = conn.held_keys if conn.owner else ()
-        for key in keys:
+        if child is None or child.closing:
+            return
+        target: Said | Shunt = Shunt.HOLD if conn.held else child.first_out
+        serial = 0 if conn.held else conn.owner
+        for key in conn.held_keys:
             if self.brain.router.eroutes.get(key) is conn:
                 self.core.klips(SetEroute(key, target, conn.device, conn.unique, serial))
 

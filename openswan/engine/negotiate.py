@@ -17,7 +17,7 @@ from openswan.engine.settings import LINGER, RETRY_FIRST, RETRY_MOST
 from openswan.engine.statedb import IkeState
 from openswan.engine.timers import Timer
 from openswan.ike.effects import Gone
-from openswan.ike.events import CreateChild
+from openswan.ike.events import CreateChild, MoveIke
 from openswan.policy.connection import DpdAction, HostKind
 from openswan.policy.identity import Identity
 from openswan.policy.selector import Selector
@@ -141,14 +141,18 @@ class Negotiator:
         self.core.timers.cancel((Timer.RETRY, conn.unique))
         self.core.timers.cancel((Timer.FAILURE, conn.unique))
         self.core.release(conn)
-        self._give_way(conn)
+        self.give_way(conn)
 
-    def _give_way(self, conn: Conn) -> None:
-        """Children that could not be rekeyed go soon after a new one carries their traffic."""
+    def give_way(self, conn: Conn) -> None:
+        """Children that could not be rekeyed, or whose peer was silent, go soon after one of another IKE SA carries
+        their traffic: the peer needs a moment to see that."""
+        newest = self.core.states.children.get(conn.newest_child)
+        if newest is None or newest.gives_way:
+            return
         for serial in list(conn.children):
             child = self.core.states.children.get(serial)
-            if child is not None and child.gives_way and serial != conn.newest_child and not child.closing:
-                self.core.after(Timer.EXPIRE_CHILD, serial, LINGER, partial(self.brain.lifetimes.over, child))
+            if child is not None and child.gives_way and child.ike is not newest.ike and not child.closing:
+                self.core.after(Timer.GIVE_WAY, serial, LINGER, partial(self.brain.lifetimes.over, child))
 
     def no_room(self, ike: IkeState, conn: Conn, token: int) -> bool:
         """The peer makes no further child on `ike`, which others use already: `conn` gets an IKE SA of its own."""
@@ -199,6 +203,7 @@ class Negotiator:
             core.after(Timer.RETRY, conn.unique, self._pause(conn), partial(self.retry, conn))
         core.release(conn)
         if conn.children:
+            self.brain.liveness.keep(conn)
             return
         shunted = self.brain.router.happen(conn, RouteEvent.NEGOTIATION_FAILED)
         if again:
@@ -252,7 +257,7 @@ class Negotiator:
         self.waiting.pop(conn.unique, None)
         self.brain.launches.forget(conn)
         if conn.negotiating:
-            self._cancel(conn)
+            self.cancel(conn)
         for serial in sorted(conn.children):
             child = core.states.children.get(serial)
             if child is not None:
@@ -265,14 +270,30 @@ class Negotiator:
         core.release(conn)
         self.dissolve(conn)
 
-    def _cancel(self, conn: Conn) -> None:
+    def cancel(self, conn: Conn) -> None:
         """Stop a negotiation; an IKE SA that nobody else waits for goes too."""
+        states = self.core.states
         token, conn.negotiating = conn.negotiating, 0
-        ike = self.core.states.tokens.get(token)
-        if ike is not None and ike.established is None and set(ike.attempts) == {token}:
-            self.core.states.end(token)
+        ike = states.tokens.get(token)
+        if ike is None or ike.established is not None:
+            return  # the answer is awaited, and the child refused when it comes
+        if token in ike.pending.waiting:
+            states.end(token)
+        if not any(user.negotiating == other for other, user in ike.attempts.items()):
             self.brain.ikes.close(ike)
-        # On an established IKE SA the answer is awaited, and the child refused when it comes.
+
+    def readdress(self, conn: Conn, me: Address) -> bool:
+        """Our address is another one while SAs of `conn` live: what is under way from an older one goes on from there
+        when the peer may have an SA of it; True when it had to be called off and is to be begun anew."""
+        ike = self.core.states.tokens.get(conn.negotiating)
+        if ike is None or ike.closing or ike.machine.local.address == me:
+            return False
+        if ike.established is not None or ike.machine.proving:
+            if ike.established is None or ike.machine.decides:
+                self.brain.ikes.request(ike, MoveIke(me))
+            return False
+        self.cancel(conn)
+        return True
 
     def aftermath(self, conn: Conn, reason: Gone) -> None:
         """The last child of `conn` is gone and its eroute has fallen back: what now?"""

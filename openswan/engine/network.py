@@ -44,10 +44,12 @@ class Network:
         core.network, core.plugs = state, Plugs.of(state)
         if core.listening:
             self.listen()
-        moved = before != core.plugs.addresses.keys()
+        come, moved = core.plugs.addresses.keys() - before, core.plugs.addresses.keys() != before
         self.brain.pathmtus.network()
         for conn in list(core.conns.named.values()):
             self.reorient(conn)
+            if conn.me in come and not conn.children:
+                self.resume(conn)
         if moved:
             self.brain.mobility.tell()
             for name in list(core.conns.hosts):
@@ -118,11 +120,12 @@ class Network:
         for instance in list(conn.instances.values()):
             self.brain.negotiator.remove(instance)
         wanted, on_demand, attached = conn.wanted, conn.on_demand, conn.clients
+        restarting = conn.restarting or (bool(conn.negotiating) and conn.kind is Kind.PERMANENT)
         conn.clients = []
         self.brain.negotiator.stop(conn)
         conn.clients = attached
         self.brain.router.happen(conn, RouteEvent.UNPLUG)
-        conn.wanted, conn.on_demand = wanted, on_demand
+        conn.wanted, conn.on_demand, conn.restarting = wanted, on_demand, restarting
 
     def resume(self, conn: Conn) -> None:
         """Route and start again what was routed and started."""
@@ -132,7 +135,9 @@ class Network:
             self.brain.router.guard(conn)
         if conn.on_demand and conn.routing is Routing.UNROUTED and self.brain.router.obstacle(conn) is None:
             self.brain.router.happen(conn, RouteEvent.ROUTE)
-        if conn.wanted and not conn.children and self.brain.negotiator.impossible(conn) is None:
+        if (conn.wanted or conn.restarting) and not conn.children and self.brain.negotiator.impossible(conn) is None:
+            if conn.restarting and conn.routing is Routing.ROUTED_PROSPECTIVE:
+                self.brain.router.happen(conn, RouteEvent.ACQUIRE)
             self.brain.negotiator.start(conn)
 
     # -- names --------------------------------------------------------------------------------------------------------

@@ -108,8 +108,8 @@ class Lifetimes:
         self._end(child)
 
     def over(self, child: ChildState) -> None:
-        """Another child has taken over: close this one."""
-        if not child.closing:
+        """Another child has taken over, unless it has ended meanwhile: close this one."""
+        if not child.closing and child.conn.newest_child != child.serial:
             self._end(child)
 
     def _end(self, child: ChildState) -> None:

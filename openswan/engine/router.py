@@ -157,7 +157,7 @@ class Router:
             conn.shunt, conn.owner = target, 0
             return
         keys = conn.tunnel_keys or conn.keys
-        self._claim(conn, keys, target)
+        self._claim(conn, keys, Shunt.HOLD if conn.held else target)
         # What the peer would not take into the tunnel must not go anywhere else.
         self._claim(conn, tuple(key for key in conn.keys if key not in keys), Shunt.DROP)
         self._withdraw(conn, (*keys, *conn.keys))

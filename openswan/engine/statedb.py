@@ -70,7 +70,7 @@ class IkeState:
     first_contact: bool = False
     """The peer said INITIAL_CONTACT: older SAs with it go once this one carries a child."""
     doubtful: bool = False
-    """The peer was silent for a while, and what has to be was begun anew beside it."""
+    """The peer is silent, and what has to be was begun anew beside it; nothing further is put on it."""
     closing: bool = False
     failed: bool = False
 
@@ -110,12 +110,20 @@ class ChildState:
     """Torn down here; only the peer's answer is missing."""
     reported: bool = False
     gives_way: bool = False
-    """The peer refused to rekey it: it goes once another child carries its traffic."""
+    """The peer refused to rekey it, or fell silent: it goes once a child of another IKE SA carries its traffic."""
 
     @property
     def first_out(self) -> Said:
         """What an eroute names: the innermost of the SAs that send."""
         return self.comp_out or self.said_out
+
+    @property
+    def rank(self) -> tuple[Instant, int]:
+        """Of several children of a connection the highest carries traffic: one of the IKE SA that was begun last.
+
+        A peer that begins anew may have lost the older one, whatever its last answers there were.
+        """
+        return (self.ike.born or 0.0, self.serial)
 
     def __repr__(self) -> str:
         return f"<child SA #{self.serial} of {self.conn.unique}>"
@@ -220,7 +228,11 @@ class StateDb:
         users = self.shared.get((me, peer, signature), {})
         best = None
         for ike in users.values():
-            if not ike.closing and (best is None or (ike.established is not None) >= (best.established is not None)):
+            if (
+                not ike.closing
+                and not ike.doubtful
+                and (best is None or (ike.established is not None) >= (best.established is not None))
+            ):
                 best = ike
         return best
 

@@ -19,6 +19,7 @@ class Timer(Enum):
     EXPIRE_IKE = "EVENT_SA_EXPIRE"
     REKEY_CHILD = "EVENT_SA_REPLACE "
     EXPIRE_CHILD = "EVENT_SA_EXPIRE "
+    GIVE_WAY = "EVENT_SA_DISCARD"  # a child whose traffic another IKE SA's child carries goes
     CONFIRM = "EVENT_NULL"  # the new outbound SA is used although the peer has not used it yet
     ANSWER = "EVENT_CRYPTO_FAILED"  # an answer goes out although an updown command still runs
     LINGER = "EVENT_SA_DELETE"  # a replaced inbound SA goes

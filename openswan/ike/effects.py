@@ -180,6 +180,11 @@ class Silent:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """The peer has been heard again after Silent, by a fresh authentic message."""
+
+
+@dataclass(frozen=True, slots=True)
 class NewSuccessor:
     """A rekeyed IKE SA exists: find it by its SPIs from now on. Whether it inherits the children is told later."""
 
@@ -242,6 +247,7 @@ Effect: TypeAlias = (
     | TicketReceived
     | PathProbed
     | Silent
+    | Heard
     | NewSuccessor
     | IkeRekeyed
     | PeerMoved

@@ -155,15 +155,28 @@ def excused(story: Story) -> set[Inner]:
     return {body.inner for body in story.pair.net.undelivered if isinstance(body, Esp)}
 
 
-def check(seed: int) -> tuple[int, int]:
-    """One seed; how many collisions there were, and whether an end took the other for dead, or could not rekey in time,
-    because too many datagrams in a row were lost."""
+MOVED = "an address changed"
+DEAD = "an end took the other for dead"
+EXPIRED = "an SA could not be rekeyed in time"
+
+
+def excuse(story: Story) -> str:
+    """Why packets may be missing; the first two happen when too many datagrams in a row are lost."""
+    if gave_up(story.pair):
+        return DEAD
+    if any("SA expired" in line for line in story.pair.west.lines + story.pair.east.lines):
+        return EXPIRED
+    return MOVED if story.moves else ""
+
+
+def check(seed: int) -> tuple[int, str]:
+    """One seed; how many collisions there were, and why it is excused from losing nothing, if it is."""
     story = live(seed)
     settle(story)
     pair = story.pair
     pair.sane()
-    dead = gave_up(pair) or any("SA expired" in line for line in pair.west.lines + pair.east.lines)
-    if not dead and not story.moves:
+    why = excuse(story)
+    if not why:
         missing = [inner for inner in pair.missing() if inner not in excused(story)]
         assert not missing, f"seed {seed}: {missing[:3]}\n" + "\n".join(sorted(story.log))
     pair.sent.clear()
@@ -173,11 +186,11 @@ def check(seed: int) -> tuple[int, int]:
         pair.send(pair.east, EAST_HOST, WEST_HOST)
         pair.run(0.2)
     assert pair.missing() == [], f"seed {seed}: after all has settled"
-    return story.collisions, dead
+    return story.collisions, why
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
 def test_whatever_collides_both_ends_agree_and_nothing_is_lost(first: int) -> None:
     results = [check(seed) for seed in range(first, first + CHUNK)]
     assert sum(collisions for collisions, _ in results) >= 3 * CHUNK
-    assert sum(dead for _, dead in results) <= CHUNK // 3
+    assert sum(why in (DEAD, EXPIRED) for _, why in results) <= CHUNK // 3

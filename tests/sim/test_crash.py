@@ -16,7 +16,7 @@ from openswan.wire.header import NO_SPI, Flags, Header
 from openswan.wire.message import Message
 from openswan.wire.v2.notify import Notify
 from openswan.wire.v2.numbers import ExchangeType, NotifyType
-from tests.sim.net import Faults
+from tests.sim.net import Faults, Packet
 from tests.sim.pair import EAST, EAST_NET, WEST, WEST_NET, Pair, conn, end, make_pair, tunnel
 from tests.sim.test_life import EAST_HOST, WEST_HOST
 
@@ -171,6 +171,96 @@ def test_an_outage_that_was_none_leaves_one_pair_of_sas() -> None:
     chat(pair, 0.2)
     pair.run(1.0)
     assert pair.missing() == []
+    pair.sane()
+
+
+def hide(pair: Pair, exchange: ExchangeType, response: bool) -> None:
+    """The network swallows messages of one exchange, requests or responses."""
+
+    def blocks(packet: Packet) -> bool:
+        body = packet.body
+        if not isinstance(body, bytes):
+            return False
+        header = Header.parse(body)
+        return header.exchange == exchange and header.is_response is response
+
+    pair.net.blocks = blocks
+
+
+def test_a_peer_that_answers_in_time_is_not_left() -> None:
+    """What was begun beside its SAs is called off, for all connections on them, and new ones are put on them again."""
+    pair = make_pair(1, settings=Settings(crash_secret=SECRET))
+    for n in range(3):
+        left, right = end(WEST, f"10.1.{n}.0/24", "@west"), end(EAST, f"10.2.{n}.0/24", "@east")
+        pair.west.load(conn(f"c{n}", left, right, dpd_delay=5.0, dpd_timeout=60.0, dpd_action=DpdAction.RESTART))
+        pair.east.load(conn(f"c{n}", left, right))
+    for n in range(2):
+        pair.west.request("initiate", name=f"c{n}")
+    assert pair.run(10.0, lambda: len(pair.west.klips.sas) == len(pair.east.klips.sas) == 4)
+    (ike,) = pair.west.pluto.core.states.ikes.values()
+    spis = set(pair.west.klips.by_spi)
+    pair.net.cut.add(pair.east.address)
+    assert pair.run(30.0, lambda: pair.west.events.count("dpd-silent") == 2)
+    assert len(pair.west.pluto.core.states.ikes) == 2, "one attempt for both"
+    hide(pair, ExchangeType.IKE_SA_INIT, response=True)
+    pair.net.cut.clear()
+    assert pair.run(30.0, lambda: pair.west.events.count("dpd-heard") == 2)
+    pair.net.blocks = lambda packet: False
+    pair.run(90.0)
+    assert list(pair.west.pluto.core.states.ikes.values()) == [ike] and len(pair.east.pluto.core.states.ikes) == 1
+    assert set(pair.west.klips.by_spi) == spis
+    pair.west.request("initiate", name="c2")
+    assert pair.run(10.0, lambda: len(pair.west.klips.sas) == len(pair.east.klips.sas) == 6)
+    assert list(pair.west.pluto.core.states.ikes.values()) == [ike]
+    pair.sane()
+
+
+def test_an_attempt_that_the_peer_may_have_an_sa_of_is_not_called_off() -> None:
+    """Its answer is lost again and again, while the older SAs carry traffic; it comes at last, and they go."""
+    pair = up_pair(dpd_delay=5.0, dpd_action=DpdAction.RESTART, dpd_timeout=60.0)
+    (old,) = pair.west.pluto.core.states.ikes.values()
+    pair.net.cut.add(pair.east.address)
+    assert pair.run(30.0, lambda: "dpd-silent" in pair.west.events)
+    hide(pair, ExchangeType.INFORMATIONAL, response=True)
+    pair.net.cut.clear()
+    assert pair.run(10.0, lambda: any(i.machine.proving for i in pair.west.pluto.core.states.ikes.values()))
+    hide(pair, ExchangeType.IKE_AUTH, response=True)
+    pair.run(10.0)
+    assert not old.doubtful and "dpd-heard" not in pair.west.events
+    pair.net.blocks = lambda packet: False
+    pair.run(40.0)
+    for host in (pair.west, pair.east):
+        assert len(host.pluto.core.states.ikes) == 1 and len(host.klips.sas) == 2
+    assert old.serial not in pair.west.pluto.core.states.ikes
+    chat(pair, 0.2)
+    pair.run(1.0)
+    assert pair.agreed() and not pair.missing()
+    pair.sane()
+
+
+def test_what_happens_on_the_older_ike_sa_does_not_bring_traffic_back_to_it() -> None:
+    """The end that was asked anew goes on rekeying on the old one, which the other is about to leave."""
+    pair = up_pair(dpd_delay=5.0, dpd_action=DpdAction.RESTART, dpd_timeout=60.0)
+    (old,) = pair.east.pluto.core.states.ikes.values()
+    pair.net.cut.add(pair.east.address)
+    assert pair.run(30.0, lambda: "dpd-silent" in pair.west.events)
+    hide(pair, ExchangeType.INFORMATIONAL, response=True)
+    pair.net.cut.clear()
+    assert pair.run(10.0, lambda: len(pair.east.pluto.core.states.children) == 2)
+    pair.net.blocks = lambda packet: False
+    (child,) = old.children.values()
+    pair.east.pluto.brain.lifetimes.rekey_child(child)
+    pair.east.post(pair.east.network())
+    chat(pair, 1.0)
+    found = pair.east.pluto.core.conns.named["net-net"]
+    assert len(found.children) == 2
+    owner = pair.east.pluto.core.states.children[found.owner]
+    assert owner.ike is not old and found.newest_child == found.owner
+    chat(pair, 10.0)
+    pair.run(30.0)
+    assert not pair.missing() and pair.agreed()
+    for host in (pair.west, pair.east):
+        assert len(host.pluto.core.states.ikes) == 1 and len(host.klips.sas) == 2
     pair.sane()
 
 

@@ -128,8 +128,8 @@ class Flight:
     outstanding: Outstanding
     asked: Instant
     """When it was first sent."""
-    silent: bool = False
-    """That nobody answers has been told."""
+    excused: int = 0
+    """Of its repetitions, those before the peer was last heard or an end moved: they say nothing about it now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +244,8 @@ class Core:
         self.last_heard = now
         self.established: Instant | None = None
         self.counters: Counter[Ignored] = Counter()
+        self.silent = False
+        """That nobody answers has been told."""
         self.flights: dict[int, Flight] = {}
         """Our unanswered requests by message ID, oldest first."""
         self.queue: deque[Task] = deque()
@@ -285,6 +287,11 @@ class Core:
     def is_established(self) -> bool:
         """Both sides authenticated and neither closing?"""
         return self.state in ESTABLISHED
+
+    @property
+    def proving(self) -> bool:
+        """As initiator: is IKE_AUTH unanswered, so that the peer may have an SA that we do not?"""
+        return self.state is State.I2
 
     @property
     def task(self) -> Task | None:
@@ -488,6 +495,12 @@ class Core:
             self.close(now)
             return
         self.deferred.append((now + uniform(self.rng, *RETRY_AFTER), task))
+
+    def count_anew(self) -> None:
+        """What has been repeated so far no longer speaks against the peer."""
+        self.silent = False
+        for flight in self.flights.values():
+            flight.excused = flight.outstanding.repeats
 
     # --- answers
 

@@ -13,7 +13,7 @@ from openswan.base.errors import CryptoError, IkeError, WireError
 from openswan.base.interval import Instant
 from openswan.base.log import Rc
 from openswan.ike import rules
-from openswan.ike.effects import Effect, Gone, PeerMoved
+from openswan.ike.effects import Effect, Gone, Heard, PeerMoved
 from openswan.ike.rules import Shape
 from openswan.ike.v2.core import CLEAR, Core, Ignored, Task, error
 from openswan.ike.v2.msgid import Order
@@ -199,6 +199,9 @@ class Receiver(Core):
     def _heard(self, local: Endpoint, remote: Endpoint, now: Instant, answer: bool = False) -> None:
         """An authentic, fresh message: the peer lives, and may have another address now (RFC 7296 2.23)."""
         self.last_heard = now
+        if self.silent:
+            self.count_anew()
+            self.emit(Heard())
         if (local, remote) == (self.local, self.remote):
             return
         if self.state is State.R1:

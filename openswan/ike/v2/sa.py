@@ -119,8 +119,9 @@ class IkeSaV2(Receiver):
             )
             self.dispatch(flight.outstanding.datagrams, whole=task.whole)
             mobike.seek(self, flight.outstanding)
-            if flight.outstanding.repeats >= SILENT and self.is_established and not flight.silent:
-                flight.silent = True
+            unheard = flight.outstanding.repeats - flight.excused
+            if unheard >= SILENT and self.is_established and not self.silent:
+                self.silent = True
                 self.emit(Silent())
         elif due is Due.GIVE_UP and isinstance(task, PathProbe) and self.is_established and not self.queue:
             task.persist(self, now)
@@ -141,6 +142,8 @@ class IkeSaV2(Receiver):
         """Queue a request (openswan.ike.events); it is sent when the window has room."""
         if isinstance(request, DeleteIke):
             self.close(now)
+        elif isinstance(request, MoveIke) and self.proving:
+            mobike.move(self, Endpoint(request.local, self.local.port), self.remote, now, request)
         elif not self.is_established:
             self.emit(RequestFailed(request, f"the IKE SA is in {self.state.label}"))
         else:

@@ -40,14 +40,16 @@ def test_a_responder_is_found_once_it_has_chosen_its_spi() -> None:
     assert not (db.by_spi or db.by_machine or db.pairs or db.ikes)
 
 
-def test_sharing_prefers_what_is_established_and_skips_what_is_closing() -> None:
+def test_sharing_prefers_what_is_established_and_skips_what_is_closing_or_silent() -> None:
     db = StateDb()
     one, two, three = ike(db, b"1" * 8), ike(db, b"2" * 8), ike(db, b"3" * 8)
     for it in (one, two, three):
         db.share(it, ME, PEER, "sig")
     two.established = 1.0
     assert db.sharable(ME, PEER, "sig") is two
-    two.closing = True
+    two.doubtful = True
+    assert db.sharable(ME, PEER, "sig") is three
+    two.doubtful, two.closing = False, True
     assert db.sharable(ME, PEER, "sig") is three
     assert db.sharable(ME, PEER, "another") is None
     for it in (one, two, three):

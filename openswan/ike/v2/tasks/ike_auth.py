@@ -207,6 +207,7 @@ class AuthTask(Task):
         config.learn(sa, self.policy, answer)
         mobike.learn(sa, self.policy, answer)
         crash.learn(sa, answer)
+        mobike.catch_up(sa, now)
         if self.childless:
             sa.create_others(now, done=0)
             return

@@ -146,10 +146,19 @@ def move(sa: Core, local: Endpoint, remote: Endpoint, now: Instant, request: Mov
         sa.queue.remove(waiting)
     # Unanswered requests go on from the new address; the update has to wait for their answers.
     _hasten(sa, now)
+    if not sa.is_established:
+        return  # IKE_AUTH does; `catch_up` follows
     sa.submit(UpdateAddresses(request), now, front=True)
 
 
+def catch_up(sa: Core, now: Instant) -> None:
+    """We moved while IKE_AUTH was unanswered: the peer may know where we were then."""
+    if sa.moves and sa.decides:
+        sa.submit(UpdateAddresses(), now, front=True)
+
+
 def _hasten(sa: Core, now: Instant) -> None:
+    sa.count_anew()
     for flight in sa.flights.values():
         flight.outstanding.hasten(now)
 

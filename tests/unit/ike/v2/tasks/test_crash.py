@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from openswan.ike.effects import Gone, IkeGone, Silent
+from openswan.ike.effects import Gone, Heard, IkeGone, ProbeAnswered, Silent
 from openswan.ike.events import Probe, RekeyIke
 from openswan.ike.v2.tasks import crash
 from openswan.wire.header import Flags, Header
@@ -88,4 +88,33 @@ def test_silence_is_told_once() -> None:
     pair.filter = lambda datagram: False
     pair.a.request(Probe(1))
     pair.pass_time(20.0)
-    assert len(pair.a.seen(Silent)) == 1
+    assert len(pair.a.seen(Silent)) == 1 and not pair.a.seen(Heard)
+
+
+def test_a_silent_peer_that_is_heard_again_is_told_of_once_whatever_it_says() -> None:
+    pair = up()
+    pair.filter = lambda datagram: datagram.sender is pair.b
+    pair.a.request(Probe(1))
+    pair.pass_time(8.0)
+    assert pair.a.seen(Silent)
+    pair.b.request(Probe(2))
+    pair.run()
+    assert len(pair.a.seen(Heard)) == 1, "a request of its own will do"
+    pair.filter = lambda datagram: True
+    pair.pass_time(20.0)
+    assert pair.a.seen(ProbeAnswered) and len(pair.a.seen(Heard)) == len(pair.a.seen(Silent)) == 1
+
+
+def test_a_peer_that_was_heard_is_silent_only_after_as_many_repetitions_as_before() -> None:
+    pair = up()
+    pair.filter = lambda datagram: datagram.sender is pair.b
+    pair.a.request(Probe(1))
+    pair.pass_time(4.0)
+    pair.b.request(Probe(2))
+    pair.run()
+    assert pair.a.sa.outstanding is not None
+    repeats = pair.a.sa.outstanding.repeats
+    pair.pass_time(20.0)
+    assert pair.a.sa.outstanding.repeats < repeats + 3 and len(pair.a.seen(Silent)) == 1
+    pair.pass_time(10.0)
+    assert pair.a.sa.outstanding.repeats >= repeats + 3 and len(pair.a.seen(Silent)) == 2

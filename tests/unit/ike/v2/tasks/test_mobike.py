@@ -8,11 +8,12 @@ from ipaddress import ip_address
 import pytest
 
 from openswan.base.address import Endpoint
-from openswan.ike.effects import IkeGone, PeerMoved, ProbeAnswered
+from openswan.ike.effects import IkeGone, PeerMoved, ProbeAnswered, Silent
 from openswan.ike.events import MoveIke, Probe, RekeyIke, TellAddresses
+from openswan.wire.header import Header
 from openswan.wire.v2.body import Payload
 from openswan.wire.v2.notify import Notify
-from openswan.wire.v2.numbers import NotifyType
+from openswan.wire.v2.numbers import ExchangeType, NotifyType
 from tests.unit.ike.pair import ADDRESS_B, Datagram, Pair, ike_policy
 
 N = NotifyType
@@ -86,6 +87,38 @@ def test_two_moves_before_an_answer_end_at_the_last() -> None:
     pair.pass_time(3.0)
     assert pair.b.sa.remote.address == THERE and pair.a.sa.local.address == THERE
     assert not pair.b.sa.nat_there
+
+
+@pytest.mark.parametrize("lost", ("request", "answer"))
+def test_a_move_while_the_proof_is_unanswered_is_caught_up_with(lost: str) -> None:
+    """IKE_AUTH goes on from the new address; whatever the peer knew before, it knows that address in the end."""
+    pair = Pair(ike_policy(mobike=True), ike_policy("@b", "@a", mobike=True))
+    whose = pair.a if lost == "request" else pair.b
+    pair.filter = lambda d: d.sender is not whose or Header.parse(d.data).exchange != ExchangeType.IKE_AUTH
+    pair.start()
+    pair.run()
+    assert pair.a.sa.proving and not pair.a.sa.is_established
+    pair.a.request(MoveIke(HERE))
+    pair.filter = lambda datagram: True
+    pair.pass_time(3.0)
+    assert pair.a.sa.is_established and pair.a.sa.local.address == pair.b.sa.remote.address == HERE
+    assert pair.a.seen(PeerMoved)[-1].why == "confirmed" and not pair.b.sa.nat_there
+    pair.a.request(Probe(5))
+    pair.run()
+    assert pair.a.seen(ProbeAnswered) and not pair.a.seen(IkeGone)
+
+
+def test_silence_is_counted_anew_from_another_address() -> None:
+    pair = make()
+    pair.filter = lambda datagram: False
+    pair.a.request(Probe(3))
+    pair.pass_time(6.0)
+    assert len(pair.a.seen(Silent)) == 1
+    pair.a.request(MoveIke(HERE))
+    pair.pass_time(1.0)
+    assert len(pair.a.seen(Silent)) == 1
+    pair.pass_time(6.0)
+    assert len(pair.a.seen(Silent)) == 2
 
 
 def test_the_right_to_decide_is_inherited() -> None:
