@@ -13,7 +13,7 @@ from openswan.policy.proposal import Proposal, proposal_text
 USAGE = """\
 Usage: ipsec algparse [ike=STRING] [esp=STRING] [phase2alg=STRING] [ah=STRING] ...
 Shows the proposals each string stands for, in the order they are offered; a bare keyword, or none at all, shows what
-is offered by default. Exit status: 0; 1 a string that will not do, 10 usage."""
+is offered by default. Exit status: 0; 1 a string that will not do, 2 usage."""
 
 KINDS: dict[str, tuple[str, Callable[[str], Parsed], tuple[Proposal, ...]]] = {
     "ike": ("IKE", parse_ike, DEFAULT_IKE),
@@ -22,7 +22,7 @@ KINDS: dict[str, tuple[str, Callable[[str], Parsed], tuple[Proposal, ...]]] = {
     "phase2": ("ESP", parse_esp, DEFAULT_ESP),
     "ah": ("AH", parse_ah, DEFAULT_AH),
 }
-BAD, USAGE_ERROR = 1, 10
+BAD, USAGE_ERROR = 1, 2
 
 
 def main(argv: list[str]) -> int:

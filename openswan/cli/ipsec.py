@@ -12,7 +12,7 @@ from typing import cast
 
 from openswan import __version__
 from openswan.base.errors import ConfigError, IpsecError
-from openswan.cli.commands import COMMANDS, listed
+from openswan.cli.commands import COMMANDS, RETIRED, Command, listed
 
 EXECDIR = "/usr/local/libexec/ipsec"
 LIBDIR = "/usr/local/lib/ipsec"
@@ -83,6 +83,10 @@ def _environment() -> dict[str, str]:
     }
 
 
+def _main_of(command: Command) -> Callable[[list[str]], int]:
+    return cast(Callable[[list[str]], int], import_module(command.module).main)
+
+
 def run(argv: list[str]) -> int:
     """Carry out one command line without the leading `ipsec`; returns the exit status."""
     if not argv:
@@ -96,10 +100,14 @@ def run(argv: list[str]) -> int:
         print(f"unknown option `{name}' (perhaps command name was omitted?)", file=sys.stderr)
         return 1
     if command := COMMANDS.get(name):
-        main_of = cast(Callable[[list[str]], int], import_module(command.module).main)
-        return main_of([*command.prefix, *arguments])
+        if "--help" in arguments and command.option:
+            print(f"ipsec {name} ARGUMENT... does the same as ipsec {command.classic} {command.option} ARGUMENT...")
+        return _main_of(command)([*command.prefix, *arguments])
     if external := _external(name):
         os.execve(external, [str(external), *arguments], _environment())
+    if name in RETIRED:
+        print(f"ipsec {name} is no more: {RETIRED[name]}", file=sys.stderr)
+        return 0 if "--help" in arguments else 1
     print(f"unknown IPsec command `{name}' (`ipsec --help' for list)", file=sys.stderr)
     return 1
 

@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
         return 0
     if unknown := [word for word in argv if word != "--json"]:
         print(f"{USAGE}\nipsec look: `{unknown[0]}' not understood", file=sys.stderr)
-        return 1
+        return 2
     heading = f"{process.hostname()} {clock.calendar()}"
     try:
         if "--json" in argv:

@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
                 return BAD_OPTION
             values[name] = value if equals else queue.pop(0)
         elif word.startswith("-"):
-            print(USAGE, file=sys.stderr)
+            print(f"readwriteconf: unknown option '{word}'\n{USAGE}", file=sys.stderr)
             return USAGE_ERROR
         else:
             names.append(word)

@@ -163,7 +163,9 @@ def main(argv: list[str]) -> int:
     if "help" in words:
         print(USAGE)
         return 0
-    if len(words) != 1 or words[0] not in VERBS:
+    if wrong := [word for word in words if word not in VERBS] or words[1:]:
+        print(f"ipsec setup: `{wrong[0]}' not understood", file=sys.stderr)
+    if wrong or not words:
         print(USAGE, file=sys.stderr)
         return 2
     verb, needs_root = VERBS[words[0]]

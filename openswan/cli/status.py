@@ -19,8 +19,8 @@ def main(argv: list[str]) -> int:
         print(USAGE)
         return 0
     names = [word for word in argv if word != "--json"]
-    if len(names) > 1 or any(name.startswith("-") for name in names):
-        print(USAGE, file=sys.stderr)
+    if wrong := [name for name in names if name.startswith("-")] or names[1:]:
+        print(f"ipsec status: `{wrong[0]}' not understood\n{USAGE}", file=sys.stderr)
         return 2
     try:
         replies: Iterable[tuple[int, str]] = request("status", timeout=30.0, json="--json" in argv)

@@ -14,6 +14,11 @@ def now() -> Instant:
     return time.monotonic()
 
 
+def unix() -> float:
+    """Seconds since 1970, UTC."""
+    return time.time()
+
+
 def calendar() -> str:
     """Local date and time in the form date(1) prints, for headings of listings."""
     return time.strftime("%a %b %e %H:%M:%S %Z %Y")

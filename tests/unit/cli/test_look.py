@@ -55,4 +55,4 @@ def test_without_daemon_the_routes_still_show(places: Any, capsys: pytest.Captur
     assert main([]) == 0
     out, err = capsys.readouterr()
     assert "ROUTING TABLES" in out and "Pluto is not running" in err
-    assert main(["--frob"]) == 1
+    assert main(["--frob"]) == 2

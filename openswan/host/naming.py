@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Names looked up by commands, which may wait: the daemon's own resolvers behind plain calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from ipaddress import ip_address
+from pathlib import Path
+
+from openswan.base.address import Address
+from openswan.base.errors import HostError
+from openswan.host.dnslookup import DnsLookup
+from openswan.host.resolver import HOSTS, RESOLV_CONF, Resolver
+from openswan.policy.dnsanswer import DnsAnswer
+
+
+def addresses_of(name: str, version: int = 0, hosts: Path = HOSTS, resolv_conf: Path = RESOLV_CONF) -> list[Address]:
+    """The addresses of a host, which may be an address already; HostError says why there are none.
+
+    `version` 4 or 6 wants that family, 0 takes both.
+    """
+    try:
+        found = [ip_address(name)]
+    except ValueError:
+        resolver = Resolver(hosts, resolv_conf)
+        addresses, reason, _ = asyncio.run(resolver.look_up(name, version))
+        if not addresses:
+            raise HostError(reason) from None
+        return list(addresses)
+    if version and found[0].version != version:
+        raise HostError(f"{name} is no IPv{version} address")
+    return found
+
+
+def records(questions: Iterable[tuple[str, str]], resolv_conf: Path = RESOLV_CONF) -> list[DnsAnswer]:
+    """Answers to (name, type), asked side by side, in order. Does not raise."""
+
+    async def ask() -> list[DnsAnswer]:
+        look_up = DnsLookup(resolv_conf)
+        return list(await asyncio.gather(*(look_up.ask(name, kind) for name, kind in questions)))
+
+    return asyncio.run(ask())

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Commands that ask a living daemon, in the places users type them.
+
+sunset ----lan---- west =======wan======= east ----lan---- sunrise
+"""
+
+from __future__ import annotations
+
+from tests.netns.conns import conn
+from tests.netns.lab import Lab
+from tests.netns.pair import Pair, pair
+from tests.netns.traffic import assert_ping
+
+NET = conn(
+    "net",
+    {
+        "left": "192.0.2.1",
+        "leftsubnet": "10.1.0.0/24",
+        "right": "192.0.2.2",
+        "rightsubnet": "10.2.0.0/24",
+        "authby": "secret",
+        "auto": "add",
+    },
+)
+
+
+def gateways(lab: Lab) -> Pair:
+    """West and east with conn `net`, down."""
+    return pair(lab, NET)
+
+
+def test_the_modern_spellings_take_a_tunnel_through_its_life(lab: Lab) -> None:
+    both = gateways(lab)
+    west = both.west
+    assert west.ipsec("checkconfig").returncode == 0
+    assert "%trap" not in west.ipsec("shuntstatus").stdout
+    west.ipsec("route", "net")
+    assert "10.1.0.0/24:0 -0-> 10.2.0.0/24:0 => %trap 0    net    (" in west.ipsec("shuntstatus").stdout
+    west.ipsec("up", "net")
+    both.settle()
+    assert_ping(lab.sunset, "10.2.0.2", 2)
+    (row,) = west.json("trafficstatus")
+    assert row["connection"] == "net" and row["in_bytes"] == row["out_bytes"] > 0
+    line = west.ipsec("trafficstatus", "net").stdout
+    assert f"inBytes={row['in_bytes']}, outBytes={row['out_bytes']}" in line and "id='192.0.2.2'" in line
+    assert '"net": 10.1.0.0/24===192.0.2.1' in west.ipsec("connectionstatus", "net").stdout
+    assert "#" not in west.ipsec("connectionstatus").stdout.split(";")[0]
+    assert west.ipsec("showroute", "192.0.2.2").stdout == "192.0.2.1 192.0.2.2 192.0.2.2\n"
+    west.ipsec("down", "net")
+    assert west.ipsec("trafficstatus").stdout == ""
+    west.ipsec("unroute", "net")
+    west.ipsec("replace", "net")
+    west.ipsec("delete", "net")
+    assert west.ipsec("connectionstatus", "net", check=False).returncode == 21
+    west.ipsec("add", "net")
+    west.ipsec("restart")
+    assert west.ipsec("up", "nothing", check=False).returncode == 21
+    west.ipsec("stop")
+    assert west.ipsec("trafficstatus", check=False).returncode == 1
