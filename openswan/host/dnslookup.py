@@ -2,9 +2,9 @@
 """Records of names, for opportunistic encryption: one look-up per name and type however many wait for it.
 
 Servers are those of resolv.conf. The next one is asked when the one before has not answered for a moment, and whoever
-answers first is heard; one that failed comes last for a while. What a validating resolver says of DNSSEC (the AD bit)
-counts only when it is on this host: nobody can change it on the way. An answer that it withholds because signatures are
-wrong is BOGUS, which is not the same as none.
+answers first is heard; one that failed comes last for a while. With trust anchors answers are validated here, whatever
+the server says of them. Without, what a validating resolver says (the AD bit) counts when it is on this host, where
+nobody can change it on the way. An answer whose signatures are wrong is BOGUS, which is not the same as none.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ from typing import TYPE_CHECKING
 from openswan.base.errors import HostError
 from openswan.host.dnscache import DnsCache
 from openswan.host.dnsexchange import PAYLOAD, exchange
+from openswan.host.dnssec import BogusError, Trust, Validator
 from openswan.host.dnstrail import Piece, follow
 from openswan.host.resolver import RESOLV_CONF
 from openswan.policy.dnsanswer import DnsAnswer, DnsStatus
 
 if TYPE_CHECKING:
     import dns.message
+
+    from openswan.host.dnssec import Anchors
 
 LIFETIME = 5.0
 """Seconds a look-up may take."""
@@ -55,8 +58,10 @@ class DnsLookup:
         lifetime: float = LIFETIME,
         port: int = 53,
         clock: Callable[[], float] = time.monotonic,
+        anchors: Anchors | None = None,
     ) -> None:
         self.cache = DnsCache()
+        self._validator = Validator(self._fetch, anchors) if anchors else None
         self._resolv_conf = resolv_conf
         self._lifetime = lifetime
         self._port = port
@@ -136,7 +141,7 @@ class DnsLookup:
         import dns.exception
 
         try:
-            query = _query(name, kind)
+            query = _query(name, kind, checked_here=self._validator is not None)
         except (dns.exception.DNSException, ValueError) as why:
             raise HostError(f"{name[:80]} cannot be asked for: {str(why) or type(why).__name__}") from None
         message, server = await self._race(query)
@@ -144,7 +149,18 @@ class DnsLookup:
         if piece.status is DnsStatus.FAILED:
             self._shun(server)
             raise HostError(f"{server} answers {piece.reason} about {name}")
-        return replace(piece, secure=piece.secure and ip_address(server).is_loopback)
+        if self._validator is None:
+            return replace(piece, secure=piece.secure and ip_address(server).is_loopback)
+        try:
+            trust = await self._validator.judge(message, name, kind)
+        except BogusError as why:
+            return Piece(DnsStatus.BOGUS, reason=f"DNSSEC: {why}")
+        return replace(piece, secure=trust is Trust.SECURE)
+
+    async def _fetch(self, name: str, kind: str) -> dns.message.Message:
+        """What the validator needs beside the answer."""
+        message, _ = await self._race(_query(name, kind, checked_here=True))
+        return message
 
     async def _race(self, query: dns.message.Message) -> tuple[dns.message.Message, str]:
         """The first answer that can be used, and whose it is; HostError when no server has one."""
@@ -208,13 +224,13 @@ class DnsLookup:
         self._shunned[server] = self._clock() + SHUNNED
 
 
-def _query(name: str, kind: str) -> dns.message.Message:
+def _query(name: str, kind: str, *, checked_here: bool = False) -> dns.message.Message:
     import dns.flags
     import dns.message
 
-    query = dns.message.make_query(name, kind, use_edns=0, payload=PAYLOAD)
-    # AD in a question asks whether the answer was validated (RFC 6840 5.7).
-    query.flags |= dns.flags.AD
+    query = dns.message.make_query(name, kind, use_edns=0, payload=PAYLOAD, want_dnssec=checked_here)
+    # AD in a question asks whether the answer was validated (RFC 6840 5.7), CD wants it in any case (RFC 4035 3.2.2).
+    query.flags |= dns.flags.CD if checked_here else dns.flags.AD
     return query
 
 
