@@ -22,17 +22,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self, TypeVar
+from typing import ClassVar, Self
 
 from openswan.base.errors import WireError
 from openswan.wire.attribute import Attribute
 from openswan.wire.cursor import Reader, Writer
+from openswan.wire.substructure import MORE_PROPOSALS, MORE_TRANSFORMS, emit_list, parse_list
 from openswan.wire.v2.body import Payload
 from openswan.wire.v2.numbers import TRANSFORM_IDS, AttributeType, PayloadType, ProtocolId, TransformType
 
-LAST, MORE_PROPOSALS, MORE_TRANSFORMS = 0, 2, 3
 MAX_PROPOSALS = 64
 """Ours: a peer that offers more is not negotiating."""
 
@@ -95,7 +94,7 @@ class Proposal:
         """Read a proposal after its substructure header; the reader ends with the proposal."""
         num, protocol, spi_size, count = (reader.u8() for _ in range(4))
         spi = reader.octets(spi_size)
-        transforms = _substructures(reader, Transform, MORE_TRANSFORMS, count)
+        transforms = parse_list(reader, "transform", Transform.parse, MORE_TRANSFORMS, count)
         if len(transforms) != count:
             raise WireError(f"proposal {num} announces {count} transforms and has {len(transforms)}")
         return cls(num, ProtocolId(protocol), spi, transforms)
@@ -103,7 +102,7 @@ class Proposal:
     def emit(self) -> bytes:
         """The proposal without its substructure header."""
         out = Writer().u8(self.num).u8(self.protocol).u8(len(self.spi)).u8(len(self.transforms)).octets(self.spi)
-        return out.octets(_emit_substructures(self.transforms, MORE_TRANSFORMS)).done()
+        return out.octets(emit_list([one.emit() for one in self.transforms], MORE_TRANSFORMS)).done()
 
     def of(self, kind: TransformType) -> tuple[Transform, ...]:
         """The transforms of one type, in order."""
@@ -120,40 +119,11 @@ class Sa(Payload):
     @classmethod
     def parse(cls, reader: Reader) -> Self:
         """Read all proposals; WireError when there is none or the chain of substructures is not consistent."""
-        proposals = _substructures(reader, Proposal, MORE_PROPOSALS, MAX_PROPOSALS)
+        proposals = parse_list(reader, "proposal", Proposal.parse, MORE_PROPOSALS, MAX_PROPOSALS)
         if not proposals:
             raise WireError("SA payload without a proposal")
         return cls(proposals)
 
     def emit(self) -> bytes:
         """All proposals."""
-        return _emit_substructures(self.proposals, MORE_PROPOSALS)
-
-
-Part = TypeVar("Part", Proposal, Transform)
-
-
-def _substructures(reader: Reader, part: type[Part], more: int, limit: int) -> tuple[Part, ...]:
-    """Proposals or transforms up to the reader's end; the "last" octet must agree with the length."""
-    found: list[Part] = []
-    while reader.remaining:
-        if len(found) >= limit:
-            raise WireError(f"more than {limit} {part.__name__.lower()}s")
-        last = reader.u8()
-        reader.u8()
-        length = reader.u16()
-        if length < 4:
-            raise WireError(f"{part.__name__.lower()} of length {length}")
-        with reader.restrict_to(length - 4):
-            found.append(part.parse(reader))
-        if last != (more if reader.remaining else LAST):
-            raise WireError(f"{part.__name__.lower()} {len(found)} says {last} where its list says otherwise")
-    return tuple(found)
-
-
-def _emit_substructures(parts: Sequence[Proposal | Transform], more: int) -> bytes:
-    out = Writer()
-    for index, part in enumerate(parts, 1):
-        body = part.emit()
-        out.u8(more if index < len(parts) else LAST).u8(0).u16(len(body) + 4).octets(body)
-    return out.done()
+        return emit_list([one.emit() for one in self.proposals], MORE_PROPOSALS)
