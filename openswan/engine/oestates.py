@@ -57,9 +57,9 @@ class Event(Enum):
     WEAK = "a tunnel came up whose grade will not do; one that we began has failed besides"
     DOWN = "the tunnel is gone"
     HOLD_TIMEOUT = "first packets have waited for holdtimeout="
-    RETRY_LOOK = "the back-off is over and the pair in use: look again"
-    RETRY_CALL = "the back-off is over and the pair in use: call again"
-    RETRY_BOTH = "the back-off is over and the pair in use: look and call again"
+    RETRY_LOOK = "a packet after the back-off: look again"
+    RETRY_CALL = "a packet after the back-off: call again"
+    RETRY_BOTH = "a packet after the back-off: look and call again"
     EXPIRED = "unused for its lifetime"
     REMOVED = "the operator, or another policy, wants it gone"
 

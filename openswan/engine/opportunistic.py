@@ -19,7 +19,7 @@ from openswan.engine import oeevents as ev
 from openswan.engine.oeevents import OeEffect, OeEvent, Pair, Terms, Verdict
 from openswan.engine.oejudge import ALONE, FIXED, NO_ANSWER, answer, failure, first, objection, search, worth
 from openswan.engine.oepair import CAPABLE, DEAF, LOOKED_AT, PairState, Peers, pause, round_pause
-from openswan.engine.oestates import SEARCHING, SHUNTS, Act, Event, State, next_move
+from openswan.engine.oestates import LATE, SEARCHING, SHUNTS, Act, Event, State, next_move
 from openswan.engine.timers import Timer, Timers
 
 MOST_PAIRS = 200_000
@@ -191,6 +191,7 @@ class Opportunistic:
                 self._use(p)
 
     def _use(self, p: PairState) -> None:
+        """It carries packets; the first ones after its pause have it tried again."""
         p.last_used = self._now
         if p.state in SHUNTS and 0 < p.retry_at <= self._now:
             self._retry(p)
@@ -220,7 +221,6 @@ class Opportunistic:
         p.held_at = self._now
         self._shunt(p, p.terms.negotiation)
         self._at(Timer.OE_HOLD, p, self._now + p.terms.hold_timeout, lambda: self._waited(p))
-        self._life(p)
 
     def _extend(self, p: PairState) -> None:
         # Counted from the beginning: whoever forges answers cannot make it longer.
@@ -278,7 +278,6 @@ class Opportunistic:
 
     def _tunnel(self, p: PairState) -> None:
         self._timers.cancel((Timer.OE_ROUND, p.pair))
-        self._timers.cancel((Timer.OE_RETRY, p.pair))
         if p.shunt is not None or not p.since:
             p.since = self._now
         p.shunt, p.rounds, p.failures, p.retry_at = None, 0, 0, 0.0
@@ -294,6 +293,8 @@ class Opportunistic:
             text = f"in clear from now on, it had a tunnel of grade {peer.best} before: {p.reason or NO_ANSWER}"
             self._effects.append(ev.Tell(p.pair, text, True))
         self._shunt(p, shunt)
+        if p.state in LATE:
+            self._life(p)
 
     def _deaf(self, p: PairState) -> None:
         peer = self.peers.note(p.pair.dst)
@@ -310,12 +311,6 @@ class Opportunistic:
         p.reason = p.reason or (peer.reason if peer is not None else "") or NO_ANSWER
         p.failures += 1
         p.retry_at = self._now + pause(p.failures)
-        self._at(Timer.OE_RETRY, p, p.retry_at, lambda: self._pause_over(p))
-
-    def _pause_over(self, p: PairState) -> None:
-        # One that nobody used since waits for the next packet.
-        if p.last_used > p.settled_at:
-            self._retry(p)
 
     def _retry(self, p: PairState) -> None:
         kind = RETRIES[search(p.terms, self.peers.get(p.pair.dst), self._now)]
@@ -357,7 +352,7 @@ class Opportunistic:
     def _drop(self, p: PairState) -> None:
         self.pairs.pop(p.pair, None)
         self._unask(p)
-        for timer in (Timer.OE_HOLD, Timer.OE_ROUND, Timer.OE_RETRY, Timer.OE_LIFE):
+        for timer in (Timer.OE_HOLD, Timer.OE_ROUND, Timer.OE_LIFE):
             self._timers.cancel((timer, p.pair))
 
     def _room(self) -> bool:

@@ -34,7 +34,6 @@ class Timer(Enum):
     CRLS = "EVENT_CRL_CHECK"
     OE_HOLD = "EVENT_OE_HOLD"  # first packets of an opportunistic pair have waited long enough
     OE_ROUND = "EVENT_OE_ROUND"  # its gateways are tried once more
-    OE_RETRY = "EVENT_OE_RETRY"  # a pair without a tunnel is tried again
     OE_LIFE = "EVENT_OE_LIFE"  # a pair nobody uses is forgotten
     SHUTDOWN = "EVENT_SHUTDOWN"
 

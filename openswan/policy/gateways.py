@@ -140,8 +140,8 @@ def _impossible(address: Address) -> bool:
     return address.is_multicast or address.is_loopback or address.is_unspecified or address.is_link_local
 
 
-def keys_of(owner: str, found: Found) -> tuple[tuple[PublicKey, ...], tuple[str, ...]]:
-    """The public keys a name has, whatever the record says of gateways (keys under forward names, KEY records)."""
+def keys_of(owner: str, found: Found) -> tuple[tuple[tuple[bytes, PublicKey], ...], tuple[str, ...]]:
+    """The public keys a name has with their octets, whatever is said of gateways (forward names, KEY records)."""
     keys: dict[bytes, PublicKey] = {}
     complaints: list[str] = []
     for record in sorted(found.records, key=lambda one: SOURCES.index(one.source)):
@@ -151,4 +151,4 @@ def keys_of(owner: str, found: Found) -> tuple[tuple[PublicKey, ...], tuple[str,
             keys.setdefault(record.key, public_key_of(int(record.kind), record.key))
         except CryptoError as why:
             complaints.append(f"{record.source} record of {owner} is not used: invalid key data: {why}")
-    return tuple(keys.values()), tuple(complaints)
+    return tuple(keys.items()), tuple(complaints)

@@ -12,8 +12,10 @@ from ipaddress import ip_address
 
 import pytest
 
+from openswan.engine.oeevents import Learned, Verdict
 from openswan.host.dnslookup import DnsLookup
 from openswan.host.dnssec import read_anchors
+from openswan.host.oelookup import OeLookup
 from openswan.policy.dnsanswer import DnsAnswer, DnsStatus
 from openswan.policy.gateways import gateways, read_records, reverse_name
 from openswan.policy.grade import Grade
@@ -125,6 +127,23 @@ def test_validated_here_without_a_resolver_that_does(
     """NSEC3 zones as ldns signs them, over a wire that nobody vouches for."""
     [answer] = ask(world, (name, kind), server=NSD)
     assert (answer.status, answer.secure) == (status, secure), answer
+
+
+def test_gateways_and_keys_of_a_destination(world: DnsWorld) -> None:
+    """From an address to what IKE is begun with."""
+    conf = world.dir / "resolv.conf-learn"
+    conf.write_text("nameserver 127.0.0.1\n")
+
+    async def work() -> list[tuple[Learned, tuple[str, ...]]]:
+        lookup = OeLookup(DnsLookup(conf))
+        return [await lookup.learn(ip_address(each)) for each in ("192.0.2.7", "192.0.2.8", "192.0.2.9", "192.0.2.77")]
+
+    with world.lab["west"].inside():
+        seven, eight, nine, none = asyncio.run(work())
+    assert [(str(one.address), one.grade) for one in seven[0].gateways] == [("192.0.2.7", Grade.DNSSEC)]
+    assert seven[0].gateways[0].key is not None and "gateway gw.example" in seven[1][0]
+    assert [(str(one.address), one.source) for one in eight[0].gateways] == [("192.0.2.8", "TXT")]
+    assert (nine[0].verdict, none[0].verdict) == (Verdict.BOGUS, Verdict.NONE)
 
 
 def test_an_authoritative_server_that_dies_leaves_no_answer(world: DnsWorld) -> None:

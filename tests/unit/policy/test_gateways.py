@@ -144,7 +144,8 @@ def test_keys_of_a_name() -> None:
         ("KEY", b"\x42\x00\x04\x01" + ONE), ipseckey(10, OTHER, TWO), ipseckey(10, None, b""), txt(1, ".", TWO)
     )
     keys, complaints = keys_of("gw.example.org", found)
-    assert [encode_public(key) for key in keys] == [TWO, ONE] and complaints == ()  # type: ignore[arg-type]
+    assert [octets for octets, _ in keys] == [TWO, ONE] and complaints == ()
+    assert [encode_public(key) for _, key in keys] == [TWO, ONE]  # type: ignore[arg-type]
     keys, complaints = keys_of("gw", read(ipseckey(10, None, b"\x03")))
     assert keys == () and complaints == (
         "IPSECKEY record of gw is not used: invalid key data: RSA public key is cut short",
