@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from random import Random
 
 from openswan.base.errors import WireError
-from openswan.wire import ip
+from openswan.wire import ip, oerecord
 from openswan.wire.cursor import Reader
 from openswan.wire.esp import EspPacket, strip_trailer
 from openswan.wire.header import NO_SPI, Flags, Header, classify_4500
@@ -81,6 +81,16 @@ PACKETS = (
     bytes.fromhex("600000000018 2c40" + "00" * 32)
     + bytes.fromhex("3c00000000000001 06000000 00000000 d431005000080000"),
 )
+RECORDS = (
+    bytes([10, 0, 2]) + b"\3\1\0\1key",
+    bytes([10, 1, 2, 192, 0, 2, 1]) + b"\3\1\0\1key",
+    bytes([10, 2, 0]) + bytes(15) + b"\1",
+    bytes([10, 3, 3]) + b"\2gw\7example\0key",
+    b"\x2cX-IPsec-Server(10)=192.0.2.1 AwEAAcHBwcHBwcHB",
+    b"\x0fX-IPsec-Server(\x105)=@gw.a AwEAAcE",
+    bytes.fromhex("42000401") + b"\3\1\0\1key",
+)
+"""Data of IPSECKEY, TXT and KEY."""
 EDGES = (0, 1, 2, 3, 4, 7, 8, 15, 16, 0x7F, 0x80, 0xFE, 0xFF)
 
 
@@ -149,6 +159,12 @@ def parse_packet(random: Random, data: bytes) -> None:
     DigitalSignature.parse(Reader(data))
 
 
+def parse_records(random: Random, data: bytes) -> None:
+    """A DNS record that names a gateway or a key."""
+    kind = random.choice(list(oerecord.PARSERS))
+    oerecord.PARSERS[kind](damaged(random, random.choice(RECORDS)))
+
+
 TARGETS: tuple[Callable[[Random, bytes], None], ...] = (
     parse_message,
     parse_message,
@@ -156,6 +172,7 @@ TARGETS: tuple[Callable[[Random, bytes], None], ...] = (
     parse_bodies,
     parse_inner,
     parse_packet,
+    parse_records,
 )
 
 
