@@ -89,7 +89,7 @@ fuzz: build build/packages-fuzz
 	@$(PY) -m tests.fuzz.guided $${FUZZ_MINUTES:-1} $(FUZZ_KEEP) $(FUZZ_TARGETS)
 	@$(PY) -m tests.fuzz $${FUZZ_SECONDS:-60}
 
-## fuzz-ike  guided by coverage into every IKEv2 payload parser and whole encrypted exchanges, FUZZ_MINUTES each
+## fuzz-ike  guided by coverage into every payload parser of both IKE versions and whole encrypted exchanges, FUZZ_MINUTES each
 ##         (default 15), FUZZ_TARGETS alone if given, FUZZ_JOBS side by side (the cores), at priority FUZZ_NICE (default 19)
 fuzz-ike: build
 	@$(PY) -c 'import atheris' 2>/dev/null || $(PY) -m pip --disable-pip-version-check install -q atheris

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What `make fuzz-ike` fuzzes: every IKEv2 payload parser by its name (SA, KE ...), `message`, `cookie`, and whole
-encrypted exchanges: `exchange`, `auth` and `answer`. Only WireError may leave a parser, and nothing an IKE SA.
+encrypted exchanges: `exchange`, `auth` and `answer`; those of IKEv1 are in v1targets.py. Only WireError may leave a
+parser, and nothing an IKE SA.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from openswan.wire.message import Message, sk_prefix
 from openswan.wire.payload import REGISTRY, emit_chain, parse_chain
 from openswan.wire.v2.numbers import ExchangeType, PayloadType
 from openswan.wire.v2.sk import pad
+from tests.fuzz import v1targets
 from tests.fuzz.wire import PAYLOADS
 from tests.unit.ike.pair import ADDRESS_A, Pair, Side
 
@@ -132,11 +134,13 @@ def targets() -> dict[str, Callable[[], Target]]:
         "answer": lambda: answer,
         "auth": lambda: auth,
     }
-    return {**parsers, **more}
+    return {**parsers, **more, **v1targets.targets()}
 
 
 def seeds(name: str) -> list[bytes]:
     """What an input of that target looks like."""
+    if name.startswith("V1_"):
+        return v1targets.seeds(name)
     if name in ("exchange", "answer", "auth"):
         chains = [emit_chain([one]) for one in PAYLOADS] + [emit_chain(PAYLOADS)]
         return [bytes([n, first]) + chain for first, chain in chains for n in range(4)]

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""IKEv1's targets of `make fuzz-ike`: every payload parser by its name (V1_SA, V1_KE ...), V1_message and V1_content.
+
+Only WireError may leave a parser, with a notification of IKEv1 or none; what parses comes out as the octets it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from openswan.base.errors import WireError
+from openswan.wire.v1.header import Flags, Header
+from openswan.wire.v1.ident import Id
+from openswan.wire.v1.message import Content, Message, padded
+from openswan.wire.v1.notify import Notify
+from openswan.wire.v1.numbers import ExchangeType, NotifyType, PayloadType
+from openswan.wire.v1.payload import REGISTRY, emit_chain, parse_chain
+from tests.unit.wire.v1.samples import PAYLOADS
+
+Target = Callable[[bytes], None]
+HEADER = Header(b"initiatr", bytes(8), ExchangeType.MAIN)
+LONGEST = 65000
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """WireErrors that a peer of this version could be told of."""
+    try:
+        yield
+    except WireError as why:
+        assert why.notify is None or (isinstance(why.notify, NotifyType) and why.notify.is_error), why.notify
+
+
+def payload(kind: PayloadType) -> Target:
+    """A payload's body; what parses comes out again as it came, and what reads it further raises nothing else."""
+
+    def target(data: bytes) -> None:
+        if len(data) > LONGEST:
+            return
+        chain = bytes([0, 0]) + (len(data) + 4).to_bytes(2, "big") + data
+        with refusals():
+            found, used = parse_chain(kind, chain)
+            assert used == len(chain)
+            assert emit_chain(found) == (kind, chain)
+            for one in found:
+                if isinstance(one, Id):
+                    one.addresses()
+                if isinstance(one, Notify):
+                    one.sequence()
+        with contextlib.suppress(WireError):
+            for one in parse_chain(kind, chain)[0]:
+                if isinstance(one, Notify):
+                    one.attributes()
+
+    return target
+
+
+def message(data: bytes) -> None:
+    """A whole datagram."""
+    with refusals():
+        assert Message.parse(data).emit() == data
+
+
+def content(data: bytes) -> None:
+    """Decrypted octets behind the type of their first payload."""
+    if data:
+        with refusals():
+            found = Content.parse(data[0], data[1:])
+            assert emit_chain(found.payloads)[1] == found.octets
+            found.hashed()
+
+
+def targets() -> dict[str, Callable[[], Target]]:
+    """Every target's name, and what makes it ready."""
+    parsers = {f"V1_{kind.name}": (lambda kind=kind: payload(kind)) for kind in REGISTRY}  # type: ignore[misc]
+    return {**parsers, "V1_message": lambda: message, "V1_content": lambda: content}
+
+
+def seeds(name: str) -> list[bytes]:
+    """What an input of that target looks like."""
+    if name == "V1_message":
+        sealed = Message.encrypted(Header(b"initiatr", b"responde", ExchangeType.QUICK, Flags.ENCRYPTION, 7),
+                                   PayloadType.HASH, bytes(64))  # fmt: skip
+        return [*(Message.clear(HEADER, [one]).emit() for one in PAYLOADS), sealed.emit()]
+    if name == "V1_content":
+        chains = [padded(PAYLOADS, 16), *(padded([one], 16) for one in PAYLOADS)]
+        return [bytes([first]) + chain for first, chain in chains]
+    return [one.emit() for one in PAYLOADS if f"V1_{one.type.name}" == name]
