@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
         list(pool.map(test_rekey.test_no_packet_is_lost_while_everything_is_rekeyed, chunks))
         print(f"{len(chunks) * test_rekey.CHUNK} lives of 400 s with rekeyings: no packet lost", flush=True)
         results = list(pool.map(test_collisions.check, range(lives), chunksize=TOGETHER))
-    collisions, excuses = sum(c for c, _ in results), Counter(why for _, why in results if why)
+    collisions, excuses = sum(c for c, _ in results), Counter(reasons[0] for _, reasons in results if reasons)
     print(f"{lives} lives with {collisions} collisions: both ends agree; no packet lost but where one may be:")
     for why, count in excuses.most_common():
         print(f"    {count} {why}")
