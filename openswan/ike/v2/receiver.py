@@ -35,8 +35,7 @@ from openswan.ike.v2.tasks import (
     tell,
 )
 from openswan.ike.v2.tasks.ike_rekey import IkeRekey, inherit
-from openswan.ike.v2.tasks.init import InitTask
-from openswan.ike.v2.tasks.resume import ResumeTask
+from openswan.ike.v2.tasks.opening import OpeningTask
 from openswan.wire.header import NO_SPI, Header
 from openswan.wire.message import Message
 from openswan.wire.payload import parse_chain
@@ -109,7 +108,7 @@ class Receiver(Core):
 
     def _init_response(self, header: Header, data: bytes, now: Instant) -> None:
         task = self.task
-        first = isinstance(task, InitTask | ResumeTask) and header.exchange == task.exchange
+        first = isinstance(task, OpeningTask) and header.exchange == task.exchange
         if header.spi_i != self.spi_i or header.from_initiator or header.message_id or not first:
             self.counters[Ignored.FOREIGN] += 1
             return
@@ -118,7 +117,7 @@ class Receiver(Core):
         except WireError:
             self.counters[Ignored.MALFORMED] += 1
             return
-        assert isinstance(task, InitTask | ResumeTask)
+        assert isinstance(task, OpeningTask)
         if not task.consider(self, message, data, now):
             return
         self.flights.clear()

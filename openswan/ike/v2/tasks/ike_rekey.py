@@ -27,7 +27,7 @@ from openswan.ike.v2.tasks import followup
 from openswan.ike.v2.tasks.child_create import NONCE_OCTETS, ChildCreate
 from openswan.ike.v2.tasks.child_delete import ChildDelete
 from openswan.ike.v2.tasks.crash import TellToken
-from openswan.ike.v2.tasks.init import install_keys
+from openswan.ike.v2.tasks.opening import install_keys
 from openswan.policy.proposal import Proposal, Transform
 from openswan.wire.header import NO_SPI, SPI_OCTETS
 from openswan.wire.message import Message

@@ -29,11 +29,10 @@ from openswan.ike.effects import Gone, IkeFailed, IkeGone
 from openswan.ike.policy import ChosenIke, IkePolicy
 from openswan.ike.rules import Shape
 from openswan.ike.v2.cookie import refusal
-from openswan.ike.v2.core import HALF_OPEN, Core, Ignored, Task, first_error
+from openswan.ike.v2.core import Core, Ignored, first_error
 from openswan.ike.v2.negotiate import Dh, Match, accept, choose, group_transform, number, offer
-from openswan.ike.v2.protect import Channel
-from openswan.ike.v2.states import State
 from openswan.ike.v2.tasks import cert, extensions, means, natd
+from openswan.ike.v2.tasks.opening import NONCE_OCTETS, OpeningTask, can_fragment, install_keys, learn_fragments, reply
 from openswan.wire.header import NO_SPI, Header
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload
@@ -43,60 +42,48 @@ from openswan.wire.v2.notify import Notify
 from openswan.wire.v2.numbers import DhId, ExchangeType, NotifyType, ProtocolId
 from openswan.wire.v2.sa import Sa
 
-NONCE_OCTETS = 32
-MAX_COOKIES = 5
-"""How many cookies an initiator follows before it just waits."""
-MAX_COOKIE_OCTETS = 64
 REFUSED_WAIT: Duration = 1.5
 """How long a better answer may come after an unauthenticated refusal."""
 
 
-class InitTask(Task):
+class InitTask(OpeningTask):
     """The initiator's part."""
 
     exchange = ExchangeType.IKE_SA_INIT
-    alone = True
 
     def __init__(self, policy: IkePolicy) -> None:
-        super().__init__()
-        self.policy = policy
+        super().__init__(policy)
         self.group = policy.proposals[0].dh[0]
         self.tried = {self.group}
         self.pair: dh.DhPair | None = None
-        self.cookie = b""
-        self.cookies = 0
         self.refusal: tuple[str, int] | None = None
         """What the peer refused with, should nothing better come."""
 
     def build(self, sa: Core, now: Instant) -> Sequence[Payload]:
-        """The request; the nonce and, while the group stays the same, the key pair are drawn once."""
+        """The request; while the group stays the same, the key pair is drawn once."""
+        self._draw(sa)
+        return super().build(sa, now)
+
+    def _draw(self, sa: Core) -> dh.DhPair:
         if self.pair is None:
             self.pair = dh.generate(self.group.name, sa.rng)
-        sa.nonce_i = sa.nonce_i or sa.rng.octets(NONCE_OCTETS)
-        payloads: list[Payload] = [Notify(NotifyType.COOKIE, self.cookie)] if self.cookie else []
-        payloads += [
-            offer(self.policy.proposals, ProtocolId.IKE),
-            Ke(DhId(number(Kind.DH, self.group)), self.pair.public),
-            Nonce(sa.nonce_i),
-            *natd.announce(sa, self.policy, NO_SPI),
-        ]
-        if self.policy.fragmentation:
-            payloads.append(Notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED))
-        payloads.append(Notify(NotifyType.SIGNATURE_HASH_ALGORITHMS, sign.hash_ids()))
-        payloads += [*extensions.request(self.policy), *natd.vendor(self.policy)]
-        header = sa.header(self.exchange, 0, response=False)
-        sa.init_i = Message(header, tuple(payloads)).emit()
-        return payloads
+        return self.pair
 
-    def answered(self, sa: Core, answer: Message, now: Instant) -> None:
-        """Not used: an IKE_SA_INIT response need not be believed; `consider` takes it."""
-        raise IkeError("IKE_SA_INIT responses are considered, not answered")
+    def matter(self, sa: Core) -> Sequence[Payload]:
+        """Proposals, key and nonce."""
+        key = Ke(DhId(number(Kind.DH, self.group)), self._draw(sa).public)
+        return (offer(self.policy.proposals, ProtocolId.IKE), key, Nonce(sa.nonce_i))
+
+    def manners(self) -> Sequence[Payload]:
+        """Which hashes signatures may have, and extensions."""
+        return (Notify(NotifyType.SIGNATURE_HASH_ALGORITHMS, sign.hash_ids()), *extensions.request(self.policy))
 
     def consider(self, sa: Core, answer: Message, data: bytes, now: Instant) -> bool:
         """Take a response. True: keys are derived; False: keep waiting (perhaps for the answer to a new request)."""
         cookie = answer.notify(NotifyType.COOKIE)
         if cookie is not None and answer.first(Sa) is None:
-            return self._follow_cookie(sa, cookie.data, now)
+            self.follow_cookie(sa, cookie.data, now)
+            return False
         group = answer.notify(NotifyType.INVALID_KE_PAYLOAD)
         if group is not None:
             return self._follow_group(sa, group.data, now)
@@ -113,15 +100,6 @@ class InitTask(Task):
             return False
         return True
 
-    def _follow_cookie(self, sa: Core, cookie: bytes, now: Instant) -> bool:
-        if not 1 <= len(cookie) <= MAX_COOKIE_OCTETS or cookie == self.cookie or self.cookies >= MAX_COOKIES:
-            sa.counters[Ignored.BAD_ANSWER] += 1
-            return False
-        self.cookies += 1
-        self.cookie = cookie
-        self._again(sa, now)
-        return False
-
     def _follow_group(self, sa: Core, data: bytes, now: Instant) -> bool:
         group = group_transform(int.from_bytes(data, "big")) if len(data) == 2 else None
         offered = {g for proposal in self.policy.proposals for g in proposal.dh}
@@ -136,19 +114,8 @@ class InitTask(Task):
         self.tried.add(group)
         self.group, self.pair = group, None
         sa.log(f"the peer wants group {group.name}: starting again with it")
-        self._again(sa, now)
+        self.again(sa, now)
         return False
-
-    def _again(self, sa: Core, now: Instant) -> None:
-        """The same exchange once more, its patience unchanged (RFC 7296 2.6, 2.7)."""
-        give_up = sa.outstanding.give_up if sa.outstanding else now
-        sa.send_window.restart()
-        sa.flights.clear()
-        sa.move(State.I1)
-        sa.transmit(self, self.build(sa, now), now)
-        if sa.outstanding is not None:
-            sa.outstanding.give_up = give_up
-            sa.outstanding.next = min(sa.outstanding.next, give_up)
 
     def _refused(self, sa: Core, text: str, notify: int, now: Instant) -> None:
         """Nobody signed this: note it and wait a little for a better answer."""
@@ -182,19 +149,9 @@ def derive(sa: Core, chosen: ChosenIke, shared: bytes) -> None:
     install_keys(sa, chosen, prf, keymat.skeyseed(prf, sa.nonce_i, sa.nonce_r, shared))
 
 
-def install_keys(sa: Core, chosen: ChosenIke, prf: Prf, seed: bytes) -> None:
-    """Derive the keys from SKEYSEED and set up protection."""
-    integ = chosen.integ.name if chosen.integ else ""
-    sa.chosen, sa.prf = chosen, prf
-    sa.keys = keymat.ike_keys(
-        prf, seed, sa.nonce_i, sa.nonce_r, sa.spi_i, sa.spi_r, chosen.encr.name, chosen.encr.key_bits, integ
-    )
-    sa.channel = Channel(sa.keys, chosen, sa.is_initiator)
-
-
 def learn(sa: Core, policy: IkePolicy, message: Message) -> None:
     """What the peer's IKE_SA_INIT message says it can do."""
-    sa.peer_fragments = policy.fragmentation and message.notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED) is not None
+    learn_fragments(sa, policy, message)
     hashes = message.notify(NotifyType.SIGNATURE_HASH_ALGORITHMS)
     sa.peer_hashes = sign.hash_names(hashes.data) if hashes else ()
     cert.learn_requests(sa, message)
@@ -236,20 +193,13 @@ def respond(sa: Core, request: Message, data: bytes, local: Endpoint, remote: En
         Nonce(sa.nonce_r),
         *natd.announce(sa, policy, sa.spi_r),
         *cert.requests(policy),
+        *can_fragment(sa.peer_fragments),
+        Notify(NotifyType.SIGNATURE_HASH_ALGORITHMS, sign.hash_ids()),
+        *extensions.answer(sa, candidates),
+        *means.announce(reduce(or_, (one.peer_auth for one in candidates), policy.peer_auth)),
+        *natd.vendor(policy),
     ]
-    if sa.peer_fragments:
-        payloads.append(Notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED))
-    payloads.append(Notify(NotifyType.SIGNATURE_HASH_ALGORITHMS, sign.hash_ids()))
-    payloads += extensions.answer(sa, candidates)
-    payloads += means.announce(reduce(or_, (one.peer_auth for one in candidates), policy.peer_auth))
-    payloads += natd.vendor(policy)
-    answer = Message(sa.header(ExchangeType.IKE_SA_INIT, 0, response=True), tuple(payloads)).emit()
-    sa.init_i, sa.init_r = data, answer
-    sa.receive_window.accept(0)
-    sa.replies.remember(0, data, (answer,))
-    sa.deadline = now + HALF_OPEN
-    sa.move(State.R1)
-    sa.dispatch((answer,), local, remote)
+    reply(sa, ExchangeType.IKE_SA_INIT, payloads, data, local, remote, now)
 
 
 def _choose(sa: Core, request: Message) -> tuple[IkePolicy, Match]:

@@ -24,7 +24,7 @@ from openswan.ike.v2.core import Core, Task, first_error
 from openswan.ike.v2.negotiate import number
 from openswan.ike.v2.protect import Opened
 from openswan.ike.v2.tasks.ike_auth import AuthTask
-from openswan.ike.v2.tasks.init import install_keys
+from openswan.ike.v2.tasks.opening import install_keys
 from openswan.policy.proposal import Transform
 from openswan.wire.header import Header
 from openswan.wire.message import Message, sk_prefix

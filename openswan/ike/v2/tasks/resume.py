@@ -26,10 +26,18 @@ from openswan.ike.policy import IkePolicy
 from openswan.ike.resumption import LIFETIME, MOST_OCTETS, Session, Ticket
 from openswan.ike.rules import Shape
 from openswan.ike.v2.cookie import refusal
-from openswan.ike.v2.core import HALF_OPEN, Core, Ignored, Task
-from openswan.ike.v2.states import State
+from openswan.ike.v2.core import Core
 from openswan.ike.v2.tasks import natd
-from openswan.ike.v2.tasks.init import MAX_COOKIE_OCTETS, MAX_COOKIES, NONCE_OCTETS, InitTask, install_keys
+from openswan.ike.v2.tasks.init import InitTask
+from openswan.ike.v2.tasks.opening import (
+    NONCE_OCTETS,
+    OpeningTask,
+    begin,
+    can_fragment,
+    install_keys,
+    learn_fragments,
+    reply,
+)
 from openswan.policy.connection import Auth as Means
 from openswan.policy.identity import Identity
 from openswan.wire.header import NO_SPI
@@ -43,49 +51,25 @@ PATIENCE: Duration = 5.0
 """Seconds after which an initiator that gets no answer begins as ever."""
 
 
-class ResumeTask(Task):
+class ResumeTask(OpeningTask):
     """The initiator's part; whatever goes wrong, IKE_SA_INIT follows."""
 
     exchange = ExchangeType.IKE_SESSION_RESUME
-    alone = True
     patience = PATIENCE
 
     def __init__(self, policy: IkePolicy, ticket: Ticket) -> None:
-        super().__init__()
-        self.policy, self.ticket = policy, ticket
-        self.cookie = b""
-        self.cookies = 0
+        super().__init__(policy)
+        self.ticket = ticket
 
-    def build(self, sa: Core, now: Instant) -> Sequence[Payload]:
-        """The request; the nonce is drawn once."""
-        sa.nonce_i = sa.nonce_i or sa.rng.octets(NONCE_OCTETS)
-        payloads: list[Payload] = [Notify(NotifyType.COOKIE, self.cookie)] if self.cookie else []
-        payloads += [
-            Nonce(sa.nonce_i),
-            Notify(NotifyType.TICKET_OPAQUE, self.ticket.opaque),
-            *natd.announce(sa, self.policy, NO_SPI),
-        ]
-        if self.policy.fragmentation:
-            payloads.append(Notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED))
-        payloads += natd.vendor(self.policy)
-        sa.init_i = Message(sa.header(self.exchange, 0, response=False), tuple(payloads)).emit()
-        return payloads
-
-    def answered(self, sa: Core, answer: Message, now: Instant) -> None:
-        """Not used: an unprotected response need not be believed; `consider` takes it."""
-        raise IkeError("IKE_SESSION_RESUME responses are considered, not answered")
+    def matter(self, sa: Core) -> Sequence[Payload]:
+        """Nonce and ticket."""
+        return (Nonce(sa.nonce_i), Notify(NotifyType.TICKET_OPAQUE, self.ticket.opaque))
 
     def consider(self, sa: Core, answer: Message, data: bytes, now: Instant) -> bool:
         """Take a response. True: keys are derived; False: wait, or begin as ever."""
         cookie = answer.notify(NotifyType.COOKIE)
         if cookie is not None and answer.first(Nonce) is None:
-            if not 1 <= len(cookie.data) <= MAX_COOKIE_OCTETS or self.cookies >= MAX_COOKIES:
-                sa.counters[Ignored.BAD_ANSWER] += 1
-                return False
-            self.cookies, self.cookie = self.cookies + 1, cookie.data
-            sa.flights.clear()
-            sa.send_window.restart()
-            sa.transmit(self, self.build(sa, now), now)
+            self.follow_cookie(sa, cookie.data, now)
             return False
         nonce = answer.first(Nonce)
         try:
@@ -99,18 +83,14 @@ class ResumeTask(Task):
         sa.spi_r, sa.nonce_r, sa.init_r = answer.header.spi_r, nonce.data, data
         derive(sa, self.ticket.session)
         natd.detect(sa, self.policy, answer, sa.spi_r)
-        sa.peer_fragments = _fragments(self.policy, answer)
+        learn_fragments(sa, self.policy, answer)
         natd.float_ports(sa, self.policy, answer.notify(NotifyType.NAT_DETECTION_SOURCE_IP) is not None)
         return True
 
     def begin_anew(self, sa: Core, now: Instant) -> None:
         """IKE_SA_INIT, as without a ticket."""
-        sa.flights.clear()
-        sa.send_window.restart()
         sa.nonce_i = b""
-        task = InitTask(self.policy)
-        sa.move(State.I1)
-        sa.transmit(task, task.build(sa, now), now)
+        begin(sa, InitTask(self.policy), now)
 
 
 def derive(sa: Core, session: Session) -> None:
@@ -118,10 +98,6 @@ def derive(sa: Core, session: Session) -> None:
     prf = Prf(session.chosen.prf.name)
     install_keys(sa, session.chosen, prf, prf(session.sk_d, b"Resumption" + sa.nonce_i + sa.nonce_r))
     sa.resumed = session
-
-
-def _fragments(policy: IkePolicy, message: Message) -> bool:
-    return policy.fragmentation and message.notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED) is not None
 
 
 def respond(sa: Core, request: Message, data: bytes, local: Endpoint, remote: Endpoint, now: Instant) -> None:
@@ -146,18 +122,14 @@ def respond(sa: Core, request: Message, data: bytes, local: Endpoint, remote: En
     sa.nonce_i, sa.nonce_r = nonce.data, sa.rng.octets(NONCE_OCTETS)
     derive(sa, session)
     natd.detect(sa, policy, request, NO_SPI)
-    sa.peer_fragments = _fragments(policy, request)
-    payloads: list[Payload] = [Nonce(sa.nonce_r), *natd.announce(sa, policy, sa.spi_r)]
-    if sa.peer_fragments:
-        payloads.append(Notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED))
-    payloads += natd.vendor(policy)
-    answer = Message(sa.header(ExchangeType.IKE_SESSION_RESUME, 0, response=True), tuple(payloads)).emit()
-    sa.init_i, sa.init_r = data, answer
-    sa.receive_window.accept(0)
-    sa.replies.remember(0, data, (answer,))
-    sa.deadline = now + HALF_OPEN
-    sa.move(State.R1)
-    sa.dispatch((answer,), local, remote)
+    learn_fragments(sa, policy, request)
+    payloads: list[Payload] = [
+        Nonce(sa.nonce_r),
+        *natd.announce(sa, policy, sa.spi_r),
+        *can_fragment(sa.peer_fragments),
+        *natd.vendor(policy),
+    ]
+    reply(sa, ExchangeType.IKE_SESSION_RESUME, payloads, data, local, remote, now)
 
 
 def ask(policy: IkePolicy) -> list[Payload]:

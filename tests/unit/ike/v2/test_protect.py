@@ -13,7 +13,7 @@ from openswan.crypto import keymat
 from openswan.crypto.prf import Prf
 from openswan.ike.policy import ChosenIke
 from openswan.ike.v2.protect import Assembler, Channel
-from openswan.ike.v2.tasks.init import NONCE_OCTETS
+from openswan.ike.v2.tasks.opening import NONCE_OCTETS
 from openswan.policy.proposal import Transform
 from openswan.wire.header import Flags, Header
 from openswan.wire.message import Message

@@ -14,7 +14,6 @@ from openswan.ike.v2.cookie import CookieJar, refusal
 from openswan.ike.v2.core import Ignored
 from openswan.ike.v2.sa import IkeSaV2
 from openswan.ike.v2.states import State
-from openswan.ike.v2.tasks.init import MAX_COOKIES
 from openswan.policy.proposal import Transform
 from openswan.wire.header import NO_SPI, Header
 from openswan.wire.message import Message
@@ -94,27 +93,6 @@ def test_the_same_group_is_not_tried_twice() -> None:
         pair.arrive(pair.a, data, pair.endpoint_a, pair.endpoint_b)
     groups = [int(ke.group) for d in pair.wire if (ke := Message.parse(d.data).first(Ke))]
     assert groups == [DhId.ECP256, DhId.MODP2048]
-
-
-def test_cookies_are_followed_but_not_for_ever() -> None:
-    pair, request = first_request()
-    for turn in range(MAX_COOKIES + 4):
-        answer = refusal(request.header, Notify(NotifyType.COOKIE, bytes([turn]) * 8))
-        pair.arrive(pair.a, answer, pair.endpoint_a, pair.endpoint_b)
-    assert len(pair.wire) == MAX_COOKIES
-    for datagram in pair.wire:
-        message = Message.parse(datagram.data)
-        assert message.header.message_id == 0
-        assert message.payloads[0].type == PayloadType.NOTIFY
-        assert message.payloads[1:] == request.payloads
-
-
-@pytest.mark.parametrize("cookie", [b"", bytes(65)])
-def test_cookies_of_impossible_length(cookie: bytes) -> None:
-    pair, request = first_request()
-    pair.arrive(pair.a, refusal(request.header, Notify(NotifyType.COOKIE, cookie)), pair.endpoint_a, pair.endpoint_b)
-    assert not pair.wire
-    assert pair.a.sa.counters[Ignored.BAD_ANSWER] == 1
 
 
 def test_cookie_and_then_another_group_keeps_the_cookie() -> None:
