@@ -17,6 +17,7 @@ from _fast.worker cimport KIND_DEVICE, KIND_INTAKE, KIND_SOCKET, worker_ignore, 
 
 cdef enum:
     BUFFER = 8 << 20
+    TCP = 6
     ESP = 50
 
 
@@ -155,6 +156,7 @@ cdef int socket_attach(engine_t *en, int32_t slot, const int *fds, int count, bi
     cdef int first = 0 if spread and count > 1 else slot
     s.version = <uint8_t>version
     s.udp = port != 0
+    s.stream = proto == TCP
     s.proto = 0 if port else proto
     memset(s.local, 0, 16)
     memcpy(s.local, local, 4 if version == 4 else 16)

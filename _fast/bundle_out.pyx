@@ -26,7 +26,8 @@ from _fast.ipcomp cimport COMP_LEAST, COMP_LEN, comp_pack
 from _fast.iphdr cimport clamp_mss
 from _fast.octets cimport get16, put16
 from _fast.life cimport life_sequence, life_spend
-from _fast.outbox cimport out_answer, out_reserve
+from _fast.outbox cimport out_answer, out_lead, out_reserve
+from _fast.path cimport over_head
 from _fast.plant cimport outgoing_t, worker_t
 from _fast.segment cimport segment_init, segment_largest, segment_next, segmenter_t
 from _fast.types cimport *
@@ -76,8 +77,7 @@ cdef uint32_t chain_room(const chain_t *c) noexcept nogil:
     cdef const sa_t *sa
     if room == 0:
         return 0
-    if path.encap:
-        room -= 8
+    room -= over_head(path.encap)
     while i:
         i -= 1
         sa = c.sas[i]
@@ -243,7 +243,7 @@ cdef int leave_whole(worker_t *w, packed_t *p, uint32_t mtu) noexcept nogil:
 cdef void leave_bare(worker_t *w, const chain_t *c, packed_t *p, uint8_t tos, uint64_t sequence) noexcept nogil:
     # UDP_SEGMENT wants them end to end; a raw packet gets headers.
     cdef const path_t *path = c.paths[c.count - 1]
-    cdef outgoing_t *o = stage(w, p.length - p.head, path.version, 0 if path.encap else OUT_LEAD)
+    cdef outgoing_t *o = stage(w, p.length - p.head, path.version, out_lead(path))
     memcpy(o.data, p.at + p.head, p.length - p.head)
     o.sa = c.sas[c.count - 1]
     o.path = c.paths[c.count - 1]

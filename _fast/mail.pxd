@@ -14,6 +14,8 @@ cdef enum:
     MAIL_NEXT_HOP = 14         # of an SA that sends raw ESP
     MAIL_LOAD = 15             # raw ESP arrives at a rate at which an intake is worth while; sock
     MAIL_OFFLOAD = 16          # number: IP protocol, sock: device slot; number 0: socket slot
+    MAIL_STREAM_IKE = 17       # data: a stream's key (streams.pxd) and the message
+    MAIL_STREAM_GONE = 18      # data: its key; number: why
 
 cdef struct mail_t:
     mail_t *next
@@ -27,6 +29,10 @@ cdef struct mail_t:
     uint32_t length
     uint8_t data[1]
 
+# Bounded by themselves, so that they leave room for notes.
+cdef inline bint is_datagram(int kind) noexcept nogil:
+    return kind == MAIL_IKE or kind == MAIL_STREAM_IKE
+
 # Worker threads post, the control thread takes; bounded both ways, and the descriptor is readable while some wait.
 cdef struct mailbox_t:
     pthread_mutex_t lock
@@ -39,7 +45,7 @@ cdef struct mailbox_t:
 
 cdef int mail_init(mailbox_t *box) noexcept nogil
 cdef void mail_free(mailbox_t *box) noexcept nogil
-# NULL when full or without memory; fill it in and post it.
+# NULL when full or without memory; fill it in (its data too, where none is given) and post it.
 cdef mail_t *mail_new(mailbox_t *box, int kind, const uint8_t *data, uint32_t length) noexcept nogil
 cdef void mail_post(mailbox_t *box, mail_t *m) noexcept nogil
 cdef mail_t *mail_take(mailbox_t *box) noexcept nogil

@@ -35,7 +35,7 @@ cdef mail_t *mail_new(mailbox_t *box, int kind, const uint8_t *data, uint32_t le
     cdef mail_t *m
     # A racing poster may pass the limit by one: the limit is there against growth, not for its exact value.
     pthread_mutex_lock(&box.lock)
-    if kind == MAIL_IKE:
+    if is_datagram(kind):
         full = box.datagrams >= MOST_DATAGRAMS or box.datagram_octets + length > MOST_DATAGRAM_OCTETS
     else:
         full = box.notes >= MOST_NOTES
@@ -46,7 +46,7 @@ cdef mail_t *mail_new(mailbox_t *box, int kind, const uint8_t *data, uint32_t le
     if m:
         m.kind = kind
         m.length = length
-        if length:
+        if length and data:
             memcpy(m.data, data, length)
     return m
 
@@ -61,7 +61,7 @@ cdef void mail_post(mailbox_t *box, mail_t *m) noexcept nogil:
     else:
         box.head = m
     box.tail = m
-    if m.kind == MAIL_IKE:
+    if is_datagram(m.kind):
         box.datagrams += 1
         box.datagram_octets += m.length
     else:
@@ -78,7 +78,7 @@ cdef mail_t *mail_take(mailbox_t *box) noexcept nogil:
     m = box.head
     if m:
         box.head = m.next
-        if m.kind == MAIL_IKE:
+        if is_datagram(m.kind):
             box.datagrams -= 1
             box.datagram_octets -= m.length
         else:

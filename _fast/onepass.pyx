@@ -16,7 +16,7 @@ from _fast.iphdr cimport clamp_mss
 from _fast.life cimport life_lease
 from _fast.mbside cimport mb_seal_apart
 from _fast.octets cimport put32, put64
-from _fast.outbox cimport RAW_LEAD, out_reserve
+from _fast.outbox cimport out_lead, out_reserve
 from _fast.plant cimport outgoing_t, worker_t
 from _fast.segment cimport segment_count, segment_place, segment_placeable, segmenter_t
 from _fast.tally cimport tallied_octets, tallied_packets
@@ -32,7 +32,7 @@ cdef bint onepass(worker_t *w, sa_t *sa, path_t *path, segmenter_t *s, packet_in
                   uint32_t most, uint64_t *packets, uint64_t *octets) noexcept nogil:
     cdef uint64_t total, sequence, kept
     cdef uint32_t count = segment_count(s, &total), inner, pad
-    cdef uint32_t lead = 0 if path.encap else RAW_LEAD
+    cdef uint32_t lead = out_lead(path)
     cdef uint32_t room = esp_length(sa.key, most) + lead
     cdef uint8_t *packet
     cdef uint8_t *at

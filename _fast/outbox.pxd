@@ -2,10 +2,14 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 from _fast.plant cimport worker_t
-from _fast.types cimport packet_info_t, sa_t
+from _fast.types cimport ENCAP_UDP, packet_info_t, path_t, sa_t
 
 cdef enum:
-    RAW_LEAD = 64              # octets before a raw packet, for link and IP headers
+    RAW_LEAD = 64              # octets before a packet that is not in UDP, for link and IP headers or a stream's key
+
+# Octets to be left free before a packet of this path. Segments in UDP lie end to end: UDP_SEGMENT wants them so.
+cdef inline uint32_t out_lead(const path_t *path) noexcept nogil:
+    return 0 if path.encap == ENCAP_UDP else RAW_LEAD
 
 # Stage one frame (vnet header first) for an SA; it may become many packets. `held`: its sender could not have known
 # the path's MTU. What is dropped is counted here. The frame is written to, and FRAME_SLACK octets behind it.

@@ -165,8 +165,7 @@ cdef void out_sa(worker_t *w, int32_t device, sa_t *sa, uint8_t *frame, uint32_t
         tally_sa(w, sa, packets, octets)
         w.from_host[device] += packets
         return
-    # Segments in UDP lie end to end: UDP_SEGMENT wants them so.
-    lead = 0 if path.encap else RAW_LEAD
+    lead = out_lead(path)
     room = esp_length(sa.key, room if room > sa.tfc else sa.tfc) + 64 + lead
     while True:
         at = out_reserve(w, room) + lead

@@ -7,7 +7,7 @@ from _fast.atomic cimport alloc_zeroed
 from _fast.esp cimport esp_payload
 from _fast.octets cimport put16
 from _fast.sysio cimport AF_INET, AF_INET6
-from _fast.types cimport MAX_SOCKETS, SLOT_DETACHED, path_t, sa_t
+from _fast.types cimport ENCAP_STREAM, MAX_SOCKETS, SLOT_DETACHED, path_t, sa_t
 
 
 cdef path_t *make_path(const sa_t *sa, tuple t) except NULL:
@@ -42,7 +42,7 @@ cdef path_t *make_path(const sa_t *sa, tuple t) except NULL:
     # Of an ESP SA alone; what a bundle leaves room for is reckoned where it is used.
     p.inner_mtu = esp_payload(sa.key, mtu - outer_head(p)) if sa.proto == 50 and mtu > outer_head(p) else 0
     # Routers cut IPv4 packets without DF, and the kernel cuts what is too big for the interface.
-    p.cut = (cut if cut > 1280 else 1280) if cut and p.version == 6 else 0
+    p.cut = (cut if cut > 1280 else 1280) if cut and p.version == 6 and p.encap != ENCAP_STREAM else 0
     if hop:
         p.link = link
         memcpy(p.hop, <const uint8_t *>hop, 6)

@@ -46,7 +46,8 @@ cdef struct socket_t:
     int32_t spread             # lanes the kernel chooses from by SPI; 0: one worker reads all
     int32_t reader             # that worker
     uint8_t version
-    uint8_t udp
+    uint8_t udp                # or what is like it: a marker before IKE, ports
+    uint8_t stream             # a stand-in for TCP streams: KEY_OCTETS of streams.pxd before each packet
     uint8_t proto              # of a raw socket: 50, 51, 108; 0: UDP
     uint8_t gso                # packets of one UDP_SEGMENT message, 0: it knows none
     uint8_t wildcard           # bound to no address: what it receives came to any
@@ -166,7 +167,7 @@ cdef struct engine_t:
     worker_t *crew[9]
 
 cdef struct outgoing_t:
-    uint8_t *data              # not in UDP: 64 octets before it are free, for link and IP headers
+    uint8_t *data              # not in UDP: 64 octets before it are free, for link and IP headers or a stream's key
     uint32_t length
     sa_t *sa                   # NULL: in clear, for %pass
     path_t *path

@@ -89,7 +89,8 @@ cdef class Ports(Core):
 
     def attach_socket(self, int slot, tuple fds, bint spread, int version, bytes local, int port, uint32_t mtu,
                       int proto=50):
-        """Use the bound sockets of one endpoint (port 0: raw, of protocol 50, 51 or 108); duplicates of the descriptors are kept.
+        """Use the bound sockets of one endpoint (port 0: raw, of protocol 50, 51 or 108; with one and protocol 6: the end of
+        a pair of _fast.streams); duplicates of the descriptors are kept.
 
         `spread`: the kernel chooses among them by SPI, as _fast.handoff.lane does.
         """

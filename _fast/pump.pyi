@@ -4,7 +4,7 @@ from typing import TypeAlias, TypedDict
 RawKey: TypeAlias = tuple[int, bytes, int, bytes, int, int, int, int]
 RawFlow: TypeAlias = tuple[int, bytes, bytes, int, int, int]
 RawSelector: TypeAlias = tuple[int, int, bytes, bytes, bytes, bytes, int, int, int, int]
-RawPath: TypeAlias = tuple[int, bytes, int, bytes, int, bool, int, int, int, int, bytes]
+RawPath: TypeAlias = tuple[int, bytes, int, bytes, int, int, int, int, int, int, bytes]
 Row: TypeAlias = tuple[RawKey, int, int, int, int, float, int, int, int]
 Remote: TypeAlias = tuple[int, bytes, int]
 
@@ -21,7 +21,7 @@ SaFacts: TypeAlias = tuple[
     int,
     bool,
     int,
-    bool,
+    int,
     bytes,
     int,
     bytes,

@@ -163,7 +163,9 @@ cdef inline bint same_source(const path_t *path, const uint8_t *remote, bint por
 
 cdef bint source_allowed(worker_t *w, int32_t slot, sa_t *sa, const uint8_t *remote) noexcept nogil:
     cdef path_t *path = <path_t *>loadp(&sa.path)
-    cdef bint natted = w.engine.sockets[slot].udp and path.encap
+    cdef const socket_t *s = &w.engine.sockets[slot]
+    # A stream is left for another stream only, UDP for UDP.
+    cdef bint natted = s.udp and path.encap == (ENCAP_STREAM if s.stream else ENCAP_UDP)
     if same_source(path, remote, natted):
         return True
     if not natted:

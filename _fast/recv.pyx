@@ -11,6 +11,7 @@ from _fast.intake cimport intake_load
 from _fast.octets cimport put16
 from _fast.plant cimport RX_MESSAGES, socket_t, worker_t
 from _fast.rcv cimport rcv_open, rcv_take
+from _fast.streams cimport KEY_OCTETS
 from _fast.sysio cimport *
 from _fast.types cimport *
 
@@ -86,7 +87,15 @@ cdef void take_message(worker_t *w, int32_t slot, int at) noexcept nogil:
             memcpy(&value, CMSG_DATA(c), sizeof(int))
             tos = <uint8_t>value
         c = CMSG_NXTHDR(m, c)
-    if not s.udp and s.version == 4:
+    if s.stream:
+        if length < KEY_OCTETS:
+            w.drops[DROP_MALFORMED] += 1
+            return
+        memcpy(w.rxname[at], data, 28)
+        data += KEY_OCTETS
+        length -= KEY_OCTETS
+        size = length
+    elif not s.udp and s.version == 4:
         # A raw IPv4 socket gives the IP header too.
         head = (data[0] & 15) * 4 if length >= 20 else 0
         if head < 20 or head > length:

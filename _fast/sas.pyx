@@ -303,7 +303,7 @@ cdef class Sas(Ports):
         cdef path_t *p = sa.path
         cdef int n = 4 if p.version == 4 else 16
         return (cookie, sa.proto, sa.spi, address_of(sa.name, sa.name_version), bool(sa.inbound), bool(sa.transport),
-                sa.cipher, sa.integ, bool(sa.esn), sa.replay.window, bool(p.encap), p.local[:n], p.local_port,
+                sa.cipher, sa.integ, bool(sa.esn), sa.replay.window, p.encap, p.local[:n], p.local_port,
                 p.remote[n if n == 4 else 8:8 if n == 4 else 24], get16(p.remote + 2), p.outer_mtu, p.inner_mtu,
                 [0 if limit == ~<uint64_t>0 else limit for limit in
                  (sa.life.soft_octets, sa.life.hard_octets, sa.life.soft_packets, sa.life.hard_packets)],

@@ -8,6 +8,7 @@ from _fast.link cimport link_missed, link_name, link_ready, link_refused
 from _fast.mail cimport MAIL_OFFLOAD, mail_new, mail_post, mail_t
 from _fast.outer cimport outer_send_cut, outer_too_big
 from _fast.plant cimport outgoing_t, socket_t, worker_t
+from _fast.streams cimport KEY_OCTETS, path_key
 from _fast.sysio cimport *
 from _fast.tally cimport tally_settle
 from _fast.types cimport *
@@ -71,6 +72,13 @@ cdef void name_message(worker_t *w, uint32_t at, uint32_t first, uint32_t count)
     memset(m, 0, sizeof(msghdr))
     w.txfirst[at] = first
     w.txcount[at] = count
+    if o.sa and o.path.encap == ENCAP_STREAM:
+        path_key(o.path, o.data - KEY_OCTETS)
+        w.txiov[at].iov_base = o.data - KEY_OCTETS
+        w.txiov[at].iov_len = o.length + KEY_OCTETS
+        m.msg_iov = &w.txiov[at]
+        m.msg_iovlen = 1
+        return
     w.txiov[at].iov_base = o.data
     w.txiov[at].iov_len = <size_t>(z.data + z.length - o.data)
     m.msg_iov = &w.txiov[at]

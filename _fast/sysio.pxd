@@ -104,13 +104,18 @@ cdef extern from * nogil:
         IPV6_PKTINFO, IPV6_RECVPKTINFO, IPV6_HOPLIMIT, IPV6_RECVHOPLIMIT, IPV6_HOPOPTS, IPV6_RECVHOPOPTS
         IPV6_DSTOPTS, IPV6_RECVDSTOPTS, IPV6_RTHDR, IPV6_RECVRTHDR
         TUNSETOFFLOAD, TUNSETVNETHDRSZ, TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6, TUN_F_TSO_ECN, TUN_F_USO4, TUN_F_USO6
-        EPOLLIN, EPOLLERR, EPOLLHUP, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CLOEXEC
+        EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CTL_DEL, EPOLL_CLOEXEC
+        AF_UNIX, SOCK_SEQPACKET, SOCK_CLOEXEC, SOCK_NONBLOCK, MSG_NOSIGNAL
         EFD_NONBLOCK, EFD_CLOEXEC, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, O_NONBLOCK
         PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE, MAP_SHARED
         AF_PACKET, ETH_P_IP, ETH_P_IPV6, TP_STATUS_USER, TP_STATUS_KERNEL, SO_ERROR
     ssize_t read(int fd, void *buf, size_t n)
     ssize_t write(int fd, const void *buf, size_t n)
     ssize_t writev(int fd, const iovec *iov, int n)
+    ssize_t recv(int fd, void *buf, size_t n, int flags)
+    ssize_t send(int fd, const void *buf, size_t n, int flags)
+    ssize_t sendmsg(int fd, const msghdr *m, int flags)
+    int socketpair(int domain, int kind, int protocol, int *pair)
     ssize_t sendto(int fd, const void *buf, size_t n, int flags, const void *to, uint32_t tolen)
     int sendmmsg(int fd, mmsghdr *m, unsigned int n, int flags)
     int recvmmsg(int fd, mmsghdr *m, unsigned int n, int flags, void *timeout)

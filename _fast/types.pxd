@@ -51,7 +51,16 @@ cdef enum:
     DROP_WORKER_BUSY = 29
     DROP_CONGESTED = 30
     DROP_FRAGMENT_OVERLAP = 31
+    DROP_STREAM_FULL = 32
+    DROP_STREAM_GONE = 33
+    DROP_STREAM_BROKEN = 34
     DROP_KINDS = 48
+
+# What carries an SA's ESP: protocol 50, UDP (RFC 3948), or a TCP stream (RFC 9329).
+cdef enum:
+    ENCAP_RAW = 0
+    ENCAP_UDP = 1
+    ENCAP_STREAM = 2
 
 # What an eroute does; the numbers of openswan.base.said.Shunt, 0 for an SA.
 cdef enum:
@@ -123,7 +132,7 @@ cdef struct path_t:
     uint16_t local_port
     uint8_t was_version        # 0: none
     uint8_t version
-    uint8_t encap
+    uint8_t encap              # ENCAP_...
     uint8_t no_gso             # the kernel refused segments on this way: its MTU is smaller than we know
     int32_t sock               # slot of the socket, SLOT_DETACHED: none
     uint32_t outer_mtu         # largest packet the path takes; 0: unknown

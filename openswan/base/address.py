@@ -18,10 +18,11 @@ ANY6 = IPv6Network("::/0")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One end of a UDP conversation: an address and a port in host order."""
+    """One end of a conversation: an address and a port in host order, of UDP unless it is a TCP `stream` (RFC 9329)."""
 
     address: Address
     port: int
+    stream: bool = False
 
     def __str__(self) -> str:
         return f"[{self.address}]:{self.port}" if self.address.version == 6 else f"{self.address}:{self.port}"

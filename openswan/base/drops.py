@@ -41,3 +41,6 @@ class Drop(IntEnum):
     WORKER_BUSY = 29  # the worker that has the SA did not keep up with what others handed over to it
     CONGESTED = 30  # congestion mark outside on a packet whose transport cannot hear of it (RFC 6040 4.2)
     FRAGMENT_OVERLAP = 31  # of a datagram whose fragments overlap or contradict each other (RFC 5722)
+    STREAM_FULL = 32  # a TCP stream takes no more at present (RFC 9329)
+    STREAM_GONE = 33  # outbound: the TCP stream of the SA is not there
+    STREAM_BROKEN = 34  # a TCP stream that was none of IKE and ESP, or said nothing in time, and was closed

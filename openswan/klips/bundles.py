@@ -61,7 +61,7 @@ class Member(Protocol):
         """What it wraps."""
 
     @property
-    def encap(self) -> bool:
+    def encap(self) -> int:
         """Does it travel in UDP?"""
 
 

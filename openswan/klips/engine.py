@@ -18,6 +18,7 @@ from openswan.klips.ports import Ports
 from openswan.klips.pump import Pump
 from openswan.klips.rows import Note
 from openswan.klips.sas import Sas
+from openswan.klips.streams import Streams
 from openswan.plane.commands import (
     AddSa,
     AttachDevice,
@@ -25,19 +26,23 @@ from openswan.plane.commands import (
     AttachLink,
     AttachPass,
     AttachSocket,
+    AttachStream,
     Command,
     DelEroute,
     DelSa,
     DetachDevice,
     DetachIntake,
     DetachSocket,
+    DetachStream,
     Direction,
     ExpectSpi,
     Flush,
     GroupSas,
+    KeepStream,
     MoveDevice,
     MoveSa,
     SendDummy,
+    SendInStream,
     SetEroute,
     SetMtu,
     SetNextHop,
@@ -74,6 +79,7 @@ class Klips:
         links = self._links = Links(engine)
         ports = self._ports = Ports(engine, links.hop, self._placed, self._moved)
         sas = self._sas = Sas(engine, ports, self._note)
+        streams = self._streams = Streams(engine, ports)
         self._eroutes = Eroutes(engine, sas, ports)
         self._mailbox = Mailbox(engine, ports, sas, self._eroutes)
         self._table: dict[type[Command], Callable[..., None]] = {
@@ -96,6 +102,10 @@ class Klips:
             DetachSocket: ports.detach_socket,
             AttachPass: ports.attach_pass,
             AttachLink: ports.attach_link,
+            AttachStream: streams.attach,
+            KeepStream: streams.keep,
+            DetachStream: streams.detach,
+            SendInStream: streams.send,
             SetNextHop: self._set_next_hop,
             AttachIntake: links.attach,
             DetachIntake: links.detach,
@@ -114,6 +124,7 @@ class Klips:
 
     def stop(self) -> None:
         """Stop the packet threads; tables and descriptors stay."""
+        self._streams.stop()
         self._pump.stop()
 
     # --- commands
@@ -215,4 +226,4 @@ class Klips:
     def drops(self) -> dict[Drop, int]:
         """Packets dropped so far, by reason; reasons that never happened are there with 0."""
         counters = self._engine.drops()
-        return {reason: counters[reason] for reason in Drop if reason is not Drop.NONE}
+        return {reason: counters[reason] + self._streams.drop(reason) for reason in Drop if reason is not Drop.NONE}

@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 from typing import TypeAlias
 
 from openswan.base.address import Address, Endpoint
+from openswan.plane.commands import Encap
 from openswan.policy.selector import FlowKey, Selector
 
 RawKey: TypeAlias = tuple[int, bytes, int, bytes, int, int, int, int]
@@ -16,9 +17,12 @@ RawFlow: TypeAlias = tuple[int, bytes, bytes, int, int, int]
 RawSelector: TypeAlias = tuple[int, int, bytes, bytes, bytes, bytes, int, int, int, int]
 """Version, protocol, first and last source, first and last destination, source ports, destination ports."""
 
-RawPath: TypeAlias = tuple[int, bytes, int, bytes, int, bool, int, int, int, int, bytes]
-"""Version, local address and port, remote address and port, UDP encapsulated, socket slot or -1, outer MTU or 0, and
-the size IPv6 outer packets are cut to, or 0."""
+RAW, IN_UDP, IN_STREAM = range(3)
+"""What carries ESP, as _fast.types has it."""
+
+RawPath: TypeAlias = tuple[int, bytes, int, bytes, int, int, int, int, int, int, bytes]
+"""Version, local address and port, remote address and port, encapsulation (RAW, IN_UDP, IN_STREAM), socket slot or -1,
+outer MTU or 0, the size IPv6 outer packets are cut to or 0, and interface and address of the next hop or 0 and none."""
 
 
 def raw_key(key: FlowKey) -> RawKey:
@@ -74,6 +78,11 @@ def endpoint(version_address_port: tuple[int, bytes, int]) -> Endpoint:
     """The endpoint behind _fast's tuple."""
     _, packed, port = version_address_port
     return Endpoint(address(packed), port)
+
+
+def encapsulation(encap: Encap | None) -> int:
+    """What carries an SA's ESP."""
+    return RAW if encap is None else IN_STREAM if encap.stream else IN_UDP
 
 
 def address(packed: bytes) -> Address:

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from _fast.pump import Engine
 from openswan.klips.eroutes import Eroutes
-from openswan.klips.keys import RawKey, endpoint, flow_key
+from openswan.klips.keys import IN_STREAM, RawKey, endpoint, flow_key
 from openswan.klips.ports import Ports
 from openswan.klips.sas import Sas
+from openswan.klips.streams import ENDINGS, KEY_OCTETS, ends_of
 from openswan.plane.events import (
     Acquire,
     EspLoad,
@@ -18,11 +21,12 @@ from openswan.plane.events import (
     OffloadRefused,
     SaExpired,
     SaFirstUse,
+    StreamClosed,
     UnknownSpi,
 )
 
 ACQUIRE, EXPIRED, FIRST_USE, NEW_MAPPING, UNKNOWN_SPI, IKE = range(1, 7)
-NEXT_HOP, LOAD, OFFLOAD = 14, 15, 16
+NEXT_HOP, LOAD, OFFLOAD, STREAM_IKE, STREAM_GONE = range(14, 19)
 """Kinds of _fast.mail."""
 TCP, UDP, ESP = 6, 17, 50
 OFFLOADS = {TCP: "TSO", UDP: "USO"}
@@ -68,11 +72,15 @@ class Mailbox:
             )
         if kind in (UNKNOWN_SPI, IKE):
             local = self._ports.local_of(slot)
-            if local is None or remote is None:
+            if local is None or remote is None or local.stream:
                 return None
             if kind == IKE:
                 return IkeDatagram(local, endpoint(remote), data)
             return UnknownSpi(local, endpoint(remote), number)
+        if kind == STREAM_IKE:
+            return IkeDatagram(*ends_of(data), data[KEY_OCTETS:])
+        if kind == STREAM_GONE:
+            return StreamClosed(*ends_of(data), ENDINGS[number])
         if kind == LOAD:
             local = self._ports.local_of(slot)
             return EspLoad(local.address) if local else None
@@ -95,5 +103,5 @@ class Mailbox:
         if kind == FIRST_USE:
             return SaFirstUse(said)
         if kind == NEW_MAPPING and remote:
-            return NewMapping(said, endpoint(remote))
+            return NewMapping(said, replace(endpoint(remote), stream=row.encap == IN_STREAM))
         return None

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv6Address
 
 from _fast.pump import Engine
 from openswan.base.address import Address, Endpoint
 from openswan.base.errors import KlipsError
-from openswan.base.numbers import IpProtocol
-from openswan.klips.keys import RawPath
+from openswan.base.numbers import NATT_PORT, IpProtocol
+from openswan.klips.keys import IN_STREAM, RawPath
 from openswan.klips.links import NO_HOP
 from openswan.plane.commands import (
     AttachDevice,
@@ -75,7 +76,7 @@ class Ports:
         return next((c.local for taken, c in self._sockets.values() if taken == slot), None)
 
     def path(
-        self, proto: IpProtocol, local: Endpoint, remote: Endpoint, encap: bool, kept: int, unproven: bool
+        self, proto: IpProtocol, local: Endpoint, remote: Endpoint, encap: int, kept: int, unproven: bool
     ) -> RawPath:
         """The way of an SA's packets: which socket, and what fits through.
 
@@ -85,9 +86,13 @@ class Ports:
         wildcard = Endpoint(type(local.address)(0), local.port)
         # An IPIP header has no socket of its own: what leaves under it is another SA's.
         kind = proto if proto is not IpProtocol.IPIP else IpProtocol.ESP
-        found = self._sockets.get((local, kind)) or self._sockets.get((wildcard, kind))
+        if encap == IN_STREAM:
+            found = self._sockets.get((all_streams(version), IpProtocol.TCP))
+            mtu = max((c.mtu for (at, _), (_, c) in self._sockets.items() if at.address == local.address), default=0)
+        else:
+            found = self._sockets.get((local, kind)) or self._sockets.get((wildcard, kind))
         if found:
-            slot, mtu = found[0], found[1].mtu
+            slot, mtu = found[0], mtu or found[1].mtu
         known = min(kept or mtu, mtu or kept)
         cut = LEAST_MTU[6] if unproven else known if known < mtu else 0
         hop = self._hop(local.address, remote.address) if proto is IpProtocol.ESP and not encap else NO_HOP
@@ -196,6 +201,11 @@ class Ports:
                 device.physical_mtu = c.mtu
                 self._engine.set_device_mtu(device.slot, c.virtual_mtu, c.mtu)
         self._moved()
+
+
+def all_streams(version: int) -> Endpoint:
+    """Where the socket is bound that stands for all TCP streams of an address family."""
+    return Endpoint(IPv4Address(0) if version == 4 else IPv6Address(0), NATT_PORT, stream=True)
 
 
 def _free(limit: int, taken: set[int], what: str) -> int:

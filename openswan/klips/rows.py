@@ -10,7 +10,7 @@ from _fast.cipher import CIPHERS, INTEGS
 from openswan.base.address import Address, Endpoint
 from openswan.base.numbers import IpProtocol
 from openswan.base.said import Said
-from openswan.klips.keys import RawSelector, address
+from openswan.klips.keys import IN_STREAM, RawSelector, address
 from openswan.plane.commands import Direction, Life, Mode
 from openswan.policy.selector import Selector
 
@@ -40,7 +40,7 @@ class SaRow(NamedTuple):
     integ_number: int
     esn: bool
     window: int
-    encap: bool
+    encap: int
     local: bytes
     local_port: int
     remote: bytes
@@ -93,7 +93,11 @@ class SaRow(NamedTuple):
     @property
     def ends(self) -> tuple[Endpoint, Endpoint]:
         """Our outer endpoint and the peer's, by now."""
-        return Endpoint(address(self.local), self.local_port), Endpoint(address(self.remote), self.remote_port)
+        stream = self.encap == IN_STREAM
+        return (
+            Endpoint(address(self.local), self.local_port, stream),
+            Endpoint(address(self.remote), self.remote_port, stream),
+        )
 
     @property
     def src(self) -> Address:
@@ -102,7 +106,7 @@ class SaRow(NamedTuple):
 
     @property
     def ports(self) -> tuple[int, int] | None:
-        """Source and destination port of its UDP; None: it has none."""
+        """Source and destination port of its UDP or TCP; None: it has neither."""
         if not self.encap:
             return None
         return (self.remote_port, self.local_port) if self.inbound else (self.local_port, self.remote_port)

@@ -14,7 +14,7 @@ from openswan.base.said import Said
 from openswan.crypto.registry import Kind
 from openswan.klips.algorithms import keys_wanted, why_not
 from openswan.klips.bundles import DEFLATE, Bundles, check_kind
-from openswan.klips.keys import raw_selector
+from openswan.klips.keys import IN_STREAM, encapsulation, raw_selector
 from openswan.klips.ports import LEAST_MTU, Ports
 from openswan.klips.rows import Note, SaRow
 from openswan.plane.commands import (
@@ -96,6 +96,7 @@ class Sas:
             life=row.life,
             policy=row.selectors[0] if len(row.raw_selectors) == 1 else None,
             group=tuple(self.row(cookie).said for cookie in self._bundles.of(row.cookie)),
+            in_stream=row.encap == IN_STREAM,
         )
 
     def selectors(self, said: Said) -> tuple[tuple[Selector, Selector], ...]:
@@ -111,7 +112,7 @@ class Sas:
             raise KlipsError(f"SA {c.said} already in use.  Delete old one first.")
         _check(c)
         ports = c.encap or Encap(0, 0)
-        ends = Endpoint(c.src, ports.src_port), Endpoint(c.said.dst, ports.dst_port)
+        ends = Endpoint(c.src, ports.src_port, ports.stream), Endpoint(c.said.dst, ports.dst_port, ports.stream)
         local, remote = ends if c.direction is Direction.OUT else ends[::-1]
         try:
             return self._engine.add_sa(
@@ -131,7 +132,7 @@ class Sas:
                     "device": self._ports.slot_of(c.device),
                     "partner": c.peer_said.spi if c.peer_said else 0,
                     "selectors": [raw_selector(src, dst) for src, dst in c.selectors],
-                    "path": self._ports.path(c.said.proto, local, remote, c.encap is not None, c.mtu, c.unproven),
+                    "path": self._ports.path(c.said.proto, local, remote, encapsulation(c.encap), c.mtu, c.unproven),
                     "mtu": c.mtu,
                     "unproven": c.unproven,
                     "copy_dscp": c.copy_dscp,
@@ -172,7 +173,7 @@ class Sas:
             raise KlipsError(f"SA {c.said}: {c.src} and {c.dst} are not of one address family")
         row = self.row(cookie)
         local, remote = (c.dst, c.src) if row.inbound else (c.src, c.dst)
-        encap = bool(c.src.port or c.dst.port)
+        encap = encapsulation(Encap(c.src.port, c.dst.port, c.src.stream) if c.src.port or c.dst.port else None)
         path = self._ports.path(c.said.proto, local, remote, encap, row.kept_mtu, row.unproven)
         try:
             self._engine.move_sa(cookie, path)

@@ -136,7 +136,7 @@ def sa_line(view: SaView) -> str:
         + f"addtime({seconds},0,0)"
         + _life("packets", view.packets, life.soft_packets, life.hard_packets),
         f"idle={int(view.idle)}" if view.idle >= 0 else "",
-        "natencap=nonesp" if ports else "natencap=none",
+        f"natencap={'tcp' if view.in_stream else 'nonesp' if ports else 'none'}",
         f"natsport={ports[0]} natdport={ports[1]}" if ports else "",
         f"outif={view.device}",
     ]
@@ -166,6 +166,7 @@ def spi_rows(views: Iterable[SaView]) -> list[dict[str, Any]]:
             "esn": view.esn,
             "replay_window": view.replay_window,
             "encap_ports": list(view.encap_ports) if view.encap_ports else None,
+            "in_stream": view.in_stream,
             "device": view.device,
             "owner": view.owner,
             "serial": view.serial,

@@ -42,10 +42,12 @@ NO_LIMIT = Life()
 
 @dataclass(frozen=True, slots=True)
 class Encap:
-    """UDP encapsulation of ESP (RFC 3948): the outer ports as this SA's packets carry them, in host order."""
+    """Encapsulation of ESP in UDP (RFC 3948), or in a TCP stream (RFC 9329): the outer ports as this SA's packets carry
+    them, in host order."""
 
     src_port: int
     dst_port: int
+    stream: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class AddSa:
     replay_window: int = 128
     """Packets; 0 switches replay protection off."""
     encap: Encap | None = None
-    """None: raw protocol 50."""
+    """None: raw protocol 50. In a stream, AttachStream of these ends carries it; without one packets are lost."""
     device: str = "ipsec0"
     """The virtual interface whose packets these are: an IN SA writes there."""
     selectors: tuple[tuple[Selector, Selector], ...] = ()
@@ -291,6 +293,46 @@ class AttachLink:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachStream:
+    """Hand over a connected TCP socket: IKE and ESP of these two ends travel in it (RFC 9329).
+
+    ESP goes to and from SAs; IKE messages come back as IkeDatagram events, and StreamClosed tells of its end. The
+    engine keeps a duplicate, the host may close its own. KlipsError: there is one already, or too many.
+    """
+
+    local: Endpoint
+    remote: Endpoint
+    fd: int
+    originator: bool
+    """We opened the connection: the stream prefix is ours to send."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepStream:
+    """An IKE SA uses that stream: it stays for as long as it likes. One that nobody keeps is closed after a minute."""
+
+    local: Endpoint
+    remote: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class DetachStream:
+    """Close that stream, if it is there."""
+
+    local: Endpoint
+    remote: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class SendInStream:
+    """Send an IKE message in that stream; lost when it is not there."""
+
+    local: Endpoint
+    remote: Endpoint
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class NextHop:
     """The ethernet neighbour that takes a packet on."""
 
@@ -353,6 +395,10 @@ Command: TypeAlias = (
     | DetachSocket
     | AttachPass
     | AttachLink
+    | AttachStream
+    | KeepStream
+    | DetachStream
+    | SendInStream
     | SetNextHop
     | AttachIntake
     | DetachIntake

@@ -56,11 +56,20 @@ class UnknownSpi:
 
 @dataclass(frozen=True, slots=True)
 class IkeDatagram:
-    """An IKE message that arrived on a UDP-encapsulation socket; the non-ESP marker is already removed."""
+    """An IKE message that arrived on a UDP-encapsulation socket or in a stream; the non-ESP marker is removed."""
 
     local: Endpoint
     remote: Endpoint
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StreamClosed:
+    """A stream of AttachStream has ended by itself; one that DetachStream closes is not told of."""
+
+    local: Endpoint
+    remote: Endpoint
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +98,16 @@ class EspLoad:
 
 
 KlipsEvent: TypeAlias = (
-    Acquire | SaExpired | SaFirstUse | NewMapping | UnknownSpi | IkeDatagram | OffloadRefused | NextHopWanted | EspLoad
+    Acquire
+    | SaExpired
+    | SaFirstUse
+    | NewMapping
+    | UnknownSpi
+    | IkeDatagram
+    | StreamClosed
+    | OffloadRefused
+    | NextHopWanted
+    | EspLoad
 )
 
 
@@ -130,6 +148,8 @@ class SaView:
     """What may come out of an inbound SA when that is one pair of nets, not everything."""
     group: tuple[Said, ...] = ()
     """The bundle it belongs to, innermost first; empty: none."""
+    in_stream: bool = False
+    """`encap_ports` are those of a TCP stream."""
 
 
 @dataclass(frozen=True, slots=True)
