@@ -56,6 +56,7 @@ from openswan.policy.connection import (
     SendCert,
     ShuntPolicy,
     Startup,
+    TcpUse,
 )
 from openswan.policy.dn import parse_dn
 from openswan.policy.grade import parse_grade
@@ -396,6 +397,8 @@ class _Builder:
             dpd_timeout=dpd[1],
             dpd_action=DpdAction(self._value("dpdaction", "hold")),
             encapsulation=self._encapsulation(),
+            tcp=self._tcp(),
+            tcp_port=int(self._positive("tcp-remoteport", self._number("tcp-remoteport"))),
             esn=esn,
             replay_window=self._number("replay-window"),
             narrowing=self._yes("narrowing"),
@@ -619,6 +622,12 @@ class _Builder:
         if value == "no":
             self._error("forceencaps=yes and encapsulation=no contradict each other", self._param("encapsulation"))
         return "yes"
+
+    def _tcp(self) -> TcpUse:
+        use = TcpUse(self._value("enable-tcp", "no"))
+        if use is TcpUse.YES and self._value("phase2", "esp") == "ah":
+            self._error("phase2=ah and enable-tcp=yes contradict each other: AH does not travel in TCP")
+        return use
 
     def _dpd(self) -> tuple[float, float]:
         delay, timeout = (self.values.get(("", name)) for name in ("dpddelay", "dpdtimeout"))

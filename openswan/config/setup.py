@@ -32,6 +32,8 @@ class Setup:
     """Seconds between NAT keepalives."""
     force_busy: bool = False
     """Every initiator is asked for a cookie."""
+    listen_tcp: bool = False
+    """Peers may connect by TCP (RFC 9329)."""
     hide_tos: bool = True
     """The DSCP of tunnel packets is 0; else the inner one's."""
     override_mtu: int = 0
@@ -139,6 +141,7 @@ class _Reader:
             unique_ids=self.values.get("uniqueids", "yes") == "yes",
             keep_alive=float(self.values.get("keep_alive", "0")) or default.keep_alive,
             force_busy=self.values.get("force_busy") == "yes" or self.values.get("ddos-mode") == "busy",
+            listen_tcp=self.values.get("listen-tcp") == "yes",
             hide_tos=self.values.get("hidetos", "yes") == "yes",
             override_mtu=int(self.values.get("overridemtu", "0")),
             packet_sockets=self.values.get("packet-sockets", "yes") == "yes",

@@ -50,10 +50,11 @@ from openswan.host.reactor import Reactor
 from openswan.host.resolver import Resolver
 from openswan.host.routes import Routes
 from openswan.host.rtnetlink import Rtnetlink
+from openswan.host.streamsock import StreamSockets
 from openswan.host.token import Tokens
 from openswan.host.updown import Updown, World
 from openswan.plane.commands import AttachPass
-from openswan.plane.events import SaExpired
+from openswan.plane.events import SaExpired, StreamClosed
 from openswan.plane.manual import make_plan
 from openswan.plane.orders import plain_to_order
 from openswan.wire.whack import decode_request
@@ -111,6 +112,9 @@ class Gateway:
             settings.ike_port,
             settings.natt_port,
             self._klips.workers,
+        )
+        self._performer.streams = StreamSockets(
+            self._klips.execute, self._post, self._log, settings.natt_port if self._wanted.listen_tcp else 0
         )
         rng = SystemRng()
         secret, complaint = read_or_make(places.ipsec_d, rng)
@@ -194,6 +198,8 @@ class Gateway:
         for event in self._klips.poll_events():
             if self._raw.take(event):
                 continue
+            if isinstance(event, StreamClosed) and self._performer.streams:
+                self._performer.streams.ended(event.local, event.remote)
             if not (isinstance(event, SaExpired) and self._keying.expired(event.said, event.hard)):
                 events.append(event)
         self._reactor.post_all(events)
@@ -342,6 +348,8 @@ class Gateway:
         await self._performer.finish()
         if self._performer.sockets:
             self._performer.sockets.close()
+        if self._performer.streams:
+            self._performer.streams.close()
         await self.control.close()
         self._tokens.close()
         self._interfaces.detach()

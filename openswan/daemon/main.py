@@ -181,6 +181,7 @@ def _wanted(options: Options, loaded: Loaded | None) -> Wanted:
         interfaces=setup.interfaces if setup else (),
         listen=listen,
         override_mtu=setup.override_mtu if setup else 0,
+        listen_tcp=setup.listen_tcp if setup else False,
         packet_sockets=setup.packet_sockets if setup else True,
         pinned=setup.pinned if setup else False,
         connections=loaded.connections if loaded and "autostart" in options else None,

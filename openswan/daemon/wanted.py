@@ -45,6 +45,8 @@ class Wanted:
     """ca sections of ipsec.conf."""
     fetch_interface: str = ""
     """curl-iface=: lists and OCSP answers come through this device alone."""
+    listen_tcp: bool = False
+    """Peers may connect by TCP (RFC 9329)."""
     packet_sockets: bool = True
     """Raw ESP may go past the kernel's IP layer."""
     pinned: bool = False

@@ -27,6 +27,7 @@ from openswan.engine.revocation import Revocation
 from openswan.engine.router import Router
 from openswan.engine.settings import Settings
 from openswan.engine.signing import Signing
+from openswan.engine.streams import Streams
 
 
 class Brain:
@@ -45,6 +46,7 @@ class Brain:
         self.pathmtus = PathMtus(self)
         self.proofs = Proofs(self)
         self.ikes = IkeSas(self)
+        self.streams = Streams(self)
         self.launches = Launches(self)
         self.negotiator = Negotiator(self)
         self.acquires = Acquires(self)

@@ -319,9 +319,12 @@ class Children:
             self.brain.pathmtus.child_up(child)
 
     def new_mapping(self, used: Said, remote: Endpoint) -> None:
-        """An authenticated ESP packet came from somewhere new (RFC 7296 2.23): only a peer behind NAT may do that."""
+        """An authenticated ESP packet came from somewhere new (RFC 7296 2.23): only a peer behind NAT may do that,
+        or one that has opened another TCP connection (RFC 9329 6.1)."""
         child = self.core.states.by_esp.get(used.spi)
-        if child is None or child.encap is None or not child.ike.machine.nat_there:
+        if child is None or child.encap is None or child.encap.stream is not remote.stream:
+            return
+        if not (child.ike.machine.nat_there or remote.stream):
             return
         if child.remote == remote:
             return
@@ -336,7 +339,8 @@ def established_line(child: ChildState) -> str:
     IPComp adds `IPCOMP=>0x... <0x...`, AH stands where ESP does.
     """
     role = "STATE_PARENT_I3" if child.initiator else "STATE_PARENT_R2"
-    proto = f"{child.chosen.protocol}{'/NAT' if child.encap else ''}"
+    over = "" if child.encap is None else "/TCP" if child.encap.stream else "/NAT"
+    proto = f"{child.chosen.protocol}{over}"
     mode = "transport" if child.transport else "tunnel"
     comp = f" IPCOMP=>0x{child.comp_out.spi:04x} <0x{child.comp_in.spi:04x}" if child.comp_in and child.comp_out else ""
     natoa = child.original[0] if child.original else "none"

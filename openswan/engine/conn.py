@@ -10,7 +10,7 @@ from enum import Enum
 from openswan.base.address import Address, Subnet, any_subnet, host_subnet
 from openswan.base.said import Shunt
 from openswan.engine.routing import NEGOTIATION_SHUNTS, PROSPECTIVE_SHUNTS, Routing
-from openswan.policy.connection import Auth, Connection, End, HostKind, ShuntPolicy
+from openswan.policy.connection import Auth, Connection, End, HostKind, ShuntPolicy, TcpUse
 from openswan.policy.identity import Identity
 from openswan.policy.modecfg import Assigned
 from openswan.policy.selector import FlowKey, Selector, flow_keys
@@ -82,6 +82,8 @@ class Conn:
     """What the peer has given us, or gave last (leftsourceip=%config)."""
     in_udp: bool = False
     """ESP did not pass as protocol 50: UDP is asked for from now on."""
+    in_tcp: bool = False
+    """Nobody answered in UDP, or ESP did not pass in it: TCP is used from now on (enable-tcp=fallback)."""
     restarting: bool = False
     """The peer was lost and dpdaction= wants the connection back, or our address changed under way: tries go on."""
     away: Address | None = None
@@ -182,6 +184,11 @@ class Conn:
     def encapsulation(self) -> str:
         """encapsulation=, and what has been learned since."""
         return "yes" if self.in_udp else self.policy.encapsulation
+
+    @property
+    def in_stream(self) -> bool:
+        """Do IKE SAs that begin here begin in TCP?"""
+        return self.policy.tcp is TcpUse.YES or self.in_tcp
 
     @property
     def may_rekey(self) -> bool:

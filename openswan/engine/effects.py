@@ -20,7 +20,10 @@ from openswan.policy.selector import FlowKey
 
 @dataclass(frozen=True, slots=True)
 class SendDatagram:
-    """Send an IKE message; the host puts the non-ESP marker in front when the local port is not the IKE port."""
+    """Send an IKE message; the host puts the non-ESP marker in front when the local port is not the IKE port.
+
+    From the end of a TCP stream it goes there.
+    """
 
     local: Endpoint
     remote: Endpoint
@@ -34,6 +37,16 @@ class SendKeepalive:
     """Send one NAT keepalive octet 0xFF (RFC 3948 2.3)."""
 
     local: Endpoint
+    remote: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """Open a TCP connection from `local` and give it to the packet engine (AttachStream); StreamOpened or StreamRefused
+    with the same token answers."""
+
+    token: int
+    local: Address
     remote: Endpoint
 
 
@@ -193,6 +206,7 @@ class Shutdown:
 Effect: TypeAlias = (
     SendDatagram
     | SendKeepalive
+    | OpenStream
     | KlipsCommand
     | CountPackets
     | SetGuard

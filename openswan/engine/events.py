@@ -46,6 +46,23 @@ class SendFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamOpened:
+    """The connection of OpenStream is there, and the packet engine has it."""
+
+    token: int
+    local: Endpoint
+    remote: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRefused:
+    """The connection of OpenStream could not be had."""
+
+    token: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class PathTooBig:
     """ICMP says that a packet from `local` to `remote` was too big for a path of `mtu` octets: a claim, no more.
 
@@ -197,6 +214,8 @@ EngineEvent: TypeAlias = (
     | Datagram
     | Datagrams
     | SendFailed
+    | StreamOpened
+    | StreamRefused
     | PathTooBig
     | WhackRequest
     | WhackGone

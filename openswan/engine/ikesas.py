@@ -41,6 +41,7 @@ from openswan.ike.effects import (
 from openswan.ike.events import CreateChild, DeleteIke, ProbePath, Request
 from openswan.ike.later import Job, RevocationJob
 from openswan.ike.policy import ChildPolicy, IkePolicy
+from openswan.ike.resumption import Ticket
 from openswan.ike.v2.sa import IkeSaV2
 from openswan.ike.v2.tasks.mobike import CONFIRMED
 from openswan.wire.v2.numbers import NotifyType
@@ -91,7 +92,8 @@ class IkeSas:
         if oriented is None or oriented.peer is None:
             raise ValueError(f"{conn.label} has no peer address")
         port = core.settings.ike_port
-        local, remote = Endpoint(oriented.me, port), Endpoint(oriented.peer, port)
+        ends = self.brain.streams.ends(conn)
+        local, remote = ends or (Endpoint(oriented.me, port), Endpoint(oriented.peer, port))
         if conn.virtual:
             policy = replace(policy, wishes=conn.assigned.addresses)
         patience = max(policy.retransmit_interval, self.brain.launches.patience)
@@ -106,8 +108,20 @@ class IkeSas:
         core.say(conn, "initiating v2 parent SA", Rc.LOG, ike.serial)
         # One use only (RFC 5723 4.3.1).
         ticket = core.states.tickets.pop((oriented.me, oriented.peer, conn.signature), None)
-        self.run(ike, machine.initiate((CreateChild(child, token),), core.now, ticket))
+        begin = partial(self._initiate, ike, CreateChild(child, token), ticket)
+        if ends is not None:
+            self.brain.streams.begin(ike, begin)
+        else:
+            begin()
         return ike, token
+
+    def _initiate(self, ike: IkeState, child: CreateChild, ticket: Ticket | None) -> None:
+        self.run(ike, ike.machine.initiate((child,), self.core.now, ticket))
+
+    def unreachable(self, ike: IkeState, reason: str) -> None:
+        """There is no way to the peer: what was to be begun comes to nothing."""
+        self._fail_attempts(ike, reason)
+        self.abandon(ike)
 
     def answer(self, local: Endpoint, remote: Endpoint) -> IkeState:
         """A machine for a stranger's first message, which is to be given to `receive` next."""
@@ -228,6 +242,7 @@ class IkeSas:
         self.brain.lifetimes.start_ike(ike)
         self.brain.liveness.start(ike)
         self.start_keepalive(ike)
+        self.brain.streams.follow(ike)
         if not ike.machine.anonymous:  # nobody is not the same peer as another nobody
             core.states.enter_peer(ike, effect.policy.my_id, effect.peer_id)
         ike.first_contact = effect.initial_contact and core.settings.uniqueids
@@ -265,7 +280,7 @@ class IkeSas:
         """Keep a NAT's mapping open when we are behind one (RFC 3948 4)."""
         period = self.core.settings.keep_alive
         self.core.timers.cancel((Timer.KEEPALIVE, ike.serial))
-        if not period or not ike.machine.nat_here or ike.closing:
+        if not period or not ike.machine.nat_here or ike.closing or ike.machine.local.stream:
             return
         self.core.after(Timer.KEEPALIVE, ike.serial, period, partial(self._keepalive, ike))
 
@@ -340,6 +355,7 @@ class IkeSas:
             core.states.end(token)
             core.states.begin(successor, token, conn)
         core.states.inherit(ike, successor)
+        self.brain.streams.follow(successor)
         core.leases.move(ike.serial, successor.serial)
         ike.closing = True
         for timer in (Timer.REKEY_IKE, Timer.EXPIRE_IKE, Timer.LIVENESS, Timer.KEEPALIVE):
@@ -355,6 +371,7 @@ class IkeSas:
         if ike.conn is not None and effect.why == "NAT":
             self.core.say(ike.conn, f"new NAT mapping for #{ike.serial}, now {effect.remote}", Rc.LOG, ike.serial)
         self.brain.children.moved(ike, effect.local, effect.remote)
+        self.brain.streams.follow(ike)
         self.brain.mobility.moved(ike)
         if effect.why == CONFIRMED:
             self.brain.mobility.confirmed(ike)
@@ -362,6 +379,8 @@ class IkeSas:
     def _failed(self, ike: IkeState, effect: IkeFailed) -> None:
         ike.failed = True
         self.core.states.unshare(ike)
+        if effect.timeout and self.brain.streams.unanswered(ike):
+            return
         if ike.conn is None:
             remote = ike.machine.remote
             self.core.log(
@@ -393,6 +412,7 @@ class IkeSas:
         self.brain.launches.over(ike.serial)
         self._fail_attempts(ike, "the IKE SA ended")
         core.states.remove_ike(ike)
+        self.brain.streams.forget(ike)
         core.leases.release(ike.serial)
         for timer in (
             Timer.IKE,

@@ -126,6 +126,7 @@ class Network:
         conn.clients = attached
         self.brain.router.happen(conn, RouteEvent.UNPLUG)
         conn.wanted, conn.on_demand, conn.restarting = wanted, on_demand, restarting
+        self.brain.streams.moved(conn)
 
     def resume(self, conn: Conn) -> None:
         """Route and start again what was routed and started."""

@@ -167,13 +167,15 @@ class PathMtus:
 
     def start(self, ike: IkeState, local: Address, remote: Address) -> tuple[int, bool]:
         """For a new SA: its path's MTU (0: the interface's), and whether that has yet to be proven."""
-        path = self.paths.get((local, remote))
+        path = self.paths.get((local, remote)) if not ike.machine.local.stream else None
         if path is not None and path.mtu:
             return path.mtu, False
         return 0, probes(ike)
 
     def child_up(self, child: ChildState) -> None:
         """A child SA is installed: find out what its path takes, unless that is known."""
+        if child.local.stream:
+            return  # TCP finds out by itself
         key = (child.local.address, child.remote.address)
         path = self.paths.get(key)
         if path is None:
@@ -317,7 +319,12 @@ def probes(ike: IkeState) -> bool:
     Only with peers of our own kind: strongSwan takes an INFORMATIONAL in fragments for an unencrypted one, and never
     answers it.
     """
-    return ike.machine.takes_probes and ike.machine.fragments and (ike.conn is None or ike.conn.policy.path_mtu)
+    return (
+        not ike.machine.local.stream
+        and ike.machine.takes_probes
+        and ike.machine.fragments
+        and (ike.conn is None or ike.conn.policy.path_mtu)
+    )
 
 
 def ours(path: Path, event: PathTooBig) -> bool:

@@ -41,6 +41,8 @@ class Pluto:
             ev.Datagrams: lambda e: brain.demux.datagrams(e.local, e.messages),
             plane.IkeDatagram: lambda e: brain.demux.datagram(e.local, e.remote, e.data),
             ev.SendFailed: self._send_failed,
+            ev.StreamOpened: brain.streams.opened,
+            ev.StreamRefused: brain.streams.refused,
             ev.PathTooBig: brain.pathmtus.too_big,
             ev.WhackRequest: self.whack.request,
             ev.WhackGone: lambda e: self.core.gone(e.client),
@@ -60,6 +62,7 @@ class Pluto:
                 f"{e.where}: the kernel refuses {e.what}, packets go one by one from now on", True, "offload"
             ),
             plane.NewMapping: lambda e: brain.children.new_mapping(e.said, e.remote),
+            plane.StreamClosed: brain.streams.closed,
             plane.UnknownSpi: brain.acquires.unknown_spi,
             # About descriptors: the daemon's raw path takes these two.
             plane.NextHopWanted: lambda e: None,

@@ -17,10 +17,11 @@ from openswan.crypto.trust import MAX_DEPTH
 from openswan.crypto.x509 import chain_to_send as x509_chain
 from openswan.crypto.x509 import der, load
 from openswan.engine.conn import Conn
+from openswan.engine.settings import FALL_BACK
 from openswan.ike.policy import ChildPolicy, IkePolicy
 from openswan.ike.resumption import TicketBox
 from openswan.ike.v2.tasks.cert import carries_name, trust_store
-from openswan.policy.connection import EAP, SAME_CA, SIGNATURES, Auth, Connection, End, PpkUse, SendCa
+from openswan.policy.connection import EAP, SAME_CA, SIGNATURES, Auth, Connection, End, PpkUse, SendCa, TcpUse
 from openswan.policy.dn import dn_matches, parse_dn
 from openswan.policy.identity import FROM_CERT, Identity, IdKind, address_identity
 from openswan.policy.selector import Selector
@@ -119,6 +120,8 @@ def signature(conn: Conn) -> Hashable:
         policy.ppk_ids,
         policy.eap_identity,
         conn.encapsulation,
+        conn.in_stream,
+        policy.tcp_port,
         policy.ike_lifetime,
         policy.retransmit_timeout,
         policy.retransmit_interval,
@@ -233,6 +236,7 @@ class Keyring:
             encapsulation=conn.encapsulation,
             retransmit_interval=policy.retransmit_interval,
             retransmit_timeout=policy.retransmit_timeout,
+            init_timeout=FALL_BACK if policy.tcp is TcpUse.FALLBACK and not conn.in_tcp else 0.0,
             initial_contact=first,
             max_children=MAX_CHILDREN,
             mobike=policy.mobike and policy.tunnel,

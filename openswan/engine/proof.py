@@ -5,6 +5,8 @@
                                    │                  nothing has gone out: look again, less and less often
                                    └─► sent, nothing came ──► ask by IKE ──► answered: ESP is blocked ──► UDP instead
 
+Where UDP may be followed by TCP (enable-tcp=fallback) children in UDP are looked at in the same way.
+
 An encrypted probe would need a peer that answers it. Echoes inside the tunnel are not ours to send, dummy packets (RFC
 4303 2.6) are dropped without a word, and peers of our own kind use UDP anyway, where ESP goes the way IKE goes. So
 the traffic itself is the probe. A flow in one direction only looks like a blocked one: it gets UDP for nothing, once.
@@ -35,7 +37,7 @@ LEAST_SENT = 3
 
 
 class Proofs:
-    """Looks after child SAs whose ESP travels as protocol 50."""
+    """Looks after child SAs whose ESP could travel in another way."""
 
     def __init__(self, brain: Brain) -> None:
         self.brain = brain
@@ -44,13 +46,15 @@ class Proofs:
         """Children whose peer is being asked by IKE, and how many packets went out in vain."""
 
     def start(self, child: ChildState) -> None:
-        """A child is installed; what it has come to replace goes when that went without UDP."""
-        if child.encap is None:
+        """A child is installed; what it has come to replace goes when that went in a way that was blocked."""
+        conn = child.conn
+        if child.encap is None or (not child.encap.stream and self.brain.streams.may_fall_back(conn)):
             self._later(child, FIRST)
+        if child.encap is None or not (conn.in_udp or conn.in_tcp):
             return
-        for serial in sorted(child.conn.children - {child.serial}):
+        for serial in sorted(conn.children - {child.serial}):
             older = self.core.states.children.get(serial)
-            if older is not None and older.encap is None and child.conn.in_udp:
+            if older is not None and _rank(older) < _rank(child):
                 self.brain.children.close(older)
 
     def _later(self, child: ChildState, wait: Duration) -> None:
@@ -81,13 +85,20 @@ class Proofs:
         if not sent or child is None or child.closing:
             return
         conn = child.conn
-        protocol = child.chosen.protocol
+        blocked = f"{child.chosen.protocol} in UDP" if child.encap else f"{child.chosen.protocol}"
         where = f"something on the way to {child.remote.address}"
-        text = f"IKE up, {protocol} blocked by {where}: {sent} packets sent, none came"
-        if not self._may_use_udp(conn):
-            self.core.say(conn, f"{text}; a firewall has to let protocol {protocol} pass", Rc.LOG_SERIOUS, serial)
+        text = f"IKE up, {blocked} blocked by {where}: {sent} packets sent, none came"
+        if child.encap is None and self._may_use_udp(conn):
+            self.core.say(conn, f"{text}; trying UDP", Rc.LOG_SERIOUS, serial, event="esp-blocked")
+        elif self.brain.streams.may_fall_back(conn):
+            self.core.say(conn, f"{text}; trying TCP", Rc.LOG_SERIOUS, serial, event="esp-blocked")
+            self.core.states.unshare(child.ike)
+            self.brain.streams.take_tcp(conn)
             return
-        self.core.say(conn, f"{text}; trying UDP", Rc.LOG_SERIOUS, serial, event="esp-blocked")
+        else:
+            what = blocked if child.encap else f"protocol {blocked}"
+            self.core.say(conn, f"{text}; a firewall has to let {what} pass", Rc.LOG_SERIOUS, serial)
+            return
         self.core.conns.unindex(conn)
         conn.in_udp = True
         self.core.conns.index(conn)
@@ -103,3 +114,8 @@ class Proofs:
         """A child has ended."""
         self.core.timers.cancel((Timer.PROOF, child.serial))
         self.suspects.pop(child.serial, None)
+
+
+def _rank(child: ChildState) -> int:
+    """How far from the plainest way a child's packets travel: as protocol 50, in UDP, in TCP."""
+    return 0 if child.encap is None else 2 if child.encap.stream else 1

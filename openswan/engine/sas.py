@@ -41,7 +41,7 @@ def commands(child: ChildState, effect: ChildEstablished, manners: Manners) -> I
     pairs = tuple((mine, theirs) for mine in effect.mine for theirs in effect.theirs)
     inward = tuple((theirs, mine) for mine, theirs in pairs) if policy.arrival_check else ()
     encap = effect.encap
-    back = Encap(encap.dst_port, encap.src_port) if encap else None
+    back = Encap(encap.dst_port, encap.src_port, encap.stream) if encap else None
     yield from _way(child, effect, Direction.IN, inward, back, manners)
     yield from _way(child, effect, Direction.OUT, pairs, encap, manners)
 

@@ -40,6 +40,8 @@ class Settings:
     natt_port: int = 4500
 
 
+FALL_BACK = 5.0
+"""UDP has to answer within this where TCP may be tried: the first request is repeated three times."""
 RETRY_FIRST = 5.0
 """Pause before the second keying attempt; doubles for each further one."""
 RETRY_MOST = 300.0

@@ -24,6 +24,7 @@ from openswan.engine.effects import (
     KlipsCommand,
     Listen,
     Log,
+    OpenStream,
     ReadCertificates,
     ReadSecrets,
     Resolve,
@@ -45,11 +46,13 @@ from openswan.engine.events import (
     PacketsCounted,
     SecretsRead,
     Signed,
+    StreamRefused,
     UpdownDone,
 )
 from openswan.host.ikesock import Kind, Outer, OuterSockets, PortInUseError
+from openswan.host.streamsock import StreamSockets
 from openswan.host.wholesock import WholeSender
-from openswan.plane.commands import AttachSocket, Command, DetachSocket
+from openswan.plane.commands import AttachSocket, Command, DetachSocket, DetachStream, SendInStream
 from openswan.plane.events import SaView
 
 KEEPALIVE = b"\xff"
@@ -133,10 +136,12 @@ class Performer:
         self.in_use: list[str] = []
         """One line for each port that another program had when we last tried to listen."""
         self.sockets: OuterSockets | None = None
+        self.streams: StreamSockets | None = None
         self.whole = WholeSender()
         self._table: Mapping[type[Any], Callable[[Any], None]] = {
             SendDatagram: self._send,
             SendKeepalive: self._keepalive,
+            OpenStream: self._open_stream,
             KlipsCommand: self._klips,
             CountPackets: self._count,
             SetGuard: self._set_guard,
@@ -160,6 +165,9 @@ class Performer:
         self._table[type(effect)](effect)
 
     def _send(self, effect: SendDatagram) -> None:
+        if effect.local.stream:
+            self._klips(KlipsCommand(SendInStream(effect.local, effect.remote, effect.data)))
+            return
         if not self.sockets:
             return
         if effect.whole:
@@ -171,7 +179,16 @@ class Performer:
         if self.sockets:
             self.sockets.send_raw(effect.local, effect.remote, KEEPALIVE)
 
+    def _open_stream(self, effect: OpenStream) -> None:
+        if self.streams:
+            self.streams.open(effect)
+        else:
+            self._post(StreamRefused(effect.token, "nothing here opens connections"))
+
     def _klips(self, effect: KlipsCommand) -> None:
+        command = effect.command
+        if isinstance(command, DetachStream) and self.streams:
+            self.streams.ended(command.local, command.remote)
         try:
             self._parts.engine.execute(effect.command)
         except KlipsError as why:
@@ -280,6 +297,7 @@ class Performer:
             self._again.cancel()
             self._again = None
         refused = self.sockets.follow(addresses)
+        refused += self.streams.follow(addresses) if self.streams else []
         self.in_use = [str(why) for why in refused if isinstance(why, PortInUseError)]
         lines = [str(why) for why in refused]
         for line in lines:

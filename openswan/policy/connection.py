@@ -122,6 +122,14 @@ class PpkUse(Enum):
     INSIST = "insist"
 
 
+class TcpUse(Enum):
+    """enable-tcp=: IKE and ESP in a TCP connection (RFC 9329)."""
+
+    NO = "no"
+    YES = "yes"
+    FALLBACK = "fallback"
+
+
 @dataclass(frozen=True, slots=True)
 class End:
     """left or right."""
@@ -215,6 +223,10 @@ class Connection:
     dpd_action: DpdAction = DpdAction.HOLD
     encapsulation: str = "auto"
     """auto: in UDP behind a NAT and between two of this project, yes (forceencaps): always, no: never."""
+    tcp: TcpUse = TcpUse.NO
+    """enable-tcp: whether we begin in TCP, or try it when UDP is of no use."""
+    tcp_port: int = 4500
+    """tcp-remoteport"""
     esn: str = "either"
     """either, yes or no."""
     replay_window: int = 128

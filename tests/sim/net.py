@@ -66,6 +66,8 @@ class Net:
         gone."""
         self.blocks: Callable[[Packet], bool] = lambda packet: False
         """What a firewall on the way drops."""
+        self.streams: Any = None
+        """TCP connections (tests.sim.streams), once there are hosts."""
         self.narrow = 65535
         """Whole IP packets with DF that are larger are lost."""
 

@@ -25,6 +25,7 @@ from openswan.engine.effects import (
     KlipsCommand,
     Listen,
     Log,
+    OpenStream,
     ReadCertificates,
     ReadSecrets,
     Resolve,
@@ -56,7 +57,9 @@ from openswan.plane.commands import (
     AddSa,
     DelEroute,
     DelSa,
+    DetachStream,
     Direction,
+    Encap,
     ExpectSpi,
     GroupSas,
     MoveSa,
@@ -69,6 +72,7 @@ from openswan.policy.identity import Identity, parse_identity
 from openswan.policy.proposal import Proposal, Transform
 from openswan.policy.selector import FlowKey
 from tests.sim.net import PERFECT, STEADY, Faults, Nat, Net, Packet
+from tests.sim.streams import Streams
 
 IKE = (
     Proposal(
@@ -143,10 +147,10 @@ class FakeKlips:
                 self.refusals.append(f"{command.said} exists")
             self.sas[command.said] = command
             self.by_spi[command.said.spi] = command.said
-            ports = (command.encap.src_port, command.encap.dst_port) if command.encap else (0, 0)
+            encap = command.encap or Encap(0, 0)
             self.encaps[command.said] = (
-                Endpoint(command.src, ports[0]),
-                Endpoint(command.said.dst, ports[1]),
+                Endpoint(command.src, encap.src_port, encap.stream),
+                Endpoint(command.said.dst, encap.dst_port, encap.stream),
             )
             for packet in self.expected.pop(command.said, []):
                 self.receive(packet)
@@ -170,6 +174,8 @@ class FakeKlips:
             self.trapped.pop(command.key, None)
             for inner in waiting:
                 self.send(inner)
+        elif isinstance(command, DetachStream):
+            self.host.net.streams.close(command.local, command.remote, self.host)
         elif isinstance(command, DelEroute):
             if self.eroutes.pop(command.key, None) is None:
                 self.refusals.append(f"no eroute {command.key}")
@@ -207,6 +213,9 @@ class FakeKlips:
             return
         self.sequences[said] = self.sequences.get(said, 0) + 1
         src, dst = self.encaps[said]
+        if src.stream and not self.host.net.streams.there(src, dst):
+            self.dropped.append(("no stream", inner))
+            return
         self.host.net.send(src, dst, Esp(said.spi, sa.enc_key, self.sequences[said], inner), 100)
 
     def receive(self, packet: Packet) -> None:
@@ -257,6 +266,8 @@ class SimHost:
         settings: Settings | None = None,
     ) -> None:
         self.net, self.name, self.seed = net, name, seed
+        net.streams = net.streams or Streams(net)
+        net.streams.hosts[ip_address(address)] = self
         self.address = ip_address(address)
         self.secrets = secrets or SecretStore()
         self.settings = settings
@@ -265,6 +276,7 @@ class SimHost:
         self.extra: tuple[Address, ...] = ()
         self.names: dict[str, tuple[Address, ...]] = {}
         self.alarm: float | None = None
+        self.listens_tcp = False
         self.boot()
 
     def boot(self) -> None:
@@ -297,7 +309,7 @@ class SimHost:
     # -- events -------------------------------------------------------------------------------------------------------
 
     def receive(self, packet: Packet) -> None:
-        """A datagram has arrived."""
+        """A datagram has arrived, or ESP in a stream."""
         if packet.body is KEEPALIVE:
             return
         if isinstance(packet.body, Esp):
@@ -362,6 +374,8 @@ class SimHost:
         """Carry out one effect."""
         if isinstance(effect, SendDatagram) and effect.whole and self._octets(effect) > self.net.narrow:
             self.net.lost += 1
+        elif isinstance(effect, SendDatagram) and effect.local.stream:
+            self.net.streams.send(effect.local, effect.remote, effect.data)
         elif isinstance(effect, SendDatagram):
             self.net.send(effect.local, effect.remote, effect.data, len(effect.data) + 32)
         elif isinstance(effect, SendKeepalive):
@@ -370,6 +384,8 @@ class SimHost:
         elif isinstance(effect, KlipsCommand):
             self._check_guard(effect.command)
             self.klips.do(effect.command)
+        elif isinstance(effect, OpenStream):
+            self.net.streams.open(self, effect)
         elif isinstance(effect, CountPackets):
             sent, got = self.klips.sequences.get(effect.out, 0), self.klips.received.get(effect.into, 0)
             self.pending.append(PacketsCounted(effect.token, sent, got))

@@ -211,6 +211,8 @@ class Core:
         self.encapsulate = False
         self.forced = False
         """encapsulation=yes, and the peer can do it."""
+        self.opens = False
+        """The TCP connection is ours to open, also when it breaks (RFC 9329 6.1)."""
         self.mobike = False
         """Both ends can follow changes of address (RFC 4555)."""
         self.decides = False
@@ -363,8 +365,8 @@ class Core:
 
     @property
     def fragments(self) -> bool:
-        """Do both ends fragment IKE messages (RFC 7383)?"""
-        return self.policy is not None and self.policy.fragmentation and self.peer_fragments
+        """Do both ends fragment IKE messages (RFC 7383)? In TCP nobody has to."""
+        return self.policy is not None and not self.local.stream and self.policy.fragmentation and self.peer_fragments
 
     def wrap(self, header: Header, payloads: Sequence[Payload]) -> tuple[bytes, ...]:
         """The datagrams of a message of ours, encrypted unless it is IKE_SA_INIT."""

@@ -32,6 +32,7 @@ from openswan.ike.v2.tasks import (
     intermediate,
     mobike,
     resume,
+    streams,
     tell,
 )
 from openswan.ike.v2.tasks.ike_rekey import IkeRekey, inherit
@@ -201,11 +202,14 @@ class Receiver(Core):
         if self.silent:
             self.count_anew()
             self.emit(Heard())
-        if (local, remote) == (self.local, self.remote):
+        if (local, remote) == (self.local, self.remote) or local.stream is not self.local.stream:
             return
         if self.state is State.R1:
             # The initiator has moved to the NAT traversal ports, or its mapping changed before anything depended on it.
             self.local, self.remote = local, remote
+        elif local.stream:
+            if not self.opens:
+                streams.follow(self, local, remote)
         elif self.nat_there:
             self.log(f"new NAT mapping, was {self.remote}, now {remote}")
             self.local, self.remote = local, remote

@@ -34,7 +34,7 @@ from openswan.ike.retransmit import Due
 from openswan.ike.v2.core import Flight, Postponed
 from openswan.ike.v2.receiver import Receiver
 from openswan.ike.v2.states import ENDED, State
-from openswan.ike.v2.tasks import crash, ike_delete, mobike
+from openswan.ike.v2.tasks import crash, ike_delete, mobike, streams
 from openswan.ike.v2.tasks.child_create import ChildCreate
 from openswan.ike.v2.tasks.child_delete import ChildDelete
 from openswan.ike.v2.tasks.child_rekey import ChildRekey
@@ -87,6 +87,7 @@ class IkeSaV2(Receiver):
             raise IpsecError("an IKE SA is initiated once, with at least one child SA")
         policy = self.need_policy()
         self.initial = tuple(children)
+        self.opens = self.local.stream
         resumes = ticket is not None and now < ticket.until and policy.resumption
         task = ResumeTask(policy, ticket) if ticket is not None and resumes else InitTask(policy)
         self.move(State.I1)
@@ -113,12 +114,8 @@ class IkeSaV2(Receiver):
         if due is Due.REPEAT and isinstance(task, PathProbe) and not task.last:
             task.repeat(self, now, timed_out=True)
         elif due is Due.REPEAT:
-            self.log(
-                f"{self.state.label}: retransmission; will wait {flight.outstanding.wait:g}s for response",
-                Rc.RETRANSMISSION,
-            )
-            self.dispatch(flight.outstanding.datagrams, whole=task.whole)
-            mobike.seek(self, flight.outstanding)
+            if not self.local.stream:
+                self._repeat_request(flight)
             unheard = flight.outstanding.repeats - flight.excused
             if unheard >= SILENT and self.is_established and not self.silent:
                 self.silent = True
@@ -127,6 +124,12 @@ class IkeSaV2(Receiver):
             task.persist(self, now)
         elif due is Due.GIVE_UP:
             self._give_up(flight, now)
+
+    def _repeat_request(self, flight: Flight) -> None:
+        wait = flight.outstanding.wait
+        self.log(f"{self.state.label}: retransmission; will wait {wait:g}s for response", Rc.RETRANSMISSION)
+        self.dispatch(flight.outstanding.datagrams, whole=flight.task.whole)
+        mobike.seek(self, flight.outstanding)
 
     def next_timer(self) -> Instant | None:
         """When `timer` wants to be called; None: never as things stand."""
@@ -166,8 +169,13 @@ class IkeSaV2(Receiver):
     def mapped(self, remote: Endpoint) -> None:
         """An authentic ESP packet showed that the peer's NAT has another address or port for it: requests, those being
         repeated too, go there from now on (RFC 7296 2.23)."""
-        if self.nat_there and self.state not in ENDED:
+        if (self.nat_there or remote.stream) and self.state not in ENDED:
             self.remote = remote
+
+    def reconnected(self, local: Endpoint, remote: Endpoint, now: Instant) -> list[Effect]:
+        """A TCP connection of ours has taken the place of one that broke (RFC 9329 6.1)."""
+        streams.resume(self, local, remote, now)
+        return self.drain()
 
     def discard(self, now: Instant) -> list[Effect]:
         """Close a successor that lost a simultaneous rekeying."""
@@ -289,6 +297,7 @@ INHERITED = (
     "nat_there",
     "encapsulate",
     "forced",
+    "opens",
     "mobike",
     "decides",
     "peer_addresses",

@@ -53,7 +53,7 @@ UNANSWERED = 2
 
 def announce(sa: Core, policy: IkePolicy) -> list[Payload]:
     """What IKE_AUTH says about it, on either side."""
-    if not policy.mobike or (not sa.is_initiator and not sa.mobike):
+    if not policy.mobike or sa.local.stream or (not sa.is_initiator and not sa.mobike):
         return []
     others = additional(sa.ask.other_addresses(sa.local.address))
     fixed = [_no_nats(sa)] if sa.is_initiator and policy.encapsulation == natd.NEVER else []
@@ -62,7 +62,7 @@ def announce(sa: Core, policy: IkePolicy) -> list[Payload]:
 
 def learn(sa: Core, policy: IkePolicy, message: Message) -> None:
     """What the peer's IKE_AUTH message says about it."""
-    sa.mobike = policy.mobike and message.notify(NotifyType.MOBIKE_SUPPORTED) is not None
+    sa.mobike = policy.mobike and not sa.local.stream and message.notify(NotifyType.MOBIKE_SUPPORTED) is not None
     sa.decides = sa.mobike and sa.is_initiator
     if sa.mobike:
         sa.peer_addresses = _addresses(message.all(Notify))

@@ -94,18 +94,22 @@ def describe(sa: Core) -> str:
 def float_ports(sa: Core, policy: IkePolicy, offered: bool) -> None:
     """As initiator: go on from and to the NAT traversal ports when ESP will travel in UDP, or may after a move.
 
-    `offered`: the peer can traverse NATs (RFC 4555 3.3).
+    In TCP everything stays in its connection (RFC 9329 6.5). `offered`: the peer can traverse NATs (RFC 4555 3.3).
     """
+    if sa.local.stream:
+        return
     if sa.encapsulate or (policy.mobike and offered and policy.encapsulation != NEVER):
         sa.local = Endpoint(sa.local.address, policy.local_natt_port)
         sa.remote = Endpoint(sa.remote.address, policy.remote_natt_port)
 
 
 def encap(sa: Core) -> Encap | None:
-    """The ports ESP uses at this moment; None for raw protocol 50.
+    """The ports ESP uses at this moment, of TCP if IKE does; None for raw protocol 50.
 
     A responder's peer that stayed on port 500 does not want UDP.
     """
+    if sa.local.stream:
+        return Encap(sa.local.port, sa.remote.port, stream=True)
     policy = sa.need_policy()
     if not sa.encapsulate or sa.local.port != policy.local_natt_port:
         return None
