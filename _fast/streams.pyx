@@ -300,6 +300,12 @@ cdef int watch_fixed(table_t *t, int fd, uint32_t tag) noexcept nogil:
     return epoll_ctl(t.epoll, EPOLL_CTL_ADD, fd, &event)
 
 
+cdef int checked(bytes key) except -1:
+    if len(key) != 48:
+        raise ValueError("key")
+    return 0
+
+
 cdef class Streams:
     """The streams of one engine, `most` at once.
 
@@ -404,8 +410,7 @@ cdef class Streams:
         """
         cdef stream_t *s
         cdef int own, number = 0, at = 0
-        if len(key) != 48:
-            raise ValueError("key")
+        checked(key)
         own = fcntl(fd, F_DUPFD_CLOEXEC, 3)
         if own < 0:
             raise OSError(errno, "socket cannot be duplicated")
@@ -450,6 +455,7 @@ cdef class Streams:
     def keep(self, bytes key):
         """An IKE SA uses it: it may be silent as long as it likes. False: it is not there."""
         cdef stream_t *s
+        checked(key)
         self.enter()
         s = find(self.t, key)
         if s:
@@ -460,6 +466,7 @@ cdef class Streams:
     def remove(self, bytes key):
         """Close it, once the kernel has what it takes of what waits; nothing when it is not there."""
         cdef stream_t *s
+        checked(key)
         self.enter()
         s = find(self.t, key)
         if s:
@@ -471,6 +478,7 @@ cdef class Streams:
         """Send an IKE message. False: there is no such stream, or its peer takes nothing."""
         cdef stream_t *s
         cdef bint done = False
+        checked(key)
         self.enter()
         s = find(self.t, key)
         if s and writer_put(&s.writer, NON_ESP, MARKER, message, <uint32_t>len(message), True):
