@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from openswan.base.address import Endpoint
-from openswan.base.interval import Duration
+from openswan.base.interval import Duration, Instant
 from openswan.base.log import Rc
 from openswan.engine.conn import Conn, Kind
 from openswan.engine.effects import OpenStream
@@ -45,6 +45,8 @@ class Streams:
         """By token: who waits for a connection, what it begins with in its first one, and the wait after a failure."""
         self.used: dict[int, Ends] = {}
         """By serial of the IKE SA."""
+        self.since: dict[int, tuple[Instant, Duration]] = {}
+        """When the connection of an IKE SA was opened, and the wait before the next one should it be of no use."""
 
     # -- beginning ----------------------------------------------------------------------------------------------------
 
@@ -66,31 +68,36 @@ class Streams:
 
     def opened(self, event: StreamOpened) -> None:
         """It is there."""
-        ike, then, _ = self.opening.pop(event.token, (None, None, 0.0))
+        ike, then, wait = self.opening.pop(event.token, (None, None, 0.0))
         if ike is None or ike.serial not in self.core.states.ikes:
             self.core.klips(DetachStream(event.local, event.remote))
-        elif then is None:
+            return
+        self.since[ike.serial] = self.core.now, wait
+        if then is None:
             self._say(ike, f"TCP connection to {event.remote} is open again")
             self.brain.ikes.run(ike, ike.machine.reconnected(event.local, event.remote, self.core.now))
         else:
             self._say(ike, f"TCP connection to {event.remote} is open")
             ike.machine.local = event.local
             then()
-        if ike is not None:
-            self.follow(ike)
+        self.follow(ike)
 
     def refused(self, event: StreamRefused) -> None:
         """It cannot be had."""
         ike, then, wait = self.opening.pop(event.token, (None, None, 0.0))
         if ike is None or ike.serial not in self.core.states.ikes:
             return
-        remote = ike.machine.remote
-        reason = f"no TCP connection to {remote}: {event.reason}"
+        reason = f"no TCP connection to {ike.machine.remote}: {event.reason}"
         if then is None:
-            self._say(ike, f"{reason}; trying again in {wait:g} s")
-            again = partial(self._open, ike, None, min(2 * wait, MOST))
-            self.core.after(Timer.STREAM, ike.serial, wait, again)
-            return
+            self._later(ike, reason, wait)
+        else:
+            self._give_up(ike, reason)
+
+    def _later(self, ike: IkeState, reason: str, wait: Duration) -> None:
+        self._say(ike, f"{reason}; another one in {wait:g} s")
+        self.core.after(Timer.STREAM, ike.serial, wait, partial(self._open, ike, None, min(2 * wait, MOST)))
+
+    def _give_up(self, ike: IkeState, reason: str) -> None:
         self._say(ike, reason, Rc.LOG_SERIOUS)
         for conn in list(ike.attempts.values()):
             self._set(conn, False)
@@ -146,11 +153,23 @@ class Streams:
             if not ike.machine.opens:
                 self._say(ike, f"TCP connection from {event.remote} is gone: {event.reason}")
                 continue
-            self._say(ike, f"TCP connection to {event.remote} is gone: {event.reason}; opening another")
+            self._lost(ike, f"TCP connection to {event.remote} is gone: {event.reason}")
+
+    def _lost(self, ike: IkeState, reason: str) -> None:
+        """A connection of ours has ended: if it was of any use another one is opened at once."""
+        since, wait = self.since.pop(ike.serial, (float("-inf"), AGAIN))
+        machine = ike.machine
+        if machine.last_heard > since:
+            self._say(ike, f"{reason}; opening another")
             self._open(ike, None, AGAIN)
-            if ike.established is not None and not ike.machine.busy:
-                # Its time is the time in which a connection has to come.
-                self.brain.ikes.request(ike, Probe())
+        elif ike.established is None and machine.last_heard == machine.created:
+            self._give_up(ike, reason)
+            return
+        else:
+            self._later(ike, reason, wait)
+        if ike.established is not None and not machine.busy:
+            # Its time is the time in which a connection has to come.
+            self.brain.ikes.request(ike, Probe())
 
     def follow(self, ike: IkeState) -> None:
         """An IKE SA may use another connection than before: one is kept as long as somebody uses it."""
@@ -168,6 +187,7 @@ class Streams:
     def forget(self, ike: IkeState) -> None:
         """An IKE SA is gone."""
         self.core.timers.cancel((Timer.STREAM, ike.serial))
+        self.since.pop(ike.serial, None)
         self.follow(ike)
 
     def _say(self, ike: IkeState, text: str, code: int = Rc.LOG) -> None:

@@ -26,6 +26,8 @@ class Streams:
         self.open_ones: dict[tuple[Endpoint, Endpoint], int] = {}
         """(local, remote) of both ends, and which connection it is."""
         self.made = 0
+        self.short = False
+        """Every connection is broken as soon as it is there."""
 
     def there(self, local: Endpoint, remote: Endpoint) -> bool:
         """Is there such a connection?"""
@@ -44,6 +46,8 @@ class Streams:
             for ends in ((local, effect.remote), (effect.remote, local)):
                 self.open_ones[ends] = self.made
             host.post(StreamOpened(effect.token, local, effect.remote))
+            if self.short:
+                self.close(local, effect.remote)
 
         self.net.at(self.net.now + DELAY, answer)
 

@@ -186,6 +186,25 @@ def test_a_listener_away_for_a_while_and_for_good() -> None:
     assert any("The peer does not answer" in line for line in pair.west.lines)
 
 
+def test_a_peer_that_takes_connections_and_closes_them_is_not_pestered() -> None:
+    pair = tcp_pair(TcpUse.YES)
+    pair.net.streams.short = True
+    pair.west.request("initiate", name="net-net")
+    pair.run(30.0)
+    assert 2 <= pair.net.streams.made <= 4  # keying attempts, as ever
+    pair.net.streams.short = False
+    assert pair.run(60.0, lambda: pair.up() and pair.agreed())
+    pair.net.streams.short = True
+    before = pair.net.streams.made
+    pair.net.streams.break_all()
+    pair.run(20.0)
+    assert 3 <= pair.net.streams.made - before <= 8
+    pair.net.streams.short = False
+    assert pair.run(20.0, lambda: connections(pair) == 1)
+    pair.run(1.0)
+    assert flows(pair)
+
+
 def test_another_network_is_tried_in_udp_first() -> None:
     pair = tcp_pair(TcpUse.FALLBACK)
     pair.net.blocks = lambda packet: not packet.src.stream
