@@ -109,7 +109,7 @@ cdef int stage(worker_t *w, sa_t *sa, path_t *path, uint8_t *at, uint32_t inner,
 
 cdef int out_dummy(worker_t *w, sa_t *sa) noexcept nogil:
     cdef path_t *path = <path_t *>loadp(&sa.path)
-    cdef uint32_t lead = 0 if path.encap else RAW_LEAD
+    cdef uint32_t lead = out_lead(path)
     cdef uint8_t *at = out_reserve(w, esp_length(sa.key, DUMMY_OCTETS) + 64 + lead) + lead
     cdef uint64_t sequence
     cdef int why = life_sequence(w, sa, &sequence)
