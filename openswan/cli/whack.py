@@ -18,6 +18,7 @@ USAGE = """\
 Usage: ipsec whack [--ctlbase PATH] [--label TEXT] [--optionsfrom FILE] ACTION
 where ACTION is one of:
        --initiate | --terminate | --route | --unroute | --delete   --name NAME [--asynchronous]
+       --redirect-to ADDRESS[,ADDRESS...] [--name NAME]
        --listen | --unlisten | --status [--json] | --addresspoolstatus | --shutdown [--leave-state]
        --rereadsecrets | --rereadcacerts | --rereadcrls | --rereadall | --listall | --listpubkeys | --listpsks |
        --listcerts | --listcacerts | --listocspcerts | --listcrls | --listocsp | --fetchcrls | --purgeocsp
@@ -52,7 +53,7 @@ ACTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "counters": ("counters", {}),
 }
 """Action -> (verb, arguments)."""
-WITH_VALUE = ("name", "ctlbase", "label", "optionsfrom")
+WITH_VALUE = ("name", "redirect-to", "ctlbase", "label", "optionsfrom")
 FLAGS = ("asynchronous", "json", "leave-state", "utc")
 MAX_OPTIONS_FILE = 1 << 20
 MAX_NESTING = 10
@@ -112,6 +113,8 @@ def parse(argv: list[str], into: Options | None = None, depth: int = 0) -> Optio
 
 def check(options: Options) -> None:
     """Do the options fit together? WhackError in whack's words when not."""
+    if "redirect-to" in options.values and not options.action:
+        return
     if not options.action:
         raise WhackError(
             "connections are loaded with `ipsec auto --add', not by whack"
@@ -141,6 +144,10 @@ def main(argv: list[str]) -> int:
         name = f'"{options.values["name"]}" ' if "name" in options.values else ""
         print(f"whack error: {label}{name}{why}", file=sys.stderr)
         return 1
+    if not options.action:
+        addresses = options.values["redirect-to"].replace(",", " ").split()
+        where = {"to": addresses, "name": options.values.get("name", "")}
+        return converse("redirect", where, ctlbase=options.values.get("ctlbase", ""))
     verb, arguments = ACTIONS[options.action]
     ctlbase = options.values.get("ctlbase", "")
     asynchronous = "asynchronous" in options.flags

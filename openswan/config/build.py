@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from openswan.base.address import Address, Subnet, host_subnet
 from openswan.base.errors import ConfigError
@@ -19,6 +19,7 @@ from openswan.config.ends import (
     parse_auth,
     parse_client,
     parse_clients,
+    parse_gateways,
     parse_host,
     parse_key,
     parse_nexthop,
@@ -397,6 +398,7 @@ class _Builder:
             dpd_timeout=dpd[1],
             dpd_action=DpdAction(self._value("dpdaction", "hold")),
             encapsulation=self._encapsulation(),
+            **self._redirects(),
             tcp=self._tcp(),
             tcp_port=int(self._positive("tcp-remoteport", self._number("tcp-remoteport"))),
             esn=esn,
@@ -622,6 +624,21 @@ class _Builder:
         if value == "no":
             self._error("forceencaps=yes and encapsulation=no contradict each other", self._param("encapsulation"))
         return "yes"
+
+    def _redirects(self) -> dict[str, Any]:
+        """send-redirect= and accept-redirect= with what belongs to them."""
+        send, to = self._value("send-redirect", "no"), self._read("redirect-to", "", parse_gateways, NO_ADDRESSES)
+        if send != "no" and not to:
+            self._error(f"send-redirect={send} needs redirect-to=", self._param("send-redirect"))
+        param = self._param("accept-redirect-to")
+        anywhere = param is None or param.value.lower() == "%any"
+        allowed = NO_ADDRESSES if anywhere else self._read("accept-redirect-to", "", parse_gateways, NO_ADDRESSES)
+        return {
+            "send_redirect": send,
+            "redirect_to": to,
+            "accept_redirect": self._yes("accept-redirect"),
+            "accept_redirect_to": allowed,
+        }
 
     def _tcp(self) -> TcpUse:
         use = TcpUse(self._value("enable-tcp", "no"))

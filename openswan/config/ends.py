@@ -6,9 +6,10 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address
 
-from openswan.base.address import Address, Subnet, host_subnet, parse_classic_subnet
+from openswan.base.address import Address, Subnet, host_subnet, parse_address, parse_classic_subnet
 from openswan.base.errors import ConfigError, CryptoError
 from openswan.base.octets import parse_octets
+from openswan.config.keyword import split_list
 from openswan.crypto.rsakey import decode_public
 from openswan.policy.connection import Auth, Host, HostKind
 
@@ -122,6 +123,11 @@ def parse_sources(text: str) -> tuple[Address, ...]:
     if len({address.version for address in addresses}) != len(addresses):
         raise ConfigError("at most one address of each family can be the source")
     return tuple(addresses)
+
+
+def parse_gateways(text: str) -> tuple[Address, ...]:
+    """redirect-to= and its kin: addresses."""
+    return tuple(dict.fromkeys(parse_address(item) for item in split_list(text)))
 
 
 def parse_nexthop(text: str) -> Address | None:

@@ -11,6 +11,7 @@ from openswan.base.address import Address, parse_address
 from openswan.base.errors import ConfigError
 from openswan.base.interval import parse_duration
 from openswan.config.complaint import Complaint, error, warning
+from openswan.config.ends import parse_gateways
 from openswan.config.keyword import Status, split_list
 from openswan.config.parser import Param
 from openswan.crypto.revocation import Demands, Fetching, Strict
@@ -32,6 +33,9 @@ class Setup:
     """Seconds between NAT keepalives."""
     force_busy: bool = False
     """Every initiator is asked for a cookie."""
+    redirect: str = "no"
+    """Whether clients are sent to `redirect_to`: no, yes, or auto: when there is much to do (RFC 5685)."""
+    redirect_to: tuple[Address, ...] = ()
     listen_tcp: bool = False
     """Peers may connect by TCP (RFC 9329)."""
     hide_tos: bool = True
@@ -141,6 +145,8 @@ class _Reader:
             unique_ids=self.values.get("uniqueids", "yes") == "yes",
             keep_alive=float(self.values.get("keep_alive", "0")) or default.keep_alive,
             force_busy=self.values.get("force_busy") == "yes" or self.values.get("ddos-mode") == "busy",
+            redirect=self.values.get("global-redirect", "no"),
+            redirect_to=self._redirect_to(),
             listen_tcp=self.values.get("listen-tcp") == "yes",
             hide_tos=self.values.get("hidetos", "yes") == "yes",
             override_mtu=int(self.values.get("overridemtu", "0")),
@@ -214,6 +220,16 @@ class _Reader:
         except ConfigError as why:
             self._complain("listen", ConfigError(f"listen=: {why.reason}"))
             return ()
+
+    def _redirect_to(self) -> tuple[Address, ...]:
+        try:
+            found = parse_gateways(self.values.get("global-redirect-to", ""))
+        except ConfigError as why:
+            self._complain("global-redirect-to", ConfigError(f"global-redirect-to=: {why.reason}"))
+            return ()
+        if not found and self.values.get("global-redirect", "no") != "no":
+            self._complain("global-redirect", ConfigError("global-redirect= needs global-redirect-to="))
+        return found
 
     def _my_id(self) -> Identity | None:
         try:

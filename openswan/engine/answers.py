@@ -47,6 +47,8 @@ class Answers:
     revoked: Revocation
     others: Callable[[Address], tuple[Address, ...]] = lambda local: ()
     """Addresses beside one that we answer at."""
+    elsewhere: Callable[[Conn, Address], Address | None] = lambda conn, me: None
+    """Where a client that has proved itself is sent; None: it may stay."""
 
     def ike_candidates(self, local: Endpoint, remote: Endpoint) -> tuple[IkePolicy, ...]:
         """One policy for every way these addresses may open an IKE SA."""
@@ -73,7 +75,9 @@ class Answers:
                     best, best_score = conn, rank
         if best is None:
             raise IkeError(f"no suitable connection for peer '{question.peer_id}'", AUTHENTICATION_FAILED)
-        return self.keyring.ike(best, best.signature, question.peer_id)
+        policy = self.keyring.ike(best, best.signature, question.peer_id)
+        there = self.elsewhere(best, question.local.address)
+        return policy if there is None else replace(policy, redirect_to=there)
 
     def _fit(self, conn: Conn, question: AuthQuestion) -> int:
         """How well a connection fits what a peer claims; -1: not at all."""

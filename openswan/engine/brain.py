@@ -22,6 +22,7 @@ from openswan.engine.network import Network
 from openswan.engine.pathmtu import PathMtus
 from openswan.engine.policies import Keyring
 from openswan.engine.proof import Proofs
+from openswan.engine.redirects import Redirects
 from openswan.engine.rekey import Lifetimes
 from openswan.engine.revocation import Revocation
 from openswan.engine.router import Router
@@ -45,6 +46,7 @@ class Brain:
         self.children = Children(self)
         self.pathmtus = PathMtus(self)
         self.proofs = Proofs(self)
+        self.redirects = Redirects(self)
         self.ikes = IkeSas(self)
         self.streams = Streams(self)
         self.launches = Launches(self)
@@ -53,4 +55,5 @@ class Brain:
         self.network = Network(self)
         self.mobility = Mobility(self)
         self.answers.others = self.mobility.others
+        self.answers.elsewhere = self.redirects.in_auth
         self.demux = Demux(self)

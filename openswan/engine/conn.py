@@ -82,6 +82,10 @@ class Conn:
     """What the peer has given us, or gave last (leftsourceip=%config)."""
     in_udp: bool = False
     """ESP did not pass as protocol 50: UDP is asked for from now on."""
+    redirected: Address | None = None
+    """The gateway we have been sent to (RFC 5685),"""
+    redirected_from: Address | None = None
+    """and the one that has sent us there."""
     in_tcp: bool = False
     """Nobody answered in UDP, or ESP did not pass in it: TCP is used from now on (enable-tcp=fallback)."""
     restarting: bool = False

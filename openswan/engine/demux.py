@@ -111,6 +111,12 @@ class Demux:
         else:
             self._unknown(header, local, remote, data)
 
+    @property
+    def busy(self) -> bool:
+        """Is there so much to do that strangers have to show a cookie?"""
+        settings = self.core.settings
+        return settings.force_busy or self.core.states.unproven >= settings.cookie_threshold
+
     def _stranger(self, local: Endpoint, remote: Endpoint, data: bytes) -> None:
         """A first message: check for room, ask for a cookie, then let a machine look at it."""
         core, settings = self.core, self.core.settings
@@ -119,7 +125,9 @@ class Demux:
             return  # it will ask again
         calm = self.strangers.take(core.now)
         proven = False
-        if settings.force_busy or states.unproven >= settings.cookie_threshold or not calm:
+        if self.brain.redirects.stranger(local, remote, data, self.busy or not calm):
+            return
+        if self.busy or not calm:
             # Not rate limited: the answer is smaller than the question and honest initiators depend on it.
             answer = self.jar.meet(data, remote, core.now)
             if answer is not None:

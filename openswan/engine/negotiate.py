@@ -194,6 +194,7 @@ class Negotiator:
             core.say(conn, f"negotiation failed: {reason}", code, serial, event="failed")
         conn.attempt += 1
         self.brain.network.look_again(conn)
+        self.brain.redirects.failed(conn)
         keep = not core.stopping and (conn.wanted or conn.on_demand or conn.restarting) and conn.kind is Kind.PERMANENT
         again = keep and not conn.children and (tries == 0 or conn.attempt < tries)
         if again:
@@ -244,6 +245,7 @@ class Negotiator:
             # Who logs out does not come back by a ticket (RFC 5723 6.2).
             self.core.states.tickets.pop((conn.oriented.me, conn.peer, conn.signature), None)
         self.stop(conn)
+        self.brain.redirects.failed(conn)
         for instance in list(conn.instances.values()):
             self.stop(instance)
 
@@ -406,6 +408,7 @@ class Negotiator:
         if not self.brain.router.happen(conn, RouteEvent.UNROUTE):
             self.brain.router.unguard(conn)
         self.core.conns.remove(conn)
+        self.brain.redirects.forget(conn)
         if conn.template is not None:
             conn.template.instances.pop(conn.instance, None)
 

@@ -89,8 +89,8 @@ class Network:
     def orientation(self, conn: Conn) -> tuple[Oriented | None, str]:
         """Where a connection is plugged in as things are."""
         oriented, why = orient(conn.policy, self.core.plugs, self.core.names)
-        if oriented is not None and conn.away is not None:
-            oriented = replace(oriented, peer=conn.away)
+        if oriented is not None and (elsewhere := conn.away or conn.redirected) is not None:
+            oriented = replace(oriented, peer=elsewhere)
         return oriented, why
 
     def reorient(self, conn: Conn) -> None:

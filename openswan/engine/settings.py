@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from openswan.base.address import Address
 from openswan.crypto.revocation import Demands, Fetching
 
 
@@ -36,6 +37,9 @@ class Settings:
     demands: Demands = field(default_factory=Demands)
     """What must be known of a certificate's revocation."""
     fetching: Fetching = field(default_factory=Fetching)
+    redirect: str = "no"
+    """global-redirect: whether clients are sent elsewhere: no, yes, or auto: when there is much to do (RFC 5685)."""
+    redirect_to: tuple[Address, ...] = ()
     ike_port: int = 500
     natt_port: int = 4500
 

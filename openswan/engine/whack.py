@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from openswan.base.address import parse_address
 from openswan.base.errors import ConfigError
 from openswan.base.log import Rc
 from openswan.config.plain import connection_from_plain
@@ -44,6 +45,7 @@ class Whack:
             "unroute": partial(self._each, self._unroute),
             "initiate": self._initiate,
             "terminate": partial(self._each, self._terminate),
+            "redirect": self._redirect,
             "listen": self._listen,
             "unlisten": self._unlisten,
             "status": self._status,
@@ -233,6 +235,19 @@ class Whack:
         self.core.say(conn, "terminating SAs using this connection", Rc.LOG)
         self.brain.negotiator.terminate(conn)
         self.core.release(conn)
+
+    def _redirect(self, client: int, args: Arguments) -> bool:
+        """Send clients of one conn, or of all, to other gateways (RFC 5685)."""
+        conns = self._named(client, args) if args.get("name") else list(self.core.conns.named.values())
+        try:
+            targets = [parse_address(str(item)) for item in args.get("to") or ()]
+        except ConfigError as why:
+            self.core.reply(client, Rc.WHACK_PROBLEM, f"whack error: --redirect-to: {why}")
+            return True
+        if conns and targets:
+            told = self.brain.redirects.tell(conns, targets)
+            self.core.reply(client, Rc.LOG, f"{told} peers redirected")
+        return True
 
     # -- daemon-wide --------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
-from openswan.base.address import Endpoint
+from openswan.base.address import Address, Endpoint
 from openswan.ike.later import Job
 from openswan.ike.policy import NO_EXTRAS, ChildPolicy, ChosenChild, ChosenIke, Extras, IkePolicy
 from openswan.plane.commands import Encap
@@ -152,6 +152,16 @@ class RequestFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Redirected:
+    """The peer says that another gateway is to be used (RFC 5685); nothing has changed yet.
+
+    While the IKE SA is not established only our own nonce shows that it may be the peer who says so.
+    """
+
+    gateway: Address | str
+
+
+@dataclass(frozen=True, slots=True)
 class PathProbed:
     """A datagram of `octets` reaches the peer; one of `refused` octets (0: none was tested so far) did not."""
 
@@ -246,6 +256,7 @@ Effect: TypeAlias = (
     | ProbeAnswered
     | TicketReceived
     | PathProbed
+    | Redirected
     | Silent
     | Heard
     | NewSuccessor

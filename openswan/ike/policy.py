@@ -86,6 +86,12 @@ class IkePolicy:
     """The first one, if that is less; 0: it is not."""
     initial_contact: bool = False
     """As initiator: tell the peer that we remember no other SA with it."""
+    accept_redirect: bool = False
+    """As initiator: the peer may send us to another gateway (RFC 5685)."""
+    redirected_from: Address | None = None
+    """The gateway that has sent us to this peer."""
+    redirect_to: Address | None = None
+    """As responder: where the peer is sent once it has proved itself."""
     window: int = 8
     """Requests that may be unanswered at once, each way, with a peer that takes more than one (RFC 7296 2.3)."""
     max_children: int = 64

@@ -223,6 +223,12 @@ class Connection:
     dpd_action: DpdAction = DpdAction.HOLD
     encapsulation: str = "auto"
     """auto: in UDP behind a NAT and between two of this project, yes (forceencaps): always, no: never."""
+    send_redirect: str = "no"
+    """Whether a client that has proved itself is sent to `redirect_to`: no, yes, or auto: when there is much to do."""
+    redirect_to: tuple[Address, ...] = ()
+    accept_redirect: bool = False
+    accept_redirect_to: tuple[Address, ...] = ()
+    """Where we let ourselves be sent; empty: anywhere."""
     tcp: TcpUse = TcpUse.NO
     """enable-tcp: whether we begin in TCP, or try it when UDP is of no use."""
     tcp_port: int = 4500

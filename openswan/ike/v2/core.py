@@ -213,6 +213,8 @@ class Core:
         """encapsulation=yes, and the peer can do it."""
         self.opens = False
         """The TCP connection is ours to open, also when it breaks (RFC 9329 6.1)."""
+        self.redirectable = False
+        """As responder: the peer goes to another gateway when it is sent there (RFC 5685)."""
         self.mobike = False
         """Both ends can follow changes of address (RFC 4555)."""
         self.decides = False

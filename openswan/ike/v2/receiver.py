@@ -31,6 +31,7 @@ from openswan.ike.v2.tasks import (
     init,
     intermediate,
     mobike,
+    redirect,
     resume,
     streams,
     tell,
@@ -347,6 +348,7 @@ class Receiver(Core):
         tell.heard(self, [n for n in request.all(Notify) if n.kind not in FATAL])
         if any(d.protocol == ProtocolId.IKE for d in deletes):
             return ()
+        redirect.heard(self, request)
         # A question about what there is to configure gets an answer, if an empty one (RFC 7296 3.15).
         answers = tuple(Cp(CfgType.REPLY) for cp in request.all(Cp) if cp.kind == CfgType.REQUEST)
         moved = mobike.respond(self, request, local, remote, now)

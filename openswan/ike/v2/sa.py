@@ -242,6 +242,10 @@ class IkeSaV2(Receiver):
         if self.postponed is not None:
             self._tire(self.postponed, now)
             return
+        if self.is_established:
+            self.log("the peer has not gone where it was sent: closing this IKE SA")
+            self.close(now)
+            return
         if self.state is State.R1:
             self.fail("no IKE_AUTH request came", timeout=True, gone=Gone.TIMEOUT)
         self.vanish()
@@ -298,6 +302,7 @@ INHERITED = (
     "encapsulate",
     "forced",
     "opens",
+    "redirectable",
     "mobike",
     "decides",
     "peer_addresses",

@@ -23,6 +23,11 @@ from openswan.cli.whack import main
         ("--shutdown", {"verb": "shutdown", "keep_guard": False}),
         ("--shutdown --leave-state", {"verb": "shutdown", "keep_guard": True}),
         ("--eroutes", {"verb": "eroute"}),
+        (
+            "--redirect-to 192.0.2.3,192.0.2.4 --name x",
+            {"verb": "redirect", "to": ["192.0.2.3", "192.0.2.4"], "name": "x"},
+        ),
+        ("--redirect-to 192.0.2.3", {"verb": "redirect", "to": ["192.0.2.3"], "name": ""}),
     ],
 )
 def test_requests(pluto: Any, argv: str, asked: dict[str, Any]) -> None:
@@ -50,6 +55,8 @@ def test_options_from_a_file(pluto: Any, places: Path) -> None:
         ("--initiate", "whack error: missing --name <connection_name>"),
         ("--status --name x", 'whack error: "x" no reason for --name'),
         ("--label L --listen --name x", 'whack error: L "x" no reason for --name'),
+        ("--redirect-to", "whack error: --redirect-to needs a value"),
+        ("--redirect-to 192.0.2.3 --status --name x", 'whack error: "x" no reason for --name'),
         ("--frob", "whack error: unrecognized option `--frob'"),
         ("--listen --status", "whack error: --listen and --status together"),
         ("--name", "whack error: --name needs a value"),

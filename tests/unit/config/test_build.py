@@ -76,6 +76,7 @@ def test_defaults() -> None:
     assert made.keying_tries == 0 and made.startup is Startup.IGNORE
     assert made.prospective is ShuntPolicy.TRAP and made.failure_shunt is ShuntPolicy.NONE
     assert (made.dpd_delay, made.dpd_timeout, made.dpd_action) == (0, 0, DpdAction.HOLD)
+    assert made.send_redirect == "no" and not made.accept_redirect and made.accept_redirect_to == ()
     assert made.tcp is TcpUse.NO and made.tcp_port == 4500
     assert made.encapsulation == "auto" and made.esn == "either" and made.replay_window == 128
     assert made.leak_guard and not made.other_family_clear
@@ -90,7 +91,8 @@ def test_everything_said() -> None:
         "negotiationshunt=passthrough;dpddelay=10;dpdtimeout=60;dpdaction=restart;encapsulation=no;replay-window=64;"
         "narrowing=yes;overlapip=yes;disablearrivalcheck=yes;leakguard=no;otherfamily=clear;metric=7;mtu=1400;"
         'retransmit-timeout=30;retransmit-interval=250;auto=start;connalias="y z";leftsendcert=ifasked;'
-        "enable-tcp=fallback;tcp-remoteport=443"
+        'enable-tcp=fallback;tcp-remoteport=443;send-redirect=auto;redirect-to="192.0.2.8,2001:db8::8";accept-redirect=yes;'
+        "accept-redirect-to=192.0.2.9"
     )
     assert made.left.subnet == ip_network("10.1.0.0/16") and made.right.subnet == ip_network("10.2.0.0/16")
     assert made.left.source_ips == (ip_address("10.1.0.1"),) and made.left.nexthop == ip_address("192.0.2.254")
@@ -107,6 +109,9 @@ def test_everything_said() -> None:
     assert made.encapsulation == "no" and made.replay_window == 64 and made.metric == 7 and made.mtu == 1400
     assert not made.leak_guard and made.other_family_clear
     assert (made.retransmit_timeout, made.retransmit_interval) == (30.0, 0.25)
+    assert made.send_redirect == "auto" and made.accept_redirect
+    assert made.redirect_to == (ip_address("192.0.2.8"), ip_address("2001:db8::8"))
+    assert made.accept_redirect_to == (ip_address("192.0.2.9"),)
     assert made.tcp is TcpUse.FALLBACK and made.tcp_port == 443
     assert made.aliases == ("y", "z") and made.left.send_cert is SendCert.IF_ASKED
 
@@ -306,6 +311,10 @@ def test_families() -> None:
         ("groundhog=yes", "expired certificates are never accepted"),
         ("ppk=maybe", "keyword ppk, invalid value: maybe"),
         ("enable-tcp=yes;phase2=ah", "phase2=ah and enable-tcp=yes contradict each other"),
+        ("send-redirect=yes", "send-redirect=yes needs redirect-to="),
+        ("send-redirect=perhaps", "keyword send-redirect, invalid value: perhaps"),
+        ("redirect-to=gw.example.org", "redirect-to=: 'gw.example.org' is not a numeric IP address"),
+        ("accept-redirect=yes;accept-redirect-to=here", "accept-redirect-to=: 'here' is not a numeric IP address"),
         ("tcp-remoteport=0", "tcp-remoteport must be more than 0"),
         ("tcp-remoteport=65536", "number too large, at most 65535"),
         ("leftckaid=00", "there is no NSS database here"),

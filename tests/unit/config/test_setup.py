@@ -39,6 +39,15 @@ def test_values() -> None:
     assert setup.value("uniqueids") == "no" and setup.value("nhelpers") == ""
 
 
+def test_tcp_and_redirects() -> None:
+    setup, complaints = build("listen-tcp=yes", "global-redirect=auto", 'global-redirect-to="192.0.2.3 2001:db8::3"')
+    assert complaints == [] and setup.listen_tcp and setup.redirect == "auto"
+    assert setup.redirect_to == (ip_address("192.0.2.3"), ip_address("2001:db8::3"))
+    assert not build()[0].listen_tcp and build()[0].redirect == "no"
+    assert "needs global-redirect-to=" in build("global-redirect=yes")[1][0]
+    assert "not a numeric IP address" in build("global-redirect-to=x")[1][0]
+
+
 def test_revocation() -> None:
     setup, complaints = build(
         "strictcrlpolicy=ifuri", "crlcheckinterval=10m", "ocsp-enable=yes", "ocsp-strict=yes", "ocspuri=http://x/",

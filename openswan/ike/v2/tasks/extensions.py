@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from openswan.base.errors import IkeError
 from openswan.ike.policy import IkePolicy
 from openswan.ike.v2.core import Core
-from openswan.ike.v2.tasks import ppk
+from openswan.ike.v2.tasks import ppk, redirect
 from openswan.policy.connection import Childless
 from openswan.policy.proposal import Transform
 from openswan.wire.message import Message
@@ -26,7 +26,7 @@ def request(policy: IkePolicy) -> list[Payload]:
     payloads: list[Payload] = []
     if _intermediate((policy,)):
         payloads.append(Notify(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED))
-    return payloads + ppk.announce((policy,))
+    return payloads + ppk.announce((policy,)) + redirect.announce(policy)
 
 
 def learn(sa: Core, candidates: Sequence[IkePolicy], message: Message) -> None:
@@ -36,6 +36,7 @@ def learn(sa: Core, candidates: Sequence[IkePolicy], message: Message) -> None:
     if sa.is_initiator:
         sa.childless = message.notify(NotifyType.CHILDLESS_IKEV2_SUPPORTED) is not None
     else:
+        redirect.learn(sa, message)
         sa.childless = any(policy.childless is not Childless.NEVER for policy in candidates)
     ppk.learn(sa, candidates, message)
 

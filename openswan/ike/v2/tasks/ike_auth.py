@@ -46,6 +46,7 @@ from openswan.ike.v2.tasks import (
     means,
     mobike,
     ppk,
+    redirect,
     resume,
 )
 from openswan.ike.v2.tasks.child_create import (
@@ -208,6 +209,7 @@ class AuthTask(Task):
         mobike.learn(sa, self.policy, answer)
         crash.learn(sa, answer)
         mobike.catch_up(sa, now)
+        redirect.heard(sa, answer)
         if self.childless:
             sa.create_others(now, done=0)
             return
@@ -452,6 +454,9 @@ def _conclude(
     mobike.learn(sa, policy, request)
     crash.learn(sa, request)
     payloads += _manners(sa, policy)
+    if elsewhere := redirect.send_away(sa, policy, now):
+        where.reply(sa, [*payloads, *elsewhere])
+        return
     try:
         payloads += config.grant(sa, policy, request)
         if request.first(Sa) is None:

@@ -31,7 +31,7 @@ from openswan.ike.rules import Shape
 from openswan.ike.v2.cookie import refusal
 from openswan.ike.v2.core import Core, Ignored, first_error
 from openswan.ike.v2.negotiate import Dh, Match, accept, choose, group_transform, number, offer
-from openswan.ike.v2.tasks import cert, extensions, means, natd
+from openswan.ike.v2.tasks import cert, extensions, means, natd, redirect
 from openswan.ike.v2.tasks.opening import NONCE_OCTETS, OpeningTask, can_fragment, install_keys, learn_fragments, reply
 from openswan.wire.header import NO_SPI, Header
 from openswan.wire.message import Message
@@ -84,6 +84,8 @@ class InitTask(OpeningTask):
         cookie = answer.notify(NotifyType.COOKIE)
         if cookie is not None and answer.first(Sa) is None:
             self.follow_cookie(sa, cookie.data, now)
+            return False
+        if answer.first(Sa) is None and redirect.considered(sa, self.policy, answer):
             return False
         group = answer.notify(NotifyType.INVALID_KE_PAYLOAD)
         if group is not None:
