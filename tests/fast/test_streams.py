@@ -169,13 +169,14 @@ def test_detaching_says_nothing(rig: Rig) -> None:
 
 
 def test_two_of_the_same_ends(rig: Rig) -> None:
-    Peer(rig)
+    first = Peer(rig)
     ours, _ = socket.socketpair()
     assert "already" in rig.refused(AttachStream(LOCAL, REMOTE, ours.fileno(), False))
+    first.sock.close()
 
 
 def test_an_authentic_packet_in_another_stream_is_a_new_place(rig: Rig) -> None:
-    Peer(rig)
+    first = Peer(rig)
     in_stream(rig)
     other = replace(REMOTE, port=40001)
     peer = Peer(rig, other)
@@ -185,26 +186,29 @@ def test_an_authentic_packet_in_another_stream_is_a_new_place(rig: Rig) -> None:
     rig.do(MoveSa(rig.out_said, LOCAL, other))
     rig.send(PACKET)
     assert opened(rig, peer.message()) == PACKET
+    first.sock.close()
 
 
 def test_udp_is_no_new_place_for_what_goes_in_a_stream(rig: Rig) -> None:
-    Peer(rig)
+    peer = Peer(rig)
     in_stream(rig)
     rig.peer.sendto(rig.seal(ANSWER), (str(rig.local.address), rig.local.port))
     assert rig.received() == ANSWER
     time.sleep(0.1)
     assert not [each for each in rig.klips.poll_events() if isinstance(each, NewMapping)]
+    peer.sock.close()
 
 
 def test_a_peer_that_takes_nothing_holds_up_nobody(rig: Rig) -> None:
     in_stream(rig)
-    Peer(rig)  # and never reads
+    idle = Peer(rig)  # and never reads
     other = Peer(rig, replace(REMOTE, port=40001))
     for _ in range(800):
         rig.send(udp(HERE, THERE, 1, 2, bytes(1300)))
     dropped(rig, Drop.STREAM_FULL)
     rig.do(SendInStream(LOCAL, other.remote, b"still here"))
     assert other.message() == bytes(4) + b"still here"
+    idle.sock.close()
 
 
 def test_super_packets_are_cut_as_in_udp(rig: Rig) -> None:
