@@ -15,10 +15,11 @@ from openswan.base.log import Rc
 from openswan.ike import rules
 from openswan.ike.effects import Effect, Gone, Heard, PeerMoved
 from openswan.ike.rules import Shape
-from openswan.ike.v2.core import CLEAR, Core, Ignored, Task, error
+from openswan.ike.v2.core import CLEAR, Core, error
 from openswan.ike.v2.msgid import Order
 from openswan.ike.v2.protect import Opened
 from openswan.ike.v2.states import State
+from openswan.ike.v2.task import Task
 from openswan.ike.v2.tasks import (
     child_create,
     child_delete,
@@ -38,6 +39,7 @@ from openswan.ike.v2.tasks import (
 )
 from openswan.ike.v2.tasks.ike_rekey import IkeRekey, inherit
 from openswan.ike.v2.tasks.opening import OpeningTask
+from openswan.ike.v2.values import Ignored
 from openswan.wire.header import NO_SPI, Header
 from openswan.wire.message import Message
 from openswan.wire.payload import parse_chain

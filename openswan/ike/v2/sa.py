@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One IKEv2 SA, initiator or responder: bytes, requests and the clock in, effects out (RFC 7296).
 
-Here is its face: what may be asked of it, and time. What it hears is in `receiver`, what all parts share in `core`, the
-exchanges themselves in `tasks`, one file each.
+Here is its face: what may be asked of it, and time. What it hears is in `receiver`, how it sends, waits and ends in
+`core`, what it remembers in `values`, what a request is in `task`, the exchanges themselves in `tasks`, one file each.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from openswan.ike.events import (
 from openswan.ike.policy import IkePolicy, Responder
 from openswan.ike.resumption import Ticket
 from openswan.ike.retransmit import Due
-from openswan.ike.v2.core import Flight, Postponed
 from openswan.ike.v2.receiver import Receiver
 from openswan.ike.v2.states import ENDED, State
+from openswan.ike.v2.task import Flight
 from openswan.ike.v2.tasks import crash, ike_delete, mobike, streams
 from openswan.ike.v2.tasks.child_create import ChildCreate
 from openswan.ike.v2.tasks.child_delete import ChildDelete
@@ -44,6 +44,7 @@ from openswan.ike.v2.tasks.liveness import Liveness
 from openswan.ike.v2.tasks.pathprobe import PathProbe
 from openswan.ike.v2.tasks.resume import ResumeTask
 from openswan.ike.v2.tasks.tell import TellTask
+from openswan.ike.v2.values import Postponed
 from openswan.wire.v2.numbers import NotifyType
 
 SILENT = 3

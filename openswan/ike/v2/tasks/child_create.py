@@ -26,9 +26,10 @@ from openswan.ike.policy import NO_EXTRAS, ChildPolicy, ChildQuestion, ChosenChi
 from openswan.ike.rules import Shape
 from openswan.ike.v2 import options
 from openswan.ike.v2.child import Child
-from openswan.ike.v2.core import Core, Task, error, first_error
+from openswan.ike.v2.core import Core, error, first_error
 from openswan.ike.v2.narrow import agree, from_wire, to_wire, verify
 from openswan.ike.v2.negotiate import Dh, Match, accept, choose, group_transform, number, offer, with_groups
+from openswan.ike.v2.task import Task
 from openswan.ike.v2.tasks import child_delete, config, followup
 from openswan.ike.v2.tasks.natd import encap
 from openswan.policy.proposal import Proposal, Transform

@@ -12,7 +12,8 @@ from openswan.base.interval import Instant
 from openswan.ike.effects import ChildGone, Gone
 from openswan.ike.events import DeleteChild
 from openswan.ike.v2.child import Child, by_spi_out
-from openswan.ike.v2.core import Core, Task
+from openswan.ike.v2.core import Core
+from openswan.ike.v2.task import Task
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload
 from openswan.wire.v2.delete import Delete

@@ -21,7 +21,8 @@ from openswan.base.interval import Duration, Instant
 from openswan.base.log import Rc
 from openswan.ike.effects import Gone
 from openswan.ike.events import Probe
-from openswan.ike.v2.core import Core, Task
+from openswan.ike.v2.core import Core
+from openswan.ike.v2.task import Task
 from openswan.ike.v2.tasks.liveness import Liveness
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload

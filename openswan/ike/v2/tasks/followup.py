@@ -20,8 +20,9 @@ from openswan.base.errors import CryptoError, IkeError, WireError
 from openswan.base.interval import Duration, Instant
 from openswan.crypto import dh
 from openswan.crypto.registry import Kind
-from openswan.ike.v2.core import Core, Task, first_error
+from openswan.ike.v2.core import Core, first_error
 from openswan.ike.v2.negotiate import number
+from openswan.ike.v2.task import Task
 from openswan.policy.proposal import Transform
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload

@@ -30,11 +30,12 @@ from openswan.ike.policy import AuthQuestion, IkePolicy
 from openswan.ike.resumption import Session
 from openswan.ike.rules import Shape
 from openswan.ike.v2 import options
-from openswan.ike.v2.core import LINGER, Core, Task, first_error
+from openswan.ike.v2.core import LINGER, Core, first_error
 from openswan.ike.v2.narrow import to_wire
 from openswan.ike.v2.negotiate import Dh, offer, with_groups
 from openswan.ike.v2.protect import Opened
 from openswan.ike.v2.states import State
+from openswan.ike.v2.task import Task
 from openswan.ike.v2.tasks import (
     auth,
     cert,

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from openswan.base.interval import Instant
 from openswan.ike.effects import Gone, IkeGone
-from openswan.ike.v2.core import Core, Task
+from openswan.ike.v2.core import Core
 from openswan.ike.v2.states import State
+from openswan.ike.v2.task import Task
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload
 from openswan.wire.v2.delete import Delete

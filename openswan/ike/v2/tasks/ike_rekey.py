@@ -20,9 +20,10 @@ from openswan.ike import rules
 from openswan.ike.effects import IkeRekeyed, NewSuccessor
 from openswan.ike.policy import ChosenIke
 from openswan.ike.rules import Shape
-from openswan.ike.v2.core import Core, Task, error, first_error
+from openswan.ike.v2.core import Core, error, first_error
 from openswan.ike.v2.negotiate import Dh, accept, choose, group_transform, keeping_prf, number, offer
 from openswan.ike.v2.states import ENDED, State
+from openswan.ike.v2.task import Task
 from openswan.ike.v2.tasks import followup
 from openswan.ike.v2.tasks.child_create import NONCE_OCTETS, ChildCreate
 from openswan.ike.v2.tasks.child_delete import ChildDelete

@@ -29,10 +29,11 @@ from openswan.ike.effects import Gone, IkeFailed, IkeGone
 from openswan.ike.policy import ChosenIke, IkePolicy
 from openswan.ike.rules import Shape
 from openswan.ike.v2.cookie import refusal
-from openswan.ike.v2.core import Core, Ignored, first_error
+from openswan.ike.v2.core import Core, first_error
 from openswan.ike.v2.negotiate import Dh, Match, accept, choose, group_transform, number, offer
 from openswan.ike.v2.tasks import cert, extensions, means, natd, redirect
 from openswan.ike.v2.tasks.opening import NONCE_OCTETS, OpeningTask, can_fragment, install_keys, learn_fragments, reply
+from openswan.ike.v2.values import Ignored
 from openswan.wire.header import NO_SPI, Header
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload

@@ -20,9 +20,10 @@ from openswan.base.interval import Instant
 from openswan.crypto import dh, keymat
 from openswan.crypto.registry import Kind
 from openswan.ike.policy import IkePolicy
-from openswan.ike.v2.core import Core, Task, first_error
+from openswan.ike.v2.core import Core, first_error
 from openswan.ike.v2.negotiate import number
 from openswan.ike.v2.protect import Opened
+from openswan.ike.v2.task import Task
 from openswan.ike.v2.tasks.ike_auth import AuthTask
 from openswan.ike.v2.tasks.opening import install_keys
 from openswan.policy.proposal import Transform

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from openswan.base.interval import Instant
 from openswan.ike.effects import ProbeAnswered
 from openswan.ike.events import Probe
-from openswan.ike.v2.core import Core, Task
+from openswan.ike.v2.core import Core
+from openswan.ike.v2.task import Task
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload
 

@@ -28,7 +28,8 @@ from openswan.ike.effects import PeerMoved
 from openswan.ike.events import MoveIke, TellAddresses
 from openswan.ike.policy import IkePolicy
 from openswan.ike.retransmit import Outstanding
-from openswan.ike.v2.core import Core, Task, first_error
+from openswan.ike.v2.core import Core, first_error
+from openswan.ike.v2.task import Task
 from openswan.ike.v2.tasks import natd
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload

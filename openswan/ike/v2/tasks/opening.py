@@ -21,10 +21,12 @@ from openswan.base.interval import Instant
 from openswan.crypto import keymat
 from openswan.crypto.prf import Prf
 from openswan.ike.policy import ChosenIke, IkePolicy
-from openswan.ike.v2.core import HALF_OPEN, Core, Ignored, Task
+from openswan.ike.v2.core import HALF_OPEN, Core
 from openswan.ike.v2.protect import Channel
 from openswan.ike.v2.states import State
+from openswan.ike.v2.task import Task
 from openswan.ike.v2.tasks import natd
+from openswan.ike.v2.values import Ignored
 from openswan.wire.header import NO_SPI
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload

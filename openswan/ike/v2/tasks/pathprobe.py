@@ -24,7 +24,8 @@ from openswan.base.interval import Duration, Instant
 from openswan.ike.effects import PathProbed
 from openswan.ike.events import ProbePath
 from openswan.ike.retransmit import Outstanding
-from openswan.ike.v2.core import Core, Task
+from openswan.ike.v2.core import Core
+from openswan.ike.v2.task import Task
 from openswan.wire.header import Header
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload

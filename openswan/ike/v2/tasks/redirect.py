@@ -22,7 +22,8 @@ from openswan.base.errors import WireError
 from openswan.base.interval import Duration, Instant
 from openswan.ike.effects import Redirected
 from openswan.ike.policy import IkePolicy
-from openswan.ike.v2.core import Core, Ignored
+from openswan.ike.v2.core import Core
+from openswan.ike.v2.values import Ignored
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload
 from openswan.wire.v2.notify import Notify

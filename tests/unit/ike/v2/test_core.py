@@ -66,20 +66,6 @@ def test_initiating_is_done_once_and_with_a_child() -> None:
         sa.initiate([CreateChild(pair.child)], 0.0)
 
 
-def test_views() -> None:
-    pair = Pair().up()
-    a, b = pair.a.sa, pair.b.sa
-    assert a.my_spi == b.peer_spi == a.spi_i and b.my_spi == a.peer_spi == b.spi_r
-    assert str(a.peer_id) == "@b" and str(b.peer_id) == "@a"
-    assert a.established == pair.now
-    assert a.chosen == b.chosen
-    fresh = IkeSaV2.responder(ADDRESS_B, ADDRESS_A, pair.b.ask, pair.rng_b, 0.0)
-    with pytest.raises(IpsecError):
-        fresh.need_policy()
-    with pytest.raises(IpsecError):
-        fresh.need_keys()
-
-
 def test_a_replaced_sa_that_is_never_deleted_goes_by_itself() -> None:
     pair = Pair().up()
     old = pair.b.sa

@@ -11,9 +11,9 @@ import pytest
 from openswan.base.entropy import SeededRng
 from openswan.ike.effects import Effect, Send
 from openswan.ike.events import CreateChild, DeleteChild, DeleteIke, Probe, RekeyChild, RekeyIke
-from openswan.ike.v2.core import Ignored
 from openswan.ike.v2.sa import IkeSaV2
 from openswan.ike.v2.states import State
+from openswan.ike.v2.values import Ignored
 from openswan.wire.header import NO_SPI, Flags, Header
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload

@@ -14,8 +14,8 @@ from openswan.crypto.revocation import Question, Way
 from openswan.crypto.tokenkey import TokenKey, TokenUri
 from openswan.ike.effects import IkeFailed, Work
 from openswan.ike.later import RevocationJob, SignJob
-from openswan.ike.v2.core import Ignored
 from openswan.ike.v2.tasks import cert
+from openswan.ike.v2.values import Ignored
 from openswan.policy.connection import SendCert
 from openswan.policy.identity import FROM_CERT, Identity, IdKind, parse_identity
 from openswan.wire.message import Message

@@ -9,8 +9,8 @@ import pytest
 
 from openswan.ike.effects import ChildGone, Forget, IkeGone, IkeRekeyed, NewSuccessor, ProbeAnswered, RequestFailed
 from openswan.ike.events import CreateChild, DeleteChild, DeleteIke, Probe, RekeyChild, RekeyIke
-from openswan.ike.v2.core import Ignored
 from openswan.ike.v2.states import State
+from openswan.ike.v2.values import Ignored
 from openswan.policy.proposal import Transform
 from openswan.wire.v2.notify import Notify
 from openswan.wire.v2.numbers import NotifyType

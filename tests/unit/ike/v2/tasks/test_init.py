@@ -11,9 +11,9 @@ from openswan.base.entropy import SeededRng
 from openswan.crypto import dh
 from openswan.ike.effects import Forget, IkeFailed, IkeGone, Send
 from openswan.ike.v2.cookie import CookieJar, refusal
-from openswan.ike.v2.core import Ignored
 from openswan.ike.v2.sa import IkeSaV2
 from openswan.ike.v2.states import State
+from openswan.ike.v2.values import Ignored
 from openswan.policy.proposal import Transform
 from openswan.wire.header import NO_SPI, Header
 from openswan.wire.message import Message

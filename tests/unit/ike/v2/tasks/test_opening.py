@@ -7,9 +7,9 @@ import pytest
 
 from openswan.ike.effects import TicketReceived
 from openswan.ike.v2.cookie import refusal
-from openswan.ike.v2.core import Ignored
 from openswan.ike.v2.states import State
 from openswan.ike.v2.tasks.opening import MAX_COOKIES
+from openswan.ike.v2.values import Ignored
 from openswan.wire.message import Message
 from openswan.wire.v2.notify import Notify
 from openswan.wire.v2.numbers import ExchangeType, NotifyType, PayloadType

@@ -11,7 +11,7 @@ import pytest
 from openswan.ike.effects import IkeEstablished, IkeGone, Redirected, RequestFailed
 from openswan.ike.events import Tell
 from openswan.ike.v2.cookie import refusal
-from openswan.ike.v2.core import Ignored
+from openswan.ike.v2.values import Ignored
 from openswan.wire.header import Header
 from openswan.wire.message import Message
 from openswan.wire.v2.nonce import Nonce
