@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PAYLOAD = 1232
 """Octets of a UDP answer at most, which pass everywhere unfragmented (RFC 9715)."""
+FIRST_PAUSE = 0.5
+"""Seconds after which a question is asked again, by the same port and ID; then twice as many."""
 MOST_STRAYS = 64
 """Datagrams that answer something else, after which a server is given up: somebody is guessing."""
 
@@ -86,8 +88,13 @@ async def _udp(query: dns.message.Message, server: str, port: int) -> dns.messag
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.create_datagram_endpoint(lambda: _Waiting(query), remote_addr=(server, port))
     try:
-        transport.sendto(query.to_wire())
-        return await protocol.answer
+        wire, pause = query.to_wire(), FIRST_PAUSE
+        while True:
+            transport.sendto(wire)
+            await asyncio.wait((protocol.answer,), timeout=pause)
+            if protocol.answer.done():
+                return protocol.answer.result()
+            pause *= 2
     finally:
         transport.close()
 

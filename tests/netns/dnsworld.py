@@ -104,6 +104,7 @@ class DnsWorld:
   zonelistfile: "{self.dir}/zones.list"
   xfrdir: "{self.dir}"
   verbosity: 1
+  rrl-ratelimit: 0
 remote-control:
   control-enable: no
 {zones}"""

@@ -57,6 +57,17 @@ def test_tcp_that_ends_early_or_answers_something_else() -> None:
     assert why == "127.0.0.1: what came by TCP answers something else"
 
 
+def test_a_question_that_was_lost_is_asked_again() -> None:
+    heard: list[int] = []
+
+    def say(query: dns.message.Message, tcp: bool) -> dns.message.Message | None:
+        heard.append(query.id)
+        return reply(query, "a.example. 60 TXT x") if len(heard) == 3 else None
+
+    message, _ = asked(say, 4.0)
+    assert isinstance(message, dns.message.Message) and heard == [QUERY.id] * 3
+
+
 def test_silence() -> None:
     why, _ = asked(lambda query, tcp: None, 0.2)
     assert why == "no answer from 127.0.0.1 within 0.2 s"
