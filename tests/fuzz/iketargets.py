@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 
 from openswan.base.entropy import SeededRng
 from openswan.base.errors import WireError
@@ -18,6 +19,7 @@ from openswan.wire.message import Message, sk_prefix
 from openswan.wire.payload import REGISTRY, emit_chain, parse_chain
 from openswan.wire.v2.numbers import ExchangeType, PayloadType
 from openswan.wire.v2.sk import pad
+from openswan.wire.v2.ts import TsI, TsR
 from tests.fuzz import v1targets
 from tests.fuzz.wire import PAYLOADS
 from tests.unit.ike.pair import ADDRESS_A, Pair, Side
@@ -37,7 +39,9 @@ def payload(kind: PayloadType) -> Target:
         with contextlib.suppress(WireError):
             (parsed,) = parse_chain(kind, chain)
             first, again = emit_chain([parsed])
-            assert parse_chain(first, again) == [parsed]
+            # What a payload leaves out on purpose (traffic selectors of unknown types) it does not emit.
+            kept = replace(parsed, skipped=0) if isinstance(parsed, TsI | TsR) else parsed
+            assert parse_chain(first, again) == [kept]
 
     return target
 
