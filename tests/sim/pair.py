@@ -63,6 +63,7 @@ from openswan.plane.commands import (
     ExpectSpi,
     GroupSas,
     MoveSa,
+    SendDummy,
     SetEroute,
     SetPathMtu,
 )
@@ -103,7 +104,8 @@ class Esp:
     spi: int
     key: bytes
     sequence: int
-    inner: Inner
+    inner: Inner | None
+    """None: a dummy packet (RFC 4303 2.6)."""
 
 
 class FakeKlips:
@@ -116,6 +118,8 @@ class FakeKlips:
         self.sequences: dict[Said, int] = {}
         self.used: set[Said] = set()
         self.received: dict[Said, int] = {}
+        self.heard: set[Said] = set()
+        """SAs a dummy packet came by."""
         self.mtus: dict[Said, int] = {}
         self.expected: dict[Said, list[Packet]] = {}
         self.groups: list[tuple[Said, ...]] = []
@@ -134,7 +138,8 @@ class FakeKlips:
         if isinstance(command, ExpectSpi):
             early = self.expected.pop(command.said, [])
             if command.withdrawn:
-                self.dropped += [("unknown SPI", packet.body.inner) for packet in early]
+                for packet in early:
+                    self._drop("unknown SPI", packet.body.inner)
             else:
                 self.expected[command.said] = []
         elif isinstance(command, GroupSas):
@@ -162,6 +167,8 @@ class FakeKlips:
             if command.said not in self.sas:
                 self.refusals.append(f"{command.said} does not exist")
             self.encaps[command.said] = (command.src, command.dst)
+        elif isinstance(command, SendDummy):
+            self._encrypt(command.said, None)
         elif isinstance(command, SetPathMtu):
             if command.said not in self.sas or self.sas[command.said].direction is not Direction.OUT:
                 self.refusals.append(f"{command.said} has no path")
@@ -206,10 +213,14 @@ class FakeKlips:
         else:
             self.dropped.append((str(eroute.target), inner))
 
-    def _encrypt(self, said: Said, inner: Inner) -> None:
+    def _drop(self, why: str, inner: Inner | None) -> None:
+        if inner is not None:
+            self.dropped.append((why, inner))
+
+    def _encrypt(self, said: Said, inner: Inner | None) -> None:
         sa = self.sas.get(said)
         if sa is None:
-            self.dropped.append(("no SA", inner))
+            self._drop("no SA", inner)
             return
         self.sequences[said] = self.sequences.get(said, 0) + 1
         src, dst = self.encaps[said]
@@ -228,11 +239,14 @@ class FakeKlips:
                 if waiting.spi == esp.spi:
                     packets.append(packet)
                     return
-            self.dropped.append(("unknown SPI", esp.inner))
+            self._drop("unknown SPI", esp.inner)
             self.host.post(UnknownSpi(packet.dst, packet.src, esp.spi))
             return
         if sa.enc_key != esp.key:
-            self.dropped.append(("auth failed", esp.inner))
+            self._drop("auth failed", esp.inner)
+            return
+        if esp.inner is None:
+            self.heard.add(said)
             return
         if sa.selectors and not any(
             s.first <= esp.inner.src <= s.last and d.first <= esp.inner.dst <= d.last  # type: ignore[operator]
@@ -388,7 +402,7 @@ class SimHost:
             self.net.streams.open(self, effect)
         elif isinstance(effect, CountPackets):
             sent, got = self.klips.sequences.get(effect.out, 0), self.klips.received.get(effect.into, 0)
-            self.pending.append(PacketsCounted(effect.token, sent, got))
+            self.pending.append(PacketsCounted(effect.token, sent, got or int(effect.into in self.klips.heard)))
         elif isinstance(effect, SetGuard):
             self.guards[effect.connection] = effect
         elif isinstance(effect, DelGuard):

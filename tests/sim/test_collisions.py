@@ -152,7 +152,7 @@ def settle(story: Story) -> None:
 
 def excused(story: Story) -> set[Inner]:
     """Packets that the network had nowhere to deliver to."""
-    return {body.inner for body in story.pair.net.undelivered if isinstance(body, Esp)}
+    return {body.inner for body in story.pair.net.undelivered if isinstance(body, Esp) and body.inner is not None}
 
 
 MOVED = "an address changed"
