@@ -152,6 +152,12 @@ cdef bint tell(worker_t *w, int kind, sa_t *sa, const uint8_t *remote) noexcept 
     return True
 
 
+cdef inline void used(worker_t *w, sa_t *sa) noexcept nogil:
+    # The plain read first: a locked instruction a packet would be wasted after the first.
+    if sa.first_told == 0 and claim(&sa.first_told) and not tell(w, MAIL_FIRST_USE, sa, NULL):
+        unclaim(&sa.first_told)
+
+
 cdef inline bint same_source(const path_t *path, const uint8_t *remote, bint ports) noexcept nogil:
     # Family, address, and the port where it counts; the flow label and scope of IPv6 do not.
     if memcmp(path.remote, remote, 2) or (ports and memcmp(path.remote + 2, remote + 2, 2)):
@@ -204,8 +210,9 @@ cdef int deliver(worker_t *w, int32_t slot, incoming_t *j, uint32_t *packets, ui
     if why:
         return why
     if next_header == 59:
-        # It carries nothing, but proves that the peer's packets arrive.
+        # It carries nothing, but proves that the peer's packets arrive and that it uses this SA.
         store(&sa.last_use, w.now)
+        used(w, sa)
         return DROP_DUMMY
     if sa.chained:
         why = life_spend(w, sa, load(&sa.packets) + packets[0] + 1, load(&sa.octets) + octets[0] + inner)
@@ -261,8 +268,7 @@ cdef int enter_host(worker_t *w, sa_t *sa, uint8_t *packet, uint32_t room, uint8
         path = <path_t *>loadp(&sa.path)
         if path.inner_mtu:
             clamp_mss(packet, &info, path.inner_mtu - (40 if info.flow.version == 4 else 60))
-    if claim_first(sa) and not tell(w, MAIL_FIRST_USE, sa, NULL):
-        unclaim(&sa.first_told)
+    used(w, sa)
     # Read once: the control thread may take the device away between a test and a use.
     device = load_slot(&sa.device)
     if device < 0:
@@ -273,11 +279,6 @@ cdef int enter_host(worker_t *w, sa_t *sa, uint8_t *packet, uint32_t room, uint8
         return whole_in(w, sa, device, allowed, packet, &info)
     merge_put(w, device, packet, &info)
     return PASSED
-
-
-cdef inline bint claim_first(sa_t *sa) noexcept nogil:
-    # The plain read first: a locked instruction a packet would be wasted after the first.
-    return sa.first_told == 0 and claim(&sa.first_told)
 
 
 cdef void rcv_open(worker_t *w, int32_t slot) noexcept nogil:

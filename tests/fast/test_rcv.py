@@ -112,6 +112,7 @@ def test_wrong_padding_next_header_and_inner_lies(tunnel: Rig) -> None:
     tunnel.dropped(Drop.DUMMY)
     sa = tunnel.klips.sa(tunnel.in_said)
     assert sa is not None and sa.packets == 0 and sa.idle >= 0, "the peer is heard"
+    assert tunnel.events(1) == [SaFirstUse(tunnel.in_said)]
     tunnel.arrive(tunnel.seal(good, next_header=6))
     tunnel.dropped(Drop.UNKNOWN_NEXT_HEADER)
     lies = [

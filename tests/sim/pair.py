@@ -247,6 +247,7 @@ class FakeKlips:
             return
         if esp.inner is None:
             self.heard.add(said)
+            self._first_use(said)
             return
         if sa.selectors and not any(
             s.first <= esp.inner.src <= s.last and d.first <= esp.inner.dst <= d.last  # type: ignore[operator]
@@ -256,11 +257,14 @@ class FakeKlips:
             return
         self.delivered.append(esp.inner)
         self.received[said] = self.received.get(said, 0) + 1
+        self._first_use(said)
+        if self.encaps[said][0] != packet.src and sa.encap is not None:
+            self.host.post(NewMapping(said, packet.src))
+
+    def _first_use(self, said: Said) -> None:
         if said not in self.used:
             self.used.add(said)
             self.host.post(SaFirstUse(said))
-        if self.encaps[said][0] != packet.src and sa.encap is not None:
-            self.host.post(NewMapping(said, packet.src))
 
     def keys(self, direction: Direction) -> set[tuple[int, bytes]]:
         """SPI and key of all SAs of one direction."""
