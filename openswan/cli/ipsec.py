@@ -52,6 +52,7 @@ OPTIONS: dict[str, Callable[[], str]] = {
     "version": _version,
     "--versioncode": lambda: f"{__version__} (klips)",
     "--copyright": lambda: COPYRIGHT.format(version=__version__),
+    "_copyright": lambda: COPYRIGHT.format(version=__version__),
     "--directory": _libdir,
     "--confdir": _confdir,
 }

@@ -24,7 +24,7 @@ from openswan.ike.v2.tasks.crash import token
 from openswan.wire.header import HEADER_OCTETS, NO_SPI, Flags, Header
 from openswan.wire.message import Message
 from openswan.wire.v2.notify import Notify
-from openswan.wire.v2.numbers import ExchangeType, NotifyType, PayloadType
+from openswan.wire.v2.numbers import ECHO_REPLY, ECHO_REQUEST, ExchangeType, NotifyType, PayloadType
 
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
@@ -64,6 +64,8 @@ def digest(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
+ALONE = HEADER_OCTETS.to_bytes(4, "big")
+"""The length field of a message that is a header alone."""
 FIRST = (ExchangeType.IKE_SA_INIT, ExchangeType.IKE_SESSION_RESUME)
 """Exchanges that begin an IKE SA."""
 
@@ -91,6 +93,8 @@ class Demux:
             header = Header.parse(data)
             header.require_v2()
         except WireError as why:
+            if self._echo(local, remote, data):
+                return
             self._complain(remote, str(why))
             if why.notify == NotifyType.INVALID_MAJOR_VERSION:
                 self._refuse_version(local, remote, data)
@@ -205,6 +209,14 @@ class Demux:
         if not header.is_response and self.core.listening and self.answers.take(self.core.now):
             note = Notify(NotifyType.INVALID_MAJOR_VERSION)
             self.core.emit(SendDatagram(local, remote, refusal(header, note)))
+
+    def _echo(self, local: Endpoint, remote: Endpoint, data: bytes) -> bool:
+        """Is it an IKE ping? Then it is answered, by as many octets as came and no more often than other strangers."""
+        if data[17:19] != bytes((0x10, ECHO_REQUEST)) or len(data) != HEADER_OCTETS or data[24:] != ALONE:
+            return False
+        if self.core.listening and self.answers.take(self.core.now):
+            self.core.emit(SendDatagram(local, remote, data[:18] + bytes((ECHO_REPLY,)) + data[19:]))
+        return True
 
     def _complain(self, remote: Endpoint, why: str) -> None:
         if self.lines.take(self.core.now):

@@ -6,6 +6,8 @@ sunset ----lan---- west =======wan======= east ----lan---- sunrise
 
 from __future__ import annotations
 
+import socket
+
 from tests.netns.conns import conn
 from tests.netns.lab import Lab
 from tests.netns.pair import Pair, pair
@@ -57,3 +59,41 @@ def test_the_modern_spellings_take_a_tunnel_through_its_life(lab: Lab) -> None:
     assert west.ipsec("up", "nothing", check=False).returncode == 21
     west.ipsec("stop")
     assert west.ipsec("trafficstatus", check=False).returncode == 1
+
+
+def test_a_peer_is_asked_whether_it_speaks_ike(lab: Lab) -> None:
+    both = gateways(lab)
+    for more in ([], ["--exchangenum", "244"], ["--nat-t"]):
+        done = both.west.ipsec("ikeping", "--verbose", *more, "192.0.2.2")
+        assert "packet from 192.0.2.2/" in done.stdout and "of len: 28" in done.stdout
+        assert "(echo-reply)" in done.stdout
+    done = both.west.ipsec("ikeping", "--wait", "1", "192.0.2.2", "192.0.2.2/501", check=False)
+    assert done.returncode == 1 and "192.0.2.2/501: Connection refused" in done.stdout
+    assert "no answer from 192.0.2.2/501" in done.stderr and "received 245" in done.stdout
+
+
+def test_verify_and_policy_of_a_gateway_that_works(lab: Lab) -> None:
+    both = gateways(lab)
+    both.up("net")
+    done = both.west.ipsec("verify", check=False)
+    verdicts = {line.partition("\t")[0].strip(): line.partition("\t")[2] for line in done.stdout.splitlines()}
+    for text in (
+        "KLIPS: checking for /dev/net/tun",
+        "Two or more interfaces found, checking IP forwarding",
+        "Checking that pluto is running",
+        "Pluto listening for IKE on udp 500",
+        "Pluto listening for NAT-T on udp 4500",
+    ):
+        assert verdicts[text] == "[OK]", done.stdout
+    assert done.returncode == 0 and not done.stderr, done.stdout
+    (out, inward) = sorted(both.west.ipsec("policy").stdout.splitlines(), reverse=True)
+    assert out.startswith("out 10.1.0.0/24 -> 10.2.0.0/24 proto any => ") and out.endswith('("net")')
+    assert inward.startswith("in  10.2.0.0/24 -> 10.1.0.0/24 tunnel => esp.")
+    both.west.stop()
+    with lab.west.inside():
+        taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with taken:
+        taken.bind(("0.0.0.0", 500))
+        done = both.west.ipsec("verify", check=False)
+    assert done.returncode == 1 and "port 500 is in use by python" in done.stdout
+    assert done.stderr == "ipsec verify: encountered errors\n"

@@ -18,6 +18,10 @@ class ExchangeType(OpenIntEnum):
     IKE_FOLLOWUP_KE = 44
 
 
+ECHO_REQUEST, ECHO_REPLY = 244, 245
+"""Exchange types of Openswan's IKE ping, in a header of IKEv1 without payloads; of the range for private use."""
+
+
 class PayloadType(OpenIntEnum):
     """RFC 7296 3.2, RFC 7383 2.5; 1 to 32 belong to IKEv1."""
 

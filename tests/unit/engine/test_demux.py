@@ -20,6 +20,7 @@ from tests.sim.pair import EAST, SimHost, make_pair, psk, tunnel
 
 STRANGER = Endpoint(ip_address("203.0.113.66"), 500)
 HERE = Endpoint(ip_address(EAST), 500)
+CUTS = [slice(0, length) for length in range(28)]
 
 
 def host(settings: Settings | None = None) -> SimHost:
@@ -57,6 +58,21 @@ def test_a_higher_version_is_told_ours() -> None:
     (answer,) = answers(host(), bytes(data))
     assert answer.notify(NotifyType.INVALID_MAJOR_VERSION) is not None
     assert answer.header.is_response
+
+
+def test_an_ike_ping_is_answered_with_as_many_octets() -> None:
+    ping = bytes.fromhex("0102030405060708 0000000000000000 00 10 f4 00 00000000 0000001c")
+
+    def sent(data: bytes) -> list[bytes]:
+        it, caught = host(), list[bytes]()
+        it.net.attach(STRANGER.address, lambda packet: caught.append(packet.body))
+        it.post(Datagram(HERE, STRANGER, data))
+        it.net.run(it.net.now + 1.0)
+        return caught
+
+    assert sent(ping) == [ping[:18] + b"\xf5" + ping[19:]]
+    for wrong in (ping + b"\0", ping[:-1] + b"\x1d", ping[:18] + b"\xf5" + ping[19:], *map(ping.__getitem__, CUTS)):
+        assert sent(wrong) == []
 
 
 def test_a_request_for_an_unknown_sa_is_told_so_but_a_response_never() -> None:
