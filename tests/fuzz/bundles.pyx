@@ -579,7 +579,8 @@ cdef int handoff(const uint8_t *data, size_t size) noexcept nogil:
         length = le16(data + 1)
         if data[0] & 7 < 5:
             memset(scratch, data[0], length)
-            need = (sizeof(parcel_t) + length + 63) // 64 * 64
+            # What takes a parcel out may write behind it.
+            need = (sizeof(parcel_t) + length + FRAME_SLACK + 63) // 64 * 64
             if hand_over(control, 1, OUTBOUND if data[0] & 8 else INBOUND, data[0] & 1, remote, 3, scratch, length):
                 lengths[last % 4096], fills[last % 4096] = length, data[0]
                 last += 1
