@@ -13,7 +13,7 @@ BUILD_WANTED   := libipsec-mb-dev
 RUN_PACKAGES   := iproute2 nftables iptables kmod procps
 DEMO_PACKAGES  := tcpdump iputils-ping
 TEST_PACKAGES  := conntrack ipset iperf3 openssl strongswan-charon strongswan-swanctl libcharon-extra-plugins libcharon-extauth-plugins \
-                  libstrongswan-standard-plugins libstrongswan-extra-plugins strongswan-pki softhsm2
+                  libstrongswan-standard-plugins libstrongswan-extra-plugins strongswan-pki softhsm2 man-db
 # Unpacked, not installed: an installed server would be running.
 DNS_PACKAGES   := nsd unbound ldnsutils
 PEER_PACKAGES  := qemu-system-x86 debootstrap cpio
@@ -106,6 +106,7 @@ soak-%: build build/packages-demo build/packages-test
 ## man     the generated part of the manual pages
 man: build
 	@$(PY) -m openswan.cli.ipsec readwriteconf --man >man/ipsec.conf.5
+	@$(PY) -m openswan.cli.manpage man
 
 ## clean   compiled files and caches; distclean takes .venv too
 clean:
