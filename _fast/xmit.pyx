@@ -338,13 +338,20 @@ cdef bint eroute_uninstall(worker_t *w, eroute_t *key) noexcept nogil:
     return True
 
 
+cdef void xmit_read(worker_t *w, int32_t device, uint8_t *frame, uint32_t length) noexcept nogil:
+    if length >= VNET_LEN and frame[1] == GSO_JOINED:
+        w.drops[DROP_MALFORMED] += 1
+        return
+    xmit_frame(w, device, frame, length)
+
+
 cdef void xmit_frames(worker_t *w, int32_t device, int count) noexcept nogil:
     # `count` frames of w.frames, in order.
     cdef int i
     for i in range(count):
         if w.out_used >= OUT_FLUSH:
             send_outbox(w)
-        xmit_frame(w, device, w.frames[i], w.lengths[i])
+        xmit_read(w, device, w.frames[i], w.lengths[i])
 
 
 cdef bint xmit_device(worker_t *w, int32_t device) noexcept nogil:

@@ -25,6 +25,8 @@ def test_lying_frames_are_dropped_and_counted(tunnel: Rig) -> None:
         (udp(HERE, THERE, 5, 6), vnet(TCPV4, 40, 1000, 20, 16)),
         (good, vnet(0, 0, 0, 4000, 16)),
         (good[:32] + b"\xf0" + good[33:39], vnet(TCPV4, 40, 1000, 20, 16)),
+        # The mark of what the engine has put together from fragments, here of 63 octets.
+        (udp(HERE6, THERE6, 5, 6, bytes(100)), vnet(0x7E, 0, 63, 0, 0, 0)),
         (good[:10], bytes(10)),
         (b"\x55" + good[1:], bytes(10)),
         (b"", bytes(10)),

@@ -34,7 +34,7 @@ from _fast.send cimport send_outbox
 from _fast.sysio cimport *
 from _fast.tally cimport tally_settle
 from _fast.types cimport *
-from _fast.xmit cimport eroute_install, eroute_uninstall, xmit_frame
+from _fast.xmit cimport eroute_install, eroute_uninstall, xmit_frame, xmit_read
 
 cdef extern from "<sys/socket.h>" nogil:
     ssize_t recv(int fd, void *buf, size_t n, int flags)
@@ -261,7 +261,7 @@ cdef int tun(const uint8_t *data, size_t size) noexcept nogil:
         memcpy(copy, p.data, p.length)
         if p.control & 2:
             send_outbox(w)
-        xmit_frame(w, p.control & 1, copy, p.length)
+        xmit_read(w, p.control & 1, copy, p.length)
         free(copy)
         count += 1
     send_outbox(w)
