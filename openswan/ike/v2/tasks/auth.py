@@ -33,6 +33,7 @@ from openswan.wire.v2.numbers import AuthMethod, IdType, NotifyType
 
 Id = TypeVar("Id", IdI, IdR)
 REFUSED = NotifyType.AUTHENTICATION_FAILED
+DIFFER = "the ends have different secrets for these identities: compare ipsec.secrets"
 
 
 def id_payload(kind: type[Id], identity: Identity) -> Id:
@@ -123,7 +124,9 @@ def check(
     if means is Means.PSK:
         if not policy.psk:
             raise IkeError(f"No matching PSK found for connection:{policy.name}", REFUSED)
-        _compare(auth.data, keymat.psk_auth(prf, policy.psk, octets), "PSK authentication failed AUTH mismatch!")
+        _compare(
+            auth.data, keymat.psk_auth(prf, policy.psk, octets), f"PSK authentication failed AUTH mismatch! ({DIFFER})"
+        )
     elif means is Means.NULL:
         _compare(auth.data, keymat.psk_auth(prf, secret.data, octets), "null authentication failed AUTH mismatch!")
     else:

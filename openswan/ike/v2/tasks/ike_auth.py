@@ -78,6 +78,7 @@ from openswan.wire.v2.sa import Sa
 from openswan.wire.v2.ts import TsI, TsR
 
 REFUSED = NotifyType.AUTHENTICATION_FAILED
+UNPROVEN = "secrets, identities or certificates of the two ends do not agree; the peer's log says which"
 
 
 class AuthTask(Task):
@@ -182,7 +183,8 @@ class AuthTask(Task):
             if refused is None:
                 rules.check(Shape.AUTH_RESPONSE, answer.payloads, encrypted=True)
             kind = refused.kind if refused is not None else NotifyType.INVALID_SYNTAX
-            sa.fail(f"the peer refuses IKE_AUTH: {kind}", int(kind))
+            hint = f" ({UNPROVEN})" if kind == REFUSED else ""
+            sa.fail(f"the peer refuses IKE_AUTH: {kind}{hint}", int(kind))
             sa.vanish()
             return
         try:

@@ -105,6 +105,10 @@ def test_shared_keys() -> None:
     refused(
         Pair(ike_policy(psk=b"x"), ike_policy("@b", "@a", psk=b"y")), '"test": PSK authentication failed AUTH mismatch!'
     )
+    differ = Pair(ike_policy(psk=b"x"), ike_policy("@b", "@a", psk=b"y"))
+    refused(differ, "compare ipsec.secrets")
+    (told,) = differ.a.seen(IkeFailed)
+    assert told.reason.endswith("the peer's log says which)"), "whoever began is told too, and no more"
 
 
 def test_no_shared_key() -> None:
