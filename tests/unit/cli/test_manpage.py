@@ -14,7 +14,7 @@ from openswan.cli.syntax import Syntax
 MAN = Path(__file__).parents[3] / "man"
 
 
-@pytest.mark.parametrize("syntax", syntaxes(), ids=lambda each: each.name)
+@pytest.mark.parametrize("syntax", tuple(syntaxes()), ids=lambda each: each.name)
 def test_the_page_is_there_complete_and_of_today(syntax: Syntax) -> None:
     text = page(syntax)
     assert (MAN / file_of(syntax)).read_text() == text, "make man writes it"
@@ -25,7 +25,7 @@ def test_the_page_is_there_complete_and_of_today(syntax: Syntax) -> None:
         assert (MAN / f"{name}.{section.rstrip(')')}").exists(), other
 
 
-@pytest.mark.parametrize("syntax", syntaxes(), ids=lambda each: each.name)
+@pytest.mark.parametrize("syntax", tuple(syntaxes()), ids=lambda each: each.name)
 def test_it_renders_without_a_warning(syntax: Syntax) -> None:
     done = subprocess.run(
         ("man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", str(MAN / file_of(syntax))),
