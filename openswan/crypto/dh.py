@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Key exchange: MODP (RFC 3526), ECP (RFC 5903), X25519 (RFC 8031) and ML-KEM (FIPS 203), private values from an Rng.
+"""Key exchange: MODP (RFC 3526, RFC 2409), ECP (RFC 5903), X25519 (RFC 8031) and ML-KEM (FIPS 203).
 
-Only what a responder of ML-KEM encapsulates is drawn by the library.
+Private values come from an Rng; only what a responder of ML-KEM encapsulates is drawn by the library.
 """
 
 from __future__ import annotations
@@ -163,7 +163,15 @@ def respond(group: str, peer: bytes, rng: Rng) -> tuple[bytes, bytes]:
 
 def generate(group: str, rng: Rng) -> DhPair:
     """A fresh key pair; CryptoError for a group that is unknown or refused. The same Rng state gives the same pair."""
-    row = registry.get(Kind.DH, group)
+    return _generate(registry.get(Kind.DH, group), rng)
+
+
+def generate_ikev1(group: str, rng: Rng) -> DhPair:
+    """As generate(), of a group IKEv1 may use: MODP 1024 and 1536 too."""
+    return _generate(registry.get_ikev1(Kind.DH, group), rng)
+
+
+def _generate(row: Algorithm, rng: Rng) -> DhPair:
     if row.name in CURVES:
         return _Ecp(row, rng)
     if row.name in KEMS:

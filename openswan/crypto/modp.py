@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The MODP groups' primes, from the formula that defines them (RFC 3526).
+"""The MODP groups' primes, from the formula that defines them (RFC 3526; RFC 2409 6.2: 1024 bits).
 
 Each is `2^b - 2^(b-64) - 1 + 2^64 * (floor(2^(b-130) * pi) + offset)`, with generator 2. A test compares them with the
-digits printed in the RFC.
+digits printed in the RFCs.
 """
 
 from __future__ import annotations
 
 from functools import cache
 
-OFFSETS = {2048: 124476, 3072: 1690314, 4096: 240904, 6144: 929484, 8192: 4743158}
+OFFSETS = {1024: 129093, 1536: 741804, 2048: 124476, 3072: 1690314, 4096: 240904, 6144: 929484, 8192: 4743158}
 GENERATOR = 2
 GUARD = 64
 """Bits computed beyond those wanted, so that rounding never reaches them."""
@@ -35,6 +35,6 @@ def scaled_pi(bits: int) -> int:
 
 @cache
 def prime(bits: int) -> int:
-    """The prime of the group of that size; KeyError for a size RFC 3526 does not have."""
+    """The prime of the group of that size; KeyError for a size the RFCs do not have."""
     offset = OFFSETS[bits]
     return (1 << bits) - (1 << bits - 64) - 1 + (1 << 64) * (scaled_pi(bits - 130) + offset)

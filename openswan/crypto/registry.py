@@ -63,6 +63,8 @@ class Algorithm:
     """Used only when the configuration names it."""
     refused: str = ""
     """Not usable at all, and why; the name is known so that the answer can say so."""
+    relic: bool = False
+    """Refused by IKEv2 alone: IKEv1 uses it when the configuration names it, for peers that have nothing else."""
     ike: bool = True
     esp: bool = True
     """Usable for protecting IKE messages; for ESP."""
@@ -135,7 +137,9 @@ def _prf(name: str, number: int, hash_name: str, octets: int, short: str, *alias
     )
 
 
-def _modp(number: int, bits: int, *, weak: bool = False, refused: str = "", aliases: tuple[str, ...] = ()) -> Algorithm:
+def _modp(
+    number: int, bits: int, *, refused: str = "", relic: bool = False, aliases: tuple[str, ...] = ()
+) -> Algorithm:
     return Algorithm(
         f"modp{bits}" if not aliases else aliases[0],
         Kind.DH,
@@ -145,8 +149,9 @@ def _modp(number: int, bits: int, *, weak: bool = False, refused: str = "", alia
         (f"dh{number}", f"group{number}", *aliases[1:]),
         output=bits // 8,
         public=bits // 8,
-        weak=weak,
+        weak=bool(refused),
         refused=refused,
+        relic=relic,
         ikev1=number,
     )
 
@@ -260,10 +265,10 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     # Additional key exchanges.
     _kem("ml_kem_768", 36, 1184, 1088),
     _kem("ml_kem_1024", 37, 1568, 1568),
-    _modp(5, 1536, weak=True, refused=SHORT_GROUP),
-    _modp(2, 1024, weak=True, refused=SHORT_GROUP),
-    _modp(1, 768, weak=True, refused=SHORT_GROUP),
-    _modp(22, 1024, weak=True, refused=SHORT_GROUP, aliases=("dh22", "modp1024_160", "modp1024s160")),
+    _modp(5, 1536, refused=SHORT_GROUP, relic=True),
+    _modp(2, 1024, refused=SHORT_GROUP, relic=True),
+    _modp(1, 768, refused=SHORT_GROUP),
+    _modp(22, 1024, refused=SHORT_GROUP, aliases=("dh22", "modp1024_160", "modp1024s160")),
     *(
         Algorithm(name, Kind.DH, number, name.upper(), name, aliases, refused=UNAVAILABLE_GROUP)
         for name, number, aliases in (
@@ -294,12 +299,27 @@ def find(kind: Kind, text: str) -> Algorithm | None:
 
 def get(kind: Kind, text: str) -> Algorithm:
     """As find(), but CryptoError when nobody has it or it is refused."""
+    row = _known(kind, text)
+    if row.refused:
+        raise CryptoError(f"{KIND_WORDS[kind]} algorithm '{text}' is refused: {row.refused}")
+    return row
+
+
+def get_ikev1(kind: Kind, text: str) -> Algorithm:
+    """As get(), but for IKEv1: relics are not refused, and what IKEv1 has no number for is."""
+    row = _known(kind, text)
+    if row.refused and not row.relic:
+        raise CryptoError(f"{KIND_WORDS[kind]} algorithm '{text}' is refused: {row.refused}")
+    if not (row.ikev1 or row.ikev1_esp or row.ikev1_ah):
+        raise CryptoError(f"{KIND_WORDS[kind]} algorithm '{text}' is refused: IKEv1 has no number for it")
+    return row
+
+
+def _known(kind: Kind, text: str) -> Algorithm:
     row = find(kind, text)
     if row is None:
         known = ", ".join(r.name for r in of_kind(kind))
         raise CryptoError(f"unknown {KIND_WORDS[kind]} algorithm '{text}' (there are {known})")
-    if row.refused:
-        raise CryptoError(f"{KIND_WORDS[kind]} algorithm '{text}' is refused: {row.refused}")
     return row
 
 

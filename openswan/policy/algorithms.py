@@ -6,6 +6,9 @@ key size (aes256, aes_gcm_16_256, aes-256), integrity, for IKE a PRF (prfsha2_25
 (also after `;`). Additional key exchanges (RFC 9370) follow as `addke1-mlkem768`, up to addke7; `none` among several
 lets the peer do without. A part left out means every default of that kind. A trailing `!` is accepted and says nothing.
 AH has integrity and a group only. What crypto.registry calls weak is never a default.
+
+IKEv1 reads the same strings, in ike= for CBC ciphers alone; its hash is its PRF too (RFC 2409 4), so its proposals have
+no `prf`. It offers every combination as a transform of its own: MOST_OFFERED of them are sent, all are taken.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import lru_cache
+from typing import ClassVar
 
 from openswan.base.errors import ConfigError
 from openswan.crypto.registry import INTEG_PRF, Algorithm, Kind, find, names, normal, of_kind
@@ -47,6 +51,25 @@ DEFAULT_ESP = (
 )
 DEFAULT_AH = (Proposal(AH, (), DEFAULT_INTEG),)
 
+MOST_OFFERED = 24
+"""Phase 1 transforms in one offer: about 36 octets each, in a first message that must not be cut into IP fragments."""
+V1_INTEG = tuple(map(Transform, ("hmac_sha2_256_128", "hmac_sha1_96", "hmac_sha2_512_256")))
+"""SHA-1 stands among them for the peers IKEv1 is left for."""
+V1_DH = tuple(
+    map(Transform, ("modp2048", "modp3072", "modp4096", "ecp256", "ecp384", "ecp521", "modp6144", "modp8192"))
+)
+V1_DEFAULT_IKE = (
+    Proposal(IKE, DEFAULT_CBC, V1_INTEG, (), (V1_DH[0], V1_DH[3])),
+    Proposal(IKE, DEFAULT_CBC, V1_INTEG[:1], (), tuple(one for one in V1_DH if one not in (V1_DH[0], V1_DH[3]))),
+    Proposal(IKE, DEFAULT_CBC, V1_INTEG, (), V1_DH),
+)
+"""What is offered, every group at least once: the first two. The third is what else is taken."""
+V1_DEFAULT_ESP = (
+    Proposal(ESP, (Transform("aes_gcm_16", 256), Transform("aes_gcm_16", 128))),
+    Proposal(ESP, DEFAULT_CBC, V1_INTEG),
+)
+V1_DEFAULT_AH = (Proposal(AH, (), V1_INTEG),)
+
 ADDKE = re.compile(r"(?:addke|ke)([1-7])(?:_(.+))?")
 """addke1, and strongSwan's ke1_mlkem768."""
 NO_INTEGRITY = ("null", "none")
@@ -68,20 +91,30 @@ class Parsed:
     warnings: tuple[str, ...] = ()
 
 
-def parse_ike(text: str) -> Parsed:
+def parse_ike(text: str, *, ikev1: bool = False) -> Parsed:
     """ike= to proposals; ConfigError names the part that will not do."""
-    return _parse("ike", IKE, text)
+    parsed = _parse("ike", IKE, text, ikev1)
+    count = combinations(parsed.proposals) if ikev1 else 0
+    if count <= MOST_OFFERED:
+        return parsed
+    more = f'ike="{text}": stands for {count} transforms; the first {MOST_OFFERED} are offered, all of them are taken'
+    return Parsed(parsed.proposals, (*parsed.warnings, more))
 
 
-def parse_esp(text: str, esn: tuple[bool, ...] = (False,)) -> Parsed:
+def combinations(proposals: Sequence[Proposal]) -> int:
+    """The IKEv1 transforms these IKE proposals stand for, those that stand in several of them counted in each."""
+    return sum(len(one.encr) * len(one.integ) * len(one.dh) for one in proposals)
+
+
+def parse_esp(text: str, esn: tuple[bool, ...] = (False,), *, ikev1: bool = False) -> Parsed:
     """esp= or phase2alg= to proposals, each with these sequence number sizes; ConfigError names the bad part."""
-    parsed = _parse("esp", ESP, text)
+    parsed = _parse("esp", ESP, text, ikev1)
     return Parsed(with_esn(parsed.proposals, esn), parsed.warnings)
 
 
-def parse_ah(text: str, esn: tuple[bool, ...] = (False,)) -> Parsed:
+def parse_ah(text: str, esn: tuple[bool, ...] = (False,), *, ikev1: bool = False) -> Parsed:
     """ah=, or phase2alg= with phase2=ah, to proposals; ConfigError names the bad part."""
-    parsed = _parse("ah", AH, text)
+    parsed = _parse("ah", AH, text, ikev1)
     return Parsed(with_esn(parsed.proposals, esn), parsed.warnings)
 
 
@@ -92,7 +125,7 @@ def with_esn(proposals: tuple[Proposal, ...], esn: tuple[bool, ...]) -> tuple[Pr
 
 
 @lru_cache(maxsize=256)
-def _parse(keyword: str, protocol: int, text: str) -> Parsed:
+def _parse(keyword: str, protocol: int, text: str, ikev1: bool) -> Parsed:
     if len(text) > LONGEST:
         raise ConfigError(f"{keyword}= string longer than {LONGEST} characters")
     pieces = text.strip().removesuffix("!").split(",")
@@ -101,7 +134,7 @@ def _parse(keyword: str, protocol: int, text: str) -> Parsed:
     proposals: list[Proposal] = []
     warnings: list[str] = []
     for piece in pieces:
-        reader = _Reader(protocol, piece.strip())
+        reader = (_V1Reader if ikev1 else _Reader)(protocol, piece.strip())
         try:
             proposals += reader.proposals()
         except ConfigError as why:
@@ -126,6 +159,8 @@ class _Reader:
     no_integrity: bool = False
     addke: dict[int, list[Transform]] = field(default_factory=dict)
     _in_addke: bool = False
+    default_integ: ClassVar[tuple[Transform, ...]] = DEFAULT_INTEG
+    default_dh: ClassVar[tuple[Transform, ...]] = DEFAULT_DH
 
     def proposals(self) -> list[Proposal]:
         """The proposals this text stands for: two when AEAD and others would mix by default."""
@@ -237,22 +272,33 @@ class _Reader:
                 self.bare.append(row)
                 self.encr += [Transform(row.name, size) for size in KEY_BITS]
 
+    def _refused(self, row: Algorithm) -> bool:
+        return bool(row.refused)
+
+    def _usable(self, kind: Kind, row: Algorithm) -> bool:
+        return {IKE: row.ike, AH: row.ah, ESP: row.esp}[self.protocol] or kind is Kind.DH
+
     def _check(self, kind: Kind, row: Algorithm, bits: int) -> None:
-        if row.refused:
+        if self._refused(row):
             words = CLASSIC_WORDS.get((self.protocol, row.name), "")
             raise ConfigError(f"'{row.name}' is refused: {words}{row.refused}")
         if row.kem and not self._in_addke:
             raise ConfigError(f"'{row.name}' is for additional key exchanges: x25519-addke1-{row.short}")
-        usable = {IKE: row.ike, AH: row.ah, ESP: row.esp}[self.protocol] or kind is Kind.DH
-        if not usable:
-            raise ConfigError(f"'{row.name}' is not available for {WHERE[self.protocol]}; use {INSTEAD[kind]}")
+        if not self._usable(kind, row):
+            raise ConfigError(f"'{row.name}' is not available for {self._where()}; use {self._instead(kind)}")
         if bits and bits not in row.key_bits:
             sizes = ", ".join(map(str, sorted(row.key_bits)))
             raise ConfigError(f"'{row.name}' has no {bits}-bit keys, only {sizes}")
         if row.weak:
             self.warnings.append(
-                f"'{row.name}' is weak, RFC 8247 and RFC 8221 advise against it; use {INSTEAD[kind].split()[0]}"
+                f"'{row.name}' is weak, RFC 8247 and RFC 8221 advise against it; use {self._instead(kind).split()[0]}"
             )
+
+    def _where(self) -> str:
+        return WHERE[self.protocol]
+
+    def _instead(self, kind: Kind) -> str:
+        return INSTEAD[kind]
 
     def _key_size(self, bits: int) -> None:
         for row in self.bare:
@@ -280,9 +326,9 @@ class _Reader:
         aead: tuple[Transform, ...]
         other: tuple[Transform, ...]
         if self.protocol == AH:
-            return [Proposal(AH, (), tuple(self.integ) or DEFAULT_INTEG, (), tuple(self.dh))]
+            return [Proposal(AH, (), tuple(self.integ) or self.default_integ, (), tuple(self.dh))]
         if not self.encr:
-            aead, other = (() if self.integ else DEFAULT_AEAD), DEFAULT_CBC
+            aead, other = (() if self.integ else self._default_aead()), DEFAULT_CBC
         else:
             self.encr = list(dict.fromkeys(self.encr))
             aead = tuple(one for one in self.encr if _row(Kind.ENCR, one).aead)
@@ -298,13 +344,16 @@ class _Reader:
         made: list[Proposal] = []
         dh = tuple(self.dh)
         if self.protocol == IKE:
-            dh = dh or DEFAULT_DH
+            dh = dh or self.default_dh
         for encr in (aead, other):
             if not encr:
                 continue
-            integ = () if encr is aead else tuple(self.integ) or DEFAULT_INTEG
+            integ = () if encr is aead else tuple(self.integ) or self.default_integ
             made.append(Proposal(self.protocol, tuple(encr), integ, self._prf(integ), dh, addke=self._extra()))
         return made
+
+    def _default_aead(self) -> tuple[Transform, ...]:
+        return DEFAULT_AEAD
 
     def _prf(self, integ: tuple[Transform, ...]) -> tuple[Transform, ...]:
         if self.protocol != IKE:
@@ -314,6 +363,44 @@ class _Reader:
         if self.integ:
             return tuple(dict.fromkeys(Transform(INTEG_PRF[one.name]) for one in integ))
         return DEFAULT_PRF
+
+
+class _V1Reader(_Reader):
+    """What IKEv1 makes of the same text."""
+
+    default_integ = V1_INTEG
+    default_dh = V1_DH
+
+    def _refused(self, row: Algorithm) -> bool:
+        return bool(row.refused) and not row.relic
+
+    def _usable(self, kind: Kind, row: Algorithm) -> bool:
+        """Whatever IKEv1 has a number for; PRFs, which it has none for, are judged by _prf()."""
+        if kind in (Kind.PRF, Kind.DH):
+            return kind is Kind.PRF or bool(row.ikev1)
+        return bool({IKE: row.ikev1, ESP: row.ikev1_esp, AH: row.ikev1_ah}[self.protocol])
+
+    def _additional(self, number: int, joined: str | None, parts: Sequence[str]) -> int:
+        raise ConfigError(f"'addke{number}' needs IKEv2; IKEv1 has no additional key exchanges")
+
+    def _where(self) -> str:
+        return f"{super()._where()} of IKEv1" if self.protocol != IKE else "IKEv1"
+
+    def _instead(self, kind: Kind) -> str:
+        if kind is Kind.DH:
+            return "modp2048"
+        return "aes_cbc" if kind is Kind.ENCR and self.protocol == IKE else super()._instead(kind)
+
+    def _default_aead(self) -> tuple[Transform, ...]:
+        return V1_DEFAULT_ESP[0].encr if self.protocol == ESP else ()
+
+    def _prf(self, integ: tuple[Transform, ...]) -> tuple[Transform, ...]:
+        """None: it is the HMAC of the hash. ConfigError when the text names another one."""
+        hashes = {_row(Kind.INTEG, one).hash for one in integ}
+        for one in self.prf:
+            if _row(Kind.PRF, one).hash not in hashes:
+                raise ConfigError(f"'{one.name}' does not go with IKEv1, whose hash is its PRF; leave it out")
+        return ()
 
 
 def _without_salt(row: Algorithm, bits: int) -> int:

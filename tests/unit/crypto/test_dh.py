@@ -14,10 +14,12 @@ from openswan.crypto.registry import Kind
 from tests.shareddata import strongswan
 
 GROUPS = [row.name for row in registry.of_kind(Kind.DH) if not row.kem]
+RELICS = ["modp1536", "modp1024"]
+"""IKEv1's alone."""
 MODPS = [name for name in GROUPS if name.startswith("modp")]
 ECPS = [name for name in GROUPS if name.startswith("ecp")]
 METHODS = {
-    **{f"MODP_{bits}_BIT": f"modp{bits}" for bits in modp.OFFSETS},
+    **{f"MODP_{bits}_BIT": f"modp{bits}" for bits in modp.OFFSETS if f"modp{bits}" not in RELICS},
     **{f"ECP_{bits}_BIT": f"ecp{bits}" for bits in (256, 384, 521)},
     "CURVE_25519": "x25519",
 }
@@ -184,3 +186,37 @@ def test_a_responders_half(group: str) -> None:
     pair = dh.generate(group, SeededRng(1))
     public, secret = dh.respond(group, pair.public, SeededRng(2))
     assert pair.shared(public) == secret
+
+
+def test_ikev1_has_two_groups_more() -> None:
+    """strongSwan's vectors, RFC 2409 6.2, RFC 3526 2."""
+    seen = set()
+    for case in strongswan("modp"):
+        group, half = f"modp{case['method'].split('_')[1]}", len(case["seed"]) // 2
+        if group in RELICS:
+            for private, own, other in (
+                (case["seed"][:half], "pub_i", "pub_r"),
+                (case["seed"][half:], "pub_r", "pub_i"),
+            ):
+                pair = dh.generate_ikev1(group, Drawn(private))
+                assert pair.public == case[own]
+                assert pair.shared(case[other]) == case["shared"]
+            seen.add(group)
+    assert seen == set(RELICS)
+
+
+@pytest.mark.parametrize("group", RELICS)
+def test_ikev2_does_not_get_them(group: str) -> None:
+    with pytest.raises(CryptoError, match="is refused"):
+        dh.generate(group, SeededRng(1))
+    prime = modp.prime(registry.get_ikev1(Kind.DH, group).public * 8)
+    pair = dh.generate_ikev1(group, SeededRng(1))
+    for value in (0, 1, prime - 1, prime, prime + 1):
+        with pytest.raises(CryptoError, match=r"not in 2\.\.p-2"):
+            pair.shared(value.to_bytes(pair.group.public, "big"))
+
+
+@pytest.mark.parametrize("group", ["modp768", "dh22", "dh23", "x448", "ml_kem_768"])
+def test_some_groups_nobody_gets(group: str) -> None:
+    with pytest.raises(CryptoError, match="is refused"):
+        dh.generate_ikev1(group, SeededRng(1))

@@ -167,3 +167,28 @@ def test_ikev1_numbers_are_those_of_the_rfc() -> None:
     for kind in (Kind.ENCR, Kind.INTEG):
         used = [row.ikev1_esp for row in ALGORITHMS if row.kind is kind and row.ikev1_esp]
         assert len(used) == len(set(used))
+
+
+def test_relics_are_for_ikev1_alone() -> None:
+    assert {row.name for row in ALGORITHMS if row.relic} == {"modp1024", "modp1536"}
+    for name in ("modp1024", "dh5"):
+        assert registry.get_ikev1(Kind.DH, name).relic
+        with pytest.raises(CryptoError, match="is refused"):
+            registry.get(Kind.DH, name)
+    assert registry.get_ikev1(Kind.ENCR, "aes").ikev1 == 7
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "why"),
+    [
+        (Kind.DH, "modp768", "logarithms"),
+        (Kind.DH, "dh22", "logarithms"),
+        (Kind.ENCR, "des", "single DES"),
+        (Kind.ENCR, "chacha20_poly1305", "IKEv1 has no number"),
+        (Kind.INTEG, "aes_cmac", "IKEv1 has no number"),
+        (Kind.ENCR, "rot13", "unknown encryption algorithm"),
+    ],
+)
+def test_what_ikev1_does_not_get(kind: Kind, text: str, why: str) -> None:
+    with pytest.raises(CryptoError, match=why):
+        registry.get_ikev1(kind, text)

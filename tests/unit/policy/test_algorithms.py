@@ -12,6 +12,13 @@ from openswan.policy.algorithms import (
     DEFAULT_DH,
     DEFAULT_ESP,
     DEFAULT_IKE,
+    MOST_OFFERED,
+    V1_DEFAULT_AH,
+    V1_DEFAULT_ESP,
+    V1_DEFAULT_IKE,
+    V1_DH,
+    V1_INTEG,
+    combinations,
     parse_ah,
     parse_esp,
     parse_ike,
@@ -297,3 +304,85 @@ def test_several_of_them() -> None:
     assert [one.name for one in esp.addke[0]] == ["ml_kem_1024"]
     with pytest.raises(ConfigError, match="for ike= and esp="):
         parse_ah("sha2_256-addke1-mlkem768")
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("aes128-sha1-modp2048", "AES_CBC_128-HMAC_SHA1_96-MODP2048"),
+        ("aes128-sha1;modp1024", "AES_CBC_128-HMAC_SHA1_96-MODP1024"),
+        ("3des-md5;modp1536!", "3DES_CBC-HMAC_MD5_96-MODP1536"),
+        ("aes256-sha256-prfsha256-modp2048", "AES_CBC_256-HMAC_SHA2_256_128-MODP2048"),
+        ("aes-sha2_256-ecp256", "AES_CBC_256+AES_CBC_128-HMAC_SHA2_256_128-ECP256"),
+        ("aes192-sha2_384-dh21", "AES_CBC_192-HMAC_SHA2_384_192-ECP521"),
+    ],
+)
+def test_ikev1_of_ike(text: str, want: str) -> None:
+    assert proposals_text(parse_ike(text, ikev1=True).proposals) == want
+
+
+def test_ikev1_fills_in_its_own_defaults() -> None:
+    [only] = parse_ike("aes256", ikev1=True).proposals
+    assert (only.integ, only.dh, only.prf) == (V1_INTEG, V1_DH, ())
+    [bare] = parse_ike("modp2048", ikev1=True).proposals
+    assert [one.name for one in bare.encr] == ["aes_cbc", "aes_cbc"]
+    assert parse_esp("modp2048", ikev1=True).proposals[1].integ == V1_INTEG
+    assert proposals_text(parse_ah("sha1", ikev1=True).proposals) == "HMAC_SHA1_96"
+
+
+def test_ikev1_by_default() -> None:
+    offered = V1_DEFAULT_IKE[:2]
+    assert combinations(offered) == MOST_OFFERED
+    assert {one.name for p in offered for one in p.dh} == {one.name for one in V1_DH}
+    assert sorted(find(Kind.DH, one.name).ikev1 for one in V1_DH) == list(range(14, 22))  # type: ignore[union-attr]
+    for one in (*V1_DEFAULT_IKE, *V1_DEFAULT_ESP, *V1_DEFAULT_AH):
+        for kind, transforms in ((Kind.ENCR, one.encr), (Kind.INTEG, one.integ), (Kind.DH, one.dh)):
+            for transform in transforms:
+                row = find(kind, transform.name)
+                assert row is not None and not row.weak and not row.refused
+                assert row.ikev1 or row.ikev1_esp
+
+
+def test_ikev1_warns_of_weak_groups_and_of_more_than_it_offers() -> None:
+    [weak] = parse_ike("aes128-sha1-modp1024", ikev1=True).warnings
+    assert "'modp1024' is weak" in weak and "use modp2048" in weak
+    [many] = parse_ike("aes", ikev1=True).warnings
+    assert "stands for 48 transforms; the first 24 are offered" in many
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("des-sha1-modp2048", "OAKLEY_DES_CBC is not supported"),
+        ("aes_gcm256-sha2_256-modp2048", "'aes_gcm_16' is not available for IKEv1; use aes_cbc"),
+        ("chacha20_poly1305-sha2_256-modp2048", "not available for IKEv1"),
+        ("aes128-sha1-prfsha256-modp2048", "whose hash is its PRF"),
+        ("aes128-sha1-modp768", "'modp768' is refused"),
+        ("aes128-sha1-dh22", "is refused"),
+        ("aes128-aes_xcbc-modp2048", "not available for IKEv1"),
+        ("aes128-sha1-modp2048-addke1-mlkem768", "IKEv1 has no additional key exchanges"),
+    ],
+)
+def test_what_ike_of_ikev1_refuses(text: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        parse_ike(text, ikev1=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("des-sha1", "unsupported ESP Transform ESP_DES"),
+        ("chacha20_poly1305", "not available for ESP of IKEv1"),
+        ("aes128-aes_cmac", "not available for ESP of IKEv1"),
+    ],
+)
+def test_what_esp_of_ikev1_refuses(text: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        parse_esp(text, ikev1=True)
+
+
+def test_ikev2_still_refuses_relics() -> None:
+    parse_ike("aes128-sha1-modp1536", ikev1=True)
+    with pytest.raises(ConfigError, match="is refused"):
+        parse_ike("aes128-sha1-modp1536")
+    assert parse_esp("aes128-sha1;modp1536", ikev1=True).proposals[0].dh[0].name == "modp1536"
