@@ -290,6 +290,9 @@ for _row in ALGORITHMS:
         if _BY_NAME.setdefault((_row.kind, _name), _row) is not _row:
             raise RuntimeError(f"two algorithms are called {_name}")
 _BY_NUMBER: dict[tuple[Kind, int], Algorithm] = {(row.kind, row.number): row for row in ALGORITHMS}
+_IKEV1 = {(row.kind, row.ikev1): row for row in ALGORITHMS if row.ikev1}
+_IKEV1_ESP = {(row.kind, row.ikev1_esp): row for row in ALGORITHMS if row.ikev1_esp}
+_IKEV1_AH = {(row.kind, row.ikev1_ah): row for row in ALGORITHMS if row.ikev1_ah}
 
 
 def find(kind: Kind, text: str) -> Algorithm | None:
@@ -327,6 +330,26 @@ def by_number(kind: Kind, number: int) -> Algorithm | None:
     """The usable algorithm with that Transform ID, or None: unknown and refused numbers are the same to a peer."""
     row = _BY_NUMBER.get((kind, number))
     return None if row is None or row.refused else row
+
+
+def by_ikev1(kind: Kind, number: int) -> Algorithm | None:
+    """What IKEv1 calls so in phase 1, or None: ENCR ciphers, INTEG hashes of any ICV, DH groups with the relics."""
+    return _numbered(_IKEV1, kind, number)
+
+
+def by_ikev1_esp(kind: Kind, number: int) -> Algorithm | None:
+    """What IKEv1 calls so in phase 2, or None: ENCR the ESP transform, INTEG the Authentication Algorithm attribute."""
+    return _numbered(_IKEV1_ESP, kind, number)
+
+
+def by_ikev1_ah(number: int) -> Algorithm | None:
+    """The integrity algorithm of that AH transform, or None."""
+    return _numbered(_IKEV1_AH, Kind.INTEG, number)
+
+
+def _numbered(table: dict[tuple[Kind, int], Algorithm], kind: Kind, number: int) -> Algorithm | None:
+    row = table.get((kind, number))
+    return None if row is None or (row.refused and not row.relic) else row
 
 
 def of_kind(kind: Kind) -> Iterator[Algorithm]:

@@ -192,3 +192,14 @@ def test_relics_are_for_ikev1_alone() -> None:
 def test_what_ikev1_does_not_get(kind: Kind, text: str, why: str) -> None:
     with pytest.raises(CryptoError, match=why):
         registry.get_ikev1(kind, text)
+
+
+def test_ikev1_numbers_lead_back() -> None:
+    for row in ALGORITHMS:
+        there = None if row.refused and not row.relic else row
+        assert not row.ikev1 or registry.by_ikev1(row.kind, row.ikev1) is there
+        assert not row.ikev1_esp or registry.by_ikev1_esp(row.kind, row.ikev1_esp) is there
+        assert not row.ikev1_ah or registry.by_ikev1_ah(row.ikev1_ah) is there
+    assert [n for n in range(70000) if registry.by_ikev1(Kind.DH, n)] == [2, 5, *range(14, 22), 31]
+    assert [n for n in range(70000) if registry.by_ikev1(Kind.ENCR, n)] == [5, 7]
+    assert registry.by_ikev1(Kind.DH, 0) is registry.by_ikev1_ah(0) is registry.by_ikev1_esp(Kind.INTEG, 0) is None
