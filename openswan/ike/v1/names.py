@@ -19,9 +19,14 @@ CLASSIC = {
 """What our enums call otherwise."""
 
 
+def is_known(value: OpenIntEnum) -> bool:
+    """Has the number a name?"""
+    return value.name in type(value).__members__
+
+
 def classic(value: OpenIntEnum, prefix: str = "") -> str:
     """The name of any number behind its kind's prefix."""
-    if value.name not in type(value).__members__:
+    if not is_known(value):
         return f"{int(value)}??"
     return prefix + CLASSIC.get(value.name, value.name)
 

@@ -39,4 +39,5 @@ def test_the_others() -> None:
         "AUTH_ALGORITHM_HMAC_SHA1",
         "AUTH_ALGORITHM_HMAC_SHA2_256",
     ]
+    assert names.is_known(OakleyHash.SHA) and not names.is_known(OakleyHash(99))
     assert names.classic(ProtocolId.ESP, "PROTO_") == "PROTO_ESP"
