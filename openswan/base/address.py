@@ -62,6 +62,15 @@ def half_subnets(subnet: Subnet) -> tuple[Subnet, ...]:
     return tuple(subnet.subnets()) if subnet.prefixlen == 0 else (subnet,)
 
 
+def less(subnet: Subnet, hole: Subnet) -> tuple[Subnet, ...]:
+    """What of a subnet lies outside another one, as subnets; all of it when they are apart."""
+    if subnet.version != hole.version or not subnet.overlaps(hole):
+        return (subnet,)
+    if subnet.prefixlen >= hole.prefixlen:
+        return ()
+    return tuple(sorted(subnet.address_exclude(hole)))  # type: ignore[arg-type]
+
+
 def parse_classic_subnet(text: str, version: int = 0) -> tuple[Subnet, int]:
     """Read a subnet as ipsec.conf and the classic tools write it; returns it and the port behind it (0: none).
 

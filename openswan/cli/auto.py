@@ -37,7 +37,7 @@ NAMED = {"up": "initiate", "down": "terminate", "delete": "delete", "route": "ro
 """Operation on a conn pluto knows -> verb."""
 UNNAMED = {
     "ready": "listen",
-    "rereadgroups": "listen",
+    "rereadgroups": "rereadgroups",
     "status": "status",
     "rereadsecrets": "rereadsecrets",
     "rereadcacerts": "rereadcerts",

@@ -20,8 +20,8 @@ where ACTION is one of:
        --initiate | --terminate | --route | --unroute | --delete   --name NAME [--asynchronous]
        --redirect-to ADDRESS[,ADDRESS...] [--name NAME]
        --listen | --unlisten | --status [--json] | --addresspoolstatus | --shutdown [--leave-state]
-       --rereadsecrets | --rereadcacerts | --rereadcrls | --rereadall | --listall | --listpubkeys | --listpsks |
-       --listcerts | --listcacerts | --listocspcerts | --listcrls | --listocsp | --fetchcrls | --purgeocsp
+       --rereadsecrets | --rereadgroups | --rereadcacerts | --rereadcrls | --rereadall | --listall | --listpubkeys |
+       --listpsks | --listcerts | --listcacerts | --listocspcerts | --listcrls | --listocsp | --fetchcrls | --purgeocsp
        --eroutes | --spis | --counters [--json]
 Connections are described in ipsec.conf and loaded with `ipsec auto --add NAME'."""
 
@@ -36,6 +36,7 @@ ACTIONS: dict[str, tuple[str, dict[str, Any]]] = {
             "status",
             "addresspoolstatus",
             "rereadsecrets",
+            "rereadgroups",
             "rereadall",
             "fetchcrls",
             "purgeocsp",

@@ -21,7 +21,7 @@ from openswan.config.parser import FlatConn, Parsed, parse
 from openswan.config.secretsfile import p12_passphrases
 from openswan.config.setup import Setup, build_setup
 from openswan.policy.connection import Connection
-from openswan.policy.groups import Target, group_end
+from openswan.policy.groups import Target, group_end, stance_of
 from openswan.policy.manual import ManualConn
 
 
@@ -40,7 +40,7 @@ class Loaded:
     authorities: tuple[Authority, ...] = ()
     """ca sections that are to be used."""
     opportunistic: tuple[Connection, ...] = ()
-    """Conns with %group, %opportunistic or %opportunisticgroup: read and checked, but never loaded so far."""
+    """Conns with %group, %opportunistic or %opportunisticgroup; those that look for a tunnel are not loaded so far."""
     groups: tuple[tuple[str, tuple[Target, ...]], ...] = ()
     """The files of policy groups by name: what their lines are about."""
 
@@ -95,6 +95,9 @@ def build(parsed: Parsed, certs: CertReader, authority: CertReader) -> Loaded:
         complaints += about
         if made and (end := group_end(made[0])) is not None:
             opportunistic += made
+            if not stance_of(made[0]).responds:
+                connections += made
+                continue
             side = "left" if end is made[0].left else "right"
             text = f"{side}={end.host.kind.value}: {OE_LATER}"
             complaints.append(error(text, flat.params[side, ""].where, flat.name))

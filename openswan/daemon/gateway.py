@@ -41,7 +41,7 @@ from openswan.host.ctlsock import ControlServer
 from openswan.host.entropy import SystemRng
 from openswan.host.explain import explain
 from openswan.host.fetch import Fetcher
-from openswan.host.files import read_certificates
+from openswan.host.files import read_certificates, read_groups
 from openswan.host.guard.guard import Guard
 from openswan.host.icmpsock import IcmpEar
 from openswan.host.ikesock import Kind, Outer, OuterSockets, open_pass_socket
@@ -163,6 +163,7 @@ class Gateway:
             sign=self._tokens.sign,
             read_secrets=lambda client: SecretsRead(*load_secrets(places.secrets, self._tokens.public), client),
             read_certificates=self._read_certificates,
+            read_groups=lambda names, client: read_groups(places.ipsec_d / "policies", names, client),
             flush_conntrack=Conntrack().flush,
             log=self._log,
             shutdown=self._shutdown,

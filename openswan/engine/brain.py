@@ -14,8 +14,10 @@ from openswan.engine.children import Children
 from openswan.engine.core import Core
 from openswan.engine.demux import Demux
 from openswan.engine.dpd import Liveness
+from openswan.engine.groups import Groups
 from openswan.engine.ikesas import IkeSas
 from openswan.engine.launches import Launches
+from openswan.engine.loading import Loader
 from openswan.engine.mobility import Mobility
 from openswan.engine.negotiate import Negotiator
 from openswan.engine.network import Network
@@ -53,6 +55,8 @@ class Brain:
         self.negotiator = Negotiator(self)
         self.acquires = Acquires(self)
         self.network = Network(self)
+        self.loader = Loader(self)
+        self.groups = Groups(self)
         self.mobility = Mobility(self)
         self.answers.others = self.mobility.others
         self.answers.elsewhere = self.redirects.in_auth

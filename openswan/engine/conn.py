@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from openswan.base.address import Address, Subnet, any_subnet, host_subnet
+from openswan.base.address import Address, Subnet, any_subnet, host_subnet, less
 from openswan.base.said import Shunt
 from openswan.engine.routing import NEGOTIATION_SHUNTS, PROSPECTIVE_SHUNTS, Routing
 from openswan.policy.connection import Auth, Connection, End, HostKind, ShuntPolicy, TcpUse
@@ -114,6 +114,10 @@ class Conn:
     """Instances made so far."""
     trigger: tuple[Selector, Selector] | None = None
     """Of the packet that wants it up: source and destination, until it is up."""
+    group: Conn | None = None
+    """The conn of the policy group this is a line of."""
+    holes: tuple[Subnet, ...] = ()
+    """Nets inside the peer's client that more specific lines of groups let go in clear: not guarded."""
 
     def __repr__(self) -> str:
         return f"<connection {self.unique} {self.routing.story}>"
@@ -204,7 +208,7 @@ class Conn:
         self.oriented = oriented
         self.local = self.remote = None
         self.keys = ()
-        if oriented is None:
+        if oriented is None or self.kind is Kind.GROUP:
             return
         self.local = self._assigned_client() or client(oriented.ours, oriented.me)
         # Whoever gets an address of a pool is that address, which is not known yet.
@@ -247,7 +251,7 @@ class Conn:
     def guarded_keys(self) -> tuple[FlowKey, ...]:
         """What may leave through the tunnel only; with an assigned address also what comes from our outer one."""
         if not self.virtual or self.oriented is None or self.remote is None:
-            return self.keys
+            return tuple(each for key in self.keys for each in _outside(key, self.holes))
         plain = flow_keys(Selector.of(host_subnet(self.oriented.me)), self.remote) if self._same_family() else ()
         return tuple(dict.fromkeys((*self.keys, *plain)))
 
@@ -258,6 +262,14 @@ class Conn:
         """Make these the selectors (an instance whose peer has said what it wants)."""
         self.local, self.remote = local, remote
         self.keys = flow_keys(local, remote)
+
+
+def _outside(key: FlowKey, holes: tuple[Subnet, ...]) -> list[FlowKey]:
+    """A flow without the nets that are left open in its destination."""
+    pieces = [key.dst]
+    for hole in holes:
+        pieces = [piece for whole in pieces for piece in less(whole, hole)]
+    return [replace(key, dst=piece) for piece in pieces]
 
 
 NO_NEGOTIATION = (ShuntPolicy.PASS, ShuntPolicy.DROP, ShuntPolicy.REJECT)
@@ -274,6 +286,8 @@ def client(end: End, host: Address | None) -> Selector | None:
 def kind_of(policy: Connection) -> Kind:
     """Template when one side is %any, group when it is a policy group, permanent otherwise."""
     kinds = {policy.left.host.kind, policy.right.host.kind}
+    if HostKind.OPPORTUNISTIC in kinds and policy.auth & Auth.NEVER:
+        return Kind.PERMANENT
     if kinds & {HostKind.GROUP, HostKind.OPPORTUNISTIC_GROUP}:
         return Kind.GROUP
     return Kind.TEMPLATE if kinds & {HostKind.ANY, HostKind.OPPORTUNISTIC} else Kind.PERMANENT

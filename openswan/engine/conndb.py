@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from openswan.base.address import Address
-from openswan.engine.conn import Conn, Oriented
+from openswan.engine.conn import Conn, Kind, Oriented
 from openswan.engine.policies import exact_claim, identity_of, signature
 from openswan.policy.identity import NOBODY, Identity
 from openswan.policy.selector import FlowKey
@@ -119,7 +119,7 @@ class ConnDb:
         self.unique[conn.unique] = conn
         if conn.oriented is None:
             return
-        if not conn.never:
+        if not conn.never and conn.kind is not Kind.GROUP:
             conn.signature = signature(conn)
             pair = (conn.oriented.me, conn.oriented.peer)
             self.pairs.setdefault(pair, Answering()).add(conn)

@@ -124,6 +124,14 @@ class ReadSecrets:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadGroups:
+    """Read the files of policy groups (again); GroupsRead answers."""
+
+    names: tuple[str, ...]
+    client: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ReadCertificates:
     """Read the certificate directories (again); CertificatesRead answers."""
 
@@ -214,6 +222,7 @@ Effect: TypeAlias = (
     | RunUpdown
     | Resolve
     | ReadSecrets
+    | ReadGroups
     | ReadCertificates
     | Fetch
     | Sign

@@ -136,6 +136,26 @@ class SecretsRead:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupFile:
+    """One file of ipsec.d/policies."""
+
+    name: str
+    path: str
+    text: str | None
+    """None: it is not there, or cannot be read."""
+    reason: str = ""
+    """Why it cannot be read; what was in it before counts on."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsRead:
+    """The files of policy groups as they are now. Answers ReadGroups."""
+
+    files: tuple[GroupFile, ...]
+    client: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CertificatesRead:
     """The directories of ipsec.d and the ca sections of ipsec.conf, DER each. Answers ReadCertificates."""
 
@@ -221,6 +241,7 @@ EngineEvent: TypeAlias = (
     | WhackGone
     | NetworkState
     | SecretsRead
+    | GroupsRead
     | CertificatesRead
     | Fetched
     | Signed

@@ -63,7 +63,7 @@ class Negotiator:
     def initiate(self, conn: Conn, client: int = 0) -> None:
         """The operator (or auto=start) wants `conn` up, and kept up."""
         problem = self.impossible(conn)
-        if conn.kind is not Kind.TEMPLATE and not conn.never:
+        if conn.kind not in (Kind.TEMPLATE, Kind.GROUP) and not conn.never:
             # Protected from now on, whether or not a tunnel can be had yet.
             conn.wanted = True
             self.brain.router.guard(conn)

@@ -130,7 +130,7 @@ class Network:
 
     def resume(self, conn: Conn) -> None:
         """Route and start again what was routed and started."""
-        if conn.oriented is None or conn.kind is Kind.TEMPLATE or not conn.keys:
+        if conn.oriented is None or not conn.keys or (conn.kind is Kind.TEMPLATE and conn.group is None):
             return
         if conn.guarded or conn.wanted or conn.on_demand:
             self.brain.router.guard(conn)
@@ -165,8 +165,9 @@ class Network:
         """A name has these addresses now; without any it is asked for again later."""
         core = self.core
         tries = self.asked.get(event.name, 0)
+        needed = event.name in core.conns.hosts or event.name in self.brain.groups.names
         if not event.addresses:
-            if event.name in core.conns.hosts:
+            if needed:
                 self.asked[event.name] = tries + 1
                 pause = min(RESOLVE_AGAIN * 2 ** min(tries, 6), RESOLVE_MOST)
                 if not tries:
@@ -174,7 +175,7 @@ class Network:
                 core.after(Timer.RESOLVE, event.name, pause, partial(self.resolve, event.name, True))
             return
         self.asked[event.name] = 0
-        if event.name in core.conns.hosts:
+        if needed:
             pause = min(max(event.ttl, LEAST_TTL), MOST_TTL)
             core.after(Timer.RESOLVE, event.name, pause, partial(self.resolve, event.name, True))
         if set(core.names.get(event.name, ())) == set(event.addresses):
@@ -182,6 +183,7 @@ class Network:
         core.names[event.name] = event.addresses
         for conn in list(core.conns.hosts.get(event.name, {}).values()):
             self._renamed(conn, event)
+        self.brain.groups.renamed(event.name)
 
     def _renamed(self, conn: Conn, event: HostResolved) -> None:
         """A name of a connection has other addresses.
@@ -203,11 +205,15 @@ class Network:
     def forget(self, conn: Conn) -> None:
         """A connection is gone; names nobody needs any more are dropped."""
         for name in self.names_of(conn):
-            if name not in self.core.conns.hosts:
-                self.core.names.pop(name, None)
-                self.asked.pop(name, None)
-                self.looked.pop(name, None)
-                self.core.timers.cancel((Timer.RESOLVE, name))
+            self.forget_name(name)
+
+    def forget_name(self, name: str) -> None:
+        """Forget a name unless somebody still needs it."""
+        if name not in self.core.conns.hosts and name not in self.brain.groups.names:
+            self.core.names.pop(name, None)
+            self.asked.pop(name, None)
+            self.looked.pop(name, None)
+            self.core.timers.cancel((Timer.RESOLVE, name))
 
 
 def same_place(old: Oriented, new: Oriented) -> bool:

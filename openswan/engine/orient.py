@@ -72,6 +72,8 @@ def family_of(end: End, names: Mapping[str, tuple[Address, ...]]) -> int:
     """The family an end's host is known to have, else 0."""
     if end.host.kind is HostKind.ADDRESS and end.host.address is not None:
         return end.host.address.version
+    if end.host.kind is HostKind.OPPORTUNISTIC and end.subnet is not None:
+        return end.subnet.version
     if end.host.kind is HostKind.NAME:
         versions = {address.version for address in names.get(end.host.name, ())}
         return versions.pop() if len(versions) == 1 else 0

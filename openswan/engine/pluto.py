@@ -48,6 +48,7 @@ class Pluto:
             ev.WhackGone: lambda e: self.core.gone(e.client),
             ev.NetworkState: brain.network.changed,
             ev.SecretsRead: self.whack.secrets_read,
+            ev.GroupsRead: self.whack.groups_read,
             ev.CertificatesRead: self.whack.certificates_read,
             ev.Fetched: brain.revocation.fetched,
             ev.Signed: brain.signing.signed,

@@ -11,16 +11,16 @@ from openswan.base.address import parse_address
 from openswan.base.errors import ConfigError
 from openswan.base.log import Rc
 from openswan.config.plain import connection_from_plain
-from openswan.engine.conn import Conn, Kind, kind_of
+from openswan.engine.conn import Conn, Kind
 from openswan.engine.effects import ReadCertificates, ReadSecrets, Shutdown, WhackDone
-from openswan.engine.events import CertificatesRead, SecretsRead, WhackRequest
+from openswan.engine.events import CertificatesRead, GroupsRead, SecretsRead, WhackRequest
 from openswan.engine.listing import Listing
 from openswan.engine.policies import bad_authority
 from openswan.engine.routing import RouteEvent
 from openswan.engine.settings import SHUTDOWN_PATIENCE
 from openswan.engine.status import lease_lines, status_json, status_lines
 from openswan.engine.timers import Timer
-from openswan.policy.connection import Connection, Startup
+from openswan.policy.connection import Connection
 from openswan.wire.whack import LISTS
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Whack:
             "addresspoolstatus": self._pools,
             "rereadsecrets": self._reread_secrets,
             "rereadcerts": self._reread_certificates,
+            "rereadgroups": self._reread_groups,
             "rereadall": self._reread_all,
             **{verb: partial(self._list, verb) for verb in LISTS},
             "fetchcrls": self._fetch_crls,
@@ -85,7 +86,13 @@ class Whack:
         if policy.name in self.core.conns.named:
             self.core.reply(client, Rc.DUPNAME, f'attempt to redefine connection "{policy.name}"')
             return True
-        self._load(client, policy)
+        self.brain.loader.load(policy, client)
+        return True
+
+    def _replace(self, client: int, args: Arguments) -> bool:
+        policy = self._policy(client, args)
+        if policy is not None:
+            self.brain.loader.replace(policy, client)
         return True
 
     def _policy(self, client: int, args: Arguments) -> Connection | None:
@@ -108,44 +115,6 @@ class Whack:
             return None
         return policy
 
-    def _load(self, client: int, policy: Connection) -> Conn:
-        conn = Conn(policy, kind_of(policy))
-        self.core.conns.add(conn)
-        for name in self.brain.network.names_of(conn):
-            self.brain.network.resolve(name)
-        oriented, why = self.brain.network.orientation(conn)
-        self.core.conns.reorient(conn, oriented)
-        self.core.log(f'added connection description "{policy.name}"', event="conn-added")
-        self.core.reply(client, Rc.LOG, f'added connection description "{policy.name}"')
-        if oriented is None and self.core.listening and not self.brain.network.names_of(conn):
-            self.core.say(conn, why, Rc.COMMENT, clients=(client,) if client else ())
-        return conn
-
-    def _replace(self, client: int, args: Arguments) -> bool:
-        """Swap a description for another of the same name, all or nothing; the guard never has a gap."""
-        policy = self._policy(client, args)
-        if policy is None:
-            return True
-        old = self.core.conns.named.get(policy.name)
-        if old is None:
-            self._load(client, policy)
-            return True
-        guards = [old, *old.instances.values()]
-        heir = Conn(policy, kind_of(policy))
-        oriented, _ = self.brain.network.orientation(heir)
-        heir.orient(oriented)
-        if heir.kind is not Kind.TEMPLATE and any(one.guarded for one in guards):
-            self.brain.router.inherit_guard(old, heir)
-        self._drop(old)
-        conn = self._load(client, policy)
-        if conn.unique in self.brain.router.guards:
-            self.brain.router.inherit_guard(heir, conn)
-        if policy.startup in (Startup.ROUTE, Startup.START) and self.core.listening:
-            conn.on_demand = policy.startup is Startup.ROUTE
-            conn.wanted = policy.startup is Startup.START
-            self.brain.network.resume(conn)
-        return True
-
     # -- one or several by name ---------------------------------------------------------------------------------------
 
     def _named(self, client: int, args: Arguments) -> list[Conn]:
@@ -166,16 +135,10 @@ class Whack:
         # Whoever waited for something is released by it, which ends the answer.
         return not conns
 
-    def _drop(self, conn: Conn) -> None:
-        self.core.log(f'deleting connection "{conn.name}"', event="conn-deleted")
-        self.brain.negotiator.remove(conn)
-        self.brain.network.forget(conn)
-        self.brain.keyring.forget()
-
     def _delete(self, conn: Conn, client: int) -> None:
         self.core.say(conn, "deleting connection", Rc.LOG)
         clients, conn.clients = conn.clients, []
-        self._drop(conn)
+        self.brain.loader.drop(conn)
         conn.clients = clients
         self.core.release(conn)
 
@@ -183,6 +146,10 @@ class Whack:
         core, router = self.core, self.brain.router
         if not core.listening:
             core.say(conn, "need --listen before --route", Rc.DEAF)
+            core.release(conn)
+            return
+        if conn.kind is Kind.GROUP:
+            self.brain.groups.route(conn)
             core.release(conn)
             return
         conn.on_demand = not conn.never
@@ -206,6 +173,10 @@ class Whack:
 
     def _unroute(self, conn: Conn, client: int) -> None:
         core, router = self.core, self.brain.router
+        if conn.kind is Kind.GROUP:
+            self.brain.groups.unroute(conn)
+            core.release(conn)
+            return
         users = [conn, *conn.instances.values()]
         if any(one.children for one in users):
             core.say(conn, "cannot unroute: route busy", Rc.RTBUSY)
@@ -233,7 +204,10 @@ class Whack:
 
     def _terminate(self, conn: Conn, client: int) -> None:
         self.core.say(conn, "terminating SAs using this connection", Rc.LOG)
-        self.brain.negotiator.terminate(conn)
+        if conn.kind is Kind.GROUP:
+            self.brain.groups.terminate(conn)
+        else:
+            self.brain.negotiator.terminate(conn)
         self.core.release(conn)
 
     def _redirect(self, client: int, args: Arguments) -> bool:
@@ -259,6 +233,7 @@ class Whack:
         core.reading = 2
         core.emit(ReadSecrets())
         core.emit(ReadCertificates())
+        self.brain.groups.read()
         network.listen()
         if not network.listened:
             core.log("no public interfaces found", True, "no-interfaces")
@@ -311,10 +286,20 @@ class Whack:
         return False
 
     def _reread_all(self, client: int, args: Arguments) -> bool:
-        self.rereading[client] = 2
+        self.rereading[client] = 3
         self.core.emit(ReadSecrets(client))
         self.core.emit(ReadCertificates(client))
+        self.brain.groups.read(client)
         return False
+
+    def _reread_groups(self, client: int, args: Arguments) -> bool:
+        self.rereading[client] = 1
+        self.brain.groups.read(client)
+        return False
+
+    def groups_read(self, event: GroupsRead) -> None:
+        """Lines of policy groups have changed."""
+        self._told(event.client, self.brain.groups.files_read(event))
 
     def secrets_read(self, event: SecretsRead) -> None:
         """New secrets; what is established stays so."""
@@ -339,6 +324,10 @@ class Whack:
             self.core.reading -= 1
             if not self.core.reading:
                 self.brain.negotiator.ready()
+        self._told(client, complaints)
+
+    def _told(self, client: int, complaints: tuple[str, ...]) -> None:
+        """Say what is wrong with what was read; whoever asked for it waits for one thing less."""
         for line in complaints:
             self.core.log(line, True, "reread")
             self.core.reply(client, Rc.LOG_SERIOUS, line)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The certificate directories of ipsec.d: cacerts, crls and ocspcerts, PEM or DER, as DER."""
+"""The directories of ipsec.d: cacerts, crls and ocspcerts, PEM or DER, as DER; policies, as text."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from openswan.base.errors import CryptoError
+from openswan.base.errors import ConfigError, CryptoError
 from openswan.config.authority import Authority
+from openswan.config.files import read_text
 from openswan.crypto.crl import is_authority
 from openswan.crypto.revocation import Places
 from openswan.crypto.x509 import der, describe, load, load_all, load_crl
-from openswan.engine.events import CertificatesRead
+from openswan.engine.events import CertificatesRead, GroupFile, GroupsRead
 
 MOST_OCTETS = 16 << 20
 """A certificate or CRL file larger than this is named and left out."""
@@ -96,3 +97,17 @@ def read_certificates(ipsec_d: Path, client: int = 0, sections: Sequence[Authori
         places,
         tuple(reading.loaded),
     )
+
+
+def read_groups(directory: Path, names: Sequence[str], client: int = 0) -> GroupsRead:
+    """Files of policy groups; one that is not there has no lines, one that cannot be read says why."""
+    files = []
+    for name in names:
+        path = directory / name
+        try:
+            files.append(
+                GroupFile(name, str(path), read_text(str(path)) if path.is_symlink() or path.exists() else None)
+            )
+        except ConfigError as why:
+            files.append(GroupFile(name, str(path), None, why.reason))
+    return GroupsRead(tuple(files), client)

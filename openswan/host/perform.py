@@ -26,6 +26,7 @@ from openswan.engine.effects import (
     Log,
     OpenStream,
     ReadCertificates,
+    ReadGroups,
     ReadSecrets,
     Resolve,
     RunUpdown,
@@ -42,6 +43,7 @@ from openswan.engine.events import (
     EffectFailed,
     EngineEvent,
     Fetched,
+    GroupsRead,
     HostResolved,
     PacketsCounted,
     SecretsRead,
@@ -107,6 +109,8 @@ class Parts:
     """(name, version) -> (addresses, reason, seconds)."""
     read_secrets: Callable[[int], SecretsRead]
     read_certificates: Callable[[int], CertificatesRead]
+    read_groups: Callable[[tuple[str, ...], int], GroupsRead]
+    """(names of files in ipsec.d/policies, client) -> what is in them."""
     flush_conntrack: Callable[[tuple[tuple[Subnet, Subnet], ...]], object]
     log: Callable[[str, bool], None]
     shutdown: Callable[[bool], None]
@@ -149,6 +153,7 @@ class Performer:
             RunUpdown: self._updown,
             Resolve: self._resolve,
             ReadSecrets: lambda effect: post(parts.read_secrets(effect.client)),
+            ReadGroups: lambda effect: post(parts.read_groups(effect.names, effect.client)),
             ReadCertificates: lambda effect: post(parts.read_certificates(effect.client)),
             Fetch: self._fetch,
             Sign: self._sign,

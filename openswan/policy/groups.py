@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from openswan.base.address import ANY4, ANY6, Address, Subnet, host_subnet
-from openswan.policy.connection import Auth, Connection, End, HostKind, ShuntPolicy
+from openswan.policy.connection import Auth, Connection, End, Host, HostKind, ShuntPolicy, Startup
 from openswan.policy.flowtable import Rule
 from openswan.policy.selector import FlowKey
 
@@ -135,6 +135,36 @@ def rules_of(connection: Connection, clients: Iterable[Subnet], targets: Iterabl
             if client.version == net.version:
                 ports = (target.our_port or ours.port, target.their_port or end.port)
                 yield Rule(FlowKey(client, net, protocol, *ports), connection.name, where=target.where)
+
+
+def lines_of(connection: Connection, target: Target) -> Iterator[Connection]:
+    """A group's conn for one target alone, once for each of our nets that is of the target's family.
+
+    Its name is the group's with the target behind it; ports are shown as `-(PROTOCOL-OURS-THEIRS)`.
+    """
+    end = group_end(connection)
+    assert end is not None, f'"{connection.name}" is no group'
+    right = end is connection.right
+    ours = connection.left if right else connection.right
+    net, protocol = target.net, target.protocol or end.protocol
+    if net is None or outside(end, net) or end.protocol not in (0, protocol):
+        return
+    mine, its = target.our_port or ours.port, target.their_port or end.port
+    far = replace(end, host=Host(HostKind.OPPORTUNISTIC), subnet=net, protocol=protocol, port=its)
+    name = f"{connection.name}#{net}" + (f"-({protocol}-{mine}-{its})" if protocol else "")
+    for client in (None,) if ours.subnet is None else clients_of(connection, ()):
+        if client is None or client.version == net.version:
+            near = replace(ours, subnet=client, protocol=protocol, port=mine)
+            left, right_end = (near, far) if right else (far, near)
+            yield replace(
+                connection,
+                name=name,
+                aliases=(),
+                left=left,
+                right=right_end,
+                startup=Startup.ADD,
+                other_family_clear=True,
+            )
 
 
 def clients_of(connection: Connection, own: Iterable[Address]) -> tuple[Subnet, ...]:

@@ -27,6 +27,7 @@ from openswan.engine.effects import (
     Log,
     OpenStream,
     ReadCertificates,
+    ReadGroups,
     ReadSecrets,
     Resolve,
     RunUpdown,
@@ -42,6 +43,8 @@ from openswan.engine.events import (
     Datagram,
     DefaultRoute,
     EngineEvent,
+    GroupFile,
+    GroupsRead,
     HostResolved,
     Interface,
     NetworkState,
@@ -293,6 +296,8 @@ class SimHost:
         self.births = 0
         self.extra: tuple[Address, ...] = ()
         self.names: dict[str, tuple[Address, ...]] = {}
+        self.policies: dict[str, str] = {}
+        """What the files of policy groups say."""
         self.alarm: float | None = None
         self.listens_tcp = False
         self.boot()
@@ -420,6 +425,9 @@ class SimHost:
             self.pending.append(HostResolved(effect.name, self.names.get(effect.name, ())))
         elif isinstance(effect, ReadSecrets):
             self.pending.append(SecretsRead(self.secrets, (), effect.client))
+        elif isinstance(effect, ReadGroups):
+            files = tuple(GroupFile(name, f"policies/{name}", self.policies.get(name)) for name in effect.names)
+            self.pending.append(GroupsRead(files, effect.client))
         elif isinstance(effect, ReadCertificates):
             self.pending.append(CertificatesRead((), (), (), effect.client))
         elif isinstance(effect, Listen):

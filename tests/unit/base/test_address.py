@@ -12,6 +12,7 @@ from openswan.base.address import (
     any_subnet,
     half_subnets,
     host_subnet,
+    less,
     parse_address,
     parse_classic_subnet,
     parse_range,
@@ -116,3 +117,11 @@ def test_range_to_subnet_of_the_classic_table() -> None:
         seen += 1
     assert seen == 17
     assert range_to_subnet(ip_address("1.2.3.4"), ip_address("::1")) is None
+
+
+def test_a_subnet_less_another() -> None:
+    net = ip_network
+    assert less(net("10.0.0.0/8"), net("10.128.0.0/9")) == (net("10.0.0.0/9"),)
+    assert less(net("10.0.0.0/30"), net("10.0.0.1/32")) == tuple(map(net, ("10.0.0.0/32", "10.0.0.2/31")))
+    assert less(net("10.0.0.0/8"), net("10.0.0.0/8")) == less(net("10.1.0.0/16"), net("10.0.0.0/8")) == ()
+    assert less(net("10.0.0.0/8"), net("::/0")) == less(net("10.0.0.0/8"), net("11.0.0.0/8")) == (net("10.0.0.0/8"),)

@@ -23,7 +23,7 @@ CONF = "conn x\n    left=192.0.2.1\n    right=192.0.2.2\n    authby=secret\nconn
         ("--route x", {"verb": "route", "name": "x", "asynchronous": False}),
         ("--unroute x", {"verb": "unroute", "name": "x", "asynchronous": False}),
         ("--ready", {"verb": "listen"}),
-        ("--rereadgroups", {"verb": "listen"}),
+        ("--rereadgroups", {"verb": "rereadgroups"}),
         ("--status", {"verb": "status"}),
         ("--status --json", {"verb": "status", "json": True}),
         ("--rereadsecrets", {"verb": "rereadsecrets"}),

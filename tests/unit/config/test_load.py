@@ -113,7 +113,7 @@ def test_group_files(confs: Path) -> None:
         ("readwriteconf-08/ipsec.conf", ["base", "aes128", "3des_cbc", "sha1", "vpn"]),
         ("readwriteconf-09/ipsec.conf", ["base", "aes128", "aes128-2"]),
         ("readwriteconf-12/gimli.conf", ["jukie--gimli"]),
-        ("readwriteconf-13/tygerteam.conf", ["tygerteam--gimli"]),
+        ("readwriteconf-13/tygerteam.conf", ["tygerteam--gimli", "clear", "block"]),
         ("quotes/v2", []),
         ("pairs/empty/v2", []),
         ("pairs/oe-behind/v2", []),

@@ -15,7 +15,7 @@ from openswan.config.authority import Authority
 from openswan.crypto.revocation import Places
 from openswan.engine.events import CertificatesRead
 from openswan.host import files
-from openswan.host.files import read_certificates
+from openswan.host.files import read_certificates, read_groups
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 NOW = datetime.now(UTC)
@@ -95,3 +95,14 @@ def test_what_is_no_certificate_is_named_and_the_rest_is_read(tmp_path: Path) ->
 
 def test_no_directories_at_all(tmp_path: Path) -> None:
     assert read_certificates(tmp_path) == CertificatesRead((), (), ())
+
+
+def test_files_of_groups(tmp_path: Path) -> None:
+    (tmp_path / "clear").write_text("10.0.0.0/8\n")
+    (tmp_path / "block").mkdir()
+    (tmp_path / "private").symlink_to(tmp_path / "nowhere")
+    clear, block, private, none = read_groups(tmp_path, ("clear", "block", "private", "none"), 3).files
+    assert clear.text == "10.0.0.0/8\n" and not clear.reason
+    assert block.text is None and "block" in block.reason
+    assert private.text is None and private.reason, "a link that leads nowhere is a mistake"
+    assert none.text is None and not none.reason

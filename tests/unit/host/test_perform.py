@@ -25,6 +25,8 @@ from openswan.engine.events import (
     EffectFailed,
     EngineEvent,
     Fetched,
+    GroupFile,
+    GroupsRead,
     HostResolved,
     SecretsRead,
     Signed,
@@ -59,6 +61,7 @@ class Doubles:
             run_updown=self.run_updown,
             resolve=self.resolve,
             read_secrets=lambda client: SecretsRead(SecretStore(), (), client),
+            read_groups=lambda names, client: GroupsRead(tuple(GroupFile(n, n, "") for n in names), client),
             read_certificates=lambda client: CertificatesRead((), (), (), client),
             flush_conntrack=lambda flows: self.note("flush", flows),
             log=lambda text, serious: self.lines.append((text, serious)),
@@ -147,6 +150,14 @@ def test_files_are_read_at_once() -> None:
     doubles.performer(effects.ReadSecrets(5))
     doubles.performer(effects.ReadCertificates(6))
     assert doubles.events == [SecretsRead(SecretStore(), (), 5), CertificatesRead((), (), (), 6)]
+
+
+def test_files_of_groups_are_read() -> None:
+    doubles = Doubles()
+    doubles.performer(effects.ReadGroups(("clear", "block"), 7))
+    [event] = doubles.events
+    assert isinstance(event, GroupsRead) and event.client == 7
+    assert [file.name for file in event.files] == ["clear", "block"]
 
 
 def test_refusals_come_back_or_are_logged() -> None:

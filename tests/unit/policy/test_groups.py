@@ -15,6 +15,7 @@ from openswan.policy.groups import (
     clients_of,
     group_end,
     group_file,
+    lines_of,
     named,
     open_family,
     outside,
@@ -162,3 +163,22 @@ def test_a_closed_group_that_forgets_a_family() -> None:
     assert open_family(PRIVATE, [target("10.0.0.0/8")]) == 0
     assert open_family(PRIVATE, [target("0.0.0.0/0", 6)]) == 0
     assert open_family(PERMISSIVE, [target("0.0.0.0/0")]) == 0
+
+
+def test_a_line_is_a_conn_of_its_own() -> None:
+    [line] = lines_of(PRIVATE, target("10.0.0.0/8"))
+    assert line.name == "private#10.0.0.0/8" and line.right.host.kind is HostKind.OPPORTUNISTIC
+    assert line.right.subnet == ip_network("10.0.0.0/8") and line.left == HERE
+    [line] = lines_of(CLEAR, target("10.0.0.7/32", 6, 0, 22))
+    assert line.name == "clear#10.0.0.7/32-(6-0-22)"
+    assert (line.left.protocol, line.left.port, line.right.protocol, line.right.port) == (6, 0, 6, 22)
+    assert stance_of(line) is Stance.CLEAR
+
+
+def test_lines_stay_inside_the_conn_and_in_one_family() -> None:
+    limited = replace(PRIVATE, right=replace(PRIVATE.right, subnet=ip_network("10.0.0.0/8")))
+    assert not list(lines_of(limited, target("192.168.0.0/16")))
+    behind = replace(PRIVATE, left=replace(HERE, subnet=ANY4))
+    assert [line.left.subnet for line in lines_of(behind, target("2001:db8::/32"))] == [ANY6]
+    behind = replace(PRIVATE, left=replace(HERE, subnet=ip_network("192.168.0.0/16")))
+    assert not list(lines_of(behind, target("2001:db8::/32")))

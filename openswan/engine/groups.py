@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Policy groups at run time: each line of a group's file is a connection of its own, and the group leads them.
+
+A line's eroute is as wide as the line says, so the most specific of all lines and conns decides about a packet. What a
+group routes or gives up, its lines do; they follow their file, the names in it and the group's conn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from openswan.base.address import Address, Subnet
+from openswan.config.groupfile import read_group
+from openswan.engine.conn import Conn, Kind
+from openswan.engine.effects import ReadGroups
+from openswan.engine.events import GroupsRead
+from openswan.engine.routing import RouteEvent
+from openswan.policy.connection import Connection
+from openswan.policy.flowtable import Flow, FlowTable, Rule
+from openswan.policy.groups import Target, group_file, lines_of, named, settle, stance_of
+
+if TYPE_CHECKING:
+    from openswan.engine.brain import Brain
+
+MOST_LINES = 10_000
+"""Of all groups together: each is an eroute, and perhaps a route and a guard, of its own."""
+MOST_HOLES = 128
+"""Nets left open inside one guarded line; what goes beyond cannot come back in clear."""
+
+
+class Groups:
+    """Owner of the lines of all groups."""
+
+    def __init__(self, brain: Brain) -> None:
+        self.brain = brain
+        self.core = brain.core
+        self.targets: dict[str, tuple[Target, ...]] = {}
+        """By the name of a file."""
+        self.lines: dict[str, dict[str, Conn]] = {}
+        """By the names of a group's conn and of a line."""
+        self.names: set[str] = set()
+        """Host names in files."""
+        self.table = FlowTable()
+        """Lines in force."""
+
+    # -- files --------------------------------------------------------------------------------------------------------
+
+    def read(self, client: int = 0, only: Conn | None = None) -> None:
+        """Have the files read; GroupsRead answers."""
+        groups = [only] if only is not None else self._all()
+        names = tuple(dict.fromkeys(name for conn in groups if (name := group_file(conn.policy))))
+        if names or client:
+            self.core.emit(ReadGroups(names, client))
+
+    def files_read(self, event: GroupsRead) -> tuple[str, ...]:
+        """The files are these now: lines come and go; answers with what is to be complained about."""
+        complaints: list[str] = []
+        files = {file.name: file for file in event.files}
+        parsed: set[str] = set()
+        changed: list[Conn] = []
+        for group in self._all():
+            name = group_file(group.policy)
+            file = files.get(name)
+            if file is None:
+                continue
+            if file.reason:
+                story = stance_of(group.policy).story
+                complaints.append(f"{file.reason}; group {name} stays as it was ({story})")
+                continue
+            if name not in parsed:
+                parsed.add(name)
+                self.targets[name], found = read_group(file.text or "", file.path, group.policy)
+                complaints += map(str, found)
+            changed.append(group)
+        self._look_up()
+        # A line may have moved from one file to another.
+        for group in changed:
+            self._prune(group)
+        for group in changed:
+            complaints += self._follow(group)
+        self._settled()
+        return tuple(complaints)
+
+    def renamed(self, name: str) -> None:
+        """A host name has other addresses; the lines that have it follow."""
+        if name not in self.names:
+            return
+        for group in self._all():
+            if name in named(self.targets.get(group_file(group.policy), ())):
+                self._complain(self._follow(group))
+        self._settled()
+
+    # -- conns --------------------------------------------------------------------------------------------------------
+
+    def added(self, group: Conn) -> None:
+        """A group's conn is there, or has taken another's place."""
+        self._complain(self._follow(group))
+        self._settled()
+        if self.core.listening:
+            self.read(only=group)
+
+    def deleted(self, group: Conn) -> None:
+        """A group's conn goes, and so do its lines."""
+        for line in self.lines.pop(group.name, {}).values():
+            self.brain.loader.drop(line)
+        name = group_file(group.policy)
+        if not any(other is not group and group_file(other.policy) == name for other in self._all()):
+            self.targets.pop(name, None)
+        self._look_up()
+        self._settled()
+
+    def route(self, group: Conn) -> None:
+        """What the lines say is in force from now on."""
+        group.on_demand = True
+        for line in self.lines.get(group.name, {}).values():
+            self._complain(self._enforce(line))
+        self._settled()
+
+    def unroute(self, group: Conn) -> None:
+        """It is no longer."""
+        group.on_demand = False
+        for line in self.lines.get(group.name, {}).values():
+            line.on_demand = False
+            for user in (*line.instances.values(), line):
+                self.brain.negotiator.stop(user)
+            if not self.brain.router.happen(line, RouteEvent.UNROUTE):
+                self.brain.router.unguard(line)
+        self._settled()
+
+    def terminate(self, group: Conn) -> None:
+        """End the tunnels of all lines; what the lines say stays in force."""
+        for line in self.lines.get(group.name, {}).values():
+            for instance in list(line.instances.values()):
+                self.brain.negotiator.stop(instance)
+
+    def decides(self, src: Address, dst: Address) -> Conn | None:
+        """The line that decides about all traffic of two hosts, seen outbound; None: no line does."""
+        rule = self.table.match(Flow(src, dst))
+        return self.core.conns.named.get(rule.owner) if rule is not None else None
+
+    # -- lines --------------------------------------------------------------------------------------------------------
+
+    def _all(self) -> list[Conn]:
+        return [conn for conn in self.core.conns.named.values() if conn.kind is Kind.GROUP]
+
+    def _look_up(self) -> None:
+        names = {name for targets in self.targets.values() for name in named(targets)}
+        for name in names - self.names:
+            self.brain.network.resolve(name)
+        gone, self.names = self.names - names, names
+        for name in gone:
+            self.brain.network.forget_name(name)
+
+    def _wanted(self, group: Conn) -> dict[str, tuple[Connection, str]]:
+        """What the lines of a group should be, by name, with FILE:LINE."""
+        targets = settle(self.targets.get(group_file(group.policy), ()), self.core.names)
+        return {policy.name: (policy, target.where) for target in targets for policy in lines_of(group.policy, target)}
+
+    def _prune(self, group: Conn) -> dict[str, Conn]:
+        """Drop the lines that a group's file has no more; answers with the others."""
+        lines, wanted = self.lines.setdefault(group.name, {}), self._wanted(group)
+        for name in [name for name in lines if name not in wanted]:
+            self.brain.loader.drop(lines.pop(name))
+        return lines
+
+    def _follow(self, group: Conn) -> Iterator[str]:
+        """Make a group's lines what its file says; yields what is to be complained about."""
+        wanted, lines = self._wanted(group), self._prune(group)
+        complaints: list[str] = []
+        for name, (policy, where) in wanted.items():
+            known = lines.get(name)
+            if known is None and name in self.core.conns.named:
+                complaints.append(f'{where}: there is another conn "{name}": the line is left out')
+                continue
+            if known is None and sum(map(len, self.lines.values())) >= MOST_LINES:
+                complaints.append(f"{where}: more than {MOST_LINES} lines: this one and all after it are left out")
+                break
+            if known is None or known.policy != policy:
+                known = lines[name] = self.brain.loader.replace(policy, group=group)
+            known.group = group
+            complaints += [f"{where}: {text}" for text in self._enforce(known)]
+        self.core.say(group, f"{len(lines)} lines", event="group")
+        return iter(complaints)
+
+    def _enforce(self, line: Conn) -> list[str]:
+        """Put a line in force if its group is; says why it cannot be."""
+        group = line.group
+        if group is None or not group.on_demand or not self.core.listening:
+            return []
+        problem = self.brain.router.obstacle(line) if line.oriented is not None else None
+        if problem is not None:
+            line.on_demand = False
+            return [f"{line.label}: {problem[1]}"]
+        line.on_demand = True
+        self.brain.network.resume(line)
+        return []
+
+    def _complain(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            self.core.log(text, True, "group")
+
+    def _settled(self) -> None:
+        """Lines have changed: which decides about what, and what is left open in the guard of wider ones."""
+        for line in [line for lines in self.lines.values() for line in lines.values() if not line.on_demand]:
+            self._enforce(line)  # what stood in its way may have gone
+        self.table = FlowTable()
+        guarded: dict[Subnet, list[Conn]] = {}
+        open_nets: set[Subnet] = set()
+        for line in [line for lines in self.lines.values() for line in lines.values() if line.on_demand]:
+            for key in line.keys:
+                self.table.add(Rule(key, line.name))
+                if stance_of(line.policy).permits_clear:
+                    open_nets.add(key.dst)
+                else:
+                    guarded.setdefault(key.dst, []).append(line)
+        holes: dict[str, list[Subnet]] = {}
+        for net in sorted(open_nets, key=lambda each: (each.version, each)):
+            for length in range(net.prefixlen):
+                for line in guarded.get(net.supernet(new_prefix=length), ()):
+                    holes.setdefault(line.name, []).append(net)
+        for line in [line for lines in guarded.values() for line in lines]:
+            found = tuple(holes.get(line.name, ())[:MOST_HOLES])
+            if line.holes != found:
+                line.holes = found
+                self.brain.router.guard(line)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Connections come, are replaced and go; the guard of what is replaced never has a gap."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from openswan.base.log import Rc
+from openswan.engine.conn import Conn, Kind, kind_of
+from openswan.policy.connection import Connection, Startup
+
+if TYPE_CHECKING:
+    from openswan.engine.brain import Brain
+
+
+class Loader:
+    """Enters descriptions into the database and takes them out."""
+
+    def __init__(self, brain: Brain) -> None:
+        self.brain = brain
+        self.core = brain.core
+
+    def load(self, policy: Connection, client: int = 0, group: Conn | None = None, routed: bool = False) -> Conn:
+        """Enter one whose name is free; `group` is the conn of the policy group it is a line of."""
+        conn = Conn(policy, kind_of(policy), group=group, on_demand=routed)
+        self.core.conns.add(conn)
+        for name in self.brain.network.names_of(conn):
+            self.brain.network.resolve(name)
+        oriented, why = self.brain.network.orientation(conn)
+        self.core.conns.reorient(conn, oriented)
+        if group is not None:
+            return conn
+        self.core.log(f'added connection description "{policy.name}"', event="conn-added")
+        self.core.reply(client, Rc.LOG, f'added connection description "{policy.name}"')
+        if oriented is None and self.core.listening and not self.brain.network.names_of(conn):
+            self.core.say(conn, why, Rc.COMMENT, clients=(client,) if client else ())
+        if conn.kind is Kind.GROUP:
+            self.brain.groups.added(conn)
+        return conn
+
+    def replace(self, policy: Connection, client: int = 0, group: Conn | None = None) -> Conn:
+        """Swap a description for another of the same name, all or nothing; the guard never has a gap."""
+        old = self.core.conns.named.get(policy.name)
+        if old is None:
+            return self.load(policy, client, group)
+        guards = [old, *old.instances.values()]
+        heir = Conn(policy, kind_of(policy), group=group)
+        oriented, _ = self.brain.network.orientation(heir)
+        heir.orient(oriented)
+        if heir.kind is not Kind.TEMPLATE and any(one.guarded for one in guards):
+            self.brain.router.inherit_guard(old, heir)
+        self.drop(old, replaced=heir.kind is Kind.GROUP)
+        routed = policy.startup is Startup.ROUTE and self.core.listening
+        conn = self.load(policy, client, group, routed)
+        if conn.unique in self.brain.router.guards:
+            self.brain.router.inherit_guard(heir, conn)
+        if policy.startup in (Startup.ROUTE, Startup.START) and self.core.listening:
+            conn.on_demand = policy.startup is Startup.ROUTE
+            conn.wanted = policy.startup is Startup.START
+            self.brain.network.resume(conn)
+        return conn
+
+    def drop(self, conn: Conn, replaced: bool = False) -> None:
+        """Take one out for good; `replaced`: the lines of a group stay for the group that takes its name."""
+        if conn.group is None:
+            self.core.log(f'deleting connection "{conn.name}"', event="conn-deleted")
+        if conn.kind is Kind.GROUP and not replaced:
+            self.brain.groups.deleted(conn)
+        self.brain.negotiator.remove(conn)
+        self.brain.network.forget(conn)
+        self.brain.keyring.forget()
