@@ -7,6 +7,7 @@ compared whole with those this table can make: no ASN.1 from a peer is ever pars
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -14,7 +15,7 @@ from enum import Enum
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import NoDigestInfo, decode_dss_signature, encode_dss_signature
 
 from openswan.base.errors import CryptoError
 from openswan.crypto.rsakey import EdPrivateKey, PublicKey, check_public
@@ -240,6 +241,35 @@ def verify_method(method: int, key: PublicKey, octets: bytes, data: bytes) -> No
         raise CryptoError(f"ECDSA signature of {len(data)} octets, not {2 * size}")
     r, s = int.from_bytes(data[:size], "big"), int.from_bytes(data[size:], "big")
     verify(key, scheme, octets, encode_dss_signature(r, s))
+
+
+def sign_ikev1(key: SigningKey, digest: bytes) -> bytes:
+    """SIG_I or SIG_R by RSA: PKCS#1 padding of type 1 round HASH_I or HASH_R alone, without an OID (RFC 2409 5.1).
+
+    CryptoError when the key is no RSA key, or is not here.
+    """
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise CryptoError("IKEv1 signs with RSA keys that are in this process only")
+    try:
+        return key.sign(digest, padding.PKCS1v15(), NoDigestInfo())
+    except ValueError as why:
+        raise CryptoError(f"cannot sign: {why}") from None
+
+
+def verify_ikev1(key: PublicKey, digest: bytes, signature: bytes) -> None:
+    """Nothing when SIG_I or SIG_R is good; CryptoError says why not. It has exactly the modulus's length."""
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise CryptoError("the peer's key is no RSA key")
+    numbers = key.public_numbers()
+    check_public(numbers.n, numbers.e)
+    if len(signature) != (key.key_size + 7) // 8:
+        raise CryptoError(f"RSA signature of {len(signature)} octets, the modulus has {key.key_size} bits")
+    try:
+        signed = key.recover_data_from_signature(signature, padding.PKCS1v15(), None)
+    except (InvalidSignature, ValueError, UnsupportedAlgorithm):
+        signed = b""
+    if not signed or not hmac.compare_digest(signed, digest):
+        raise CryptoError("RSA signature does not verify")
 
 
 def best_method(key: SigningKey) -> int | None:

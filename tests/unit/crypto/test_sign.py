@@ -241,3 +241,45 @@ def test_keys_too_small_to_trust() -> None:
     wide = next(s for s in SCHEMES if s.encoding is Encoding.PSS and s.hash == "sha512")
     with pytest.raises(CryptoError, match="cannot sign with RSASSA-PSS with sha512"):
         sign.sign(small, wide, b"x")
+
+
+@pytest.mark.parametrize("octets", [16, 20, 32, 48, 64])
+def test_ikev1_signs_the_hash_itself(octets: int) -> None:
+    """RFC 2409 5.1: PKCS#1 padding of type 1, no OID."""
+    key, digest = rsa_key(2048, 65537), bytes(range(octets))
+    signature = sign.sign_ikev1(key, digest)
+    sign.verify_ikev1(key.public_key(), digest, signature)
+    plain = pow(int.from_bytes(signature, "big"), 65537, key.public_key().public_numbers().n).to_bytes(256, "big")
+    assert plain == b"\0\1" + b"\xff" * (253 - octets) + b"\0" + digest
+    for other in (digest[:-1], digest + b"\0", digest[:-1] + b"\xfe", b""):
+        with pytest.raises(CryptoError):
+            sign.verify_ikev1(key.public_key(), other, signature)
+    for wrong in (b"", signature[:-1], signature + b"\0", bytes(256), b"\xff" * 256):
+        with pytest.raises(CryptoError):
+            sign.verify_ikev1(key.public_key(), digest, wrong)
+
+
+def test_ikev1_signatures_with_other_padding() -> None:
+    """CVE-2018-15836, CVE-2026-50721: garbage behind the hash, a hash cut or lengthened, short padding, type 2."""
+    key, digest = rsa_key(2048, 3), bytes(range(20))
+    padded = b"\0\1" + b"\xff" * 233 + b"\0" + digest
+    sign.verify_ikev1(key.public_key(), digest, raw(int.from_bytes(padded, "big"), key))
+    for forged in (
+        b"\0\1" + b"\xff" * 8 + b"\0" + digest + bytes(225),
+        b"\0\1" + b"\xff" * 232 + b"\0" + digest + b"\0",
+        b"\0\1" + b"\xff" * 237 + b"\0" + digest[:16],
+        b"\0\1" + b"\xff" * 213 + b"\0" + digest + digest,
+        b"\0\2" + b"\xff" * 233 + b"\0" + digest,
+        b"\0\0" + b"\xff" * 233 + b"\0" + digest,
+        b"\0\1" + b"\xfe" * 233 + b"\0" + digest,
+        bytes(236) + digest,
+    ):
+        with pytest.raises(CryptoError, match="does not verify"):
+            sign.verify_ikev1(key.public_key(), digest, raw(int.from_bytes(forged, "big"), key))
+
+
+def test_ikev1_signs_with_rsa_alone() -> None:
+    with pytest.raises(CryptoError, match="RSA keys"):
+        sign.sign_ikev1(ec_key("secp256r1"), bytes(20))
+    with pytest.raises(CryptoError, match="no RSA key"):
+        sign.verify_ikev1(ec_key("secp256r1").public_key(), bytes(20), bytes(256))

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The keys of an ISAKMP SA: sealing and opening its messages, the IV of each exchange (RFC 2409 5, appendix B).
+
+IVs are chained: every message's is the last ciphertext block of the one before it in its exchange. So seal() and open()
+take an IV and give the next one, and whoever has found a message authentic keeps it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from openswan.base.errors import WireError
+from openswan.crypto import oakley, registry
+from openswan.crypto.encr import Encr
+from openswan.crypto.oakley import Oakley, Public, Skeyid
+from openswan.crypto.registry import Kind
+from openswan.ike.v1.phase1 import ChosenIsakmp
+from openswan.wire.v1.auth import Hash
+from openswan.wire.v1.body import Payload
+from openswan.wire.v1.header import Header
+from openswan.wire.v1.message import Content, Message, padded
+from openswan.wire.v1.numbers import NotifyType
+from openswan.wire.v1.payload import emit_chain
+
+
+class IsakmpKeys:
+    """What both ends of a phase 1 have derived."""
+
+    __slots__ = ("_cipher", "last_block", "oakley", "public", "skeyid")
+
+    def __init__(self, chosen: ChosenIsakmp, skeyid: Skeyid, public: Public) -> None:
+        self.oakley = Oakley(chosen.hash_name)
+        self.skeyid = skeyid
+        self.public = public
+        row = registry.get_ikev1(Kind.ENCR, chosen.encr.name)
+        key = oakley.cipher_key(self.oakley, skeyid, row.keymat_octets(chosen.encr.key_bits))
+        self._cipher = Encr(row.name, key.data)
+        key.wipe()
+        self.last_block = oakley.first_iv(self.oakley, public, row.block)
+        """Phase 1's next IV, and once that is over what those of all other exchanges are made of."""
+
+    def exchange_iv(self, message_id: int) -> bytes:
+        """The first IV of a Quick Mode or Informational."""
+        return oakley.exchange_iv(self.oakley, self.last_block, message_id)
+
+    def seal(self, header: Header, payloads: Sequence[Payload], iv: bytes) -> tuple[bytes, bytes]:
+        """The datagram of these payloads, its header with the Encryption flag; and the next IV."""
+        block = self._cipher.algorithm.block
+        first, plaintext = padded(payloads, block)
+        ciphertext = self._cipher.encrypt(iv, plaintext)
+        return Message.encrypted(header, first, ciphertext).emit(), ciphertext[-block:]
+
+    def open(self, message: Message, iv: bytes) -> tuple[Content, bytes]:
+        """The payloads of an encrypted message, and the next IV.
+
+        WireError (PAYLOAD_MALFORMED and others) when it is no whole number of blocks, or decrypts to no chain of
+        payloads: the keys differ, most often.
+        """
+        block = self._cipher.algorithm.block
+        if not message.sealed or len(message.sealed) % block:
+            octets = len(message.sealed)
+            raise WireError(f"{octets} octets are no ciphertext in blocks of {block}", NotifyType.PAYLOAD_MALFORMED)
+        return Content.parse(message.first, self._cipher.decrypt(iv, message.sealed)), message.sealed[-block:]
+
+    def hashed(self, message_id: int, payloads: Sequence[Payload], nonce: bytes = b"") -> tuple[Payload, ...]:
+        """The payloads behind HASH(1), or with the initiator's nonce HASH(2) (RFC 2409 5.5, 5.7)."""
+        _, rest = emit_chain(payloads)
+        digest = oakley.hash_2(self.oakley, self.skeyid.a, message_id, nonce, rest)
+        return (Hash(digest), *payloads)
+
+    def wipe(self) -> None:
+        """Overwrite all keys."""
+        self.skeyid.wipe()
+        self._cipher.wipe()

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""States of ISAKMP SAs and of Quick Modes and every move between them, each with its story (RFC 2409 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from openswan.base.log import Rc
+
+
+class State(Enum):
+    """Where an exchange stands; `number` is the classic one that whack's 1NN codes are made of (0: it has none)."""
+
+    MAIN_I0 = ("STATE_MAIN_I0", 0, "not yet begun")
+    MAIN_R0 = ("STATE_MAIN_R0", 3, "expecting MI1")
+    MAIN_I1 = ("STATE_MAIN_I1", 4, "sent MI1, expecting MR1")
+    MAIN_R1 = ("STATE_MAIN_R1", 5, "sent MR1, expecting MI2")
+    MAIN_I2 = ("STATE_MAIN_I2", 6, "sent MI2, expecting MR2")
+    MAIN_R2 = ("STATE_MAIN_R2", 7, "sent MR2, expecting MI3")
+    MAIN_I3 = ("STATE_MAIN_I3", 8, "sent MI3, expecting MR3")
+    MAIN_R3 = ("STATE_MAIN_R3", 9, "sent MR3, ISAKMP SA established")
+    MAIN_I4 = ("STATE_MAIN_I4", 10, "ISAKMP SA established")
+    QUICK_I0 = ("STATE_QUICK_I0", 0, "not yet begun")
+    QUICK_R0 = ("STATE_QUICK_R0", 16, "expecting QI1")
+    QUICK_I1 = ("STATE_QUICK_I1", 17, "sent QI1, expecting QR1")
+    QUICK_R1 = ("STATE_QUICK_R1", 18, "sent QR1, expecting QI2")
+    QUICK_I2 = ("STATE_QUICK_I2", 19, "sent QI2, IPsec SA established")
+    QUICK_R2 = ("STATE_QUICK_R2", 20, "IPsec SA established")
+    GONE = ("STATE_GONE", 0, "ended")
+
+    def __init__(self, label: str, number: int, story: str) -> None:
+        self.label = label
+        self.number = number
+        self.story = story
+
+    @property
+    def code(self) -> int:
+        """whack's code for arriving here: 004 when established, 1NN on the way."""
+        if self in ESTABLISHED:
+            return Rc.SUCCESS
+        return Rc.NEW_STATE + self.number if self.number else Rc.LOG
+
+    def __str__(self) -> str:
+        return self.label
+
+
+KEYED = frozenset({State.MAIN_R3, State.MAIN_I4})
+"""ISAKMP SAs whose both ends are authenticated: Quick Modes and Informationals may be made."""
+ESTABLISHED = KEYED | {State.QUICK_I2, State.QUICK_R2}
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One allowed move."""
+
+    source: State
+    target: State
+    story: str
+
+
+TRANSITIONS: tuple[Transition, ...] = (
+    Transition(State.MAIN_I0, State.MAIN_I1, "initiate: proposals sent"),
+    Transition(State.MAIN_I1, State.MAIN_I2, "a proposal of ours was taken, public value and nonce sent"),
+    Transition(State.MAIN_I2, State.MAIN_I3, "keys derived, identity and proof sent"),
+    Transition(State.MAIN_I3, State.MAIN_I4, "the responder's proof is right"),
+    Transition(State.MAIN_R0, State.MAIN_R1, "a proposal taken and said so"),
+    Transition(State.MAIN_R1, State.MAIN_R2, "keys derived, public value and nonce sent"),
+    Transition(State.MAIN_R2, State.MAIN_R3, "the initiator's proof is right, ours sent"),
+    Transition(State.MAIN_I0, State.GONE, "given up before it began"),
+    Transition(State.MAIN_R0, State.GONE, "refused; nothing is kept"),
+    Transition(State.MAIN_I1, State.GONE, "never answered, or given up"),
+    Transition(State.MAIN_I2, State.GONE, "never answered, or given up"),
+    Transition(State.MAIN_I3, State.GONE, "never answered, or given up"),
+    Transition(State.MAIN_R1, State.GONE, "the initiator does not go on"),
+    Transition(State.MAIN_R2, State.GONE, "the initiator does not go on, or cannot prove itself"),
+    Transition(State.MAIN_R3, State.GONE, "deleted by either end, or its time is over"),
+    Transition(State.MAIN_I4, State.GONE, "deleted by either end, or its time is over"),
+    Transition(State.QUICK_I0, State.QUICK_I1, "initiate: proposals, nonce and clients sent"),
+    Transition(State.QUICK_I1, State.QUICK_I2, "the responder's choice confirmed"),
+    Transition(State.QUICK_R0, State.QUICK_R1, "a proposal taken and said so"),
+    Transition(State.QUICK_R1, State.QUICK_R2, "the initiator has confirmed"),
+    Transition(State.QUICK_I1, State.GONE, "refused or never answered"),
+    Transition(State.QUICK_R0, State.GONE, "refused; nothing is kept"),
+    Transition(State.QUICK_R1, State.GONE, "never confirmed"),
+    Transition(State.QUICK_I0, State.GONE, "given up before it began"),
+    Transition(State.QUICK_I2, State.GONE, "nobody repeats anything any more"),
+    Transition(State.QUICK_R2, State.GONE, "nobody repeats anything any more"),
+)
+
+ALLOWED = frozenset((row.source, row.target) for row in TRANSITIONS)
