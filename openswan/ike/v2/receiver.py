@@ -364,15 +364,15 @@ class Receiver(Core):
         if self.state is State.R1:
             ike_auth.given_up(self, request, now)
             return
-        if any(d.protocol == ProtocolId.IKE for d in request.all(Delete)):
+        # Some say both: why, and that it is over.
+        fatal = next((n for n in request.all(Notify) if n.kind in FATAL), None)
+        if fatal is not None:
+            self.log(f"the peer ends the IKE SA: {fatal.kind}", Rc.NOTIFICATION + int(fatal.kind))
+            self.end(Gone.PEER, now, linger=True)
+        elif any(d.protocol == ProtocolId.IKE for d in request.all(Delete)):
             if self.heir is not None:
                 # The peer finished its rekeying without noticing ours: forget ours (RFC 7296 2.8.2).
                 inherit(self, self.heir, False, now, self.task.token if self.task else 0)
             else:
                 self.log("received Delete SA payload: deleting IKE SA")
-            self.end(Gone.PEER, now, linger=True)
-            return
-        fatal = next((n for n in request.all(Notify) if n.kind in FATAL), None)
-        if fatal is not None:
-            self.log(f"the peer ends the IKE SA: {fatal.kind}", Rc.NOTIFICATION + int(fatal.kind))
             self.end(Gone.PEER, now, linger=True)

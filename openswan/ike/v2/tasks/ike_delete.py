@@ -21,7 +21,7 @@ UNFINISHED = frozenset({State.I0, State.I1, State.I2, State.R0, State.R1})
 
 
 class IkeDelete(Task):
-    """The last request of an SA (RFC 7296 2.8): a Delete, or the news that the peer's proof was not good enough."""
+    """The last request of an SA (RFC 7296 2.8): a Delete, and the news that the peer's proof was not good enough."""
 
     alone = True
 
@@ -30,8 +30,12 @@ class IkeDelete(Task):
         self.notify = notify
 
     def build(self, sa: Core, now: Instant) -> Sequence[Payload]:
-        """Delete for the IKE SA itself, or the notification."""
-        return (Notify(self.notify),) if self.notify is not None else (Delete(ProtocolId.IKE),)
+        """A Delete for the IKE SA itself, after the notification if there is one.
+
+        The notification alone would do (RFC 7296 2.21.2), but libreswan passes over it and keeps the SA.
+        """
+        news = (Notify(self.notify),) if self.notify is not None else ()
+        return (*news, Delete(ProtocolId.IKE))
 
     def answered(self, sa: Core, answer: Message, now: Instant) -> None:
         """Nothing is left to say."""
@@ -41,7 +45,7 @@ class IkeDelete(Task):
 def close(sa: Core, now: Instant, notify: NotifyType | None = None) -> None:
     """End an SA from our side: all is told gone at once, the peer learns as soon as the window has room.
 
-    `notify`: what the peer is told instead of a Delete, by an SA whose failure was told already.
+    `notify`: what the peer is told beside the Delete, by an SA whose failure was told already.
     """
     if sa.state in (State.CLOSING, State.LINGER, State.GONE):
         return

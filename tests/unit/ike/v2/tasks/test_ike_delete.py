@@ -9,6 +9,7 @@ from openswan.ike.effects import ChildGone, Forget, Gone, IkeGone, RequestFailed
 from openswan.ike.events import CreateChild, DeleteIke, Probe, RekeyIke
 from openswan.ike.v2.core import LINGER
 from openswan.ike.v2.states import State
+from openswan.policy.connection import Auth as Means
 from openswan.wire.v2.delete import Delete
 from openswan.wire.v2.notify import Notify
 from openswan.wire.v2.numbers import NotifyType, ProtocolId
@@ -93,6 +94,18 @@ def test_abandon_says_nothing() -> None:
         _ = keys.d.data
     assert pair.a.seen(IkeGone)[0].reason is Gone.LOCAL
     assert pair.a.sa.abandon(pair.now) == []
+
+
+def test_an_initiator_that_refuses_its_peer_says_why_and_that_it_is_over() -> None:
+    pair = Pair(ike_policy(peer_auth=Means.RSASIG), ike_policy("@b", "@a"))
+    pair.start()
+    while pair.a.sa.state is not State.CLOSING:
+        assert pair.step(), pair.a.logs()
+    assert pair.peek(pair.wire[0]) == (Notify(NotifyType.AUTHENTICATION_FAILED), Delete(ProtocolId.IKE))
+    pair.run()
+    assert pair.a.sa.state is State.GONE and pair.b.sa.state is State.LINGER
+    assert "the peer ends the IKE SA: AUTHENTICATION_FAILED" in " ".join(map(str, pair.b.logs()))
+    assert not pair.b.installed
 
 
 @pytest.mark.parametrize("kind", [NotifyType.AUTHENTICATION_FAILED, NotifyType.INVALID_SYNTAX])
