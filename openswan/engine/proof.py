@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Does ESP pass at all? Packets that go out and none that comes in, while IKE is answered, mean that it does not.
+"""Does ESP pass at all? Nothing that comes in where something must, while IKE is answered, means that it does not.
 
-    child SA without UDP ──► look at its counters ──► something has come in: proven
-                                   │                  nothing has gone out: look again, less and less often
-                                   └─► sent, nothing came ──► ask by IKE ──► answered: ESP is blocked ──► UDP instead
+    peer of our own kind ──► dummy packets each way ──► count ──► something has come in: proven
+                                                          │
+    another, without UDP ──► look at its counters ────────┤       nothing has gone out: look again, less and less often
+                                                          │
+                                                          └─► nothing came ──► ask by IKE ──► answered: ESP is blocked
 
-Where UDP may be followed by TCP (enable-tcp=fallback) children in UDP are looked at in the same way.
+What is blocked goes into UDP instead, and from UDP into TCP (enable-tcp=fallback), as far as the conn allows.
 
-An encrypted probe would need a peer that answers it. Echoes inside the tunnel are not ours to send, dummy packets (RFC
-4303 2.6) are dropped without a word, and peers of our own kind use UDP anyway, where ESP goes the way IKE goes. So
-the traffic itself is the probe. A flow in one direction only looks like a blocked one: it gets UDP for nothing, once.
+Dummy packets (RFC 4303 2.6) are encrypted like any other and dropped without a word. Each of two gateways of our kind
+sends some by every new child, so each knows whether the other's arrive: an idle tunnel is proven both ways. Other peers
+send none, and echoes inside the tunnel are not ours to send; with them the traffic itself is the probe. A flow in one
+direction only looks like a blocked one there: it gets UDP for nothing, once.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from openswan.base.interval import Duration
+from openswan.base.interval import Duration, Instant
 from openswan.base.log import Rc
 from openswan.engine.conn import Conn, Kind
 from openswan.engine.effects import CountPackets
@@ -25,10 +28,16 @@ from openswan.engine.events import PacketsCounted
 from openswan.engine.statedb import ChildState
 from openswan.engine.timers import Timer
 from openswan.ike.events import Probe
+from openswan.plane.commands import SendDummy
+from openswan.wire.v2.numbers import ProtocolId
 
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
 
+TRIES: tuple[Duration, ...] = (0.3, 0.5, 0.5, 1.0, 2.0, 4.0, 4.0)
+"""Seconds before each dummy packet, and after the last, when one of the peer's has come even where a third is lost."""
+PROMPT: Duration = 4.0
+"""Seconds in which a peer that is there answers IKE; what was lost before a longer silence means nothing."""
 FIRST: Duration = 5.0
 MOST: Duration = 320.0
 """Seconds until the counters are looked at, and again: each wait is twice the last."""
@@ -42,13 +51,15 @@ class Proofs:
     def __init__(self, brain: Brain) -> None:
         self.brain = brain
         self.core = brain.core
-        self.suspects: dict[int, int] = {}
-        """Children whose peer is being asked by IKE, and how many packets went out in vain."""
+        self.suspects: dict[int, tuple[int, Instant]] = {}
+        """Children whose peer is being asked by IKE, how many packets went out in vain, and since when."""
 
     def start(self, child: ChildState) -> None:
         """A child is installed; what it has come to replace goes when that went in a way that was blocked."""
         conn = child.conn
-        if child.encap is None or (not child.encap.stream and self.brain.streams.may_fall_back(conn)):
+        if _sends_dummies(child):
+            self._next(child, 0)
+        elif child.encap is None or (not child.encap.stream and self.brain.streams.may_fall_back(conn)):
             self._later(child, FIRST)
         if child.encap is None or not (conn.in_udp or conn.in_tcp):
             return
@@ -56,6 +67,18 @@ class Proofs:
             older = self.core.states.children.get(serial)
             if older is not None and _rank(older) < _rank(child):
                 self.brain.children.close(older)
+
+    def _next(self, child: ChildState, number: int) -> None:
+        self.core.after(Timer.PROOF, child.serial, TRIES[number], partial(self._try, child, number + 1))
+
+    def _try(self, child: ChildState, number: int) -> None:
+        if child.closing or child.serial not in self.core.states.children:
+            return
+        if number == len(TRIES):
+            self.core.emit(CountPackets(child.serial, child.said_out, child.said_in))
+            return
+        self.core.klips(SendDummy(child.said_out))
+        self._next(child, number)
 
     def _later(self, child: ChildState, wait: Duration) -> None:
         self.core.after(Timer.PROOF, child.serial, wait, partial(self._look, child, wait))
@@ -74,15 +97,20 @@ class Proofs:
             return
         if event.received:
             self.core.timers.cancel((Timer.PROOF, child.serial))
-        elif event.sent >= LEAST_SENT and child.serial not in self.suspects and not child.ike.closing:
-            self.suspects[child.serial] = event.sent
-            self.brain.ikes.request(child.ike, Probe(child.serial))
+            return
+        mutual = _sends_dummies(child)
+        sent = max(event.sent, len(TRIES) - 1) if mutual else event.sent
+        if sent >= LEAST_SENT and child.serial not in self.suspects and not child.ike.closing:
+            self.suspects[child.serial] = (sent, self.core.now)
+            # Traffic that nobody answers is a reason to ask whether the peer is there at all (RFC 7296 2.4). That none
+            # of its dummies came is not: whether a silent peer is given up, and when, is dpddelay='s matter.
+            self.brain.ikes.request(child.ike, Probe(child.serial, quiet=mutual))
 
     def answered(self, serial: int) -> None:
         """The peer lives, and answers IKE."""
-        sent = self.suspects.pop(serial, 0)
+        sent, since = self.suspects.pop(serial, (0, self.core.now))
         child = self.core.states.children.get(serial)
-        if not sent or child is None or child.closing:
+        if not sent or child is None or child.closing or self.core.now - since > PROMPT:
             return
         conn = child.conn
         blocked = f"{child.chosen.protocol} in UDP" if child.encap else f"{child.chosen.protocol}"
@@ -114,6 +142,12 @@ class Proofs:
         """A child has ended."""
         self.core.timers.cancel((Timer.PROOF, child.serial))
         self.suspects.pop(child.serial, None)
+
+
+def _sends_dummies(child: ChildState) -> bool:
+    """Does the peer do as we do? ESP by itself, and not in a stream, which is proven by being there."""
+    alone = child.chosen.protocol is ProtocolId.ESP and child.comp_out is None
+    return alone and child.ike.machine.takes_probes and not (child.encap and child.encap.stream)
 
 
 def _rank(child: ChildState) -> int:

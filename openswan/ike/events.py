@@ -65,6 +65,8 @@ class Probe:
     token: int = 0
     patience: Duration = 0.0
     """Seconds it is repeated, if that is less than the retransmission time; 0: that."""
+    quiet: bool = False
+    """Silence means nothing while no other request waits: it is repeated for ever, now and then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ class Net:
 
     def __init__(self, seed: int | str, faults: Faults = PERFECT, esp: Faults = STEADY) -> None:
         self.random = random.Random(f"net {seed}")
+        self.aside = random.Random(f"aside {seed}")
+        """For what a story is not about: the rest goes the same way with it and without."""
         self.faults, self.esp = faults, esp
         self.now = 0.0
         self.queue: list[tuple[float, int, Callable[[], None]]] = []
@@ -59,7 +61,7 @@ class Net:
         self.cut: set[Address] = set()
         """Hosts that neither send nor receive."""
         self.transcript: list[tuple[float, str, str, int]] = []
-        """Every datagram sent: when, from, to, octets. Two runs of a seed have the same one."""
+        """Every datagram sent, but those aside: when, from, to, octets. Two runs of a seed have the same one."""
         self.lost = 0
         self.undelivered: list[Any] = []
         """Bodies of datagrams other than IKE's that the network had no way to deliver: a NAT mapping or a host that is
@@ -84,35 +86,37 @@ class Net:
         """Nobody is at this address any more."""
         self.hosts.pop(address, None)
 
-    def send(self, src: Endpoint, dst: Endpoint, body: Any, octets: int) -> None:
-        """A host puts a datagram on its link."""
+    def send(self, src: Endpoint, dst: Endpoint, body: Any, octets: int, aside: bool = False) -> None:
+        """A host puts a datagram on its link; `aside`: not in the transcript, and nothing is drawn from the
+        story's dice for it."""
         if src.address in self.cut:
             return
-        self.transcript.append((round(self.now, 6), str(src), str(dst), octets))
+        if not aside:
+            self.transcript.append((round(self.now, 6), str(src), str(dst), octets))
         nat = self.nats.get(src.address)
         packet = Packet(src, dst, body, octets)
         if nat is not None and nat.outside != src.address:
             packet = nat.outward(packet)
-        self._carry(packet)
+        self._carry(packet, self.aside if aside else self.random)
 
-    def _carry(self, packet: Packet) -> None:
+    def _carry(self, packet: Packet, dice: random.Random) -> None:
         faults = self.faults if isinstance(packet.body, bytes) else self.esp
-        copies = 1 + (self.random.random() < faults.duplicate)
+        copies = 1 + (dice.random() < faults.duplicate)
         pieces = -(-packet.octets // faults.mtu)
         for _ in range(copies):
             if self.blocks(packet):
                 self.lost += 1
                 continue
-            if any(self.random.random() < faults.loss for _ in range(pieces)):
+            if any(dice.random() < faults.loss for _ in range(pieces)):
                 self.lost += 1
                 continue
-            delay = self.random.uniform(*faults.delay)
-            if self.random.random() < faults.reorder:
-                delay += self.random.uniform(0.0, 0.5)
+            delay = dice.uniform(*faults.delay)
+            if dice.random() < faults.reorder:
+                delay += dice.uniform(0.0, 0.5)
             sent = packet
-            if isinstance(packet.body, bytes) and packet.body and self.random.random() < faults.corrupt:
+            if isinstance(packet.body, bytes) and packet.body and dice.random() < faults.corrupt:
                 body = bytearray(packet.body)
-                body[self.random.randrange(len(body))] ^= 1 << self.random.randrange(8)
+                body[dice.randrange(len(body))] ^= 1 << dice.randrange(8)
                 sent = Packet(packet.src, packet.dst, bytes(body), packet.octets)
             self.at(self.now + delay, lambda sent=sent: self._arrive(sent))  # type: ignore[misc]
 

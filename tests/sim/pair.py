@@ -230,7 +230,8 @@ class FakeKlips:
         if src.stream and not self.host.net.streams.there(src, dst):
             self.dropped.append(("no stream", inner))
             return
-        self.host.net.send(src, dst, Esp(said.spi, sa.enc_key, self.sequences[said], inner), 100)
+        esp = Esp(said.spi, sa.enc_key, self.sequences[said], inner)
+        self.host.net.send(src, dst, esp, 100, aside=inner is None)
 
     def receive(self, packet: Packet) -> None:
         """An ESP packet from the wire."""

@@ -11,6 +11,7 @@ import pytest
 from openswan.base.said import Said, Shunt
 from openswan.engine.events import Datagram, HostResolved, SendFailed
 from openswan.engine.settings import Settings
+from openswan.ike.v2.core import HALF_OPEN
 from openswan.policy.connection import DpdAction
 from openswan.wire.header import NO_SPI, Flags, Header
 from openswan.wire.message import Message
@@ -155,9 +156,10 @@ def test_restart_begins_beside_the_old_and_holds_what_cannot_go() -> None:
     pair.sane()
 
 
-def test_an_outage_that_was_none_leaves_one_pair_of_sas() -> None:
-    """The peer comes back while the new attempt is under way: the older SAs go, on both sides."""
-    pair = make_pair(1, settings=Settings(crash_secret=SECRET))
+@pytest.mark.parametrize("seed", range(8))
+def test_an_outage_that_was_none_leaves_one_pair_of_sas(seed: int) -> None:
+    """The peer comes back while the new attempt is under way: the older SAs go, on both sides, or the attempt does."""
+    pair = make_pair(seed, settings=Settings(crash_secret=SECRET))
     pair.west.load(tunnel(dpd_delay=5.0, dpd_timeout=60.0, dpd_action=DpdAction.RESTART)[0])
     pair.east.load(tunnel()[1])
     pair.west.request("initiate", name="net-net")
@@ -165,7 +167,7 @@ def test_an_outage_that_was_none_leaves_one_pair_of_sas() -> None:
     pair.net.cut.add(pair.east.address)
     assert pair.run(30.0, lambda: "dpd-silent" in pair.west.events)
     pair.net.cut.clear()
-    pair.run(60.0)
+    pair.run(HALF_OPEN + 10.0)
     for host in (pair.west, pair.east):
         assert len(host.pluto.core.states.ikes) == 1 and len(host.klips.sas) == 2
     chat(pair, 0.2)

@@ -103,12 +103,13 @@ class Core(Values):
             self.queue.appendleft(task)
         else:
             self.queue.append(task)
-        if self.task is not None:
-            self.task.hurry(self, now)
+        if not task.background:
+            for flight in list(self.flights.values()):
+                flight.task.hurry(self, now)
         self.pump(now)
 
     def pump(self, now: Instant) -> None:
-        """Send the waiting requests, in order, as long as the window is open."""
+        """Send the waiting requests, those that give way last, as long as the window is open."""
         while self.queue and self.state not in (State.LINGER, State.GONE):
             if self.send_window.exhausted and not self.flights:
                 self.log("message IDs are used up", Rc.LOG_SERIOUS)
@@ -116,9 +117,10 @@ class Core(Values):
                 return
             if not self.send_window.open:
                 return
-            if self.flights and (self.queue[0].alone or any(task.alone for task in self.tasks)):
+            task = min(self.queue, key=lambda waiting: waiting.background)
+            if self.flights and (task.alone or any(other.alone for other in self.tasks)):
                 return
-            task = self.queue.popleft()
+            self.queue.remove(task)
             try:
                 payloads = task.build(self, now)
             except IpsecError as why:

@@ -35,12 +35,13 @@ from openswan.ike.v2.receiver import Receiver
 from openswan.ike.v2.states import ENDED, State
 from openswan.ike.v2.task import Flight
 from openswan.ike.v2.tasks import crash, ike_delete, mobike, streams
+from openswan.ike.v2.tasks.background import Background
 from openswan.ike.v2.tasks.child_create import ChildCreate
 from openswan.ike.v2.tasks.child_delete import ChildDelete
 from openswan.ike.v2.tasks.child_rekey import ChildRekey
 from openswan.ike.v2.tasks.ike_rekey import IkeRekey, inherit
 from openswan.ike.v2.tasks.init import InitTask
-from openswan.ike.v2.tasks.liveness import Liveness
+from openswan.ike.v2.tasks.liveness import Liveness, QuietLiveness
 from openswan.ike.v2.tasks.pathprobe import PathProbe
 from openswan.ike.v2.tasks.resume import ResumeTask
 from openswan.ike.v2.tasks.tell import TellTask
@@ -118,10 +119,10 @@ class IkeSaV2(Receiver):
             if not self.local.stream:
                 self._repeat_request(flight)
             unheard = flight.outstanding.repeats - flight.excused
-            if unheard >= SILENT and self.is_established and not self.silent:
+            if unheard >= SILENT and self.is_established and not self.silent and not self.idle(task):
                 self.silent = True
                 self.emit(Silent())
-        elif due is Due.GIVE_UP and isinstance(task, PathProbe) and self.is_established and not self.queue:
+        elif due is Due.GIVE_UP and isinstance(task, Background) and self.is_established and self.idle(task):
             task.persist(self, now)
         elif due is Due.GIVE_UP:
             self._give_up(flight, now)
@@ -191,7 +192,7 @@ class IkeSaV2(Receiver):
         elif isinstance(request, RekeyIke):
             self.submit(IkeRekey(request), now)
         elif isinstance(request, Probe):
-            self.submit(Liveness(request), now)
+            self.submit(QuietLiveness(request) if request.quiet else Liveness(request), now)
         elif isinstance(request, Tell):
             self.submit(TellTask(request), now)
         elif isinstance(request, ProbePath):

@@ -244,7 +244,11 @@ class Values:
     @property
     def busy(self) -> bool:
         """Is a request of ours unanswered or waiting, other than one that gives way?"""
-        return any(not task.background for task in self.tasks) or bool(self.queue) or bool(self.deferred)
+        return any(not task.background for task in (*self.tasks, *self.queue)) or bool(self.deferred)
+
+    def idle(self, task: Task) -> bool:
+        """Does nobody wait for the answer to this request?"""
+        return task.background and all(other.background for other in self.queue)
 
     def need_policy(self) -> IkePolicy:
         """The policy, which exists in every state but the first of a responder."""

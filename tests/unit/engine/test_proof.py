@@ -8,6 +8,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from openswan.plane.commands import Direction
 from tests.sim.pair import EAST_NET, WEST_NET, Esp, Inner, Pair, make_pair, tunnel
 
 HERE, THERE = ip_address("10.1.0.5"), ip_address("10.2.0.6")
@@ -77,3 +78,57 @@ def test_a_dead_peer_is_no_firewall() -> None:
     pair.net.cut.add(pair.east.address)
     talk(pair, 30)
     assert not any("blocked" in line for line in pair.west.lines)
+
+
+def kindred_pair(lost: str, encapsulation: str = "no", **more: object) -> Pair:
+    """Two of our own kind, between whom ESP is lost on its way to one of them."""
+    pair = make_pair(1)
+    blocked = {"west": pair.west.address, "east": pair.east.address}.get(lost)
+    pair.net.blocks = lambda packet: isinstance(packet.body, Esp) and packet.dst.address == blocked
+    for host, policy in zip((pair.west, pair.east), tunnel(encapsulation=encapsulation, **more), strict=True):
+        host.load(policy)
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(10.0, lambda: pair.up() and pair.agreed())
+    return pair
+
+
+@pytest.mark.parametrize("lost", ("west", "east"))
+def test_between_our_own_kind_an_idle_tunnel_tells_which_way_is_blocked(lost: str) -> None:
+    pair = kindred_pair(lost)
+    pair.run(20.0)
+    deaf, other = (pair.west, pair.east) if lost == "west" else (pair.east, pair.west)
+    assert any("IKE up, ESP blocked" in line and "let protocol ESP pass" in line for line in deaf.lines)
+    assert not any("blocked" in line for line in other.lines), "its own way in is open"
+
+
+def test_an_idle_tunnel_that_works_is_proven_and_left_alone() -> None:
+    pair = kindred_pair("nowhere", "auto")
+    pair.run(100.0)
+    for host in (pair.west, pair.east):
+        (incoming,) = (said for said, sa in host.klips.sas.items() if sa.direction is Direction.IN)
+        assert incoming in host.klips.heard and host.klips.history.count("SendDummy") == 6
+        assert not host.klips.delivered and not any("blocked" in line for line in host.lines)
+
+
+def test_a_bundle_is_sent_no_dummies() -> None:
+    pair = kindred_pair("nowhere", compress=True)
+    pair.run(20.0)
+    assert "SendDummy" not in pair.west.klips.history + pair.east.klips.history
+
+
+def test_a_peer_that_is_gone_is_none_the_worse_for_it_while_nobody_needs_it() -> None:
+    pair = kindred_pair("nowhere", retransmit_timeout=10.0)
+    pair.net.cut.add(pair.east.address)
+    pair.run(300.0)
+    assert pair.west.klips.sas and pair.east.klips.sas, "whether a silent peer is given up is dpddelay='s matter"
+    pair.net.cut.clear()
+    pair.run(70.0)
+    assert not any("blocked" in line or "DPD:" in line for line in pair.west.lines + pair.east.lines)
+
+
+def test_a_silent_peer_is_given_up_when_dpd_says_so_and_not_before() -> None:
+    pair = kindred_pair("nowhere", dpd_delay=30.0, retransmit_timeout=20.0)
+    pair.net.cut.add(pair.east.address)
+    began = pair.net.now
+    assert pair.run(100.0, lambda: not pair.west.klips.sas)
+    assert pair.net.now - began > 49.0

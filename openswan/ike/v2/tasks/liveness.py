@@ -10,6 +10,7 @@ from openswan.ike.effects import ProbeAnswered
 from openswan.ike.events import Probe
 from openswan.ike.v2.core import Core
 from openswan.ike.v2.task import Task
+from openswan.ike.v2.tasks.background import Background
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload
 
@@ -28,3 +29,7 @@ class Liveness(Task):
     def answered(self, sa: Core, answer: Message, now: Instant) -> None:
         """Alive."""
         sa.emit(ProbeAnswered(self.token))
+
+
+class QuietLiveness(Liveness, Background):
+    """The same question, asked without need: no answer ends nothing."""

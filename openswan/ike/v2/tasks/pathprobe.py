@@ -11,8 +11,8 @@ repetition tests the next smaller size, and the last one is known to get through
     1280          | 1280 ........ | 79 | 79 | 79 |
 
 Fragments under test are sent with DF (RFC 791; IPv6 needs none). The content is one status notification of private
-use, which a peer that does not know it ignores (RFC 7296 3.10.1). A probe never ends an IKE SA: while no other request
-waits it is repeated for ever, and once one does it goes out at the safe size with all the time any request has.
+use, which a peer that does not know it ignores (RFC 7296 3.10.1). Once another request waits it goes out at the safe
+size (openswan.ike.v2.tasks.background says what silence means before and after).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from openswan.ike.effects import PathProbed
 from openswan.ike.events import ProbePath
 from openswan.ike.retransmit import Outstanding
 from openswan.ike.v2.core import Core
-from openswan.ike.v2.task import Task
+from openswan.ike.v2.tasks.background import Background
 from openswan.wire.header import Header
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload
@@ -38,15 +38,10 @@ NOTIFY_OCTETS = 8
 """Generic header and fixed part of a notification."""
 
 
-PATIENCE: Duration = 60.0
-"""Between repetitions that nobody waits for."""
-
-
-class PathProbe(Task):
+class PathProbe(Background):
     """Our question; when the answer comes is the answer."""
 
     alone = True
-    background = True
 
     def __init__(self, request: ProbePath) -> None:
         super().__init__(request)
@@ -58,8 +53,6 @@ class PathProbe(Task):
         """Fragments of the last transmission."""
         self.sent = 0
         """Octets of its largest one."""
-        self.patient = False
-        """Asking now and then."""
         self.refused = 0
         """Smallest size that went unanswered for all of its wait."""
 
@@ -118,17 +111,8 @@ class PathProbe(Task):
     def hurry(self, sa: Core, now: Instant) -> None:
         """What matters more must not wait for guesses; from now on silence counts."""
         if not self.last or self.patient:
-            self.patient = False
+            self.patient, self.urgent = False, True
             self.repeat(sa, now, timed_out=False)
-
-    def persist(self, sa: Core, now: Instant) -> None:
-        """Nobody answers, and nobody but us wants to know: keep asking now and then, since the window stays taken."""
-        if sa.outstanding is not None:
-            old, self.patient = sa.outstanding, True
-            renewed = Outstanding.start(old.message_id, old.datagrams, PATIENCE, PATIENCE, now)
-            renewed.repeats = old.repeats + 1
-            sa.outstanding = renewed
-            sa.dispatch(old.datagrams)
 
     def answered(self, sa: Core, answer: Message, now: Instant) -> None:
         """The last transmission's largest fragment arrived (an earlier one's at least, if the answer was late)."""
