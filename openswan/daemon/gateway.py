@@ -82,7 +82,10 @@ class Gateway:
         places, settings = self._wanted.places, self._wanted.settings
         self._klips = TracedKlips(pinned=self._wanted.pinned)
         self._debug = self._klips.debug = KlipsDebug(self._log, self._klips.drops)
-        self._guard = Guard.open(rundir=places.rundir, ports=(settings.ike_port, settings.natt_port), log=self._log)
+        ports = settings.ike_port, settings.natt_port
+        stream_port = settings.natt_port if self._wanted.listen_tcp else 0
+        streams = (stream_port,) if stream_port else ()
+        self._guard = Guard.open(rundir=places.rundir, ports=ports, stream_ports=streams, log=self._log)
         # A start that fails leaves things as they were: guarded if a predecessor had guarded them.
         self._keep_guard = bool(self._guard.entries())
         self._routes = Routes(log=self._log)
@@ -113,9 +116,7 @@ class Gateway:
             settings.natt_port,
             self._klips.workers,
         )
-        self._performer.streams = StreamSockets(
-            self._klips.execute, self._post, self._log, settings.natt_port if self._wanted.listen_tcp else 0
-        )
+        self._performer.streams = StreamSockets(self._klips.execute, self._post, self._log, stream_port)
         rng = SystemRng()
         secret, complaint = read_or_make(places.ipsec_d, rng)
         if complaint:

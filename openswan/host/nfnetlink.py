@@ -307,6 +307,11 @@ def fib_type(register: int) -> bytes:
     return expression("fib", attr(1, be32(register)), attr(2, be32(3)), attr(3, be32(2)))
 
 
+def socket_mark(register: int) -> bytes:
+    """Load the mark of the socket a packet is for; a packet for none, or one that is not whole yet, does not match."""
+    return expression("socket", attr(1, be32(1)), attr(2, be32(register)))
+
+
 def count(name: str) -> bytes:
     """Add the packet to a named counter."""
     return expression("objref", attr(1, be32(OBJECT_COUNTER)), attr(2, zstr(name)))

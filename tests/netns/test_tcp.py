@@ -10,12 +10,14 @@ import socket
 
 import pytest
 
+from openswan.base.numbers import FWMARK
+from openswan.host.ikesock import SO_MARK
 from tests.netns.capture import Capture
 from tests.netns.conns import INNER, NET4, NET6, SECRETS, conn, setup
 from tests.netns.gateway import Gateway
 from tests.netns.lab import Host, Lab, wait_for
 from tests.netns.pair import pair
-from tests.netns.traffic import Flow, Receiver, assert_ping, learn_path, transfer
+from tests.netns.traffic import Flow, Receiver, assert_ping, family, learn_path, transfer
 
 SETUP = setup(**{"listen-tcp": "yes"})
 FAR = {4: "10.2.0.2", 6: "2001:db8:2::2"}
@@ -108,6 +110,27 @@ def test_a_listener_that_is_away_for_a_while(lab: Lab) -> None:
     lab.east.run("iptables", "-F")
     wait_for("the connection", lambda: len(streams(lab.west)) == 1, 20)
     assert_ping(lab.sunset, "10.2.0.2")
+
+
+@pytest.mark.parametrize("base", [NET4, NET6], ids=["4", "6"])
+def test_between_the_hosts_themselves(lab: Lab, base: dict[str, str]) -> None:
+    """The TCP connection runs between the very addresses that are guarded; nothing else in TCP gets past."""
+    hosts = {key: value for key, value in base.items() if not key.endswith("subnet")}
+    both = pair(lab, conf(hosts, **{"enable-tcp": "yes"}))
+    both.up("net")
+    assert len(streams(lab.west)) == 1
+    assert_ping(lab.west, base["right"])
+    assert_ping(lab.east, base["left"])
+    transfer(lab.west, lab.east, base["right"], 200_000)
+    with lab.west.inside():
+        listener = socket.create_server((base["left"], 5556), family=family(base["left"]))
+    # As a stranger's: in clear, from a port a peer's IKE might have; but no socket with our mark waits for it.
+    with listener, lab.east.inside(), socket.socket(family(base["left"]), socket.SOCK_STREAM) as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, SO_MARK, FWMARK)
+        stranger.bind((base["right"], 500))
+        stranger.settimeout(2.5)
+        with pytest.raises(TimeoutError):
+            stranger.connect((base["left"], 5556))
 
 
 def test_fallback_when_nothing_but_tcp_passes(lab: Lab) -> None:

@@ -61,22 +61,22 @@ class Backend(Protocol):
         """The netlink address its changes come from, 0 when it has none."""
 
 
-def choose(backend: str, ports: Iterable[int]) -> Backend:
+def choose(backend: str, ports: Iterable[int], stream_ports: Iterable[int] = ()) -> Backend:
     """nft where the kernel has it, else iptables; HostError names what is missing."""
     if backend not in ("auto", "nft", "iptables"):
         raise HostError(f"no such guard back end: {backend}")
     if backend != "iptables":
         try:
-            return NftBackend(ports)
+            return NftBackend(ports, stream_ports)
         except HostError as why:
             if backend == "nft":
                 raise
             reason = str(why)
         try:
-            return IptablesBackend(ports)
+            return IptablesBackend(ports, stream_ports)
         except HostError as why:
             raise HostError(f"no leak guard is possible here: {reason}; {why}") from None
-    return IptablesBackend(ports)
+    return IptablesBackend(ports, stream_ports)
 
 
 class Guard:
@@ -96,16 +96,17 @@ class Guard:
         backend: str = "auto",
         rundir: Path | None = None,
         ports: Iterable[int] = (IKE_PORT, NATT_PORT),
+        stream_ports: Iterable[int] = (),
         log: Callable[[str, bool], None] = lambda line, serious: None,
     ) -> Guard:
         """Take over what a predecessor left (its journal in `rundir`), or begin with nothing.
 
         What was protected before stays so throughout; prune() drops what is no connection any more. HostError when
-        neither nftables nor iptables can be used.
+        neither nftables nor iptables can be used. `ports` are pluto's own in UDP, `stream_ports` those it takes TCP on.
         """
         path = rundir / STATE_FILE if rundir is not None else None
         recovered = journal.read(path) if path is not None else journal.Recovered({}, ())
-        guard = cls(choose(backend, ports), path, log)
+        guard = cls(choose(backend, ports, stream_ports), path, log)
         for line in recovered.complaints:
             log(line, True)
         try:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import subprocess
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from ipaddress import ip_address, summarize_address_range
 from itertools import product
 
@@ -115,14 +116,20 @@ class IptablesBackend:
     name = "iptables"
     portid = 0
 
-    def __init__(self, ike_ports: Iterable[int] = (IKE_PORT, NATT_PORT), pairs: bool | None = None) -> None:
-        self.ports = ",".join(str(port) for port in sorted(ike_ports))
+    def __init__(
+        self,
+        ike_ports: Iterable[int] = (IKE_PORT, NATT_PORT),
+        stream_ports: Iterable[int] = (),
+        pairs: bool | None = None,
+    ) -> None:
+        self.ports, self.stream_ports = (",".join(map(str, sorted(ports))) for ports in (ike_ports, stream_ports))
         self.model = GuardModel()
         self.nat = False
         for tool in TOOLS.values():
             run((tool, "-w", "-t", "mangle", "-S", "POSTROUTING"))
         run(("ipset", "list", "-n"))
         self.pairs = self._probe() if pairs is None else pairs
+        self.sockets = self._knows_sockets()
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -219,6 +226,27 @@ class IptablesBackend:
             return False
         return True
 
+    def _knows_sockets(self) -> bool:
+        """Can a rule ask whose socket a packet is for (xt_socket)?"""
+        lines = ("*mangle", ":ipsec-probe - [0:0]", f"-A ipsec-probe {self._own_stream}", "COMMIT\n")
+        try:
+            for tool in TOOLS.values():
+                run((f"{tool}-restore", "-w", "--noflush"), "\n".join(lines))
+        except HostError:
+            return False
+        finally:
+            for tool in TOOLS.values():
+                for option in ("-F", "-X"):
+                    with suppress(HostError):
+                        run((tool, "-w", "-t", "mangle", option, "ipsec-probe"))
+        return True
+
+    @property
+    def _own_stream(self) -> str:
+        """TCP from a peer's port for IKE to a socket with our mark, as the rule table's OwnStream; then a target."""
+        whose = "-m socket --nowildcard --restore-skmark"
+        return f"-p tcp -m multiport --sports {self.ports} {whose} -m mark --mark {MARK:#x}/{MASK:#x}"
+
     def _swap(self, contents: Contents) -> None:
         lines: list[str] = []
         for version, family in ((4, "inet"), (6, "inet6")):
@@ -280,6 +308,14 @@ class IptablesBackend:
         for kind in ("-p esp", "-p ah", f"-p udp -m multiport --dports {self.ports}"):
             yield f"-A ipsec-in {kind} -j RETURN"
             yield f"-A ipsec-mark {kind} -m addrtype --dst-type LOCAL -j MARK --or-mark {MARK:#x}"
+        if self.stream_ports:
+            kind = f"-p tcp -m multiport --dports {self.stream_ports}"
+            yield f"-A ipsec-in {kind} -j RETURN"
+            yield f"-A ipsec-mark {kind} -m addrtype --dst-type LOCAL -j MARK --or-mark {MARK:#x}"
+        if self.sockets:
+            # That the socket's mark is restored marks the packet.
+            yield f"-A ipsec-mark {self._own_stream} -j RETURN"
+            yield f"-A ipsec-in {self._own_stream} -j RETURN"
 
     def _nat_table(self, version: int) -> Iterator[str]:
         contents = Contents(self.model, self.pairs)

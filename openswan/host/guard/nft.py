@@ -36,11 +36,13 @@ from openswan.host.guard.rules import (
     Local,
     Marked,
     Ours,
+    OwnStream,
     Protocol,
     Rule,
     Test,
     Through,
     ToIkePort,
+    ToStreamPort,
     UdpPorts,
     field_order,
     home_names,
@@ -48,7 +50,7 @@ from openswan.host.guard.rules import (
 )
 from openswan.host.nlmsg import Message
 
-DEVICES, IKE_PORTS = "interfaces", "ikeports"
+DEVICES, IKE_PORTS, STREAM_PORTS = "interfaces", "ikeports", "streamports"
 FIRST = 8
 """NFT_REG32_00, the first of sixteen 32-bit registers."""
 NFPROTO = {4: nf.NFPROTO_IPV4, 6: nf.NFPROTO_IPV6}
@@ -81,6 +83,10 @@ def pack_key(name: str, box: Box) -> tuple[bytes, bytes]:
     return ends[0], ends[1]
 
 
+def _port_keys(ports: Iterable[int]) -> Iterator[tuple[bytes, bytes | None]]:
+    return ((port.to_bytes(2, "big"), None) for port in ports)
+
+
 def device_key(name: str) -> bytes:
     """An interface name as a set holds it."""
     return name.encode().ljust(16, b"\0")
@@ -106,12 +112,12 @@ def _ours(_test: Ours) -> list[bytes]:
     return [nf.meta("iif", FIRST), nf.compare(FIRST, bytes(4))]
 
 
+IS_OURS = [nf.bitwise(FIRST, _native(MASK), bytes(4)), nf.compare(FIRST, _native(MARK))]
+"""The register holds a mark with our bit."""
+
+
 def _marked(_test: Marked) -> list[bytes]:
-    return [
-        nf.meta("mark", FIRST),
-        nf.bitwise(FIRST, _native(MASK), bytes(4)),
-        nf.compare(FIRST, _native(MARK)),
-    ]
+    return [nf.meta("mark", FIRST), *IS_OURS]
 
 
 def _udp_ports(test: UdpPorts) -> list[bytes]:
@@ -123,6 +129,15 @@ def _udp_ports(test: UdpPorts) -> list[bytes]:
 
 def _to_ike_port(_test: ToIkePort) -> list[bytes]:
     return [*_protocol(IpProtocol.UDP), nf.payload("transport", 2, 2, FIRST), nf.lookup(IKE_PORTS, FIRST)]
+
+
+def _to_stream_port(_test: ToStreamPort) -> list[bytes]:
+    return [*_protocol(IpProtocol.TCP), nf.payload("transport", 2, 2, FIRST), nf.lookup(STREAM_PORTS, FIRST)]
+
+
+def _own_stream(_test: OwnStream) -> list[bytes]:
+    from_peer = [nf.payload("transport", 0, 2, FIRST), nf.lookup(IKE_PORTS, FIRST)]
+    return [*_protocol(IpProtocol.TCP), *from_peer, nf.socket_mark(FIRST), *IS_OURS]
 
 
 def _icmp_types(test: IcmpTypes) -> list[bytes]:
@@ -184,6 +199,8 @@ COMPILE: dict[type[Any], Callable[[Any], list[bytes]]] = {
     Protocol: lambda test: _protocol(test.number),
     UdpPorts: _udp_ports,
     ToIkePort: _to_ike_port,
+    ToStreamPort: _to_stream_port,
+    OwnStream: _own_stream,
     IcmpTypes: _icmp_types,
     HopLimit: lambda test: [*_family(6), nf.payload("network", 7, 1, FIRST), nf.compare(FIRST, bytes((test.value,)))],
     Local: _local,
@@ -224,8 +241,10 @@ class NftBackend:
 
     name = "nft"
 
-    def __init__(self, ike_ports: Iterable[int] = (IKE_PORT, NATT_PORT)) -> None:
-        self.ports = frozenset(ike_ports)
+    def __init__(self, ike_ports: Iterable[int] = (IKE_PORT, NATT_PORT), stream_ports: Iterable[int] = ()) -> None:
+        self.ports, self.stream_ports = frozenset(ike_ports), frozenset(stream_ports)
+        self.sockets = True
+        """Does the kernel know whose socket a packet is for (nft_socket)?"""
         self.nft = nf.Nftables(TABLE)
         self.flags = nf.TABLE_OWNER | nf.TABLE_PERSIST
         self.nat = False
@@ -258,6 +277,9 @@ class NftBackend:
                 cause = why.__cause__
                 if self.flags and isinstance(cause, OSError) and cause.errno in (22, 95):  # EINVAL, EOPNOTSUPP
                     self.flags = 0  # a kernel before 6.9: a plain table, watched instead
+                    continue
+                if self.sockets and isinstance(cause, FileNotFoundError):
+                    self.sockets = False  # streams between addresses that are guarded themselves will not work
                     continue
                 if info is not None and info[0] & nf.TABLE_OWNER and isinstance(cause, PermissionError):
                     raise HostError(f"table inet {TABLE} belongs to another process: is a pluto running here?") from why
@@ -325,7 +347,7 @@ class NftBackend:
 
     def _complete(self) -> bool:
         counts = self.nft.rule_counts()
-        return all(counts.get(chain.name) == len(chain.rules) for chain in CHAINS)
+        return all(counts.get(chain.name) == len(list(self._rules(chain))) for chain in CHAINS)
 
     def _everything(self, model: GuardModel, foreign_nat: bool) -> Iterator[Message]:
         nft = self.nft
@@ -333,12 +355,14 @@ class NftBackend:
         yield from (nft.counter(name) for name in COUNTERS)
         yield nft.new_set(DEVICES, 1, nf.SetType((nf.IFNAME,)))
         yield nft.new_set(IKE_PORTS, 2, nf.SetType((nf.SERVICE,)))
-        for number, name in enumerate(ALL_SETS, 3):
+        yield nft.new_set(STREAM_PORTS, 3, nf.SetType((nf.SERVICE,)))
+        for number, name in enumerate(ALL_SETS, 4):
             yield nft.new_set(name, number, set_type(name))
         # Full sets before the chains that look into them, so that no packet meets an empty one.
         everything = Change(add=model.elements(), devices_add=model.devices())
         yield from self._messages(everything)
-        yield from nft.elements(IKE_PORTS, ((port.to_bytes(2, "big"), None) for port in sorted(self.ports)))
+        yield from nft.elements(IKE_PORTS, sorted(_port_keys(self.ports)))
+        yield from nft.elements(STREAM_PORTS, sorted(_port_keys(self.stream_ports)))
         yield from self._chains(CHAINS)
         if foreign_nat:
             yield from self._chains(NAT_CHAINS)
@@ -349,7 +373,11 @@ class NftBackend:
                 yield self.nft.base_chain(chain.name, chain.kind, chain.hook, chain.priority)
             else:
                 yield self.nft.chain(chain.name)
-            yield from (self.nft.rule(chain.name, compile_rule(rule)) for rule in chain.rules)
+            yield from (self.nft.rule(chain.name, compile_rule(rule)) for rule in self._rules(chain))
+
+    def _rules(self, chain: Chain) -> Iterator[Rule]:
+        """Those this kernel can have."""
+        return (rule for rule in chain.rules if self.sockets or OwnStream() not in rule.tests)
 
     def _messages(self, change: Change) -> Iterator[Message]:
         yield from self.nft.elements(DEVICES, ((device_key(name), None) for name in sorted(change.devices_add)))
@@ -372,7 +400,8 @@ class NftBackend:
         for name, box in model.elements():
             wanted[name].add(pack_key(name, box))
         wanted[DEVICES] = {(device_key(name), None) for name in model.devices()}
-        wanted[IKE_PORTS] = {(port.to_bytes(2, "big"), None) for port in self.ports}
+        wanted[IKE_PORTS] = set(_port_keys(self.ports))
+        wanted[STREAM_PORTS] = set(_port_keys(self.stream_ports))
         for name, keys in wanted.items():
             held = self.nft.dump_elements(name)
             yield from self.nft.elements(name, held - keys, delete=True)

@@ -66,6 +66,19 @@ class ToIkePort:
 
 
 @dataclass(frozen=True, slots=True)
+class ToStreamPort:
+    """TCP to the port pluto takes connections on (RFC 9329), if it does.
+
+    By port, as UDP: while a connection is being made the kernel has no whole socket for it whose mark could be asked.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class OwnStream:
+    """TCP from a peer's port for IKE to a socket with our mark: a connection of ours."""
+
+
+@dataclass(frozen=True, slots=True)
 class IcmpTypes:
     """ICMP (of IP `version`) with a type in this range."""
 
@@ -126,6 +139,8 @@ Test: TypeAlias = (
     | Protocol
     | UdpPorts
     | ToIkePort
+    | ToStreamPort
+    | OwnStream
     | IcmpTypes
     | HopLimit
     | Local
@@ -272,6 +287,8 @@ CHAINS: tuple[Chain, ...] = (
             Rule((Protocol(IpProtocol.AH),), "accept"),
             Rule((Protocol(IpProtocol.COMP),), "accept"),
             Rule((ToIkePort(),), "accept"),
+            Rule((ToStreamPort(),), "accept"),
+            Rule((OwnStream(),), "accept"),
             *_by_family("in"),
         ),
         hook="input",
@@ -302,6 +319,8 @@ CHAINS: tuple[Chain, ...] = (
             Rule((Protocol(IpProtocol.AH), Local()), "mark"),
             Rule((Protocol(IpProtocol.COMP), Local()), "mark"),
             Rule((ToIkePort(), Local()), "mark"),
+            Rule((ToStreamPort(), Local()), "mark"),
+            Rule((OwnStream(), Local()), "mark"),
         ),
         hook="prerouting",
         priority=MANGLE,

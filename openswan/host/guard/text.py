@@ -31,11 +31,13 @@ from openswan.host.guard.rules import (
     Local,
     Marked,
     Ours,
+    OwnStream,
     Protocol,
     Rule,
     Test,
     Through,
     ToIkePort,
+    ToStreamPort,
     UdpPorts,
     field_order,
     home_names,
@@ -90,6 +92,8 @@ TEXT: dict[type[Any], Callable[[Any], str]] = {
     Protocol: lambda test: f"meta l4proto {PROTOCOL_NAMES[test.number]}",
     UdpPorts: lambda test: f"udp sport {test.src} udp dport {test.dst}",
     ToIkePort: lambda test: "udp dport @ikeports",
+    ToStreamPort: lambda test: "tcp dport @streamports",
+    OwnStream: lambda test: f"tcp sport @ikeports socket mark & {MASK:#x} == {MARK:#x}",
     IcmpTypes: _icmp_types,
     HopLimit: lambda test: f"ip6 hoplimit {test.value}",
     Local: lambda test: "fib daddr type local",
@@ -135,6 +139,7 @@ def ruleset(devices: Iterable[str] = ("lo", "ipsec0"), ports: Iterable[int] = (I
     names = ", ".join(f'"{name}"' for name in devices)
     lines.append(f"set interfaces {{ type ifname; elements = {{ {names} }} }}")
     lines.append(f"set ikeports {{ type inet_service; elements = {{ {', '.join(map(str, sorted(ports)))} }} }}")
+    lines.append("set streamports { type inet_service; }")
     for version in (4, 6):
         for name in (*set_names(version), *home_names(version)):
             types = TYPES | {"remote": f"ipv{version}_addr", "local": f"ipv{version}_addr"}

@@ -64,7 +64,7 @@ def entry(n: int, device: str = "ipsec0") -> GuardEntry:
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Memory:
     memory = Memory()
-    monkeypatch.setattr(module, "choose", lambda backend, ports: memory)
+    monkeypatch.setattr(module, "choose", lambda backend, ports, stream_ports: memory)
     return memory
 
 

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from openswan.host.guard.nft import compile_rule, device_key, pack_key, set_type
-from openswan.host.guard.rules import CHAINS, NAT_CHAINS, set_names
+from openswan.host.guard.nft import NftBackend, compile_rule, device_key, pack_key, set_type
+from openswan.host.guard.rules import CHAINS, NAT_CHAINS, OwnStream, set_names
 from openswan.host.nlmsg import parse_attrs
 
 
@@ -32,3 +32,12 @@ def test_every_rule_compiles_to_tests_and_one_verdict() -> None:
             last = {"drop": "immediate", "mark": "meta", "keep": "nat"}.get(rule.action, "immediate")
             assert names[-1] == last and len(names) > len(rule.tests)
             assert rule.action != "drop" or names[-2] == "objref"
+
+
+def test_a_kernel_that_knows_no_sockets_has_all_the_other_rules() -> None:
+    backend = object.__new__(NftBackend)
+    for known in (True, False):
+        backend.sockets = known
+        left_out = [rule for chain in CHAINS for rule in chain.rules if rule not in list(backend._rules(chain))]
+        assert len(left_out) == (0 if known else 2)
+        assert all(OwnStream() in rule.tests for rule in left_out)

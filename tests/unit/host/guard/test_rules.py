@@ -12,8 +12,10 @@ from openswan.host.guard.rules import (
     HopLimit,
     Marked,
     Ours,
+    OwnStream,
     Through,
     ToIkePort,
+    ToStreamPort,
     set_names,
 )
 
@@ -57,7 +59,7 @@ def test_forwarded_packets_have_no_exemption_but_the_device() -> None:
 def test_never_by_port_alone() -> None:
     for chain in CHAINS:
         for rule in chain.rules:
-            if any(isinstance(test, ToIkePort) for test in rule.tests):
+            if any(isinstance(test, (ToIkePort, ToStreamPort, OwnStream)) for test in rule.tests):
                 assert chain.hook in ("input", "prerouting")
             if any(isinstance(test, Marked) for test in rule.tests):
                 assert any(isinstance(test, Ours) for test in rule.tests)
