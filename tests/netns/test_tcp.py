@@ -167,7 +167,7 @@ def test_esp_that_does_not_pass_in_udp_goes_into_tcp(lab: Lab) -> None:
     for _ in range(3):
         lab.sunset.run("ping", "-c", "4", "-i", "0.2", "-W", "1", "10.2.0.2", check=False)
     wait_for("TCP", lambda: streams(lab.west), 30, 0.2)
-    assert "IKE up, ESP in UDP blocked by something on the way" in both.west.log()
+    assert "IKE up, ESP in UDP blocked by something on the way" in both.logs(), "whoever was the first to notice"
     both.settle()
     assert_ping(lab.sunset, "10.2.0.2")
 
