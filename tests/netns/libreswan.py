@@ -8,6 +8,7 @@ UDP port 7001 of its inner address goes back to port 7002 of the sender.
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import os
 import socket
@@ -93,6 +94,29 @@ class Libreswan:
         if check and status != "0":
             raise LabError(f"in the guest: {order}: exit {status}\n{text}\n{self.log()}")
         return text
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write a file in the guest."""
+        self.sh(f"base64 -d > {path} <<END\n{base64.encodebytes(data).decode()}END\n")
+
+    def add(self, name: str, text: str) -> None:
+        """Load a conn: `text` is all that ipsec.conf holds afterwards."""
+        self.put("/etc/ipsec.conf", f"config setup\n    uniqueids=yes\n\n{text}".encode())
+        self.sh(f"ipsec auto --add {name}")
+
+    def restart(self) -> None:
+        """End its daemon and begin anew, without conns."""
+        self.sh(
+            "ipsec whack --shutdown; while pgrep -x pluto; do sleep 0.1; done; rm -f /run/pluto/pluto.pid\n"
+            "ipsec pluto --config /etc/ipsec.conf --logfile /tmp/pluto.log < /dev/null > /dev/null 2>&1\n"
+            "for i in 1 2 3 4 5 6 7 8 9; do ipsec whack --status > /dev/null 2>&1 && break; sleep 0.5; done\n"
+            "ipsec whack --listen",
+            60,
+        )
+
+    def states(self) -> list[str]:
+        """Lines of `ipsec whack --showstates` that speak of an SA."""
+        return [line for line in self.sh("ipsec whack --showstates").splitlines() if "STATE_" in line]
 
     def _connected(self, timeout: float) -> socket.socket:
         end = time.monotonic() + timeout

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Against libreswan: certificates with RSA and ECDSA, raw RSA keys, and proofs that one of us refuses.
+
+    sunset ----lan---- west (ours) =======wan======= virtual machine: libreswan, 192.0.2.2, behind it 10.2.0.1
+
+libreswan keeps keys and certificates in a database of NSS: what a test makes for it goes there by PKCS #12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.serialization import pkcs12
+
+from tests.netns.conns import NET4, SECRETS, conn
+from tests.netns.gateway import Gateway
+from tests.netns.keys import Authority, Credential
+from tests.netns.lab import Lab, wait_for
+from tests.netns.libreswan import Libreswan
+from tests.netns.test_tunnel import certified
+from tests.netns.traffic import assert_ping
+
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(600), pytest.mark.xdist_group("kernelpeer")]
+
+BASE = {**NET4, "leftid": "@west.example", "rightid": "@east.example", "encapsulation": "no"}
+AUTHBY = {"rsa": "rsasig", "ecdsa": "ecdsa"}
+who = pytest.mark.parametrize("who", ["we", "they"])
+
+
+@dataclass
+class Stage:
+    """Both gateways."""
+
+    lab: Lab
+    west: Gateway
+    east: Libreswan
+    authorities: dict[str, Authority]
+
+    def play(self, theirs: dict[str, str], ours: dict[str, str], secrets: str) -> None:
+        """Give either side its conn `net`."""
+        self.east.add("net", conn("net", BASE, ikev2="insist", auto="ignore", **theirs))
+        self.west.configure(conn("net", BASE, auto="add", **ours), secrets)
+        self.west.ipsec("auto", "--rereadall")
+        self.west.ipsec("auto", "--add", "net")
+
+    def up(self, who: str) -> None:
+        """Bring it up from either side; packets get there and back."""
+        if who == "we":
+            self.west.up("net", 40)
+        else:
+            self.east.sh("ipsec auto --up net", 60)
+        self.west.wait_tunnels()
+        assert_ping(self.lab.sunset, "10.2.0.1", wait=4)
+
+    def fails(self, who: str) -> str:
+        """It does not come up, and neither side keeps an IKE SA; what the initiator's command printed."""
+        if who == "we":
+            done = self.west.ipsec("auto", "--up", "net", check=False, timeout=40)
+            assert done.returncode, done.stdout
+            said = done.stdout
+        else:
+            said = self.east.sh("timeout 15 ipsec auto --up net", 60, check=False)
+        assert not self.west.tunnels()
+        if who == "they":
+            self.east.sh("ipsec auto --down net", check=False)
+        else:
+            wait_for("libreswan to let go", lambda: not self.east.states(), 5, 0.3)
+        assert "proto esp" not in self.east.sh("ip xfrm state")
+        return said
+
+
+@pytest.fixture(scope="module")
+def _stage() -> Iterator[Stage]:
+    with Lab("vm") as lab:
+        east = Libreswan(lab.west, "config setup\n    uniqueids=yes\n", SECRETS + "\n")
+        authorities = {kind: Authority(kind, f"Lab CA {kind}") for kind in AUTHBY}
+        install(east, authorities)
+        west = Gateway(lab.west, "", SECRETS)
+        west.start()
+        yield Stage(lab, west, east, authorities)
+
+
+@pytest.fixture
+def stage(_stage: Stage) -> Iterator[Stage]:
+    """The stage, empty before and afterwards; both logs are shown when the test fails."""
+    try:
+        yield _stage
+    finally:
+        print(_stage.east.log(), _stage.west.log(), sep="\n")
+        _stage.west.ipsec("auto", "--delete", "net", check=False)
+        _stage.east.sh("ipsec auto --delete net", check=False)
+
+
+def bundle(nickname: str, mine: Credential, ca: Authority) -> bytes:
+    """PKCS #12 with the key, the certificate and the authority's, encrypted the way every NSS can read."""
+    key = serialization.load_pem_private_key(mine.key, None)
+    seal = (
+        serialization.PrivateFormat.PKCS12.encryption_builder()
+        .kdf_rounds(1000)
+        .key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC)
+        .hmac_hash(hashes.SHA1())
+        .build(b"lab")
+    )
+    leaf, authority = (x509.load_pem_x509_certificate(text) for text in (mine.cert, ca.pem))
+    return pkcs12.serialize_key_and_certificates(nickname.encode(), key, leaf, [authority], seal)  # type: ignore[arg-type]
+
+
+def install(east: Libreswan, authorities: dict[str, Authority]) -> None:
+    """A certificate of each authority for libreswan, under the authority's kind, and trust in it.
+
+    NSS tells certificates apart by their subjects, and a daemon that runs does not see new trust.
+    """
+    nss = "-d sql:/var/lib/ipsec/nss"
+    for kind, ca in authorities.items():
+        east.put("/tmp/east.p12", bundle(kind, ca.issue(f"{kind}.example"), ca))
+        east.put("/tmp/ca.pem", ca.pem)
+        east.sh(f"pk12util {nss} -i /tmp/east.p12 -W lab && certutil -A {nss} -n ca-{kind} -t CT,, -a -i /tmp/ca.pem")
+    east.restart()
+
+
+def play_certificates(stage: Stage, kind: str, trusted: Authority | None = None) -> None:
+    """Both prove themselves by certificates of one authority; `trusted`: the one that we trust instead."""
+    ca = stage.authorities[kind]
+    secrets = certified(stage.west, ca, "west.example")
+    if trusted is not None:
+        (stage.west.dir / "ipsec.d/cacerts/lab.pem").write_bytes(trusted.pem)
+    both = {"authby": AUTHBY[kind], "rightid": f"@{kind}.example", "rightrsasigkey": "%cert"}
+    stage.play({**both, "rightcert": kind, "leftrsasigkey": "%cert"}, {**both, "leftcert": "west.example.pem"}, secrets)
+
+
+@who
+@pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
+def test_certificates(stage: Stage, kind: str, who: str) -> None:
+    play_certificates(stage, kind)
+    stage.up(who)
+    assert ("theirsig=RSA" if kind == "rsa" else "theirsig=ECDSA") in stage.west.log(), stage.west.log()
+
+
+@who
+@pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
+def test_an_authority_we_do_not_know(stage: Stage, kind: str, who: str) -> None:
+    """We refuse its certificate; as responder it passes over the news alone, but not over the Delete beside it."""
+    play_certificates(stage, kind, Authority(kind, "Another CA"))
+    stage.fails(who)
+    assert "10.2.0.0/24" not in stage.west.status().partition("STATE_")[2]
+
+
+@who
+def test_raw_rsa_keys(stage: Stage, who: str) -> None:
+    """Neither side has certificates: each knows the other's public key."""
+    west, east = stage.west, stage.east
+    (west.dir / "ipsec.secrets").unlink(missing_ok=True)
+    west.ipsec("newhostkey", "--output", str(west.dir / "ipsec.secrets"), "--bits", "2192", "--quiet")
+    ours = public_key(west.ipsec("showhostkey", "--left").stdout)
+    made = east.sh("ipsec newhostkey --bits 2192 2>&1", 120)
+    ckaid = made.rpartition("CKAID ")[2].split()[0]
+    theirs = public_key(east.sh(f"ipsec showhostkey --right --ckaid {ckaid}"))
+    both = {"authby": "rsasig", "leftrsasigkey": ours, "rightrsasigkey": theirs}
+    stage.play(both, both, (west.dir / "ipsec.secrets").read_text())
+    stage.up(who)
+    assert "theirsig=RSA" in west.log()
+
+
+def public_key(shown: str) -> str:
+    """What `ipsec showhostkey` says behind left- or rightrsasigkey=."""
+    return next(line.partition("rsasigkey=")[2].strip() for line in shown.splitlines() if "rsasigkey=" in line)
+
+
+@who
+def test_a_secret_that_differs(stage: Stage, who: str) -> None:
+    stage.play({}, {}, ': PSK "something else"')
+    assert "AUTHENTICATION_FAILED" in stage.fails(who) + stage.west.log()
