@@ -154,6 +154,8 @@ class Case:
     """Protocols joined by +, the innermost first: esp, ah, comp, esp+ah, comp+esp, comp+esp+ah."""
     tunnel: bool = True
     ah: str = "sha2_256"
+    port: int = 0
+    """Only UDP with this port on the guest's side; 0 is everything."""
 
     def __str__(self) -> str:
         name = self.kind.replace("esp", self.esp).replace("ah", f"ah.{self.ah}")
@@ -216,14 +218,17 @@ class KernelPeer:
             if len(saids) > 1:
                 self.order(spigrp.main, "--said", *saids)
             a, b = (theirs, mine) if inward else (mine, theirs)
-            self.order(eroute.main, "--addin" if inward else "--add", "--src", a, "--dst", b, "--said", saids[0])
+            only = ["--transport-proto", "udp", f"--{'src' if inward else 'dst'}-port", str(case.port)]
+            flow = ["--src", a, "--dst", b, *(only if case.port else [])]
+            self.order(eroute.main, "--addin" if inward else "--add", *flow, "--said", saids[0])
         for directory, src, dst, a, b in (("out", theirs, mine, far, near), ("in", mine, theirs, near, far)):
             templates = " ".join(
                 f"tmpl src {a} dst {b} proto {protocol} reqid 1 mode {mode}"
                 + (" level use" if protocol == "comp" and directory == "in" else "")
                 for protocol, mode in case.layers
             )
-            script.append(f"ip xfrm policy add src {src} dst {dst} dir {directory} priority 100 {templates}")
+            only = f"proto udp {'sport' if directory == 'out' else 'dport'} {case.port}" if case.port else ""
+            script.append(f"ip xfrm policy add src {src} dst {dst} {only} dir {directory} priority 100 {templates}")
         self.guest.sh("set -e\n" + "\n".join(script))
 
     def route(self, version: int | None) -> None:
