@@ -80,7 +80,8 @@ class Still(Rig):
 
     def __init__(self, cipher: str, key: tuple[bytes, str, bytes]) -> None:
         KEYS[cipher] = key
-        super().__init__(cipher)
+        # Room for the longest ICV around packets of that size.
+        super().__init__(cipher, mtu=1600)
         self.klips.stop()
         # As a TUN is on a kernel with USO: what comes out of the tunnel is put together.
         self.klips._engine.set_offload(0, True, True)
