@@ -7,8 +7,8 @@ HDR, SK {..., N(MOBIKE_SUPPORTED), N(ADDITIONAL_*_ADDRESS)}   -->              I
                                                    <--  HDR, SK {..., N(MOBIKE_SUPPORTED), N(ADDITIONAL_*)}
 HDR, SK {N(UPDATE_SA_ADDRESSES), N(NATD) x2, N(COOKIE2)}      -->              from the new address
                                                    <--  HDR, SK {N(NATD) x2, N(COOKIE2)}
-                                                   <--  HDR, SK {N(COOKIE2)}   is it really there?
-HDR, SK {N(COOKIE2)}                               -->
+                                                   <--  HDR, SK {N(NATD) x2, N(COOKIE2)}   really there?
+HDR, SK {N(NATD) x2, N(COOKIE2)}                   -->
                                                    <--  HDR, SK {N(ADDITIONAL_*)}   the responder's have changed
 ```
 Only the end that made the first IKE SA decides which addresses are used, also after rekeyings by the other.
@@ -110,7 +110,7 @@ class UpdateAddresses(Task):
         self.cookie, self.moves = sa.rng.octets(COOKIE_OCTETS), sa.moves
         payloads: list[Payload] = [
             Notify(NotifyType.UPDATE_SA_ADDRESSES),
-            *natd.announce(sa, policy, sa.spi_r),
+            *natd.beside_cookie(sa),
             Notify(NotifyType.COOKIE2, self.cookie),
         ]
         if policy.encapsulation == natd.NEVER:
@@ -193,7 +193,7 @@ class ReturnRoutability(Task):
     def build(self, sa: Core, now: Instant) -> Sequence[Payload]:
         """A number that must come back."""
         self.cookie = sa.rng.octets(COOKIE_OCTETS)
-        return (Notify(NotifyType.COOKIE2, self.cookie),)
+        return (*natd.beside_cookie(sa), Notify(NotifyType.COOKIE2, self.cookie))
 
     def answered(self, sa: Core, answer: Message, now: Instant) -> None:
         """It has come back, or somebody answers who did not get the question."""
@@ -262,5 +262,6 @@ def _follow(sa: Core, request: Message, local: Endpoint, remote: Endpoint, now: 
     sa.local, sa.remote = local, remote
     sa.moves += 1
     _hasten(sa, now)
-    natd.look_again(sa, sa.need_policy(), request)
+    if fixed is None:  # else there is none, and the peer does not want ESP in UDP
+        natd.look_again(sa, sa.need_policy(), request)
     sa.emit(PeerMoved(local, remote, "MOBIKE"))

@@ -41,9 +41,19 @@ def announce_between(sa: Core, policy: IkePolicy, local: Endpoint, remote: Endpo
     return _hashes(sa, policy, sa.spi_r, local, remote)
 
 
+def beside_cookie(sa: Core) -> list[Payload]:
+    """The same for a question with COOKIE2 (RFC 4555 3.8), also of an end that never encapsulates.
+
+    libreswan returns a COOKIE2 only beside such hashes.
+    """
+    return _both(sa, sa.need_policy(), sa.spi_r, sa.local, sa.remote)
+
+
 def _hashes(sa: Core, policy: IkePolicy, spi_r: bytes, local: Endpoint, remote: Endpoint) -> list[Payload]:
-    if policy.encapsulation == NEVER:
-        return []
+    return [] if policy.encapsulation == NEVER else _both(sa, policy, spi_r, local, remote)
+
+
+def _both(sa: Core, policy: IkePolicy, spi_r: bytes, local: Endpoint, remote: Endpoint) -> list[Payload]:
     source = sa.rng.octets(20) if policy.encapsulation == ALWAYS else endpoint_hash(sa.spi_i, spi_r, local)
     return [
         Notify(NotifyType.NAT_DETECTION_SOURCE_IP, source),

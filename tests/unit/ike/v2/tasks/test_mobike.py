@@ -17,6 +17,7 @@ from openswan.wire.v2.numbers import ExchangeType, NotifyType
 from tests.unit.ike.pair import ADDRESS_B, Datagram, Pair, ike_policy
 
 N = NotifyType
+HASHES = (N.NAT_DETECTION_SOURCE_IP, N.NAT_DETECTION_DESTINATION_IP)
 HERE, THERE = ip_address("203.0.113.9"), ip_address("198.51.100.4")
 
 
@@ -58,16 +59,30 @@ def test_the_peer_follows_and_is_asked_whether_it_is_there() -> None:
     pair.a.request(MoveIke(HERE))
     assert moved(pair.a) == [f"{HERE} {ADDRESS_B.address}"], "at once"
     assert {n.kind for n in notes(pair, pair.wire[0])} == {
-        N.UPDATE_SA_ADDRESSES, N.NAT_DETECTION_SOURCE_IP, N.NAT_DETECTION_DESTINATION_IP, N.COOKIE2,
+        N.UPDATE_SA_ADDRESSES, *HASHES, N.COOKIE2,
     }  # fmt: skip
     pair.run()
     assert moved(pair.b) == [f"{ADDRESS_B.address} {HERE}"] and pair.a.seen(PeerMoved)[-1].why == "confirmed"
     assert not pair.b.sa.nat_there and not pair.a.sa.nat_here
     (question,) = [d for d in pair.log[-2:] if d.sender is pair.b]
-    assert [n.kind for n in notes(pair, question)] == [N.COOKIE2] and question.remote.address == HERE
+    assert {n.kind for n in notes(pair, question)} == {*HASHES, N.COOKIE2} and question.remote.address == HERE
     pair.a.request(Probe(5))
     pair.run()
     assert pair.a.seen(ProbeAnswered) and not pair.a.seen(IkeGone)
+
+
+def test_hashes_stand_beside_every_cookie_and_change_nothing_where_udp_is_not_wanted() -> None:
+    """libreswan returns a COOKIE2 beside them only."""
+    pair = make(encapsulation="no")
+    pair.a.request(MoveIke(HERE))
+    assert {n.kind for n in notes(pair, pair.wire[0])} == {
+        N.UPDATE_SA_ADDRESSES, *HASHES, N.COOKIE2, N.NO_NATS_ALLOWED,
+    }  # fmt: skip
+    pair.run()
+    (question,) = [d for d in pair.log[-2:] if d.sender is pair.b]
+    assert {n.kind for n in notes(pair, question)} == {*HASHES, N.COOKIE2}
+    assert pair.a.seen(PeerMoved)[-1].why == "confirmed"
+    assert not pair.a.sa.encapsulate and not pair.b.sa.encapsulate
 
 
 def test_a_request_that_was_under_way_goes_on_from_the_new_address() -> None:
