@@ -23,7 +23,7 @@ from tests.fuzz.seeds import seeds
 
 TARGETS = (
     *("tun", "inside", "wire", "merge", "policy", "headers", "segment", "fragment", "join", "replay", "eroutes"),
-    *("ah", "ipcomp", "outward", "inward", "expect", "handoff", "intake"),
+    *("ah", "ipcomp", "outward", "inward", "expect", "handoff", "intake", "stream"),
 )
 LONGEST = 4096
 KEPT_LONGEST = 1024

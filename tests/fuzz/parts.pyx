@@ -3,7 +3,7 @@
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp, memcpy, memset
 
 from _fast.fragment cimport fragment_init, fragment_largest, fragment_next, fragmenter_t
 from _fast.icmp cimport ICMP_ROOM, icmp_may_answer, icmp_prohibited, icmp_too_big
@@ -12,6 +12,8 @@ from _fast.join cimport (JOIN_KEPT, JOIN_PLACES, JOIN_RANGES, join_free, join_ne
 from _fast.octets cimport fold_sum, get16, get32, le16, sum_octets
 from _fast.segment cimport (segment_count, segment_init, segment_largest, segment_next, segment_place,
                             segment_placeable, segmenter_t)
+from _fast.stream cimport *
+from _fast.sysio cimport *
 from _fast.types cimport PASSED, VNET_LEN, flow_t, packet_info_t
 
 cdef const char *complaint = ""
@@ -251,7 +253,151 @@ cdef int join(const uint8_t *data, size_t size) noexcept nogil:
     return bad
 
 
+cdef struct heard_t:
+    const uint8_t *octets      # of the stream behind its prefix,
+    size_t size
+    size_t at                  # of which so many were heard as whole messages
+    writer_t *writer           # where they are said again, so many times
+    uint32_t times
+    uint64_t said              # octets it took
+    uint64_t sum
+    uint64_t again             # the same of what came out of it
+    int bad
+
+
+cdef uint64_t FNV = 0x100000001B3
+
+
+cdef uint64_t summed(uint64_t sum, const uint8_t *message, uint32_t length) noexcept nogil:
+    cdef uint32_t i
+    sum = (sum ^ length) * FNV
+    for i from 0 <= i < length by 7:
+        sum = (sum ^ message[i]) * FNV
+    return sum
+
+
+cdef void skip_silent(heard_t *h) noexcept nogil:
+    # Messages without an octet, of which nobody is told.
+    while h.at + 2 <= h.size and get16(h.octets + h.at) == 2:
+        h.at += 2
+
+
+cdef void heard(void *context, const uint8_t *message, uint32_t length) noexcept nogil:
+    cdef heard_t *h = <heard_t *>context
+    cdef uint32_t first = 4 if length > 4 else length
+    cdef uint32_t i, waiting
+    skip_silent(h)
+    if h.at + 2 + length > h.size or get16(h.octets + h.at) != 2 + length:
+        h.bad = fail("a message of another length than the stream says")
+        return
+    if memcmp(message, h.octets + h.at + 2, length):
+        h.bad = fail("a message of other octets than the stream has")
+    h.at += 2 + length
+    for i in range(h.times):
+        waiting = h.writer.used - h.writer.sent
+        if writer_put(h.writer, message, first, message + first, length - first, i & 1):
+            h.said += 2 + length
+            h.sum = summed(h.sum, message, length)
+            if h.writer.used - h.writer.sent != waiting + 2 + length:
+                h.bad = fail("a message that is not all in line")
+        elif waiting + 2 + length <= ESP_ROOM:
+            h.bad = fail("a message refused though there is room")
+        if h.writer.used - h.writer.sent > (ESP_ROOM + IKE_ROOM if i & 1 or waiting > ESP_ROOM else ESP_ROOM):
+            h.bad = fail("more waits than may")
+
+
+cdef void heard_again(void *context, const uint8_t *message, uint32_t length) noexcept nogil:
+    cdef heard_t *h = <heard_t *>context
+    h.again = summed(h.again, message, length)
+
+
+cdef int said_again(heard_t *h, int from_fd, int to_fd) noexcept nogil:
+    # What waits goes through a pair of sockets, and comes out whole and in order.
+    cdef uint8_t[5000] some
+    cdef reader_t reader
+    cdef uint64_t came = 0
+    cdef int left = 1
+    cdef int bad = 0
+    cdef ssize_t n
+    reader_init(&reader, False)
+    while left > 0:
+        left = writer_flush(h.writer, from_fd)
+        while True:
+            n = read(to_fd, some, sizeof(some))
+            if n <= 0:
+                break
+            came += <uint64_t>n
+            if reader_feed(&reader, some, <size_t>n, heard_again, h) != STREAM_FINE:
+                bad = fail("a stream of ours breaks")
+    if left < 0 or came != h.said or h.again != h.sum or reader.part or reader.head_used:
+        bad = fail("a stream of ours carries something else than was put into it")
+    reader_free(&reader)
+    return bad
+
+
+cdef int stream(const uint8_t *data, size_t size) noexcept nogil:
+    # (whether a prefix comes, how it is cut, how often each message is said again, octets): messages come whole, unchanged
+    # and in order whatever the cuts, and the stream ends where it breaks the rules and nowhere else.
+    cdef reader_t reader
+    cdef writer_t writer
+    cdef heard_t h
+    cdef uint8_t *chunk
+    cdef size_t at = 3, some, missing
+    cdef uint32_t turn = 0
+    cdef int why = STREAM_FINE
+    cdef int bad = 0
+    cdef int pair[2]
+    if size < 3:
+        return 0
+    memset(&h, 0, sizeof(h))
+    memset(&writer, 0, sizeof(writer))
+    some = 6 if data[0] & 1 else 0
+    h.octets = data + 3 + some
+    h.size = size - 3 - some if size >= 3 + some else 0
+    h.writer = &writer
+    h.times = data[2] & 127
+    reader_init(&reader, data[0] & 1)
+    while at < size and why == STREAM_FINE:
+        some = size - at
+        if data[1] and some > 1 + (data[1] * (turn + 1) & 63):
+            some = 1 + (data[1] * (turn + 1) & 63)
+        turn += 1
+        chunk = <uint8_t *>malloc(some)
+        memcpy(chunk, data + at, some)
+        why = reader_feed(&reader, chunk, some, heard, &h)
+        free(chunk)
+        at += some
+    if why != STREAM_NO_PREFIX:
+        skip_silent(&h)
+    missing = h.size - h.at
+    if why == STREAM_NO_PREFIX:
+        if not data[0] & 1 or (size >= 9 and memcmp(data + 3, <const char *>b"IKETCP", 6) == 0) or h.at:
+            bad = fail("a prefix that is right is not taken")
+    elif why == STREAM_BAD_LENGTH:
+        if missing < 2 or get16(h.octets + h.at) >= 2:
+            bad = fail("a length that is right is not taken")
+    elif why != STREAM_FINE:
+        bad = fail("a stream ends for no reason")
+    elif data[0] & 1 and size >= 9 and memcmp(data + 3, <const char *>b"IKETCP", 6):
+        bad = fail("a stream without its prefix goes on")
+    elif missing >= 2:
+        if get16(h.octets + h.at) < 2 or get16(h.octets + h.at) <= missing:
+            bad = fail("a message that is whole was not told, or one of no length passed")
+        elif reader.part == NULL or reader.part_size + 2 != get16(h.octets + h.at) or reader.part_used + 2 != missing:
+            bad = fail("more or less is kept than the length says")
+    elif reader.part != NULL:
+        bad = fail("something is kept of a message that has not begun")
+    reader_free(&reader)
+    if h.said and socketpair(AF_UNIX, 1 | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0:
+        bad |= said_again(&h, pair[0], pair[1])
+        close(pair[0])
+        close(pair[1])
+    writer_free(&writer)
+    return bad | h.bad
+
+
 TARGETS = {
+    "stream": PyCapsule_New(<void *>stream, "fuzz", NULL),
     "join": PyCapsule_New(<void *>join, "fuzz", NULL),
     "headers": PyCapsule_New(<void *>headers, "fuzz", NULL),
     "segment": PyCapsule_New(<void *>segment, "fuzz", NULL),

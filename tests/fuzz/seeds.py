@@ -231,4 +231,13 @@ def seeds(target: str) -> list[bytes]:
                 bytes([2, 5, 0, 9, 100, 3, 5, 1, 0]) * 40,
                 bytes(3) * 90,
             ]
+        case "stream":
+            said = [b"", bytes(4) + b"\x21" * 28, b"\xff", bytes(range(1, 90)), b"\1" * 300]
+            octets = b"".join(struct.pack("!H", 2 + len(each)) + each for each in said)
+            rows = [octets, octets[:-40], octets + b"\0\1" + octets, octets + b"\xff\xff" + bytes(90)]
+            first = [b"", b"IKETCP", b"IKETLS"]
+            return [
+                bytes([bool(prefix), step, times]) + prefix + row
+                for prefix in first for row in rows for step, times in ((0, 0), (7, 1), (1, 127))
+            ]  # fmt: skip
     return []
