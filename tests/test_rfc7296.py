@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""docs/RFC7296.md and docs/CVE.md name only what exists: modules, functions and tests."""
+"""docs/RFC7296.md, docs/CVE.md and docs/INTEROP.md name only what exists: modules, functions and tests."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "docs" / "RFC7296.md").read_text()
 ROWS = [line.strip("|").split("|") for line in TEXT.splitlines() if re.match(r"\| [0-9].*`.*`", line)]
 FLAWS = re.findall(r"`([\w/]+\.py(?:::\w+)?)`", (ROOT / "docs" / "CVE.md").read_text())
+SCENARIOS = re.findall(r"^\|.*\| `([\w/]+\.py::\w+)` \|", (ROOT / "docs" / "INTEROP.md").read_text(), re.MULTILINE)
 DONE = [(row[0].strip(), row[3].strip().strip("`"), row[4].strip().strip("`")) for row in ROWS]
 
 
@@ -43,12 +44,17 @@ def test_there_are_rows_for_every_chapter() -> None:
     assert {row[0].split(".")[0] for row in DONE} >= {"1", "2", "3", "4", "5"}
 
 
+def test_each_scenario_with_other_software_stands_once() -> None:
+    assert len(SCENARIOS) >= 60
+    assert len(SCENARIOS) == len(set(SCENARIOS))
+
+
 @pytest.mark.parametrize("where", sorted({row[1] for row in DONE}))
 def test_what_does_it_exists(where: str) -> None:
     find(where)
 
 
-@pytest.mark.parametrize("test", sorted({row[2] for row in DONE} | set(FLAWS)))
+@pytest.mark.parametrize("test", sorted({row[2] for row in DONE} | set(FLAWS) | set(SCENARIOS)))
 def test_what_shows_it_exists(test: str) -> None:
     path, _, name = test.partition("::")
     assert not name or name in names_in(ROOT / "tests" / path)
