@@ -35,11 +35,19 @@ SHAPES = {
     "6in4": {**NET4, **NETS6},
     "6in6": NET6,
     "4in6": {**NET6, **NETS4},
-    "udp": {**NET4, "leftsubnet": "10.1.0.2/32", "rightsubnet": "10.2.0.1/32"},
+    "udp": {**NET4, "right": "192.0.2.8", "leftsubnet": "10.1.0.2/32", "rightsubnet": "10.2.0.1/32"},
 }
 RAW = {"encapsulation": "no"}
 # Further addresses of the guest: a connection between the hosts themselves must not cut off who gives it orders.
-FURTHER = ("192.0.2.3/24", "192.0.2.4/24", "192.0.2.5/24", "192.0.2.6/24", "192.0.2.7/24", "2001:db8::3/64")
+FURTHER = (
+    "192.0.2.3/24",
+    "192.0.2.4/24",
+    "192.0.2.5/24",
+    "192.0.2.6/24",
+    "192.0.2.7/24",
+    "192.0.2.8/24",
+    "2001:db8::3/64",
+)
 MODES = {
     "host": {"left": "192.0.2.1", "right": "192.0.2.3", "authby": "secret", "type": "transport"},
     "host6": {
@@ -75,7 +83,7 @@ KERNEL = "config setup\n    uniqueids=yes\n\n" + "".join(
 KERNEL += "".join(conn(name, base, ikev2="insist", auto="ignore", **RAW) for name, base in MODES.items())
 KERNEL_SECRETS = SECRETS.replace(
     ":",
-    "192.0.2.2 192.0.2.1 192.0.2.3 192.0.2.4 192.0.2.6 192.0.2.7 2001:db8::2 2001:db8::1 2001:db8::3 :",
+    "192.0.2.2 192.0.2.1 192.0.2.3 192.0.2.4 192.0.2.6 192.0.2.7 192.0.2.8 2001:db8::2 2001:db8::1 2001:db8::3 :",
     1,
 )
 PPK = 'PPKS "one" "thirty-two octets or more that only these two gateways know"\n'
@@ -186,8 +194,9 @@ def test_raw_esp(stage: Stage, who: str, name: str) -> None:
     wait_for("both to be down", lambda: not stage.west.tunnels() and "proto esp" not in stage.kernel(), 10, 0.2)
 
 
-def test_udp_when_both_want_it(stage: Stage) -> None:
-    stage.up("they", "udp", encapsulation="yes")
+@pytest.mark.parametrize("who", ["we", "they"])
+def test_udp_when_both_want_it(stage: Stage, who: str) -> None:
+    stage.up(who, "udp", encapsulation="yes")
     assert "type espinudp" in stage.kernel()
     assert_ping(stage.lab.sunset, "10.2.0.1", wait=4)
 
@@ -269,7 +278,7 @@ def test_null_authentication(stage: Stage, who: str) -> None:
     assert "theirsig=NULL" in stage.west.log() and "'ID_NULL'" in stage.east.log()
 
 
-@pytest.mark.parametrize(("esn", "who"), [("no", "we"), ("yes", "they")])
+@pytest.mark.parametrize(("esn", "who"), [("no", "we"), ("yes", "we"), ("no", "they"), ("yes", "they")])
 def test_extended_sequence_numbers_as_we_wish(stage: Stage, esn: str, who: str) -> None:
     stage.up(who, esn=esn)
     assert_ping(stage.lab.sunset, "10.2.0.1", wait=4)
@@ -277,13 +286,14 @@ def test_extended_sequence_numbers_as_we_wish(stage: Stage, esn: str, who: str) 
     assert ("esn=yes" in stage.west.status()) == (esn == "yes")
 
 
+@pytest.mark.parametrize("who", ["we", "they"])
 @pytest.mark.parametrize("which", ["theirs", "ours"])
-def test_rekeys_lose_nothing(stage: Stage, which: str) -> None:
+def test_rekeys_lose_nothing(stage: Stage, which: str, who: str) -> None:
     """Fifty datagrams a second to the guest and back while both kinds of SA are replaced."""
     if which == "theirs":
-        stage.up()
+        stage.up(who)
     else:
-        stage.up(ikelifetime="14s", salifetime="12s", rekeymargin="20s", rekeyfuzz="0%")
+        stage.up(who, ikelifetime="14s", salifetime="12s", rekeymargin="20s", rekeyfuzz="0%")
     before = serials(stage)
     spis = stage.spis()
     strangers = unknown(stage)
