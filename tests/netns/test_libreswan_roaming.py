@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""MOBIKE and assigned addresses with libreswan: we move under traffic, either hands an address to the other.
+"""MOBIKE and assigned addresses with libreswan: an end moves under traffic, either hands an address to the other.
 
 sunset ----lan---- west (ours) =======wan======= virtual machine: libreswan, behind it 10.2.0.1
-                   192.0.2.1 and .11,            192.0.2.2
+                   192.0.2.1 and .11,            192.0.2.2; 192.0.2.3 and .4 is what moves
+                   203.0.113.1
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def _stage() -> Iterator[Stage]:
     with Lab("vm") as lab:
         east = Libreswan(lab.west, "config setup\n    uniqueids=yes\n", KERNEL_SECRETS)
         lab.west.sysctl(ipv4__conf__all__promote_secondaries=1)
+        lab.west.ip("addr", "add", "203.0.113.1/32", "dev", "tap0")
         west = Gateway(lab.west, "", SECRETS)
         west.start()
         yield Stage(lab, west, east)
@@ -133,6 +135,33 @@ def test_we_move_and_libreswan_follows(stage: Stage, ours: str, theirs: str) -> 
         echoes.back.close()
         lab.west.ip("addr", "del", "192.0.2.11/24", "dev", "tap0", check=False)
         lab.west.ip("route", "del", "default", check=False)
+
+
+def test_libreswan_moves_and_we_follow(stage: Stage) -> None:
+    """Its address goes, and it moves to the one it reaches the next router from."""
+    lab, east = stage.lab, stage.east
+    east.sh("ip addr add 192.0.2.3/24 dev eth0; ipsec whack --listen")
+    both = {**NETS, "left": "203.0.113.1", "encapsulation": "no"}
+    stage.play({**both, "right": "192.0.2.3"}, {**both, "right": "%any"})
+    try:
+        east.sh("ipsec auto --up net", 60)
+        stage.west.wait_tunnels()
+        assert "192.0.2.3" in stage.kernel()
+        assert_ping(lab.sunset, "10.2.0.1", wait=4)
+        before = {row["said"].partition("@")[0] for row in stage.west.json("spi")}
+        echoes = Echoes(stage)
+        with Capture(lab.west, "tap0") as wire:
+            east.sh("ip addr del 192.0.2.3/24 dev eth0")
+            wait_for("us to follow", lambda: "MOBIKE: the peer has moved" in stage.west.log(), 20, 0.2)
+            assert_ping(lab.sunset, "10.2.0.1", wait=4)
+            assert not clear_packets(wire)
+        lost = echoes.end()
+        # What is under way to the address while it goes cannot arrive.
+        assert len(lost) < 100 and (not lost or lost == list(range(lost[0], lost[-1] + 1))), lost
+        assert {row["said"].partition("@")[0] for row in stage.west.json("spi")} == before
+        assert "192.0.2.3" not in stage.kernel()
+    finally:
+        east.sh("ip addr del 192.0.2.3/24 dev eth0", check=False)
 
 
 def test_we_get_an_address_from_libreswan(stage: Stage) -> None:

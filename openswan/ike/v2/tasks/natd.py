@@ -37,8 +37,11 @@ def announce(sa: Core, policy: IkePolicy, spi_r: bytes) -> list[Payload]:
 
 
 def announce_between(sa: Core, policy: IkePolicy, local: Endpoint, remote: Endpoint) -> list[Payload]:
-    """The same of two other ends, in an exchange of an established IKE SA (RFC 4555 3.8)."""
-    return _hashes(sa, policy, sa.spi_r, local, remote)
+    """The same of two other ends, in the answer to such hashes on an established IKE SA (RFC 4555 3.8).
+
+    Also of an end that never encapsulates: libreswan takes an answer without them for one to something else.
+    """
+    return _both(sa, policy, sa.spi_r, local, remote)
 
 
 def beside_cookie(sa: Core) -> list[Payload]:
@@ -78,6 +81,7 @@ def look_again(sa: Core, policy: IkePolicy, message: Message, spi_r: bytes | Non
     """Who is behind NAT by a message's hashes, and whether ESP travels in UDP; without hashes nothing changes."""
     if policy.encapsulation == NEVER:
         return
+    begins = spi_r is not None
     spi_r = sa.spi_r if spi_r is None else spi_r
     sources = [n.data for n in message.all(Notify) if n.kind == NotifyType.NAT_DETECTION_SOURCE_IP]
     target = message.notify(NotifyType.NAT_DETECTION_DESTINATION_IP)
@@ -87,8 +91,8 @@ def look_again(sa: Core, policy: IkePolicy, message: Message, spi_r: bytes | Non
         sa.nat_there = not any(hmac.compare_digest(data, expected) for data in sources)
         sa.nat_here = not hmac.compare_digest(target.data, endpoint_hash(sa.spi_i, spi_r, sa.local))
         sa.log(f"NAT-Traversal: Result using RFC 3947 (NAT-Traversal): {describe(sa)}", Rc.LOG)
-    # A peer that has once understood the forged hash takes ESP in UDP for good.
-    sa.forced = sa.forced or (policy.encapsulation == ALWAYS and bool(sources))
+    # A peer that has understood the forged hash in the beginning takes ESP in UDP for good.
+    sa.forced = sa.forced or (begins and policy.encapsulation == ALWAYS and bool(sources))
     sa.encapsulate = sa.nat_here or sa.nat_there or sa.own_peer or sa.forced
 
 
