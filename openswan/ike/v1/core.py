@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What every part of an ISAKMP SA does: remembers, logs, moves, sends, refuses, ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from openswan.base.address import Endpoint
+from openswan.base.entropy import Rng
+from openswan.base.errors import IkeError
+from openswan.base.interval import Duration, Instant
+from openswan.base.log import Rc
+from openswan.crypto.dh import DhPair
+from openswan.ike.effects import Forget, Gone, IkeFailed, IkeGone, Log, Send
+from openswan.ike.retransmit import Outstanding
+from openswan.ike.v1 import natt
+from openswan.ike.v1.effects import Effect
+from openswan.ike.v1.keys import IsakmpKeys
+from openswan.ike.v1.phase1 import ChosenIsakmp
+from openswan.ike.v1.policy import IsakmpPolicy, Owner
+from openswan.ike.v1.states import ALLOWED, KEYED, State
+from openswan.policy.identity import Identity
+from openswan.wire.v1.body import Payload
+from openswan.wire.v1.header import NO_COOKIE, Flags, Header
+from openswan.wire.v1.message import Message
+from openswan.wire.v1.notify import Notify
+from openswan.wire.v1.numbers import ExchangeType, NotifyType, ProtocolId
+from openswan.wire.v1.sa import Sa
+
+T = TypeVar("T")
+
+HALF_OPEN: Duration = 60.0
+"""How long a responder waits for the whole of Main Mode."""
+MOST_NOTIFIES = 3
+"""Notifications in clear for one negotiation: whoever sends garbage gets no more answers than that."""
+COOKIE_OCTETS = 8
+
+
+class Core:
+    """An ISAKMP SA without ears and face."""
+
+    def __init__(
+        self, is_initiator: bool, local: Endpoint, remote: Endpoint, owner: Owner, rng: Rng, now: Instant
+    ) -> None:
+        self.is_initiator = is_initiator
+        self.local, self.remote = local, remote
+        self.ask, self.rng = owner, rng
+        self.state = State.MAIN_I0 if is_initiator else State.MAIN_R0
+        self.created = now
+        self.established: Instant = 0.0
+        self.cookie_i = self.cookie() if is_initiator else NO_COOKIE
+        self.cookie_r = NO_COOKIE
+        self.policy: IsakmpPolicy | None = None
+        self.chosen: ChosenIsakmp | None = None
+        self.peer_id: Identity | None = None
+        self.offered: Sa | None = None
+        """The initiator's SA payload, which both proofs cover."""
+        self.pair: DhPair | None = None
+        self.nonce = b""
+        self.keys: IsakmpKeys | None = None
+        self.announced: set[bytes] = set()
+        """The peer's vendor IDs that we heed."""
+        self.method: natt.Method | None = None
+        """The dialect of NAT traversal, None: none."""
+        self.nat: natt.Found | None = None
+        """Who is behind a NAT, None: not known."""
+        self.outstanding: Outstanding | None = None
+        """As initiator: what has yet to be answered."""
+        self.deadline: Instant | None = None if is_initiator else now + HALF_OPEN
+        self.last_heard: Instant = now
+        self.heard = b""
+        """The digest of the datagram last acted on in this phase 1."""
+        self.reply = b""
+        """What was sent for it."""
+        self.replays = 0
+        self.notified = 0
+        self.hints = 0
+        self._effects: list[Effect] = []
+
+    # --- what is known by now
+
+    def need_policy(self) -> IsakmpPolicy:
+        """The policy; RuntimeError before there is one."""
+        return _there(self.policy)
+
+    def need_chosen(self) -> ChosenIsakmp:
+        """The algorithms; RuntimeError before they are agreed."""
+        return _there(self.chosen)
+
+    def need_offered(self) -> Sa:
+        """The initiator's proposals; RuntimeError before they are known."""
+        return _there(self.offered)
+
+    def need_keys(self) -> IsakmpKeys:
+        """The keys; RuntimeError before there are any."""
+        return _there(self.keys)
+
+    @property
+    def is_established(self) -> bool:
+        """May Quick Modes be made?"""
+        return self.state in KEYED
+
+    @property
+    def cookies(self) -> natt.Cookies:
+        """Both, as the hashes of NAT detection want them."""
+        return natt.Cookies(self.cookie_i, self.cookie_r)
+
+    def cookie(self) -> bytes:
+        """A fresh one, which is never zero (RFC 2408 2.5.3)."""
+        while True:
+            found = self.rng.octets(COOKIE_OCTETS)
+            if found != NO_COOKIE:
+                return found
+
+    # --- what comes out
+
+    def emit(self, effect: Effect) -> None:
+        """One more effect."""
+        self._effects.append(effect)
+
+    def drain(self) -> list[Effect]:
+        """All effects since the last time."""
+        effects, self._effects = self._effects, []
+        return effects
+
+    def log(self, text: str, code: int = Rc.LOG) -> None:
+        """A line about this SA."""
+        self.emit(Log(code, text))
+
+    def move(self, target: State) -> None:
+        """Change state; a move that is not in the table is a bug."""
+        if (self.state, target) not in ALLOWED:
+            raise RuntimeError(f"no transition from {self.state} to {target}")
+        self.state = target
+
+    def header(self, exchange: ExchangeType, message_id: int = 0, *, encrypted: bool = False) -> Header:
+        """A header of ours."""
+        flags = Flags.ENCRYPTION if encrypted else Flags.NONE
+        return Header(self.cookie_i, self.cookie_r, exchange, flags, message_id)
+
+    def send(self, data: bytes) -> None:
+        """One datagram to where the peer is now."""
+        self.emit(Send(self.local, self.remote, data))
+
+    def clear(self, payloads: Sequence[Payload]) -> bytes:
+        """The datagram of a Main Mode message in clear."""
+        return Message.clear(self.header(ExchangeType.MAIN), payloads).emit()
+
+    def refuse(self, why: str, notify: int | None, now: Instant) -> None:
+        """Say what was wrong with a message of Main Mode: to the log, and in clear to the peer, MOST_NOTIFIES times.
+
+        The state stays as it is, as anybody may have sent the message; but a responder that has none yet keeps nothing.
+        """
+        self.log(why, Rc.LOG_SERIOUS)
+        if notify and self.notified < MOST_NOTIFIES and self.cookie_i != NO_COOKIE:
+            self.notified += 1
+            kind = NotifyType(notify)
+            self.log(f"sending notification {kind} to {self.remote}")
+            message_id = max(1, int.from_bytes(self.rng.octets(4), "big"))
+            told = Notify(kind, protocol=ProtocolId.ISAKMP, spi=self.cookie_i + self.cookie_r)
+            self.send(Message.clear(self.header(ExchangeType.INFORMATIONAL, message_id), [told]).emit())
+        if self.state is State.MAIN_R0:
+            self.fail(why, notify or 0)
+
+    def fail(self, why: str, notify: int = 0, *, timeout: bool = False) -> None:
+        """The negotiation came to nothing."""
+        self.emit(IkeFailed(why, notify, timeout))
+        self.end(Gone.TIMEOUT if timeout else Gone.REFUSED)
+
+    def end(self, reason: Gone) -> None:
+        """Nothing more comes of this SA; its keys are wiped."""
+        self.move(State.GONE)
+        self.outstanding = self.deadline = self.pair = None
+        if self.keys is not None:
+            self.keys.wipe()
+        self.emit(IkeGone(reason))
+        self.emit(Forget())
+
+
+def malformed(why: str, notify: NotifyType = NotifyType.PAYLOAD_MALFORMED) -> IkeError:
+    """What to raise for a message that is not what it has to be."""
+    return IkeError(why, notify)
+
+
+def _there(value: T | None) -> T:
+    if value is None:
+        raise RuntimeError("this is not known in this state")
+    return value

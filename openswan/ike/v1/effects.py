@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What ISAKMP SAs alone tell: the rest of their effects are those of openswan.ike.effects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from openswan.ike.effects import Effect as SharedEffect
+from openswan.ike.v1.phase1 import ChosenIsakmp
+from openswan.ike.v1.policy import IsakmpPolicy
+from openswan.policy.identity import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class IsakmpEstablished:
+    """Both ends are authenticated: Quick Modes may begin."""
+
+    policy: IsakmpPolicy
+    peer_id: Identity
+    chosen: ChosenIsakmp
+    initiator: bool
+    initial_contact: bool = False
+    """The peer says it remembers no other SA with us (RFC 2407 4.6.3.3)."""
+
+
+Effect: TypeAlias = SharedEffect | IsakmpEstablished

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What an ISAKMP SA must be told by whoever owns connections and keys: frozen policies, and the questions it asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from openswan.base.address import Endpoint
+from openswan.base.interval import Duration
+from openswan.crypto.tokenkey import SigningKey
+from openswan.ike.v1.phase1 import ChosenIsakmp, Terms
+from openswan.policy.identity import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class IsakmpPolicy:
+    """How one connection negotiates its ISAKMP SA."""
+
+    name: str
+    """The connection's name."""
+    terms: Terms
+    my_id: Identity
+    peer_id: Identity | None
+    """Whom we expect: policy.identity.matches decides; None: anybody who can prove what he says."""
+    psk: bytes = field(default=b"", repr=False)
+    private_key: SigningKey | None = field(default=None, repr=False)
+    peer_keys: tuple[bytes, ...] = ()
+    """The peer's raw RSA keys (RFC 3110 form)."""
+    nat_traversal: bool = True
+    """Look for NATs, and have ESP travel in UDP where one is found."""
+    dpd: bool = True
+    """Announce that we answer R_U_THERE (RFC 3706 5.1)."""
+    initial_contact: bool = False
+    """As initiator: tell the peer that we remember no other SA with it (RFC 2407 4.6.3.3)."""
+    retransmit_interval: Duration = 0.5
+    """First wait before a message is repeated; each next wait is twice as long."""
+    retransmit_timeout: Duration = 60.0
+    """A message is given up after this long in all."""
+    local_natt_port: int = 4500
+    """Where we move when there is a NAT (RFC 3947 4)."""
+    remote_natt_port: int = 4500
+    """Where the peer listens then."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdQuestion:
+    """Who an initiator says it is. By a preshared key it has proved to have that; by a signature it has yet to."""
+
+    policy: IsakmpPolicy
+    """What its addresses have led to."""
+    local: Endpoint
+    remote: Endpoint
+    peer_id: Identity
+    chosen: ChosenIsakmp
+
+
+class Owner(Protocol):
+    """Questions an ISAKMP SA asks while it works; the owner of connections and secrets implements it."""
+
+    def isakmp_policy(self, local: Endpoint, remote: Endpoint) -> IsakmpPolicy:
+        """At the first message: the policy these addresses lead to.
+
+        IkeError (notify 14, NO_PROPOSAL_CHOSEN) when no connection has been authorized.
+        """
+
+    def refine(self, question: IdQuestion) -> IsakmpPolicy:
+        """The policy the identity falls under, with what was agreed so far among its terms and the same preshared key.
+
+        IkeError (notify 18, INVALID_ID_INFORMATION) when there is no suitable connection.
+        """

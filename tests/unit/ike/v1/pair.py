@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Two ISAKMP SAs in one process, over a wire that the test can cut, repeat and bend; the clock is a number.
+
+pair = Pair()          # PSK by default
+pair.up()              # Main Mode
+pair.a.lines()         # what the initiator has logged
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from openswan.base.address import Endpoint, parse_address
+from openswan.base.entropy import SeededRng
+from openswan.base.errors import IkeError
+from openswan.crypto import rsakey
+from openswan.ike.effects import Log, Send
+from openswan.ike.v1.effects import Effect
+from openswan.ike.v1.life import Life
+from openswan.ike.v1.phase1 import Terms
+from openswan.ike.v1.policy import IdQuestion, IsakmpPolicy
+from openswan.ike.v1.sa import IsakmpSa
+from openswan.ike.v1.states import State
+from openswan.policy.algorithms import parse_ike
+from openswan.policy.identity import matches, parse_identity
+from openswan.wire.v1.numbers import AuthMethod
+from tests.unit.crypto.keys import rsa_key
+
+E = TypeVar("E")
+ADDRESS_A, ADDRESS_B = Endpoint(parse_address("192.0.2.1"), 500), Endpoint(parse_address("192.0.2.2"), 500)
+PSK, RSA = AuthMethod.PRE_SHARED_KEY, AuthMethod.RSA_SIG
+EASY = "aes128-sha1-ecp256"
+"""Quick to compute."""
+
+
+def policy(
+    me: str = "@a", peer: str | None = "@b", ike: str = EASY, method: AuthMethod = PSK, **more: Any
+) -> IsakmpPolicy:
+    values: dict[str, Any] = {
+        "name": "test",
+        "terms": Terms(parse_ike(ike, ikev1=True).proposals, (method,), Life(3600)),
+        "my_id": parse_identity(me),
+        "peer_id": parse_identity(peer) if peer else None,
+        "psk": b"a shared secret",
+    }
+    return IsakmpPolicy(**{**values, **more})
+
+
+def by_rsa(which: int, other: int) -> dict[str, Any]:
+    """What a policy has for RSA signatures."""
+    public = rsakey.encode_public(rsa_key(2048, 65537, other).public_key())
+    return {"method": RSA, "psk": b"", "private_key": rsa_key(2048, 65537, which), "peer_keys": (public,)}
+
+
+class Asked:
+    """The Owner double: policies in order, and a record of the questions."""
+
+    def __init__(self, *policies: IsakmpPolicy) -> None:
+        self.policies = list(policies)
+        self.questions: list[IdQuestion] = []
+
+    def isakmp_policy(self, local: Endpoint, remote: Endpoint) -> IsakmpPolicy:
+        if not self.policies:
+            raise IkeError("initial Main Mode message received but no connection has been authorized", 14)
+        return self.policies[0]
+
+    def refine(self, question: IdQuestion) -> IsakmpPolicy:
+        self.questions.append(question)
+        for one in self.policies:
+            if matches(one.peer_id, question.peer_id):
+                return one
+        raise IkeError(f"no suitable connection for peer '{question.peer_id}'", 18)
+
+
+@dataclass
+class End:
+    """One machine with what it has wanted and told."""
+
+    sa: IsakmpSa
+    effects: list[Effect] = field(default_factory=list)
+
+    def seen(self, kind: type[E]) -> list[E]:
+        return [effect for effect in self.effects if isinstance(effect, kind)]
+
+    def lines(self) -> list[str]:
+        return [effect.text for effect in self.seen(Log)]
+
+    def sent(self) -> list[bytes]:
+        return [effect.data for effect in self.seen(Send)]
+
+
+class Pair:
+    """An initiator `a` and a responder `b`; `bend` may change, multiply or drop what is on the wire."""
+
+    def __init__(
+        self,
+        first: IsakmpPolicy | None = None,
+        second: IsakmpPolicy | None = None,
+        *more: IsakmpPolicy,
+        box: Endpoint | None = None,
+    ) -> None:
+        self.now = 1000.0
+        self.asked = Asked(second or policy("@b", "@a"), *more)
+        a = IsakmpSa.initiator(first or policy(), ADDRESS_A, ADDRESS_B, Asked(), SeededRng("a"), self.now)
+        self.a = End(a)
+        b = IsakmpSa.responder(ADDRESS_B, box or ADDRESS_A, self.asked, SeededRng("b"), self.now)
+        self.b = End(b)
+        self.wire: list[tuple[End, Send]] = []
+        self.bend: Callable[[Send], list[Send]] = lambda sent: [sent]
+        self.box = box
+        """A NAT: what `b` sees instead of `a`'s address; each port of `a` has its own, counted up from this one's."""
+
+    def up(self) -> Pair:
+        self.start().run()
+        assert (self.a.sa.state, self.b.sa.state) == (State.MAIN_I4, State.MAIN_R3), self.a.lines() + self.b.lines()
+        return self
+
+    def start(self) -> Pair:
+        self.collect(self.a, self.a.sa.initiate(self.now))
+        return self
+
+    def collect(self, end: End, effects: list[Effect]) -> None:
+        end.effects += effects
+        self.wire += [(end, effect) for effect in effects if isinstance(effect, Send)]
+
+    def run(self) -> Pair:
+        """Until the wire is empty."""
+        while self.wire:
+            sender, sent = self.wire.pop(0)
+            for one in self.bend(sent):
+                self.deliver(sender, one)
+        return self
+
+    def deliver(self, sender: End, sent: Send) -> None:
+        other = self.b if sender is self.a else self.a
+        source, target = sent.local, sent.remote
+        if self.box is not None and sender is self.a:
+            source = replace(self.box, port=self.box.port + (source.port != 500))
+        elif self.box is not None:
+            target = replace(ADDRESS_A, port=500 if target.port == self.box.port else 4500)
+        self.collect(other, other.sa.receive(sent.data, target, source, self.now))
+
+    def tick(self) -> Pair:
+        """Let the earliest timer of either end go off."""
+        due = [when for end in (self.a, self.b) if (when := end.sa.next_timer()) is not None]
+        self.now = max(self.now, min(due))
+        for end in (self.a, self.b):
+            self.collect(end, end.sa.timer(self.now))
+        return self

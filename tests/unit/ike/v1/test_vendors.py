@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Vendor IDs in both directions."""
+
+from __future__ import annotations
+
+from openswan.ike.v1 import natt, vendors
+from openswan.wire.v1 import vendor
+from openswan.wire.v1.vendor import VendorId
+
+
+def test_what_we_announce() -> None:
+    every = vendors.announced(nat_traversal=True, dpd=True)
+    assert [one.data for one in every] == [
+        vendor.DPD, vendor.NATT_RFC, vendor.NATT_DRAFT_03, vendor.NATT_DRAFT_02_N, vendor.NATT_DRAFT_02,
+    ]  # fmt: skip
+    answer = vendors.announced(nat_traversal=True, dpd=False, method=natt.METHODS[1])
+    assert answer == [VendorId(vendor.NATT_DRAFT_03)]
+    assert vendors.announced(nat_traversal=False, dpd=False) == []
+
+
+def test_lines() -> None:
+    said = [VendorId(one) for one in (vendor.NATT_RFC, vendor.UNITY, b"\1\2", b"\xff" * 1000, b"")]
+    assert vendors.lines(said) == [
+        "received Vendor ID payload [RFC 3947 (NAT-Traversal)]",
+        "ignoring Vendor ID payload [Cisco-Unity]",
+        "ignoring unknown Vendor ID payload [0102]",
+        f"ignoring unknown Vendor ID payload [{'ff' * 24}...]",
+        "ignoring unknown Vendor ID payload []",
+    ]
+    assert len(vendors.lines([VendorId(b"x")] * 60)) == vendors.MOST_LINES
