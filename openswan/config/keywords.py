@@ -52,7 +52,7 @@ NO_LABELS = "labeled IPsec is not available"
 NO_MARKS = "policies bound to firewall marks are not available; the conn would cover more than it says"
 NO_MANY_CERT = "attribute certificates are not available; the conn would let in peers it should not"
 OE_LATER = "opportunistic encryption is not available in this release"
-OPPORTUNISTIC = "Of opportunistic conns, which this release reads but does not carry out: "
+OPPORTUNISTIC = "Of opportunistic conns: "
 ONE_DAY = 86400.0
 
 TABLE: tuple[Keyword, ...] = (

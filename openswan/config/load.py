@@ -15,13 +15,13 @@ from openswan.config.certfile import CertFiles
 from openswan.config.complaint import Complaint, error
 from openswan.config.files import Reader, disk_reader, read_text
 from openswan.config.groupfile import read_groups
-from openswan.config.keywords import OE_LATER
 from openswan.config.manualkeys import build_manual, is_manual
+from openswan.config.opportunistic import unavailable
 from openswan.config.parser import FlatConn, Parsed, parse
 from openswan.config.secretsfile import p12_passphrases
 from openswan.config.setup import Setup, build_setup
 from openswan.policy.connection import Connection
-from openswan.policy.groups import Target, group_end, stance_of
+from openswan.policy.groups import Target, group_end
 from openswan.policy.manual import ManualConn
 
 
@@ -40,7 +40,7 @@ class Loaded:
     authorities: tuple[Authority, ...] = ()
     """ca sections that are to be used."""
     opportunistic: tuple[Connection, ...] = ()
-    """Conns with %group, %opportunistic or %opportunisticgroup; those that look for a tunnel are not loaded so far."""
+    """Conns with %group, %opportunistic or %opportunisticgroup; those that need the DNS are not loaded so far."""
     groups: tuple[tuple[str, tuple[Target, ...]], ...] = ()
     """The files of policy groups by name: what their lines are about."""
 
@@ -95,11 +95,12 @@ def build(parsed: Parsed, certs: CertReader, authority: CertReader) -> Loaded:
         complaints += about
         if made and (end := group_end(made[0])) is not None:
             opportunistic += made
-            if not stance_of(made[0]).responds:
+            why_not = unavailable(made[0])
+            if not why_not:
                 connections += made
                 continue
             side = "left" if end is made[0].left else "right"
-            text = f"{side}={end.host.kind.value}: {OE_LATER}"
+            text = f"{side}={end.host.kind.value}: {why_not}"
             complaints.append(error(text, flat.params[side, ""].where, flat.name))
             continue
         connections += made

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from openswan.base.address import ANY4, ANY6, Subnet
 from openswan.config.ends import HOST_WORDS
+from openswan.config.keywords import OE_LATER
 from openswan.policy.connection import EAP, SIGNATURES, Auth, Connection, End, Host, HostKind, ShuntPolicy
-from openswan.policy.groups import OPPORTUNISTIC, group_end
+from openswan.policy.groups import OPPORTUNISTIC, group_end, stance_of
 from openswan.policy.identity import Identity
 
 ONLY_THESE = ("holdtimeout", "authgrade", "keepgrade")
@@ -45,6 +46,24 @@ def completed(end: End, other: End, auth: Auth, mine: Identity) -> End:
     if auth & SIGNATURES and not (end.rsa_keys or end.use_cert_key or other.use_cert_key):
         end = replace(end, dns_key=True)
     return end
+
+
+def unavailable(conn: Connection) -> str:
+    """Why an opportunistic conn is not loaded in this release; empty: it is."""
+    end = group_end(conn)
+    assert end is not None
+    ours = conn.left if end is conn.right else conn.right
+    if not stance_of(conn).responds:
+        return ""
+    if end.host.kind is HostKind.OPPORTUNISTIC:
+        return f"{OE_LATER} but for policy groups: write {HostKind.OPPORTUNISTIC_GROUP.value}"
+    if end.dns_key:
+        return f"{OE_LATER} with keys from the DNS: give authby=null or secret, or a certificate"
+    if end.protocol:
+        return f"{OE_LATER} for single services: leave protoport= out"
+    if ours.subnet is not None:
+        return f"{OE_LATER} for hosts behind this one: leave its subnet= out"
+    return ""
 
 
 def problems(conn: Connection, given: Collection[Key]) -> Iterator[tuple[Key, str]]:

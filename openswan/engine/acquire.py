@@ -37,6 +37,9 @@ class Acquires:
         if conn is None or conn.never:
             self.core.log(f"nobody owns the trap {event.trap} that {event.flow} met", True, "acquire-orphan")
             return
+        if conn.group is not None:
+            self.brain.pairs.packet(conn.template or conn, event)
+            return
         self.brain.router.happen(conn, RouteEvent.ACQUIRE)
         if conn.negotiating or conn.children or self.core.timers.when((Timer.RETRY, conn.unique)) is not None:
             return

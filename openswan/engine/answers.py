@@ -22,6 +22,7 @@ from openswan.ike.policy import AddressQuestion, AuthQuestion, ChildPolicy, Chil
 from openswan.ike.resumption import Session, TicketBox
 from openswan.ike.v2.tasks.crash import token
 from openswan.policy.connection import EAP, Auth
+from openswan.policy.groups import stance_of
 from openswan.policy.identity import NOBODY, Identity, IdKind, matches
 from openswan.policy.modecfg import Assigned
 from openswan.policy.selector import FlowKey, Selector, flow_keys
@@ -47,6 +48,8 @@ class Answers:
     revoked: Revocation
     others: Callable[[Address], tuple[Address, ...]] = lambda local: ()
     """Addresses beside one that we answer at."""
+    decides: Callable[[Address, Address], Conn | None] = lambda src, dst: None
+    """The line of a policy group that decides about two hosts, seen from us."""
     elsewhere: Callable[[Conn, Address], Address | None] = lambda conn, me: None
     """Where a client that has proved itself is sent; None: it may stay."""
 
@@ -75,12 +78,18 @@ class Answers:
                     best, best_score = conn, rank
         if best is None:
             raise IkeError(f"no suitable connection for peer '{question.peer_id}'", AUTHENTICATION_FAILED)
+        if best.group is not None:
+            best = self._line(question.local.address, question.remote.address) or best
         policy = self.keyring.ike(best, best.signature, question.peer_id)
         there = self.elsewhere(best, question.local.address)
         return policy if there is None else replace(policy, redirect_to=there)
 
     def _fit(self, conn: Conn, question: AuthQuestion) -> int:
         """How well a connection fits what a peer claims; -1: not at all."""
+        if conn.group is not None:
+            line = self._line(question.local.address, question.remote.address)
+            if line is None or line.signature != conn.signature:
+                return -1
         policy = self.keyring.ike(conn, conn.signature)
         if question.chosen.encr not in {t for p in policy.proposals for t in p.encr}:
             return -1
@@ -95,6 +104,11 @@ class Answers:
         fitting = 4 if policy.assigns == question.wants_address else 0
         kept = 2 if theirs is not None and theirs.use_cert_key == question.has_certificate else 0
         return led + exact + fitting + kept + (1 if conn.peer is not None else 0)
+
+    def _line(self, me: Address, peer: Address) -> Conn | None:
+        """The line of a policy group under which a peer may have a tunnel: the one that decides about it."""
+        line = self.decides(me, peer)
+        return line if line is not None and not line.never and stance_of(line.policy).responds else None
 
     @staticmethod
     def _may_be(policy: IkePolicy, claimed: Identity) -> bool:
@@ -166,7 +180,11 @@ class Answers:
             return False
         if conn.peer not in (None, question.remote.address):
             return False
-        if question.anonymous and conn.kind is not Kind.PERMANENT and conn.oriented.theirs.subnet is not None:
+        if conn.group is not None:
+            line = self._line(question.local.address, question.remote.address)
+            if line is None or line not in (conn, conn.template):
+                return False
+        elif question.anonymous and conn.kind is not Kind.PERMANENT and conn.oriented.theirs.subnet is not None:
             return False  # nobody has no network but its own address
         asked = self.core.conns.unique.get(question.ike.name)
         if asked is conn or (conn.template is not None and conn.template is asked):
@@ -209,6 +227,8 @@ class Answers:
             family = conn.local.first.version if conn.local is not None else 0
             given = next((a for a in question.assigned if a.version == family), None)
             return Selector.of(host_subnet(given)) if given is not None else None
+        if conn.group is not None:
+            return Selector.of(host_subnet(question.remote.address))  # whoever it is: its own address, and no other
         if conn.remote is not None:
             return conn.remote
         asking = self.core.asking
@@ -229,7 +249,7 @@ class Answers:
         return Selector.of(host_subnet(question.remote.address), protocol, port)
 
     def _child_policy(self, conn: Conn, question: ChildQuestion) -> ChildPolicy:
-        if conn.remote is not None and not (conn.oriented and conn.oriented.theirs.pools):
+        if conn.remote is not None and conn.group is None and not (conn.oriented and conn.oriented.theirs.pools):
             return child_policy(conn)
         theirs = self._client(conn, question)
         assert conn.local is not None and theirs is not None

@@ -21,6 +21,7 @@ from openswan.engine.loading import Loader
 from openswan.engine.mobility import Mobility
 from openswan.engine.negotiate import Negotiator
 from openswan.engine.network import Network
+from openswan.engine.pairs import Pairs
 from openswan.engine.pathmtu import PathMtus
 from openswan.engine.policies import Keyring
 from openswan.engine.proof import Proofs
@@ -57,6 +58,8 @@ class Brain:
         self.network = Network(self)
         self.loader = Loader(self)
         self.groups = Groups(self)
+        self.pairs = Pairs(self)
+        self.answers.decides = self.groups.decides
         self.mobility = Mobility(self)
         self.answers.others = self.mobility.others
         self.answers.elsewhere = self.redirects.in_auth

@@ -273,7 +273,10 @@ class Children:
             self._close_inbound(child)
         if conn.newest_child == child.serial:
             conn.newest_child = heir.serial if heir is not None else 0
-        if heir is None and not child.redundant and reason not in KEEP_INBOUND:
+        if heir is None and conn.group is not None:
+            if not conn.negotiating and conn.kind is Kind.INSTANCE:
+                self.brain.negotiator.remove(conn)  # its line decides about the next packet
+        elif heir is None and not child.redundant and reason not in KEEP_INBOUND:
             if reason in (Gone.LOCAL, Gone.PEER):
                 self.brain.negotiator.aftermath(conn, reason)
             else:

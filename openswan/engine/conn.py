@@ -11,6 +11,7 @@ from openswan.base.address import Address, Subnet, any_subnet, host_subnet, less
 from openswan.base.said import Shunt
 from openswan.engine.routing import NEGOTIATION_SHUNTS, PROSPECTIVE_SHUNTS, Routing
 from openswan.policy.connection import Auth, Connection, End, HostKind, ShuntPolicy, TcpUse
+from openswan.policy.groups import stance_of
 from openswan.policy.identity import Identity
 from openswan.policy.modecfg import Assigned
 from openswan.policy.selector import FlowKey, Selector, flow_keys
@@ -166,7 +167,10 @@ class Conn:
     @property
     def never(self) -> bool:
         """Is this a shunt (type=passthrough, drop or reject): nothing to negotiate?"""
-        return bool(self.policy.auth & Auth.NEVER) or self.policy.prospective in NO_NEGOTIATION
+        if self.policy.auth & Auth.NEVER:
+            return True
+        # clear-or-private lets traffic pass, and answers a peer that asks for encryption.
+        return self.policy.prospective in NO_NEGOTIATION and (self.group is None or not stance_of(self.policy).responds)
 
     @property
     def host_to_host(self) -> bool:

@@ -68,6 +68,15 @@ class CountPackets:
 
 
 @dataclass(frozen=True, slots=True)
+class CountUse:
+    """Which eroutes between two hosts have met a packet in the last `seconds`; FlowsUsed answers."""
+
+    seconds: float
+    tunnels: tuple[tuple[FlowKey, Said], ...] = ()
+    """Flows and the inbound SAs whose use counts as theirs."""
+
+
+@dataclass(frozen=True, slots=True)
 class GuardEntry:
     """One protected flow, seen outbound: it may leave only through `device`, its reverse may enter only there."""
 
@@ -217,6 +226,7 @@ Effect: TypeAlias = (
     | OpenStream
     | KlipsCommand
     | CountPackets
+    | CountUse
     | SetGuard
     | DelGuard
     | RunUpdown

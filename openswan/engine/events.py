@@ -10,6 +10,7 @@ from openswan.base.address import Address, Endpoint
 from openswan.config.secrets import SecretStore
 from openswan.crypto.revocation import Places
 from openswan.plane.events import KlipsEvent
+from openswan.policy.selector import FlowKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +213,13 @@ class PacketsCounted:
 
 
 @dataclass(frozen=True, slots=True)
+class FlowsUsed:
+    """Eroutes between two hosts that have met a packet of late. Answers CountUse."""
+
+    flows: tuple[FlowKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class UpdownDone:
     """The updown command that RunUpdown started has ended; `output` lines are for the log."""
 
@@ -247,6 +255,7 @@ EngineEvent: TypeAlias = (
     | Signed
     | HostResolved
     | PacketsCounted
+    | FlowsUsed
     | UpdownDone
     | EffectFailed
     | KlipsEvent

@@ -18,7 +18,7 @@ from openswan.engine.events import GroupsRead
 from openswan.engine.routing import RouteEvent
 from openswan.policy.connection import Connection
 from openswan.policy.flowtable import Flow, FlowTable, Rule
-from openswan.policy.groups import Target, group_file, lines_of, named, settle, stance_of
+from openswan.policy.groups import Target, group_end, group_file, lines_of, named, settle, stance_of
 
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
@@ -169,6 +169,11 @@ class Groups:
         wanted, lines = self._wanted(group), self._prune(group)
         complaints: list[str] = []
         for name, (policy, where) in wanted.items():
+            end = group_end(policy)
+            if end is not None and end.protocol and stance_of(policy).responds:
+                # Tunnels of pairs are for all that two hosts say to each other.
+                complaints.append(f"{where}: a tunnel for a single service is not looked for: the line is left out")
+                continue
             known = lines.get(name)
             if known is None and name in self.core.conns.named:
                 complaints.append(f'{where}: there is another conn "{name}": the line is left out')
@@ -188,6 +193,9 @@ class Groups:
         group = line.group
         if group is None or not group.on_demand or not self.core.listening:
             return []
+        for holder in [self.brain.router.eroutes.get(key) for key in line.keys]:
+            if holder is not None and holder.kind is Kind.INSTANCE and holder.group and holder.template is not line:
+                self.brain.pairs.forget(holder)
         problem = self.brain.router.obstacle(line) if line.oriented is not None else None
         if problem is not None:
             line.on_demand = False
@@ -224,3 +232,4 @@ class Groups:
             if line.holes != found:
                 line.holes = found
                 self.brain.router.guard(line)
+        self.brain.pairs.recheck()

@@ -11,6 +11,7 @@ from openswan.base.address import Address
 from openswan.base.entropy import uniform
 from openswan.base.log import Rc
 from openswan.engine.conn import Conn, Kind
+from openswan.engine.oeevents import Pair
 from openswan.engine.policies import child_policy
 from openswan.engine.routing import RouteEvent, Routing
 from openswan.engine.settings import LINGER, RETRY_FIRST, RETRY_MOST
@@ -18,7 +19,7 @@ from openswan.engine.statedb import IkeState
 from openswan.engine.timers import Timer
 from openswan.ike.effects import Gone
 from openswan.ike.events import CreateChild, MoveIke
-from openswan.policy.connection import DpdAction, HostKind
+from openswan.policy.connection import Connection, DpdAction, HostKind
 from openswan.policy.identity import Identity
 from openswan.policy.selector import Selector
 
@@ -142,6 +143,8 @@ class Negotiator:
         self.core.timers.cancel((Timer.FAILURE, conn.unique))
         self.core.release(conn)
         self.give_way(conn)
+        if conn.group is not None:
+            self.brain.pairs.up(self.core.states.children[conn.newest_child])
 
     def give_way(self, conn: Conn) -> None:
         """Children that could not be rekeyed, or whose peer was silent, go soon after one of another IKE SA carries
@@ -213,6 +216,8 @@ class Negotiator:
             self.brain.router.happen(conn, RouteEvent.GIVEN_UP)
         if not again:
             self._close_idle(conn, begun_here=True)
+        if conn.group is not None:
+            self.brain.pairs.failed(conn, reason)
         self.dissolve(conn)
 
     def _close_idle(self, conn: Conn, begun_here: bool = False) -> None:
@@ -333,16 +338,23 @@ class Negotiator:
 
     def instantiate(self, template: Conn, peer: Address, peer_id: Identity | None) -> Conn:
         """The instance of a template for one peer; the one it has is used again."""
+        if template.group is not None and template.me is not None:
+            return self.brain.pairs.instance(template, Pair(template.me, peer))
         for known in template.instances.values():
             if known.peer == peer and known.peer_id == peer_id and known.kind is Kind.INSTANCE:
                 return known
-        return self._new_instance(template, peer, peer_id)
+        return self.new_instance(template, peer, peer_id)
 
-    def _new_instance(self, template: Conn, peer: Address, peer_id: Identity | None) -> Conn:
+    def new_instance(
+        self, template: Conn, peer: Address, peer_id: Identity | None, policy: Connection | None = None
+    ) -> Conn:
+        """Another instance of a template."""
         if template.oriented is None:
             raise ValueError(f"{template.label} is not oriented")
         template.counter += 1
-        conn = Conn(template.policy, Kind.INSTANCE, None, template.counter, template, peer_id)
+        conn = Conn(
+            policy or template.policy, Kind.INSTANCE, None, template.counter, template, peer_id, group=template.group
+        )
         conn.orient(replace(template.oriented, peer=peer))
         template.instances[conn.instance] = conn
         self.core.conns.index(conn)
@@ -353,6 +365,8 @@ class Negotiator:
     ) -> Conn | None:
         """The instance that takes a child with these selectors: one per set, so that each has its own eroute."""
         peer = ike.machine.remote.address
+        if template.group is not None:
+            return self.brain.pairs.instance(template, Pair(mine[0].first, theirs[0].first))
         first = ike.conn if ike.conn is not None and ike.conn.template is template else None
         peer_id = ike.machine.peer_id
         for conn in (first, *template.instances.values()):
@@ -361,10 +375,10 @@ class Negotiator:
             if (conn.local, conn.remote) == (mine[0], theirs[0]):
                 return conn
             if not conn.children and conn.routing is Routing.UNROUTED:
-                self._narrow(conn, mine[0], theirs[0])
+                self.narrow(conn, mine[0], theirs[0])
                 return conn
-        conn = self._new_instance(template, peer, peer_id)
-        self._narrow(conn, mine[0], theirs[0])
+        conn = self.new_instance(template, peer, peer_id)
+        self.narrow(conn, mine[0], theirs[0])
         return conn
 
     def adopt(self, conn: Conn, ike: IkeState, mine: tuple[Selector, ...], theirs: tuple[Selector, ...]) -> None:
@@ -382,9 +396,10 @@ class Negotiator:
         if local is None or remote is None or (local, remote) == (conn.local, conn.remote):
             return
         self.brain.router.happen(conn, RouteEvent.UNPLUG)
-        self._narrow(conn, local, remote)
+        self.narrow(conn, local, remote)
 
-    def _narrow(self, conn: Conn, mine: Selector, theirs: Selector) -> None:
+    def narrow(self, conn: Conn, mine: Selector, theirs: Selector) -> None:
+        """Give a connection other selectors; the indices follow."""
         self.core.conns.unindex(conn)
         conn.narrow(mine, theirs)
         self.core.conns.index(conn)
@@ -411,6 +426,7 @@ class Negotiator:
         self.brain.redirects.forget(conn)
         if conn.template is not None:
             conn.template.instances.pop(conn.instance, None)
+            self.brain.pairs.gone(conn)
 
 
 def child_state_name(initiator: bool) -> str:

@@ -53,6 +53,7 @@ class Pluto:
             ev.Fetched: brain.revocation.fetched,
             ev.Signed: brain.signing.signed,
             ev.HostResolved: brain.network.resolved,
+            ev.FlowsUsed: brain.pairs.used,
             ev.PacketsCounted: brain.proofs.counted,
             ev.UpdownDone: self._updown_done,
             ev.EffectFailed: lambda e: brain.children.refused(e.token, e.reason),

@@ -23,7 +23,7 @@ from openswan.ike.resumption import TicketBox
 from openswan.ike.v2.tasks.cert import carries_name, trust_store
 from openswan.policy.connection import EAP, SAME_CA, SIGNATURES, Auth, Connection, End, PpkUse, SendCa, TcpUse
 from openswan.policy.dn import dn_matches, parse_dn
-from openswan.policy.identity import FROM_CERT, Identity, IdKind, address_identity
+from openswan.policy.identity import FROM_CERT, MY_ID, Identity, IdKind, address_identity
 from openswan.policy.selector import Selector
 
 MAX_CHILDREN = 8192
@@ -78,6 +78,8 @@ def issuer(certificate: bytes) -> bytes:
 
 def identity_of(end: End, address: Address | None) -> Identity | None:
     """Who an end is: leftid=, else its certificate's subject, else its address; None: nobody in particular."""
+    if end.id == MY_ID:
+        return address_identity(address) if address is not None else None
     if end.id is not None and end.id != FROM_CERT:
         return end.id
     if end.cert and (name := subject(end.cert)) is not None:

@@ -19,6 +19,7 @@ from openswan.engine.timers import Timer
 from openswan.engine.updown import UpdownQueue, Verb, outcome, verb_name
 from openswan.plane.commands import DelEroute, SetEroute
 from openswan.policy.connection import ShuntPolicy
+from openswan.policy.groups import stance_of
 from openswan.policy.identity import NOBODY, Identity
 from openswan.policy.selector import FlowKey
 
@@ -301,6 +302,8 @@ def guard_of(conn: Conn) -> SetGuard | None:
     """The guard a connection needs: none with leakguard=no, for what passes in clear, or before it is oriented."""
     if not conn.policy.leak_guard or conn.policy.prospective is ShuntPolicy.PASS or not conn.keys:
         return None
+    if conn.group is not None and conn.kind is not Kind.INSTANCE and stance_of(conn.policy).permits_clear:
+        return None  # its pairs with a tunnel are guarded one by one
     block: tuple[int, ...] = ()
     if not conn.policy.other_family_clear:
         block = tuple(sorted({10 - key.dst.version for key in conn.keys if key.dst.prefixlen == 0}))

@@ -37,6 +37,9 @@ class Timer(Enum):
     OE_HOLD = "EVENT_OE_HOLD"  # first packets of an opportunistic pair have waited long enough
     OE_ROUND = "EVENT_OE_ROUND"  # its gateways are tried once more
     OE_LIFE = "EVENT_OE_LIFE"  # a pair nobody uses is forgotten
+    OE_DUE = "EVENT_OE_DUE"  # the next of those three
+    OE_LATER = "EVENT_OE_LATER"  # a call that could not even begin is told
+    OE_USE = "EVENT_OE_USE"  # which pairs still carry packets?
     SHUTDOWN = "EVENT_SHUTDOWN"
 
 

@@ -16,6 +16,7 @@ from openswan.crypto.sign import Scheme
 from openswan.crypto.tokenkey import TokenKey
 from openswan.engine.effects import (
     CountPackets,
+    CountUse,
     DelGuard,
     Effect,
     Fetch,
@@ -43,6 +44,7 @@ from openswan.engine.events import (
     EffectFailed,
     EngineEvent,
     Fetched,
+    FlowsUsed,
     GroupsRead,
     HostResolved,
     PacketsCounted,
@@ -55,7 +57,7 @@ from openswan.host.ikesock import Kind, Outer, OuterSockets, PortInUseError
 from openswan.host.streamsock import StreamSockets
 from openswan.host.wholesock import WholeSender
 from openswan.plane.commands import AttachSocket, Command, DetachSocket, DetachStream, SendInStream
-from openswan.plane.events import SaView
+from openswan.plane.events import ErouteView, SaView
 
 KEEPALIVE = b"\xff"
 LISTEN_AGAIN = 5.0
@@ -74,6 +76,9 @@ class Engine(Protocol):
 
     def sa(self, said: Said) -> SaView | None:
         """The row of one SA."""
+
+    def eroutes(self) -> list[ErouteView]:
+        """Rows of the eroute table."""
 
 
 class Guard(Protocol):
@@ -148,6 +153,7 @@ class Performer:
             OpenStream: self._open_stream,
             KlipsCommand: self._klips,
             CountPackets: self._count,
+            CountUse: self._count_use,
             SetGuard: self._set_guard,
             DelGuard: self._del_guard,
             RunUpdown: self._updown,
@@ -208,6 +214,14 @@ class Performer:
             # A dummy packet is none, but its SA has been used.
             came = into.packets or int(into.idle >= 0)
             self._post(PacketsCounted(effect.token, out.packets, came))
+
+    def _count_use(self, effect: CountUse) -> None:
+        rows = self._parts.engine.eroutes()
+        used = (row.key for row in rows if 0 <= row.idle <= effect.seconds)
+        hosts = (key for key in used if key.src.num_addresses == key.dst.num_addresses == 1)
+        inbound = ((key, self._parts.engine.sa(said)) for key, said in effect.tunnels)
+        heard = (key for key, sa in inbound if sa is not None and 0 <= sa.idle <= effect.seconds)
+        self._post(FlowsUsed(tuple(dict.fromkeys((*hosts, *heard)))))
 
     def _set_guard(self, effect: SetGuard) -> None:
         self._unguarded.pop(effect.connection, None)

@@ -19,6 +19,7 @@ from openswan.config.plain import connection_to_plain
 from openswan.config.secrets import Index, Secret, SecretKind, SecretStore
 from openswan.engine.effects import (
     CountPackets,
+    CountUse,
     DelGuard,
     Effect,
     FlushConntrack,
@@ -43,6 +44,7 @@ from openswan.engine.events import (
     Datagram,
     DefaultRoute,
     EngineEvent,
+    FlowsUsed,
     GroupFile,
     GroupsRead,
     HostResolved,
@@ -72,6 +74,7 @@ from openswan.plane.commands import (
 )
 from openswan.plane.events import Acquire, IkeDatagram, NewMapping, SaFirstUse, UnknownSpi
 from openswan.policy.connection import Auth, Connection, End, Host, HostKind
+from openswan.policy.groups import stance_of
 from openswan.policy.identity import Identity, parse_identity
 from openswan.policy.proposal import Proposal, Transform
 from openswan.policy.selector import FlowKey
@@ -130,6 +133,10 @@ class FakeKlips:
         self.eroutes: dict[FlowKey, SetEroute] = {}
         self.held: dict[FlowKey, list[Inner]] = {}
         self.trapped: dict[FlowKey, set[tuple[Address, Address]]] = {}
+        self.met: dict[FlowKey, None] = {}
+        """Eroutes that have met packets since they were last counted,"""
+        self.came: set[Said] = set()
+        """and SAs that packets came in by."""
         self.delivered: list[Inner] = []
         self.dropped: list[tuple[str, Inner]] = []
         self.refusals: list[str] = []
@@ -180,7 +187,7 @@ class FakeKlips:
             if isinstance(command.target, Said) and command.target not in self.sas:
                 self.refusals.append(f"eroute to {command.target}, which does not exist")
             self.eroutes[command.key] = command
-            waiting = self.held.pop(command.key, [])
+            waiting = self.held.pop(command.key, []) + self._narrow(command.key)
             self.trapped.pop(command.key, None)
             for inner in waiting:
                 self.send(inner)
@@ -192,6 +199,18 @@ class FakeKlips:
             for inner in self.held.pop(command.key, []):
                 self.dropped.append(("held", inner))
 
+    def _narrow(self, key: FlowKey) -> list[Inner]:
+        """What wider eroutes keep of two hosts that have one of their own now."""
+        if key.src.num_addresses * key.dst.num_addresses > 1:
+            return []
+        found = []
+        for pairs in self.trapped.values():
+            pairs.discard((key.src.network_address, key.dst.network_address))
+        for packets in self.held.values():
+            found += [inner for inner in packets if inner.src in key.src and inner.dst in key.dst]
+            packets[:] = [inner for inner in packets if inner not in found]
+        return found
+
     def match(self, src: Address, dst: Address) -> SetEroute | None:
         """The most specific eroute: source first, then destination."""
         found = [e for k, e in self.eroutes.items() if src in k.src and dst in k.dst]
@@ -200,6 +219,8 @@ class FakeKlips:
     def send(self, inner: Inner) -> None:
         """An application's packet comes out of the virtual interface."""
         eroute = self.match(inner.src, inner.dst)
+        if eroute is not None:
+            self.met[eroute.key] = None
         if eroute is None:
             self.dropped.append(("no eroute", inner))
         elif isinstance(eroute.target, Said):
@@ -260,6 +281,7 @@ class FakeKlips:
             self.dropped.append(("selector mismatch", esp.inner))
             return
         self.delivered.append(esp.inner)
+        self.came.add(said)
         self.received[said] = self.received.get(said, 0) + 1
         self._first_use(said)
         if self.encaps[said][0] != packet.src and sa.encap is not None:
@@ -413,6 +435,11 @@ class SimHost:
         elif isinstance(effect, CountPackets):
             sent, got = self.klips.sequences.get(effect.out, 0), self.klips.received.get(effect.into, 0)
             self.pending.append(PacketsCounted(effect.token, sent, got or int(effect.into in self.klips.heard)))
+        elif isinstance(effect, CountUse):
+            used, self.klips.met = self.klips.met, {}
+            used.update((key, None) for key, said in effect.tunnels if said in self.klips.came)
+            self.klips.came.clear()
+            self.pending.append(FlowsUsed(tuple(used)))
         elif isinstance(effect, SetGuard):
             self.guards[effect.connection] = effect
         elif isinstance(effect, DelGuard):
@@ -457,7 +484,14 @@ class SimHost:
         if isinstance(command, AddSa) and command.owner not in self.guards:
             self.gaps.append(f"{command.said} of {command.owner} without a guard")
         if isinstance(command, SetEroute) and command.owner not in self.guards and command.target is not Shunt.PASS:
+            if self._open(command.owner) and isinstance(command.target, Shunt):
+                return
             self.gaps.append(f"eroute {command.key} of {command.owner} without a guard")
+
+    def _open(self, owner: str) -> bool:
+        """Is it a line of a group that goes in clear where no tunnel can be had?"""
+        conn = self.pluto.core.conns.named.get(owner)
+        return conn is not None and conn.group is not None and stance_of(conn.policy).permits_clear
 
     # -- views --------------------------------------------------------------------------------------------------------
 

@@ -297,7 +297,7 @@ def test_families() -> None:
         ("authby=rsasig;rightrsasigkey=%odd", "rightrsasigkey=%odd: 0s..., 0x..., %cert or %none is wanted"),
         ("authby=rsasig;rightrsasigkey=0x0102", "rightrsasigkey=: not an RSA public key: RSA public key is cut short"),
         ("right=%opportunistic", "right=%opportunistic: opportunistic encryption is not available in this release"),
-        ("right=%oppogroup", "right=%opportunisticgroup: opportunistic encryption is not available"),
+        ("right=%oppogroup;authby=rsasig", "right=%opportunisticgroup: opportunistic encryption is not available"),
         ("right=%group", "right=%group is for type=passthrough, drop or reject"),
         ("spibase=0x100", "neither esp= nor ah=: nothing would be protected"),
         ("leftespenckey=0x01", "leftespenckey=: it is for manually keyed conns, those with spi= or spibase="),

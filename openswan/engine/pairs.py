@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Pairs of hosts that groups' lines have met: what the machine of opportunistic encryption wants is carried out here.
+
+    first packet -> the line's %trap -> Acquire -> machine -> %hold for the pair, IKE with the peer
+                                                     tunnel -> the pair's connection, an instance of its line
+                                                    failure -> the pair's %pass, %drop or %reject
+                                                  forgotten -> the line's %trap again
+
+A pair's eroute is as narrow as can be, so it stands before the line's. What the packet engine keeps under it goes where
+the eroute leads next, in order. Tunnels belong to ordinary instances, with a guard of their own.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from openswan.base.address import host_subnet
+from openswan.base.log import Rc
+from openswan.base.said import Shunt
+from openswan.engine import oeevents as oe
+from openswan.engine.conn import Conn, Kind
+from openswan.engine.effects import CountUse
+from openswan.engine.events import FlowsUsed
+from openswan.engine.oeevents import OeEvent, Pair
+from openswan.engine.oepolicy import place_of
+from openswan.engine.oeterms import terms_of
+from openswan.engine.opportunistic import Opportunistic
+from openswan.engine.statedb import ChildState
+from openswan.engine.timers import Timer
+from openswan.plane.commands import DelEroute, SetEroute
+from openswan.plane.events import Acquire
+from openswan.policy.connection import ShuntPolicy
+from openswan.policy.exempt import exempt
+from openswan.policy.flowtable import Flow
+from openswan.policy.grade import Grade
+from openswan.policy.groups import Stance
+from openswan.policy.selector import FlowKey, Selector
+
+if TYPE_CHECKING:
+    from openswan.engine.brain import Brain
+
+LOOK_AT_USE = 60.0
+"""Seconds between two looks at which pairs still carry packets."""
+
+
+def flow_of(pair: Pair) -> FlowKey:
+    """The eroute key of a pair."""
+    return FlowKey(host_subnet(pair.src), host_subnet(pair.dst))
+
+
+def grade_of(child: ChildState) -> Grade:
+    """What the peer of a tunnel has proved; a shared secret or a key that any peer may have is the group's."""
+    machine = child.ike.machine
+    if machine.anonymous:
+        return Grade.NULL
+    # Who a line's peer must be is its address, and a certificate has to bear that.
+    return Grade.CERT if machine.peer_chain else Grade.GROUP
+
+
+class Pairs:
+    """The machine, and between it and pluto: events in, effects out."""
+
+    def __init__(self, brain: Brain) -> None:
+        self.brain = brain
+        self.core = brain.core
+        self.machine = Opportunistic()
+        self.conns: dict[Pair, Conn] = {}
+        """The instances of pairs that have a tunnel or are being called."""
+        self.shunts: dict[Pair, str] = {}
+        """Pairs whose eroute is ours, and the line it was set for."""
+        self.overflows = 0
+        """First packets there was no room for."""
+        self._events: deque[OeEvent] = deque()
+        self._busy = False
+        self._effects: dict[type[Any], Callable[[Any], None]] = {
+            oe.SetShunt: self._set_shunt,
+            oe.SetTunnel: self._set_tunnel,
+            oe.DelPair: lambda effect: self._release(effect.pair),
+            oe.Ask: lambda effect: self._events.append(
+                oe.Learned(effect.destination, oe.Verdict.FAILED, reason="the DNS is not asked in this release")
+            ),
+            oe.Call: self._call,
+            oe.Inform: lambda effect: None,
+            oe.Hang: lambda effect: self._hang(effect.pair),
+            oe.Close: self._close,
+            oe.Overflow: self._overflow,
+            oe.Tell: self._tell,
+        }
+
+    # -- what is told -------------------------------------------------------------------------------------------------
+
+    def packet(self, line: Conn, event: Acquire) -> None:
+        """A packet has met a line's trap; the packet engine keeps it, and what follows it, under the pair's key."""
+        flow = event.flow
+        pair = Pair(flow.src.network_address, flow.dst.network_address)
+        terms = terms_of(line.policy)
+        if exempt(Flow(pair.src, pair.dst), place_of(self.core.plugs)):
+            terms = replace(terms, stance=Stance.CLEAR)
+        if pair not in self.machine.pairs:
+            self.core.say(line, f"first packet of {pair}", Rc.LOG, event="first-packet")
+        self._run(oe.Packet(pair, terms))
+
+    def up(self, child: ChildState) -> None:
+        """A tunnel of a pair carries traffic."""
+        conn = child.conn
+        pair = self._pair(conn)
+        if pair is None or conn.template is None:
+            return
+        self.conns[pair] = conn
+        terms, grade = terms_of(conn.template.policy), grade_of(child)
+        self._run(oe.Up(pair, terms, conn.instance, grade, child.remote.address, child.initiator))
+
+    def failed(self, conn: Conn, reason: str) -> None:
+        """A call has come to nothing."""
+        pair = self._pair(conn)
+        if pair is not None and self.conns.get(pair) is conn:
+            if not conn.children:
+                del self.conns[pair]
+            self._run(oe.Failed(pair, reason))
+
+    def gone(self, conn: Conn) -> None:
+        """The instance of a pair is no more."""
+        pair = self._pair(conn)
+        if pair is None or self.conns.get(pair) is not conn:
+            return
+        del self.conns[pair]
+        state = self.machine.pairs.get(pair)
+        if state is not None and state.calling is not None:
+            self._run(oe.Failed(pair, "called off"))
+        self._run(oe.Down(pair, conn.instance))
+
+    def used(self, event: FlowsUsed) -> None:
+        """These flows have carried packets of late."""
+        pairs = (Pair(key.src.network_address, key.dst.network_address) for key in event.flows)
+        self._run(oe.Used(tuple(pair for pair in pairs if pair in self.machine.pairs)))
+
+    def forget(self, conn: Conn) -> None:
+        """Another line has the flow of a pair's connection."""
+        pair = self._pair(conn)
+        if pair is not None:
+            self._run(oe.Remove(pair))
+        if conn.kind is Kind.INSTANCE:
+            self.brain.negotiator.remove(conn)
+
+    def recheck(self) -> None:
+        """Lines have changed: pairs that another line decides about now, or none, are forgotten."""
+        for pair, state in list(self.machine.pairs.items()):
+            line = self.brain.groups.decides(pair.src, pair.dst)
+            if line is None or line.name != state.terms.owner or self._changed(line, state.terms):
+                self._run(oe.Remove(pair))
+
+    @staticmethod
+    def _changed(line: Conn, terms: oe.Terms) -> bool:
+        now = terms_of(line.policy)
+        return replace(terms, stance=now.stance) != now
+
+    # -- instances ----------------------------------------------------------------------------------------------------
+
+    def instance(self, line: Conn, pair: Pair) -> Conn:
+        """The connection of a pair: one, whoever begins."""
+        known = self.conns.get(pair)
+        if known is not None and known.kind is Kind.INSTANCE and known.template is line:
+            return known
+        # A line may let go in clear what a peer may still encrypt; its tunnel is a tunnel.
+        policy = replace(line.policy, prospective=ShuntPolicy.TRAP)
+        conn = self.brain.negotiator.new_instance(line, pair.dst, None, policy)
+        conn.on_demand = True
+        self.brain.negotiator.narrow(conn, Selector.of(host_subnet(pair.src)), Selector.of(host_subnet(pair.dst)))
+        self.conns[pair] = conn
+        return conn
+
+    @staticmethod
+    def _pair(conn: Conn) -> Pair | None:
+        if conn.group is None or conn.template is None or conn.local is None or conn.remote is None:
+            return None
+        return Pair(conn.local.first, conn.remote.first)
+
+    # -- what is wanted -----------------------------------------------------------------------------------------------
+
+    def _run(self, event: OeEvent) -> None:
+        """Let the machine handle an event; what its effects cause comes after them."""
+        self._events.append(event)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._events:
+                for effect in self.machine.handle(self._events.popleft(), self.core.now):
+                    self._effects[type(effect)](effect)
+        finally:
+            self._busy = False
+        self._set_timers()
+
+    def _set_timers(self) -> None:
+        due = self.machine.next_timer()
+        if due is None:
+            self.core.timers.cancel((Timer.OE_DUE, ""))
+        else:
+            self.core.timers.set((Timer.OE_DUE, ""), due, lambda: self._run(oe.Due()))
+        if self.machine.pairs and self.core.timers.when((Timer.OE_USE, "")) is None:
+            self.core.after(Timer.OE_USE, "", LOOK_AT_USE, self._look_at_use)
+
+    def _look_at_use(self) -> None:
+        if self.machine.pairs:
+            children = ((pair, self.core.states.children.get(conn.newest_child)) for pair, conn in self.conns.items())
+            tunnels = tuple((flow_of(pair), child.said_in) for pair, child in children if child is not None)
+            self.core.emit(CountUse(LOOK_AT_USE, tunnels))
+            self.core.after(Timer.OE_USE, "", LOOK_AT_USE, self._look_at_use)
+
+    def _set_shunt(self, effect: oe.SetShunt) -> None:
+        line = self.core.conns.named.get(effect.owner)
+        if line is None:
+            return
+        conn = self.conns.get(effect.pair)
+        if conn is not None and conn.children:
+            self.brain.negotiator.remove(conn)
+        self.shunts[effect.pair] = line.name
+        self.core.klips(SetEroute(flow_of(effect.pair), effect.shunt, line.device, line.unique, 0))
+
+    def _set_tunnel(self, effect: oe.SetTunnel) -> None:
+        # Its connection has taken the eroute already.
+        self.shunts.pop(effect.pair, None)
+
+    def _release(self, pair: Pair) -> None:
+        """Nothing is decided any more: the line's own eroute counts again."""
+        owner = self.shunts.pop(pair, None)
+        if owner is None:
+            return
+        key = flow_of(pair)
+        holder = self.brain.router.eroutes.get(key)
+        if holder is None:
+            self.core.klips(DelEroute(key))
+        elif holder.shunt is not None:
+            # A line for just this pair has the same key; what was kept is given up, as it is elsewhere.
+            self.core.klips(SetEroute(key, Shunt.DROP, holder.device, holder.unique, 0))
+            self.core.klips(SetEroute(key, holder.shunt, holder.device, holder.unique, 0))
+
+    def _call(self, effect: oe.Call) -> None:
+        line = self.core.conns.named.get(effect.owner)
+        if line is None or line.oriented is None:
+            self._events.append(oe.Failed(effect.pair, "its group is gone"))
+            return
+        conn = self.instance(line, effect.pair)
+        problem = self.brain.negotiator.impossible(conn)
+        if problem is not None:
+            self.core.after(Timer.OE_LATER, effect.pair, 0.0, partial(self.failed, conn, problem[1]))
+            return
+        self.brain.negotiator.start(conn)
+
+    def _hang(self, pair: Pair) -> None:
+        conn = self.conns.get(pair)
+        if conn is not None and not conn.children:
+            del self.conns[pair]
+            self.brain.negotiator.remove(conn)
+
+    def _close(self, effect: oe.Close) -> None:
+        conn = self.conns.get(effect.pair)
+        if conn is not None and conn.instance == effect.sa:
+            del self.conns[effect.pair]
+            self.brain.negotiator.remove(conn)
+
+    def _overflow(self, effect: oe.Overflow) -> None:
+        # The packet engine's own hold ends, and what it keeps is dropped; the next packet asks again.
+        self.overflows += 1
+        if effect.pair not in self.shunts and effect.pair not in self.conns:
+            self.core.klips(DelEroute(flow_of(effect.pair)))
+
+    def _tell(self, effect: oe.Tell) -> None:
+        self.core.log(f"{effect.pair}: {effect.text}", effect.serious, "pair")

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Policy groups between two hosts: who finds whom, what happens to first packets, and what never goes in clear."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from openswan.base.said import Said, Shunt
+from openswan.engine.oestates import State
+from openswan.policy.connection import Auth, Connection, End, Host, HostKind, ShuntPolicy
+from openswan.policy.grade import Grade
+from tests.sim.net import PERFECT, Faults
+from tests.sim.pair import EAST, WEST, Pair, SimHost, conn, make_pair, psk
+
+LOSSY = Faults(loss=0.2, duplicate=0.1)
+
+
+def group(name: str, failure: ShuntPolicy = ShuntPolicy.DROP, **more: Any) -> Connection:
+    """A group that looks for a tunnel."""
+    values = {"auth": Auth.NULL, "failure_shunt": failure, "keying_tries": 1, "retransmit_timeout": 5.0, **more}
+    return conn(name, End(Host(HostKind.DEFAULTROUTE)), End(Host(HostKind.OPPORTUNISTIC_GROUP)), **values)
+
+
+PRIVATE = group("private")
+PERMISSIVE = group("private-or-clear", ShuntPolicy.PASS)
+CLEAR_OR_PRIVATE = group("clear-or-private", prospective=ShuntPolicy.PASS)
+BLOCK = group("block", auth=Auth.NEVER, prospective=ShuntPolicy.REJECT)
+
+
+def ready(host: SimHost, *groups: Connection, **files: str) -> None:
+    """Load groups with these files and put them in force."""
+    host.policies = {name.replace("_", "-"): text for name, text in files.items()}
+    host.load(*groups)
+    for each in groups:
+        assert host.say("route", name=each.name) == [], host.lines
+
+
+def both(west: Connection, east: Connection, faults: Faults = PERFECT, seed: int = 0, **more: Any) -> Pair:
+    """Two hosts whose groups are about each other and the rest of the world."""
+    pair = make_pair(seed, faults, **more)
+    for host, each in ((pair.west, west), (pair.east, east)):
+        ready(host, each, **{each.name.replace("-", "_"): "192.0.2.0/24\n198.51.100.0/24\n"})
+    return pair
+
+
+def target(host: SimHost, other: str) -> Said | Shunt | None:
+    """What packets to another host meet."""
+    from ipaddress import ip_address
+
+    found = host.klips.match(host.address, ip_address(other))
+    return found.target if found else None
+
+
+def grade(host: SimHost) -> Grade | None:
+    [state] = host.pluto.brain.pairs.machine.pairs.values()
+    return state.grade
+
+
+@pytest.mark.parametrize("west", [PRIVATE, PERMISSIVE], ids=lambda each: each.name)
+@pytest.mark.parametrize("east", [PRIVATE, PERMISSIVE, CLEAR_OR_PRIVATE], ids=lambda each: each.name)
+def test_the_first_packet_waits_and_arrives_encrypted(west: Connection, east: Connection) -> None:
+    pair = both(west, east)
+    for _ in range(3):
+        pair.send(pair.west, WEST, EAST)
+    assert pair.run(3.0, lambda: not pair.missing())
+    assert pair.west.clear == pair.east.clear == []
+    back = pair.send(pair.east, EAST, WEST)
+    assert pair.run(1.0, lambda: back in pair.west.klips.delivered), "the same tunnel both ways"
+    assert grade(pair.west) is grade(pair.east) is Grade.NULL
+    assert any(name.startswith(west.name) for name in pair.west.guards), "guarded while there is a tunnel"
+    pair.sane()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_both_begin_at_once_on_a_bad_line(seed: int) -> None:
+    pair = both(PRIVATE, PERMISSIVE, LOSSY, seed)
+    for _ in range(5):
+        pair.send(pair.west, WEST, EAST)
+        pair.send(pair.east, EAST, WEST)
+    pair.run(20.0)
+    assert isinstance(target(pair.west, EAST), Said) and isinstance(target(pair.east, WEST), Said)
+    assert pair.west.clear == [] and pair.agreed()
+    pair.sane()
+
+
+def test_a_group_with_a_secret() -> None:
+    secret = group("private", auth=Auth.PSK)
+    pair = both(secret, secret, west_secrets=psk("%any", "%any"), east_secrets=psk("%any", "%any"))
+    pair.send(pair.west, WEST, EAST)
+    assert pair.run(3.0, lambda: not pair.missing())
+    assert grade(pair.west) is grade(pair.east) is Grade.GROUP
+
+
+@pytest.mark.parametrize(("policy", "shunt"), [(PRIVATE, Shunt.DROP), (PERMISSIVE, Shunt.PASS)], ids=["drop", "pass"])
+def test_nobody_answers(policy: Connection, shunt: Shunt) -> None:
+    """Held for holdtimeout=, then the failure shunt; nothing else of the line is touched."""
+    pair = make_pair()
+    ready(pair.west, policy, **{policy.name.replace("-", "_"): "198.51.100.0/24\n"})
+    first = pair.send(pair.west, WEST, EAST)
+    pair.run(2.9)
+    assert target(pair.west, EAST) is Shunt.HOLD and pair.west.clear == []
+    pair.run(0.2)
+    assert target(pair.west, EAST) is shunt
+    assert pair.west.clear == ([first] if shunt is Shunt.PASS else [])
+    assert target(pair.west, "198.51.100.8") is Shunt.TRAP
+    pair.run(10.0)
+    assert pair.west.empty() and target(pair.west, EAST) is shunt
+    [state] = pair.west.pluto.brain.pairs.machine.pairs.values()
+    assert state.state in (State.PASS, State.DROP) and state.retry_at > 0
+    pair.run(2000.0)
+    assert target(pair.west, EAST) is Shunt.TRAP, "forgotten when nobody uses it"
+    assert pair.west.pluto.brain.pairs.machine.pairs == {} == pair.west.pluto.brain.pairs.shunts
+    pair.sane()
+
+
+def test_a_host_that_only_answers_blocks_or_knows_nothing() -> None:
+    """What the responder says decides: nobody in its groups, or one that is blocked, gets no tunnel."""
+    for groups, files in (
+        ((BLOCK, PRIVATE), {"block": "192.0.2.1\n", "private": "192.0.2.0/24\n"}),
+        ((PRIVATE,), {"private": "203.0.113.0/24\n"}),
+    ):
+        pair = make_pair()
+        ready(pair.west, PRIVATE, private="198.51.100.0/24\n")
+        ready(pair.east, *groups, **files)
+        pair.send(pair.west, WEST, EAST)
+        pair.run(10.0)
+        assert target(pair.west, EAST) is Shunt.DROP and not pair.east.klips.sas, files
+        assert pair.east.klips.delivered == []
+        pair.sane()
+
+
+def test_a_line_for_just_that_host_traps_again() -> None:
+    pair = make_pair()
+    ready(pair.west, PRIVATE, private=f"{EAST}\n")
+    ready(pair.east, PRIVATE, private=f"{WEST}\n")
+    pair.send(pair.west, WEST, EAST)
+    assert pair.run(3.0, lambda: not pair.missing())
+    assert pair.west.say("terminate", name="private")[-1][0] == 2
+    pair.run(2.0)
+    assert target(pair.west, EAST) is Shunt.TRAP and target(pair.east, WEST) is Shunt.TRAP
+    pair.send(pair.east, EAST, WEST)
+    assert pair.run(3.0, lambda: not pair.missing())
+    pair.sane()
+
+
+def test_used_pairs_stay_and_idle_ones_go() -> None:
+    pair = both(PRIVATE, PRIVATE)
+    pair.send(pair.west, WEST, EAST)
+    for _ in range(40):
+        pair.run(50.0)
+        pair.send(pair.west, WEST, EAST)
+    pair.run(1.0)
+    assert isinstance(target(pair.west, EAST), Said) and not pair.missing()
+    pair.run(2400.0)
+    assert target(pair.west, EAST) is Shunt.TRAP and pair.west.empty() and pair.east.empty()
+    pair.sane()
+
+
+def test_pairs_follow_their_groups() -> None:
+    """A line that is more specific takes over at once, and what a group's pairs have ends with it."""
+    pair = both(PRIVATE, PRIVATE)
+    pair.send(pair.west, WEST, EAST)
+    assert pair.run(3.0, lambda: not pair.missing())
+    pair.west.load(BLOCK)
+    pair.west.say("route", name="block")
+    pair.west.policies["block"] = f"{EAST}\n"
+    pair.west.say("rereadgroups")
+    assert target(pair.west, EAST) is Shunt.REJECT
+    pair.run(2.0)
+    assert not pair.east.klips.sas and target(pair.east, WEST) is Shunt.TRAP
+    pair.west.policies["block"] = ""
+    pair.west.say("rereadgroups")
+    assert target(pair.west, EAST) is Shunt.TRAP
+    pair.send(pair.west, WEST, EAST)
+    assert pair.run(3.0, lambda: isinstance(target(pair.west, EAST), Said))
+    pair.west.say("delete", name="private")
+    assert target(pair.west, EAST) is None and pair.west.guards == {}
+    pair.sane()
+
+
+def test_a_peer_that_forgot_everything_is_found_again() -> None:
+    pair = both(PRIVATE, PRIVATE)
+    pair.send(pair.west, WEST, EAST)
+    assert pair.run(3.0, lambda: not pair.missing())
+    pair.east.boot()
+    ready(pair.east, PRIVATE, private="192.0.2.0/24\n")
+    packet = pair.send(pair.east, EAST, WEST)
+    assert pair.run(10.0, lambda: packet in pair.west.klips.delivered)
+    packet = pair.send(pair.west, WEST, EAST)
+    assert pair.run(10.0, lambda: packet in pair.east.klips.delivered)
+    assert pair.west.clear == pair.east.clear == []

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Pairs between the machine and pluto: what simulated hosts do not come to. The rest is tests/sim/test_groups.py."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+from openswan.base.said import Said, Shunt
+from openswan.engine import oeevents as oe
+from openswan.engine.oeevents import Pair
+from openswan.engine.oeterms import terms_of
+from openswan.engine.pairs import LOOK_AT_USE, Pairs, flow_of
+from openswan.engine.timers import Timer
+from openswan.policy.connection import Connection
+from tests.sim import test_groups as groups
+from tests.sim.pair import EAST, WEST, SimHost, make_pair
+from tests.sim.pair import Pair as Hosts
+
+PAIR = Pair(ip_address(WEST), ip_address(EAST))
+
+
+def pairs(host: SimHost) -> Pairs:
+    return host.pluto.brain.pairs
+
+
+def alone(policy: Connection = groups.PRIVATE) -> Hosts:
+    """West has a group with east in it, and east answers nothing."""
+    hosts = make_pair()
+    groups.ready(hosts.west, policy, **{policy.name.replace("-", "_"): "198.51.100.0/24\n"})
+    return hosts
+
+
+def test_the_eroute_of_a_pair_is_as_narrow_as_can_be() -> None:
+    key = flow_of(PAIR)
+    assert (str(key.src), str(key.dst), key.protocol) == (f"{WEST}/32", f"{EAST}/32", 0)
+
+
+def test_a_pair_whose_line_is_gone_is_forgotten_with_its_eroute() -> None:
+    hosts = alone()
+    hosts.send(hosts.west, WEST, EAST)
+    hosts.run(5.0)
+    mine = pairs(hosts.west)
+    assert mine.shunts == {PAIR: "private#198.51.100.0/24"}
+    hosts.west.policies["private"] = ""
+    hosts.west.say("rereadgroups")
+    assert mine.machine.pairs == {} == mine.shunts
+    assert groups.target(hosts.west, EAST) is None
+
+
+def test_a_line_with_other_terms_begins_anew() -> None:
+    hosts = alone()
+    hosts.send(hosts.west, WEST, EAST)
+    hosts.run(5.0)
+    mine = pairs(hosts.west)
+    line = hosts.west.pluto.brain.groups.decides(PAIR.src, PAIR.dst)
+    assert line is not None and not mine._changed(line, terms_of(line.policy))
+    assert mine._changed(line, replace(terms_of(line.policy), hold_timeout=9.0))
+
+
+def test_what_a_call_that_was_given_up_says_later_changes_nothing() -> None:
+    hosts = alone()
+    hosts.send(hosts.west, WEST, EAST)
+    hosts.run(1.0)
+    mine = pairs(hosts.west)
+    conn = mine.conns[PAIR]
+    mine.conns.pop(PAIR)
+    before = mine.machine.pairs[PAIR].state
+    mine.failed(conn, "nobody waits for this")
+    mine.gone(conn)
+    assert mine.machine.pairs[PAIR].state is before
+
+
+def test_an_overflow_ends_the_engine_s_own_hold_and_no_eroute_of_ours() -> None:
+    hosts = alone()
+    mine = pairs(hosts.west)
+    other = Pair(PAIR.src, ip_address("198.51.100.77"))
+    mine._overflow(oe.Overflow(other))
+    assert mine.overflows == 1 and groups.target(hosts.west, "198.51.100.77") is Shunt.TRAP
+    hosts.send(hosts.west, WEST, EAST)
+    hosts.run(1.0)
+    mine._overflow(oe.Overflow(PAIR))
+    assert mine.overflows == 2 and groups.target(hosts.west, EAST) is Shunt.HOLD
+
+
+def test_use_is_looked_at_while_there_is_a_pair_and_no_longer() -> None:
+    hosts = alone()
+    mine = pairs(hosts.west)
+    key = (Timer.OE_USE, "")
+    assert mine.core.timers.when(key) is None
+    hosts.send(hosts.west, WEST, EAST)
+    hosts.run(1.0)
+    assert mine.core.timers.when(key) is not None
+    mine._run(oe.Remove(PAIR))
+    hosts.run(LOOK_AT_USE + 1)
+    assert mine.core.timers.when(key) is None
+
+
+def test_a_service_of_a_group_that_looks_for_tunnels_is_left_out_and_said() -> None:
+    hosts = make_pair()
+    hosts.west.policies = {"private": "198.51.100.0/24 tcp 25\n198.51.100.0/24\n"}
+    hosts.west.load(groups.PRIVATE)
+    hosts.west.say("route", name="private")
+    assert any("single service" in line for line in hosts.west.lines)
+    assert list(hosts.west.pluto.brain.groups.lines["private"]) == ["private#198.51.100.0/24"]
+
+
+def test_one_instance_whoever_begins() -> None:
+    hosts = groups.both(groups.PRIVATE, groups.PRIVATE)
+    hosts.send(hosts.west, WEST, EAST)
+    hosts.run(3.0)
+    conn = pairs(hosts.west).conns[PAIR]
+    line = conn.template
+    assert line is not None and pairs(hosts.west).instance(line, PAIR) is conn
+    assert isinstance(groups.target(hosts.west, EAST), Said)
