@@ -147,8 +147,10 @@ class Stage:
             self.revived = ""
         for name in names:
             self.west.ipsec("auto", "--delete", name)
-            if name in MODES:  # its trap would catch traffic of other conns
+            if name in MODES or name == "udp":
+                # Its trap would catch traffic of other conns, and so would what it begins anew by itself.
                 self.east.sh(f"ipsec auto --down {name}; ipsec auto --unroute {name}", check=False)
+                self.east.sh(f"ipsec auto --replace {name}", check=False)
         wait_for("our states to end", lambda: "STATE_" not in self.west.status(), 8, 0.2)
         wait_for("the kernel's SAs to go", lambda: not re.search("proto (esp|ah|comp)", self.kernel()), 8, 0.2)
 
