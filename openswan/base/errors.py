@@ -52,3 +52,7 @@ class KlipsError(IpsecError):
 
 class HostError(IpsecError):
     """The operating system refused: no root, no /dev/net/tun, a port in use."""
+
+
+class AnsweredError(HostError):
+    """Somebody elsewhere was asked and has answered, but not with what was wanted."""

@@ -181,6 +181,8 @@ class Fetched:
     data: bytes
     reason: str = ""
     """Empty: `data` is what the server sent."""
+    answered: bool = False
+    """The server is there, and has refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,8 @@ class Revocation:
             self.rest.clear()
         self.rest[question.key] = core.now + AGAIN
         if event.reason:
-            self.rest[_server(question.uri)] = core.now + AGAIN
+            if not event.answered:
+                self.rest[_server(question.uri)] = core.now + AGAIN
             core.log(f"{question.way.value} not fetched from {question.uri[:200]}: {event.reason}", True, "fetch")
         else:
             try:

@@ -18,7 +18,7 @@ import h11
 
 from openswan import __version__
 from openswan.base.address import Address
-from openswan.base.errors import HostError
+from openswan.base.errors import AnsweredError, HostError
 
 CONCURRENT = 16
 """Requests on their way at once."""
@@ -156,7 +156,10 @@ async def _answer(reader: asyncio.StreamReader, limit: int) -> bytes:
         elif isinstance(event, h11.Response):
             if event.status_code != 200:
                 moved = "; redirections are not followed" if 300 <= event.status_code < 400 else ""
-                raise HostError(f"the server says {event.status_code} {event.reason.decode('latin-1')[:60]!r}{moved}")
+                said = f"{event.status_code} {event.reason.decode('latin-1')[:60]!r}"
+                # 5xx: it is the server that is unwell.
+                kind = AnsweredError if event.status_code < 500 else HostError
+                raise kind(f"the server says {said}{moved}")
             _check_length(event, limit)
         elif isinstance(event, h11.Data):
             body += event.data

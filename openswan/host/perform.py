@@ -6,10 +6,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from openswan.base.address import Address, Subnet
-from openswan.base.errors import IpsecError, KlipsError
+from openswan.base.errors import AnsweredError, IpsecError, KlipsError
 from openswan.base.numbers import IpProtocol
 from openswan.base.said import Said
 from openswan.crypto.sign import Scheme
@@ -263,22 +264,22 @@ class Performer:
 
     def _fetch(self, effect: Fetch) -> None:
         answer = self._parts.fetch(effect.uri, effect.limit, effect.timeout, effect.body, effect.content_type)
-        self._dispensable(self._told(answer, lambda data, reason: Fetched(effect.token, data, reason)))
+        self._dispensable(self._told(answer, partial(Fetched, effect.token)))
 
     def _sign(self, effect: Sign) -> None:
         answer = self._parts.sign(effect.key, effect.scheme, effect.octets)
-        self._dispensable(self._told(answer, lambda data, reason: Signed(effect.token, data, reason)))
+        self._dispensable(self._told(answer, lambda data, reason, answered: Signed(effect.token, data, reason)))
 
-    async def _told(self, answer: Coroutine[Any, Any, bytes], event: Callable[[bytes, str], EngineEvent]) -> None:
+    async def _told(self, answer: Coroutine[Any, Any, bytes], event: Callable[[bytes, str, bool], EngineEvent]) -> None:
         """Post what comes of it, whatever that is: somebody waits."""
         try:
-            data, reason = await answer, ""
+            told = event(await answer, "", False)
         except IpsecError as why:
-            data, reason = b"", str(why)
+            told = event(b"", str(why), isinstance(why, AnsweredError))
         except Exception as why:
-            self._post(event(b"", f"a mistake of this program: {why!r}"))
+            self._post(event(b"", f"a mistake of this program: {why!r}", False))
             raise
-        self._post(event(data, reason))
+        self._post(told)
 
     def _dispensable(self, work: Coroutine[Any, Any, None]) -> None:
         """Work that nobody needs any more once the daemon ends."""

@@ -116,6 +116,13 @@ def test_lists_of_no_use(data: bytes, reason: str) -> None:
     assert len(world.check()) == 1
 
 
+def test_a_server_that_does_not_have_one_list_is_asked_for_others() -> None:
+    world = World(fetch=True)
+    world.it.fetched(Fetched(world.ask().token, b"", "the server says 404 'Not Found'", answered=True))
+    assert world.check() == (), "not again for that"
+    assert len(world.check((leaf("http://CRL/other"), ROOT))) == 1
+
+
 def test_a_server_that_fails_is_let_be_for_a_while() -> None:
     world = World(fetch=True)
     world.it.fetched(Fetched(world.ask().token, b"", "no answer within 5 s"))

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 import pytest
 
 from openswan.base.address import Address
-from openswan.base.errors import HostError
+from openswan.base.errors import AnsweredError, HostError
 from openswan.host.fetch import Fetcher, Target, parse_target
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -95,6 +95,15 @@ def test_posting() -> None:
 def test_answers_that_are_of_no_use(answer: bytes, reason: str) -> None:
     with pytest.raises(HostError, match=reason):
         fetch(answer)
+
+
+def test_a_server_that_refuses_has_answered() -> None:
+    with pytest.raises(AnsweredError, match="404"):
+        fetch(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+    for answer in (b"junk\r\n\r\n", b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"):
+        with pytest.raises(HostError) as why:
+            fetch(answer)
+        assert not isinstance(why.value, AnsweredError)
 
 
 def test_patience_has_an_end() -> None:
