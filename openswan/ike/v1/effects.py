@@ -24,4 +24,9 @@ class IsakmpEstablished:
     """The peer says it remembers no other SA with us (RFC 2407 4.6.3.3)."""
 
 
-Effect: TypeAlias = SharedEffect | IsakmpEstablished
+@dataclass(frozen=True, slots=True)
+class InitialContact:
+    """The peer says on an established ISAKMP SA that it remembers no other with us (RFC 2407 4.6.3.3)."""
+
+
+Effect: TypeAlias = SharedEffect | IsakmpEstablished | InitialContact

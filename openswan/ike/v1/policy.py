@@ -9,8 +9,11 @@ from typing import Protocol
 from openswan.base.address import Endpoint
 from openswan.base.interval import Duration
 from openswan.crypto.tokenkey import SigningKey
+from openswan.ike.policy import ChildPolicy
+from openswan.ike.v1.life import UNSAID, Life
 from openswan.ike.v1.phase1 import ChosenIsakmp, Terms
 from openswan.policy.identity import Identity
+from openswan.policy.selector import Selector
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,39 @@ class IsakmpPolicy:
     """Where we move when there is a NAT (RFC 3947 4)."""
     remote_natt_port: int = 4500
     """Where the peer listens then."""
+    max_children: int = 64
+    """Pairs of IPsec SAs one ISAKMP SA may hold; a peer's Quick Mode is refused beyond."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuickPolicy(ChildPolicy):
+    """How one connection negotiates a pair of IPsec SAs in Quick Mode: one selector on each side.
+
+    With `pfs` we ask for the first group of the proposals, or without one for the ISAKMP SA's; as responder we insist
+    on the groups the proposals name, or without one on any that is strong enough. `narrowing` lets a peer have less
+    than the selectors. `virtual` and `trigger` mean nothing here.
+    """
+
+    life: Life = UNSAID
+    """Seconds and kilobytes at most; of a ChildEstablished's policy it is what was agreed."""
+    words: str = ""
+    """The connection's policy as whack shows it, for the log: PSK+ENCRYPT+TUNNEL+PFS+UP."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuickQuestion:
+    """Whose traffic an authenticated peer wants to protect. Quick Mode has one selector on each side."""
+
+    isakmp: IsakmpPolicy
+    peer_id: Identity
+    local: Endpoint
+    remote: Endpoint
+    mine: Selector
+    """IDcr: our side; without one our address as IKE uses it (RFC 2409 5.5)."""
+    theirs: Selector
+    """IDci: the peer's side."""
+    transport: bool = False
+    """It asks for transport mode; behind a NAT the selectors have the addresses we see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +105,16 @@ class Owner(Protocol):
 
         IkeError (notify 18, INVALID_ID_INFORMATION) when there is no suitable connection.
         """
+
+    def quick_policy(self, question: QuickQuestion) -> QuickPolicy:
+        """The policy for a peer's clients, perhaps of another connection of the same peer.
+
+        Its `mine` and `theirs` have to be those asked for, or with `narrowing` to contain them. IkeError (notify 18,
+        INVALID_ID_INFORMATION) when no connection is known for them.
+        """
+
+    def spi_in_use(self, spi: int) -> bool:
+        """Is this inbound ESP or AH SPI taken?"""
+
+    def cpi_in_use(self, cpi: int) -> bool:
+        """Is this inbound Compression Parameter Index taken?"""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_network
 from typing import Any, TypeVar
 
 from openswan.base.address import Endpoint, parse_address
@@ -20,11 +21,12 @@ from openswan.ike.effects import Log, Send
 from openswan.ike.v1.effects import Effect
 from openswan.ike.v1.life import Life
 from openswan.ike.v1.phase1 import Terms
-from openswan.ike.v1.policy import IdQuestion, IsakmpPolicy
+from openswan.ike.v1.policy import IdQuestion, IsakmpPolicy, QuickPolicy, QuickQuestion
 from openswan.ike.v1.sa import IsakmpSa
 from openswan.ike.v1.states import State
-from openswan.policy.algorithms import parse_ike
+from openswan.policy.algorithms import parse_esp, parse_ike
 from openswan.policy.identity import matches, parse_identity
+from openswan.policy.selector import Selector
 from openswan.wire.v1.numbers import AuthMethod
 from tests.unit.crypto.keys import rsa_key
 
@@ -48,6 +50,28 @@ def policy(
     return IsakmpPolicy(**{**values, **more})
 
 
+def net(text: str, protocol: int = 0, port: int = 0) -> Selector:
+    return Selector.of(ip_network(text), protocol, port)
+
+
+def quick(mine: str = "10.1.0.0/16", theirs: str = "10.2.0.0/16", esp: str = "aes128-sha1", **more: Any) -> QuickPolicy:
+    """A connection's Quick Mode, from the initiator's side."""
+    values: dict[str, Any] = {
+        "name": "test",
+        "proposals": parse_esp(esp, ikev1=True).proposals,
+        "mine": (net(mine),),
+        "theirs": (net(theirs),),
+        "life": Life(28800),
+        "words": "PSK+ENCRYPT+TUNNEL+PFS+UP",
+    }
+    return QuickPolicy(**{**values, **more})
+
+
+def mirrored(policy: QuickPolicy, **more: Any) -> QuickPolicy:
+    """The same from the other side."""
+    return replace(policy, mine=policy.theirs, theirs=policy.mine, **more)
+
+
 def by_rsa(which: int, other: int) -> dict[str, Any]:
     """What a policy has for RSA signatures."""
     public = rsakey.encode_public(rsa_key(2048, 65537, other).public_key())
@@ -60,6 +84,9 @@ class Asked:
     def __init__(self, *policies: IsakmpPolicy) -> None:
         self.policies = list(policies)
         self.questions: list[IdQuestion] = []
+        self.quick = [mirrored(quick())]
+        self.asked: list[QuickQuestion] = []
+        self.taken: set[int] = set()
 
     def isakmp_policy(self, local: Endpoint, remote: Endpoint) -> IsakmpPolicy:
         if not self.policies:
@@ -72,6 +99,19 @@ class Asked:
             if matches(one.peer_id, question.peer_id):
                 return one
         raise IkeError(f"no suitable connection for peer '{question.peer_id}'", 18)
+
+    def quick_policy(self, question: QuickQuestion) -> QuickPolicy:
+        self.asked.append(question)
+        for one in self.quick:
+            if one.mine[0].contains(question.mine) and one.theirs[0].contains(question.theirs):
+                return one
+        raise IkeError("cannot respond to IPsec SA request because no connection is known", 18)
+
+    def spi_in_use(self, spi: int) -> bool:
+        return spi in self.taken
+
+    def cpi_in_use(self, cpi: int) -> bool:
+        return cpi in self.taken
 
 
 @dataclass

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from tests.unit.ike.v1.pair import Asked, by_rsa, policy
+from openswan.ike.v1.life import Life
+from openswan.wire.v1.numbers import ProtocolId
+from tests.unit.ike.v1.pair import Asked, by_rsa, mirrored, policy, quick
 
 
 def test_secrets_are_not_shown() -> None:
@@ -15,3 +17,9 @@ def test_secrets_are_not_shown() -> None:
 def test_the_double_answers_as_an_owner_does() -> None:
     asked = Asked(policy())
     assert asked.policies[0].peer_id is not None and asked.questions == []
+
+
+def test_a_quick_mode_has_a_life_beside_what_any_child_has() -> None:
+    one = quick(life=Life(3600, 500), transport=True)
+    assert (one.life, one.transport, one.protocol) == (Life(3600, 500), True, ProtocolId.ESP)
+    assert mirrored(one).mine == one.theirs
