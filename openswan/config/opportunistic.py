@@ -55,10 +55,8 @@ def unavailable(conn: Connection) -> str:
     ours = conn.left if end is conn.right else conn.right
     if not stance_of(conn).responds:
         return ""
-    if end.host.kind is HostKind.OPPORTUNISTIC:
-        return f"{OE_LATER} but for policy groups: write {HostKind.OPPORTUNISTIC_GROUP.value}"
-    if end.dns_key:
-        return f"{OE_LATER} with keys from the DNS: give authby=null or secret, or a certificate"
+    if end.dns_key and conn.auth & ~SIGNATURES:
+        return f"{OE_LATER} with keys from the DNS beside other proofs: give authby=rsasig, ecdsa or eddsa alone"
     if end.protocol:
         return f"{OE_LATER} for single services: leave protoport= out"
     if ours.subnet is not None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from openswan.base.errors import CryptoError
-from openswan.crypto.rsakey import PublicKey, decode_public
+from openswan.crypto.rsakey import PublicKey, decode_public, encode_public
 
 RSA, ECDSA, EDDSA = 2, 3, 4
 """Algorithm numbers of IPSECKEY."""
+DER_SEQUENCE = b"\x30"
 CURVES: dict[int, ec.EllipticCurve] = {64: ec.SECP256R1(), 96: ec.SECP384R1()}
 """By octets of both coordinates."""
 EDWARDS: dict[int, Callable[[bytes], PublicKey]] = {
@@ -41,3 +44,22 @@ def public_key_of(algorithm: int, octets: bytes) -> PublicKey:
         except ValueError:
             raise CryptoError("EdDSA key is not usable") from None
     raise CryptoError(f"keys of algorithm {algorithm} are not used: publish RSA (2), ECDSA (3) or EdDSA (4)")
+
+
+def raw_octets(key: PublicKey) -> bytes:
+    """A key as connections have it: RFC 3110 octets of RSA, else its DER SubjectPublicKeyInfo."""
+    if isinstance(key, rsa.RSAPublicKey):
+        return encode_public(key)
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def raw_key(octets: bytes) -> PublicKey:
+    """The reverse of raw_octets(); CryptoError when they are no key."""
+    if octets[:1] == DER_SEQUENCE:
+        try:
+            key = load_der_public_key(octets)
+        except (ValueError, UnsupportedAlgorithm):
+            return decode_public(octets)  # an RSA key whose exponent has 48 octets begins so too
+        if isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
+            return key
+    return decode_public(octets)

@@ -38,6 +38,7 @@ from openswan.host import clock
 from openswan.host.conntrack import Conntrack
 from openswan.host.crashsecret import read_or_make
 from openswan.host.ctlsock import ControlServer
+from openswan.host.dnslookup import DnsLookup
 from openswan.host.entropy import SystemRng
 from openswan.host.explain import explain
 from openswan.host.fetch import Fetcher
@@ -45,6 +46,7 @@ from openswan.host.files import read_certificates, read_groups
 from openswan.host.guard.guard import Guard
 from openswan.host.icmpsock import IcmpEar
 from openswan.host.ikesock import Kind, Outer, OuterSockets, open_pass_socket
+from openswan.host.oelookup import OeLookup
 from openswan.host.perform import Parts, Performer
 from openswan.host.reactor import Reactor
 from openswan.host.resolver import Resolver
@@ -154,12 +156,15 @@ class Gateway:
     def _parts(self) -> Parts:
         places = self._wanted.places
         resolver = Resolver()
+        opportunism = OeLookup(DnsLookup(marked=True))
         return Parts(
             engine=self._klips,
             guard=self._guard,
             control=self.control,
             run_updown=self._updown.run,
             resolve=resolver.look_up,
+            learn_gateways=opportunism.learn,
+            learn_keys=opportunism.published,
             fetch=Fetcher(resolver.look_up, self._wanted.fetch_interface).fetch,
             sign=self._tokens.sign,
             read_secrets=lambda client: SecretsRead(*load_secrets(places.secrets, self._tokens.public), client),

@@ -22,6 +22,7 @@ from openswan.ike.policy import AddressQuestion, AuthQuestion, ChildPolicy, Chil
 from openswan.ike.resumption import Session, TicketBox
 from openswan.ike.v2.tasks.crash import token
 from openswan.policy.connection import EAP, Auth
+from openswan.policy.gateways import Published
 from openswan.policy.groups import stance_of
 from openswan.policy.identity import NOBODY, Identity, IdKind, matches
 from openswan.policy.modecfg import Assigned
@@ -50,6 +51,8 @@ class Answers:
     """Addresses beside one that we answer at."""
     decides: Callable[[Address, Address], Conn | None] = lambda src, dst: None
     """The line of a policy group that decides about two hosts, seen from us."""
+    published: Callable[[Identity, Address], Published | str] = lambda identity, remote: Published(())
+    """openswan.ike.policy.Responder.published."""
     elsewhere: Callable[[Conn, Address], Address | None] = lambda conn, me: None
     """Where a client that has proved itself is sent; None: it may stay."""
 

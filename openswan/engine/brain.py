@@ -23,6 +23,7 @@ from openswan.engine.negotiate import Negotiator
 from openswan.engine.network import Network
 from openswan.engine.pairs import Pairs
 from openswan.engine.pathmtu import PathMtus
+from openswan.engine.peerkeys import PeerKeys
 from openswan.engine.policies import Keyring
 from openswan.engine.proof import Proofs
 from openswan.engine.redirects import Redirects
@@ -43,7 +44,9 @@ class Brain:
         self.router = Router(self.core)
         self.revocation = Revocation(self, clock)
         self.signing = Signing(self.core)
+        self.peerkeys = PeerKeys(self.core)
         self.answers = Answers(self.core, self.keyring, self.router, clock, self.revocation)
+        self.answers.published = self.peerkeys.published
         self.lifetimes = Lifetimes(self)
         self.liveness = Liveness(self)
         self.children = Children(self)

@@ -11,6 +11,7 @@ from openswan.base.address import Address, Subnet, any_subnet, host_subnet, less
 from openswan.base.said import Shunt
 from openswan.engine.routing import NEGOTIATION_SHUNTS, PROSPECTIVE_SHUNTS, Routing
 from openswan.policy.connection import Auth, Connection, End, HostKind, ShuntPolicy, TcpUse
+from openswan.policy.gateways import Gateway
 from openswan.policy.groups import stance_of
 from openswan.policy.identity import Identity
 from openswan.policy.modecfg import Assigned
@@ -115,6 +116,8 @@ class Conn:
     """Instances made so far."""
     trigger: tuple[Selector, Selector] | None = None
     """Of the packet that wants it up: source and destination, until it is up."""
+    gateway: Gateway | None = None
+    """Of an opportunistic instance that we begin: whom the DNS has named."""
     group: Conn | None = None
     """The conn of the policy group this is a line of."""
     holes: tuple[Subnet, ...] = ()

@@ -126,6 +126,20 @@ class Resolve:
 
 
 @dataclass(frozen=True, slots=True)
+class LearnGateways:
+    """Ask the DNS who the gateways of `destination` are; GatewaysLearned answers."""
+
+    destination: Address
+
+
+@dataclass(frozen=True, slots=True)
+class LearnKeys:
+    """Ask the DNS for the public keys of `name`; KeysLearned answers."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReadSecrets:
     """Read ipsec.secrets (again); SecretsRead answers."""
 
@@ -231,6 +245,8 @@ Effect: TypeAlias = (
     | DelGuard
     | RunUpdown
     | Resolve
+    | LearnGateways
+    | LearnKeys
     | ReadSecrets
     | ReadGroups
     | ReadCertificates

@@ -9,7 +9,9 @@ from typing import Any, TypeAlias
 from openswan.base.address import Address, Endpoint
 from openswan.config.secrets import SecretStore
 from openswan.crypto.revocation import Places
+from openswan.engine.oeevents import Learned
 from openswan.plane.events import KlipsEvent
+from openswan.policy.gateways import Published
 from openswan.policy.selector import FlowKey
 
 
@@ -206,6 +208,23 @@ class HostResolved:
 
 
 @dataclass(frozen=True, slots=True)
+class GatewaysLearned:
+    """What the DNS says about a destination, and a line for each record that is of no use. Answers LearnGateways."""
+
+    learned: Learned
+    complaints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeysLearned:
+    """The public keys of a name, and a line for each record that is of no use. Answers LearnKeys."""
+
+    name: str
+    published: Published
+    complaints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PacketsCounted:
     """What the pair of SAs that CountPackets named has carried so far; `received` is not 0 if dummies alone came."""
 
@@ -256,6 +275,8 @@ EngineEvent: TypeAlias = (
     | Fetched
     | Signed
     | HostResolved
+    | GatewaysLearned
+    | KeysLearned
     | PacketsCounted
     | FlowsUsed
     | UpdownDone

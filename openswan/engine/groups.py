@@ -18,7 +18,7 @@ from openswan.engine.events import GroupsRead
 from openswan.engine.routing import RouteEvent
 from openswan.policy.connection import Connection
 from openswan.policy.flowtable import Flow, FlowTable, Rule
-from openswan.policy.groups import Target, group_end, group_file, lines_of, named, settle, stance_of
+from openswan.policy.groups import Target, group_end, group_file, lines_of, named, own_targets, settle, stance_of
 
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
@@ -154,7 +154,8 @@ class Groups:
 
     def _wanted(self, group: Conn) -> dict[str, tuple[Connection, str]]:
         """What the lines of a group should be, by name, with FILE:LINE."""
-        targets = settle(self.targets.get(group_file(group.policy), ()), self.core.names)
+        listed = own_targets(group.policy) or self.targets.get(group_file(group.policy), ())
+        targets = settle(listed, self.core.names)
         return {policy.name: (policy, target.where) for target in targets for policy in lines_of(group.policy, target)}
 
     def _prune(self, group: Conn) -> dict[str, Conn]:

@@ -40,7 +40,7 @@ from openswan.ike.effects import (
     Work,
 )
 from openswan.ike.events import CreateChild, DeleteIke, ProbePath, Request
-from openswan.ike.later import Job, RevocationJob
+from openswan.ike.later import Job, KeysJob, RevocationJob
 from openswan.ike.policy import ChildPolicy, IkePolicy
 from openswan.ike.resumption import Ticket
 from openswan.ike.v2.sa import IkeSaV2
@@ -190,6 +190,8 @@ class IkeSas:
         job = effect.job
         if isinstance(job, RevocationJob):
             self.brain.revocation.start(job.questions, partial(self._done, ike, job, b""))
+        elif isinstance(job, KeysJob):
+            self.brain.peerkeys.start(job.name, partial(self._done, ike, job, b""))
         else:
             self.brain.signing.start(job, partial(self._done, ike, job))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from openswan.base.log import Rc
 from openswan.engine.conn import Conn, Kind, kind_of
 from openswan.policy.connection import Connection, Startup
+from openswan.policy.groups import own_targets
 
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
@@ -22,7 +23,7 @@ class Loader:
 
     def load(self, policy: Connection, client: int = 0, group: Conn | None = None, routed: bool = False) -> Conn:
         """Enter one whose name is free; `group` is the conn of the policy group it is a line of."""
-        conn = Conn(policy, kind_of(policy), group=group, on_demand=routed)
+        conn = Conn(policy, _kind(policy, group), group=group, on_demand=routed)
         self.core.conns.add(conn)
         for name in self.brain.network.names_of(conn):
             self.brain.network.resolve(name)
@@ -44,7 +45,7 @@ class Loader:
         if old is None:
             return self.load(policy, client, group)
         guards = [old, *old.instances.values()]
-        heir = Conn(policy, kind_of(policy), group=group)
+        heir = Conn(policy, _kind(policy, group), group=group)
         oriented, _ = self.brain.network.orientation(heir)
         heir.orient(oriented)
         if heir.kind is not Kind.TEMPLATE and any(one.guarded for one in guards):
@@ -69,3 +70,9 @@ class Loader:
         self.brain.negotiator.remove(conn)
         self.brain.network.forget(conn)
         self.brain.keyring.forget()
+
+
+def _kind(policy: Connection, group: Conn | None) -> Kind:
+    """A conn with %opportunistic is a group without a file; lines of groups have the same word at their far end."""
+    kind = kind_of(policy)
+    return Kind.GROUP if kind is Kind.TEMPLATE and group is None and own_targets(policy) else kind

@@ -355,7 +355,11 @@ class Negotiator:
         conn = Conn(
             policy or template.policy, Kind.INSTANCE, None, template.counter, template, peer_id, group=template.group
         )
-        conn.orient(replace(template.oriented, peer=peer))
+        oriented = replace(template.oriented, peer=peer)
+        if policy is not None:
+            ours, theirs = (policy.left, policy.right) if oriented.left_is_ours else (policy.right, policy.left)
+            oriented = replace(oriented, ours=ours, theirs=theirs)
+        conn.orient(oriented)
         template.instances[conn.instance] = conn
         self.core.conns.index(conn)
         return conn

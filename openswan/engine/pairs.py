@@ -23,8 +23,8 @@ from openswan.base.log import Rc
 from openswan.base.said import Shunt
 from openswan.engine import oeevents as oe
 from openswan.engine.conn import Conn, Kind
-from openswan.engine.effects import CountUse
-from openswan.engine.events import FlowsUsed
+from openswan.engine.effects import CountUse, LearnGateways
+from openswan.engine.events import FlowsUsed, GatewaysLearned
 from openswan.engine.oeevents import OeEvent, Pair
 from openswan.engine.oepolicy import place_of
 from openswan.engine.oeterms import terms_of
@@ -36,6 +36,7 @@ from openswan.plane.events import Acquire
 from openswan.policy.connection import ShuntPolicy
 from openswan.policy.exempt import exempt
 from openswan.policy.flowtable import Flow
+from openswan.policy.gateways import Gateway, with_key
 from openswan.policy.grade import Grade
 from openswan.policy.groups import Stance
 from openswan.policy.selector import FlowKey, Selector
@@ -57,8 +58,16 @@ def grade_of(child: ChildState) -> Grade:
     machine = child.ike.machine
     if machine.anonymous:
         return Grade.NULL
+    published = machine.peer_grade or (child.conn.gateway.grade if child.conn.gateway is not None else None)
+    if published is not None:
+        return published
     # Who a line's peer must be is its address, and a certificate has to bear that.
     return Grade.CERT if machine.peer_chain else Grade.GROUP
+
+
+def _same(one: Gateway | None, other: Gateway | None) -> bool:
+    """Are they one host with one key?"""
+    return one is not None and other is not None and (one.address, one.octets) == (other.address, other.octets)
 
 
 class Pairs:
@@ -80,11 +89,9 @@ class Pairs:
             oe.SetShunt: self._set_shunt,
             oe.SetTunnel: self._set_tunnel,
             oe.DelPair: lambda effect: self._release(effect.pair),
-            oe.Ask: lambda effect: self._events.append(
-                oe.Learned(effect.destination, oe.Verdict.FAILED, reason="the DNS is not asked in this release")
-            ),
+            oe.Ask: lambda effect: self.core.emit(LearnGateways(effect.destination)),
             oe.Call: self._call,
-            oe.Inform: lambda effect: None,
+            oe.Inform: self._inform,
             oe.Hang: lambda effect: self._hang(effect.pair),
             oe.Close: self._close,
             oe.Overflow: self._overflow,
@@ -138,6 +145,12 @@ class Pairs:
         pairs = (Pair(key.src.network_address, key.dst.network_address) for key in event.flows)
         self._run(oe.Used(tuple(pair for pair in pairs if pair in self.machine.pairs)))
 
+    def learned(self, event: GatewaysLearned) -> None:
+        """The DNS has answered, or has not."""
+        for complaint in event.complaints:
+            self.core.log(complaint, event="dns-record")
+        self._run(event.learned)
+
     def forget(self, conn: Conn) -> None:
         """Another line has the flow of a pair's connection."""
         pair = self._pair(conn)
@@ -160,14 +173,20 @@ class Pairs:
 
     # -- instances ----------------------------------------------------------------------------------------------------
 
-    def instance(self, line: Conn, pair: Pair) -> Conn:
-        """The connection of a pair: one, whoever begins."""
+    def instance(self, line: Conn, pair: Pair, gateway: Gateway | None = None) -> Conn:
+        """The connection of a pair: one, whoever begins; `gateway` is whom the DNS has named to be called."""
         known = self.conns.get(pair)
         if known is not None and known.kind is Kind.INSTANCE and known.template is line:
-            return known
+            if gateway is None or known.children or _same(gateway, known.gateway):
+                return known
+            self._hang(pair)
         # A line may let go in clear what a peer may still encrypt; its tunnel is a tunnel.
         policy = replace(line.policy, prospective=ShuntPolicy.TRAP)
-        conn = self.brain.negotiator.new_instance(line, pair.dst, None, policy)
+        if gateway is None:
+            conn = self.brain.negotiator.new_instance(line, pair.dst, None, policy)
+        else:
+            conn = self.brain.negotiator.new_instance(line, gateway.address, None, with_key(policy, gateway))
+            conn.gateway = gateway
         conn.on_demand = True
         self.brain.negotiator.narrow(conn, Selector.of(host_subnet(pair.src)), Selector.of(host_subnet(pair.dst)))
         self.conns[pair] = conn
@@ -244,12 +263,21 @@ class Pairs:
         if line is None or line.oriented is None:
             self._events.append(oe.Failed(effect.pair, "its group is gone"))
             return
-        conn = self.instance(line, effect.pair)
+        conn = self.instance(line, effect.pair, effect.gateway)
+        if conn.children:
+            self._events.append(oe.Failed(effect.pair, "it has a tunnel already"))
+            return
         problem = self.brain.negotiator.impossible(conn)
         if problem is not None:
             self.core.after(Timer.OE_LATER, effect.pair, 0.0, partial(self.failed, conn, problem[1]))
             return
         self.brain.negotiator.start(conn)
+
+    def _inform(self, effect: oe.Inform) -> None:
+        """The peer of a call has to show that key; if it has begun with another one, it begins anew."""
+        conn = self.conns.get(effect.pair)
+        if conn is not None and not conn.children and not _same(conn.gateway, effect.gateway):
+            self._call(oe.Call(effect.pair, conn.name, effect.gateway))
 
     def _hang(self, pair: Pair) -> None:
         conn = self.conns.get(pair)

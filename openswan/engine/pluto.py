@@ -54,6 +54,8 @@ class Pluto:
             ev.Signed: brain.signing.signed,
             ev.HostResolved: brain.network.resolved,
             ev.FlowsUsed: brain.pairs.used,
+            ev.GatewaysLearned: brain.pairs.learned,
+            ev.KeysLearned: brain.peerkeys.learned,
             ev.PacketsCounted: brain.proofs.counted,
             ev.UpdownDone: self._updown_done,
             ev.EffectFailed: lambda e: brain.children.refused(e.token, e.reason),

@@ -8,9 +8,12 @@ A record that is malformed does not spoil the message it is in: the others count
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING
 
 from openswan.base.errors import HostError
+from openswan.base.numbers import FWMARK
+from openswan.host.ikesock import SO_MARK
 
 if TYPE_CHECKING:
     import dns.message
@@ -62,16 +65,16 @@ def read_message(query: dns.message.Message, data: bytes) -> dns.message.Message
 
 
 async def exchange(
-    query: dns.message.Message, server: str, port: int = 53, timeout: float = 5.0
+    query: dns.message.Message, server: str, port: int = 53, timeout: float = 5.0, marked: bool = False
 ) -> dns.message.Message:
-    """The answer of `server`; HostError says why there is none."""
+    """The answer of `server`; HostError says why there is none. `marked`: asked by a socket with our mark."""
     import dns.flags
 
     try:
         async with asyncio.timeout(timeout):
-            message = await _udp(query, server, port)
+            message = await _udp(query, server, port, marked)
             if message.flags & dns.flags.TC:
-                message = await _tcp(query, server, port)
+                message = await _tcp(query, server, port, marked)
             return message
     except TimeoutError:
         raise HostError(f"no answer from {server} within {timeout:g} s") from None
@@ -83,10 +86,26 @@ def _why(error: Exception) -> str:
     return (error.strerror or "" if isinstance(error, OSError) else str(error)) or type(error).__name__
 
 
-async def _udp(query: dns.message.Message, server: str, port: int) -> dns.message.Message:
-    # Connected: the kernel lets in what comes from that server alone, and gives each query a port of its own.
+async def _connected(server: str, port: int, kind: socket.SocketKind, marked: bool) -> socket.socket:
+    """A connected socket; OSError when there is none."""
     loop = asyncio.get_running_loop()
-    transport, protocol = await loop.create_datagram_endpoint(lambda: _Waiting(query), remote_addr=(server, port))
+    family, _, _, _, there = socket.getaddrinfo(server, port, type=kind, flags=socket.AI_NUMERICHOST)[0]
+    sock = socket.socket(family, kind | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+    try:
+        if marked:
+            sock.setsockopt(socket.SOL_SOCKET, SO_MARK, FWMARK)
+        await loop.sock_connect(sock, there)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _udp(query: dns.message.Message, server: str, port: int, marked: bool) -> dns.message.Message:
+    # Connected: the kernel lets in what comes from that server alone, and gives each query a port of its own.
+    sock = await _connected(server, port, socket.SOCK_DGRAM, marked)
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.create_datagram_endpoint(lambda: _Waiting(query), sock=sock)
     try:
         wire, pause = query.to_wire(), FIRST_PAUSE
         while True:
@@ -99,8 +118,9 @@ async def _udp(query: dns.message.Message, server: str, port: int) -> dns.messag
         transport.close()
 
 
-async def _tcp(query: dns.message.Message, server: str, port: int) -> dns.message.Message:
-    reader, writer = await asyncio.open_connection(server, port, limit=1 << 17)
+async def _tcp(query: dns.message.Message, server: str, port: int, marked: bool) -> dns.message.Message:
+    sock = await _connected(server, port, socket.SOCK_STREAM, marked)
+    reader, writer = await asyncio.open_connection(sock=sock, limit=1 << 17)
     try:
         wire = query.to_wire()
         writer.write(len(wire).to_bytes(2, "big") + wire)

@@ -59,12 +59,15 @@ class DnsLookup:
         port: int = 53,
         clock: Callable[[], float] = time.monotonic,
         anchors: Anchors | None = None,
+        marked: bool = False,
     ) -> None:
+        """`marked`: questions carry the mark of our own sockets, so that no conn ever takes them."""
         self.cache = DnsCache()
         self._validator = Validator(self._fetch, anchors) if anchors else None
         self._resolv_conf = resolv_conf
         self._lifetime = lifetime
         self._port = port
+        self._marked = marked
         self._clock = clock
         self._read_at = -1.0
         self._servers: tuple[str, ...] = ()
@@ -196,7 +199,7 @@ class DnsLookup:
         """An answer or a denial of one server; SERVFAIL for wrong signatures counts, for anything else it does not."""
         import dns.rcode
 
-        message = await exchange(query, server, self._port, self._lifetime)
+        message = await exchange(query, server, self._port, self._lifetime, self._marked)
         if message.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             return message
         if message.rcode() is dns.rcode.SERVFAIL and await self._withheld(query, message, server):
@@ -215,7 +218,7 @@ class DnsLookup:
         unchecked = _query(query.question[0].name.to_text(), query.question[0].rdtype.name)
         unchecked.flags |= dns.flags.CD
         try:
-            answer = await exchange(unchecked, server, self._port, self._lifetime)
+            answer = await exchange(unchecked, server, self._port, self._lifetime, self._marked)
         except HostError:
             return False
         return answer.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)

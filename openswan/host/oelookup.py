@@ -18,6 +18,7 @@ from openswan.policy.gateways import (
     SOURCES,
     Found,
     Gateway,
+    Published,
     gateways,
     keys_of,
     read_records,
@@ -103,6 +104,11 @@ class OeLookup:
         ttl = min(answer.ttl for answer in (best if keys else answers))
         pairs = tuple((key, octets) for octets, key in keys.items())
         return NameKeys(pairs, grade, status, ttl, reason, tuple(dict.fromkeys(complaints)))
+
+    async def published(self, name: str) -> tuple[Published, tuple[str, ...]]:
+        """The same without their octets, and a line for each record that cannot be used. Does not raise."""
+        found = await self.keys(name)
+        return Published(tuple(key for key, _ in found.keys), found.grade, found.ttl, found.reason), found.complaints
 
     async def _all(self, name: str, kinds: Iterable[str]) -> list[DnsAnswer]:
         return list(await asyncio.gather(*(self._lookup.ask(name, kind) for kind in kinds)))

@@ -24,6 +24,8 @@ from openswan.engine.effects import (
     FlushConntrack,
     GuardEntry,
     KlipsCommand,
+    LearnGateways,
+    LearnKeys,
     Listen,
     Log,
     OpenStream,
@@ -46,19 +48,23 @@ from openswan.engine.events import (
     EngineEvent,
     Fetched,
     FlowsUsed,
+    GatewaysLearned,
     GroupsRead,
     HostResolved,
+    KeysLearned,
     PacketsCounted,
     SecretsRead,
     Signed,
     StreamRefused,
     UpdownDone,
 )
+from openswan.engine.oeevents import Learned
 from openswan.host.ikesock import Kind, Outer, OuterSockets, PortInUseError
 from openswan.host.streamsock import StreamSockets
 from openswan.host.wholesock import WholeSender
 from openswan.plane.commands import AttachSocket, Command, DetachSocket, DetachStream, SendInStream
 from openswan.plane.events import ErouteView, SaView
+from openswan.policy.gateways import Published
 
 KEEPALIVE = b"\xff"
 LISTEN_AGAIN = 5.0
@@ -113,6 +119,10 @@ class Parts:
     """(command, environment) -> (status, output lines)."""
     resolve: Callable[[str, int], Coroutine[Any, Any, tuple[tuple[Address, ...], str, float]]]
     """(name, version) -> (addresses, reason, seconds)."""
+    learn_gateways: Callable[[Address], Coroutine[Any, Any, tuple[Learned, tuple[str, ...]]]]
+    """What the DNS says about a destination, and complaints about its records."""
+    learn_keys: Callable[[str], Coroutine[Any, Any, tuple[Published, tuple[str, ...]]]]
+    """The same about the keys of a name."""
     read_secrets: Callable[[int], SecretsRead]
     read_certificates: Callable[[int], CertificatesRead]
     read_groups: Callable[[tuple[str, ...], int], GroupsRead]
@@ -159,6 +169,8 @@ class Performer:
             DelGuard: self._del_guard,
             RunUpdown: self._updown,
             Resolve: self._resolve,
+            LearnGateways: self._learn_gateways,
+            LearnKeys: self._learn_keys,
             ReadSecrets: lambda effect: post(parts.read_secrets(effect.client)),
             ReadGroups: lambda effect: post(parts.read_groups(effect.names, effect.client)),
             ReadCertificates: lambda effect: post(parts.read_certificates(effect.client)),
@@ -259,6 +271,18 @@ class Performer:
         async def run() -> None:
             addresses, reason, ttl = await self._parts.resolve(effect.name, effect.version)
             self._post(HostResolved(effect.name, addresses, reason, ttl))
+
+        self._dispensable(run())
+
+    def _learn_gateways(self, effect: LearnGateways) -> None:
+        async def run() -> None:
+            self._post(GatewaysLearned(*await self._parts.learn_gateways(effect.destination)))
+
+        self._dispensable(run())
+
+    def _learn_keys(self, effect: LearnKeys) -> None:
+        async def run() -> None:
+            self._post(KeysLearned(effect.name, *await self._parts.learn_keys(effect.name)))
 
         self._dispensable(run())
 

@@ -36,7 +36,17 @@ class RevocationJob:
         return f"what {', '.join(question.uri for question in self.questions)} know of revoked certificates"
 
 
-Job: TypeAlias = SignJob | RevocationJob
+@dataclass(frozen=True, slots=True)
+class KeysJob:
+    """Public keys to be looked up in the DNS; no result: whoever asked looks again at what is known."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"the DNS to say which keys {self.name} has"
+
+
+Job: TypeAlias = SignJob | RevocationJob | KeysJob
 
 
 class Later(Exception):

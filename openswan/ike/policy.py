@@ -18,6 +18,7 @@ from openswan.crypto.registry import Kind
 from openswan.crypto.revocation import Question
 from openswan.crypto.tokenkey import SigningKey
 from openswan.policy.connection import Auth, Childless, PpkUse, SendCert
+from openswan.policy.gateways import Published
 from openswan.policy.identity import Identity
 from openswan.policy.modecfg import Assigned
 from openswan.policy.proposal import NO_KE, Proposal, Transform
@@ -61,7 +62,9 @@ class IkePolicy:
     """EAP: the user name we give, or the only one we let in; empty: our identity, and anybody with a secret."""
     send_cert: SendCert = SendCert.ALWAYS
     peer_keys: tuple[bytes, ...] = ()
-    """The peer's raw RSA keys (RFC 3110 form); used when the peer may use RSASIG and sends no certificate."""
+    """The peer's raw keys, as crypto.dnskey.raw_octets has them; used when it proves itself by no certificate."""
+    peer_published: bool = False
+    """The peer's raw keys are in the DNS, under its address."""
     peer_certificate: bytes = b""
     """The peer's certificate as DER when it is configured here; it must then be that one."""
     peer_by_certificate: bool = False
@@ -300,6 +303,12 @@ class Responder(Protocol):
         """Addresses for a peer, which are its own as long as this IKE SA lives.
 
         IkeError (notify 36, INTERNAL_ADDRESS_FAILURE) when there is none of any family it asks for.
+        """
+
+    def published(self, identity: Identity, remote: Address) -> Published | str:
+        """The keys that the DNS has for a peer at `remote` that claims `identity`, or the name to be looked up first.
+
+        CryptoError when it claims something that the DNS does not bind to its address, or too much is asked for.
         """
 
     def ticket_box(self) -> TicketBox | None:

@@ -8,13 +8,15 @@ somebody else's addresses, must not become everybody's gateway. A signed one del
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from openswan.base.address import Address
 from openswan.base.errors import CryptoError, WireError
-from openswan.crypto.dnskey import public_key_of
+from openswan.crypto.dnskey import public_key_of, raw_octets
 from openswan.crypto.rsakey import PublicKey
+from openswan.policy.connection import Connection
 from openswan.policy.grade import Grade
+from openswan.policy.groups import group_end
 from openswan.wire.oerecord import PARSERS, KeyKind, OeRecord
 
 MOST_RECORDS = 32
@@ -38,6 +40,19 @@ class Gateway:
     source: str
     grade: Grade
     """DNSSEC or DNS: what a peer has proved that shows this key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The public keys that the DNS has under a name."""
+
+    keys: tuple[PublicKey, ...]
+    grade: Grade = Grade.DNS
+    """DNSSEC or DNS: what a peer has proved that shows one of them."""
+    ttl: float = 0.0
+    """Seconds they may be believed, or their absence."""
+    reason: str = ""
+    """Why there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +153,14 @@ def _addresses(record: OeRecord, owner: Address, names: Mapping[str, tuple[Addre
 
 def _impossible(address: Address) -> bool:
     return address.is_multicast or address.is_loopback or address.is_unspecified or address.is_link_local
+
+
+def with_key(connection: Connection, gateway: Gateway) -> Connection:
+    """An opportunistic conn whose peer has to be that gateway: nobody without its key will do."""
+    end = group_end(connection)
+    assert end is not None and gateway.key is not None, f"{gateway.address} has no key"
+    far = replace(end, rsa_keys=(raw_octets(gateway.key),), dns_key=False)
+    return replace(connection, right=far) if end is connection.right else replace(connection, left=far)
 
 
 def keys_of(owner: str, found: Found) -> tuple[tuple[tuple[bytes, PublicKey], ...], tuple[str, ...]]:

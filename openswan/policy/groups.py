@@ -97,6 +97,14 @@ def group_file(connection: Connection) -> str:
     return name if FILE_NAME.fullmatch(name) else ""
 
 
+def own_targets(connection: Connection) -> tuple[Target, ...]:
+    """What a conn with %opportunistic is about, which has no file: its subnet=, else everything; nothing of others."""
+    end = group_end(connection)
+    if end is None or end.host.kind is not HostKind.OPPORTUNISTIC:
+        return ()
+    return tuple(Target(net) for net in ((ANY4, ANY6) if end.subnet is None else (end.subnet,)))
+
+
 def named(targets: Iterable[Target]) -> tuple[str, ...]:
     """The host names that are to be looked up, each once."""
     return tuple(dict.fromkeys(each.name for each in targets if each.name))
@@ -121,9 +129,7 @@ def rules_of(connection: Connection, clients: Iterable[Subnet], targets: Iterabl
     """
     end = group_end(connection)
     assert end is not None, f'"{connection.name}" is no group'
-    if end.host.kind is HostKind.OPPORTUNISTIC:
-        everything = (ANY4, ANY6) if end.subnet is None else (end.subnet,)
-        targets = [Target(net) for net in everything]
+    targets = own_targets(connection) or targets
     ours = connection.left if end is connection.right else connection.right
     clients = tuple(dict.fromkeys(clients))
     for target in targets:

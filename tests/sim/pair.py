@@ -24,6 +24,8 @@ from openswan.engine.effects import (
     Effect,
     FlushConntrack,
     KlipsCommand,
+    LearnGateways,
+    LearnKeys,
     Listen,
     Log,
     OpenStream,
@@ -45,10 +47,12 @@ from openswan.engine.events import (
     DefaultRoute,
     EngineEvent,
     FlowsUsed,
+    GatewaysLearned,
     GroupFile,
     GroupsRead,
     HostResolved,
     Interface,
+    KeysLearned,
     NetworkState,
     PacketsCounted,
     SecretsRead,
@@ -56,6 +60,7 @@ from openswan.engine.events import (
     UpdownDone,
     WhackRequest,
 )
+from openswan.engine.oeevents import Learned
 from openswan.engine.pluto import Pluto
 from openswan.engine.settings import Settings
 from openswan.plane.commands import (
@@ -74,6 +79,7 @@ from openswan.plane.commands import (
 )
 from openswan.plane.events import Acquire, IkeDatagram, NewMapping, SaFirstUse, UnknownSpi
 from openswan.policy.connection import Auth, Connection, End, Host, HostKind
+from openswan.policy.gateways import Published
 from openswan.policy.groups import stance_of
 from openswan.policy.identity import Identity, parse_identity
 from openswan.policy.proposal import Proposal, Transform
@@ -319,6 +325,11 @@ class SimHost:
         self.births = 0
         self.extra: tuple[Address, ...] = ()
         self.names: dict[str, tuple[Address, ...]] = {}
+        self.dns: dict[str, Learned | Published] = {}
+        """What the DNS says about a destination, and which keys a name has,"""
+        self.dns_delay = 0.05
+        """and how long that takes; what is not there is never answered."""
+        self.questions: list[str] = []
         self.policies: dict[str, str] = {}
         """What the files of policy groups say."""
         self.alarm: float | None = None
@@ -451,6 +462,8 @@ class SimHost:
             self.pending.append(UpdownDone(effect.token, self.updown_status(effect.environment), ()))
         elif isinstance(effect, Resolve):
             self.pending.append(HostResolved(effect.name, self.names.get(effect.name, ())))
+        elif isinstance(effect, LearnGateways | LearnKeys):
+            self._ask_dns(effect)
         elif isinstance(effect, ReadSecrets):
             self.pending.append(SecretsRead(self.secrets, (), effect.client))
         elif isinstance(effect, ReadGroups):
@@ -473,6 +486,15 @@ class SimHost:
             self.ended = effect
         else:
             assert isinstance(effect, FlushConntrack), effect
+
+    def _ask_dns(self, effect: LearnGateways | LearnKeys) -> None:
+        name = effect.name if isinstance(effect, LearnKeys) else str(effect.destination)
+        said, born = self.dns.get(name), self.births
+        self.questions.append(name)
+        if said is None:
+            return
+        event = GatewaysLearned(said) if isinstance(said, Learned) else KeysLearned(name, said)
+        self.net.at(self.net.now + self.dns_delay, lambda: self.post(event) if self.births == born else None)
 
     def _octets(self, effect: SendDatagram) -> int:
         """Of the whole IP packet."""

@@ -315,5 +315,6 @@ INHERITED = (
     "peer_authorities",
     "windows",
     "peer_chain",
+    "peer_grade",
 )
 """What a successor shares with the IKE SA it replaces; the dict of children is the same object until one inherits."""

@@ -29,6 +29,7 @@ from openswan.ike.v2.msgid import ReceiveWindow, SendWindow
 from openswan.ike.v2.protect import Channel, Opened
 from openswan.ike.v2.states import ALLOWED, ESTABLISHED, KEYED, State
 from openswan.ike.v2.task import Flight, Task
+from openswan.policy.grade import Grade
 from openswan.policy.identity import Identity
 from openswan.policy.modecfg import Assigned
 from openswan.wire.header import NO_SPI, SPI_OCTETS
@@ -165,6 +166,8 @@ class Values:
         """Hashes of its certificate requests; None: it asked for none."""
         self.peer_chain: tuple[Certificate, ...] = ()
         """By which it proved itself, its own certificate first; empty: it did so in another way."""
+        self.peer_grade: Grade | None = None
+        """How good its key is, which the DNS had; None: it was not looked up for this IKE SA."""
         self.initial: tuple[CreateChild, ...] = ()
         """As initiator: the children to begin with, the first of them inside IKE_AUTH."""
         self.created = now

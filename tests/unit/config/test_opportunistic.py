@@ -42,7 +42,8 @@ def errors(body: str) -> list[str]:
 
 def test_the_implicit_conns() -> None:
     loaded = load("config setup\n\toe=yes\n")
-    assert [each.name for each in loaded.connections] == ["clear", "block"]
+    names = [each.name for each in loaded.connections]
+    assert names == ["clear", "clear-or-private", "private-or-clear", "private", "block"]
     assert {made.name: stance_of(made) for made in loaded.opportunistic} == {
         "packetdefault": Stance.PRIVATE_OR_CLEAR,
         "clear": Stance.CLEAR,

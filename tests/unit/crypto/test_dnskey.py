@@ -6,8 +6,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from openswan.base.errors import CryptoError
-from openswan.crypto.dnskey import public_key_of
-from openswan.crypto.rsakey import encode_public
+from openswan.crypto.dnskey import public_key_of, raw_key, raw_octets
+from openswan.crypto.rsakey import PublicKey, encode_public
 
 
 def test_rsa() -> None:
@@ -44,3 +44,30 @@ def test_refused(algorithm: int, octets: bytes, why: str) -> None:
     with pytest.raises(CryptoError) as caught:
         public_key_of(algorithm, octets)
     assert str(caught.value).startswith(why)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        rsa.generate_private_key(65537, 2048).public_key(),
+        ec.generate_private_key(ec.SECP521R1()).public_key(),
+        ed25519.Ed25519PrivateKey.generate().public_key(),
+        ed448.Ed448PrivateKey.generate().public_key(),
+    ],
+    ids=lambda key: type(key).__name__,
+)
+def test_octets_of_every_kind_of_key_and_back(key: PublicKey) -> None:
+    assert raw_key(raw_octets(key)) == key
+
+
+def test_an_rsa_key_that_begins_as_der_does() -> None:
+    modulus = rsa.generate_private_key(65537, 2048).public_key().public_numbers().n
+    numbers = rsa.RSAPublicNumbers((1 << 383) + 1, modulus)
+    octets = encode_public(numbers)
+    assert octets[0] == 0x30 and raw_key(octets) == numbers.public_key()
+
+
+@pytest.mark.parametrize("octets", [b"", b"\x30", b"\x30\x03\x02\x01\x05"])
+def test_octets_that_are_no_key(octets: bytes) -> None:
+    with pytest.raises(CryptoError):
+        raw_key(octets)

@@ -25,17 +25,21 @@ from openswan.engine.events import (
     EffectFailed,
     EngineEvent,
     Fetched,
+    GatewaysLearned,
     GroupFile,
     GroupsRead,
     HostResolved,
+    KeysLearned,
     SecretsRead,
     Signed,
     UpdownDone,
 )
+from openswan.engine.oeevents import Learned, Verdict
 from openswan.host import perform
 from openswan.host.ikesock import OuterSockets
 from openswan.host.perform import FLUSH_PAUSE, Parts, Performer
 from openswan.plane.commands import AttachSocket, Command, DelEroute, DetachSocket, Flush, SetEroute
+from openswan.policy.gateways import Published
 from openswan.policy.selector import FlowKey
 
 V4 = ip_address("127.0.0.1")
@@ -68,6 +72,8 @@ class Doubles:
             shutdown=lambda keep: self.note("shutdown", keep),
             interface_mtu=lambda name: {"lo": 1400}[name],
             fetch=self.fetch,
+            learn_gateways=self.learn_gateways,
+            learn_keys=self.learn_keys,
             sign=self.sign,
             listen_only=listen_only,
         )
@@ -99,6 +105,12 @@ class Doubles:
         if "bug" in uri:
             raise ZeroDivisionError
         return b"list"
+
+    async def learn_gateways(self, destination: Address) -> tuple[Learned, tuple[str, ...]]:
+        return Learned(destination, Verdict.NONE, reason="nothing there"), ("a bad record",)
+
+    async def learn_keys(self, name: str) -> tuple[Published, tuple[str, ...]]:
+        return Published((), reason=f"nothing under {name}"), ()
 
     async def sign(self, *what: Any) -> bytes:
         self.note("sign", *what)
@@ -226,6 +238,8 @@ def test_what_takes_time_ends_with_an_event() -> None:
         doubles.performer(effects.RunUpdown(2, "broken", {}))
         doubles.performer(effects.Resolve("a", 4))
         doubles.performer(effects.Resolve("b", 6))
+        doubles.performer(effects.LearnGateways(V4))
+        doubles.performer(effects.LearnKeys("gw.example"))
         assert doubles.events == []
         await asyncio.sleep(0.01)
         await doubles.performer.finish()
@@ -236,6 +250,8 @@ def test_what_takes_time_ends_with_an_event() -> None:
         UpdownDone(2, 1, ("no such script",)),
         HostResolved("a", (V4,), ""),
         HostResolved("b", (), "none"),
+        GatewaysLearned(Learned(V4, Verdict.NONE, reason="nothing there"), ("a bad record",)),
+        KeysLearned("gw.example", Published((), reason="nothing under gw.example")),
     }
 
 

@@ -36,7 +36,8 @@ from openswan.ike.resumption import Session, Ticket, TicketBox
 from openswan.ike.v2.sa import IkeSaV2
 from openswan.ike.v2.tasks.cert import my_identity
 from openswan.policy.connection import Auth
-from openswan.policy.identity import NOBODY, parse_identity
+from openswan.policy.gateways import Published
+from openswan.policy.identity import NOBODY, Identity, parse_identity
 from openswan.policy.modecfg import Assigned
 from openswan.policy.proposal import Proposal, Transform
 from openswan.policy.selector import Selector
@@ -106,6 +107,9 @@ class Asked:
         """What is to be fetched before a chain can be judged, one answer a call; then nothing."""
         self.revoked = ""
         """Why no chain is good any more once nothing is left to be fetched."""
+        self.dns: list[Published | str] = [Published(())]
+        """What the DNS has for the peer, an answer a call; the last one stays."""
+        self.claims: list[tuple[Identity, Address]] = []
         self.chains: list[Sequence[Certificate]] = []
         self.box: TicketBox | None = TicketBox(SeededRng("box"), 0.0)
 
@@ -166,6 +170,10 @@ class Asked:
         if self.revoked:
             raise CryptoError(self.revoked)
         return ()
+
+    def published(self, identity: Identity, remote: Address) -> Published | str:
+        self.claims.append((identity, remote))
+        return self.dns.pop(0) if len(self.dns) > 1 else self.dns[0]
 
     def wall_clock(self, now: float) -> datetime.datetime:
         return self.date

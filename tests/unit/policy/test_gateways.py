@@ -8,7 +8,17 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from openswan.base.address import Address
 from openswan.crypto.rsakey import encode_public
-from openswan.policy.gateways import MOST_GATEWAYS, MOST_RECORDS, Found, gateways, keys_of, read_records, reverse_name
+from openswan.policy.connection import Connection, End, Host, HostKind
+from openswan.policy.gateways import (
+    MOST_GATEWAYS,
+    MOST_RECORDS,
+    Found,
+    gateways,
+    keys_of,
+    read_records,
+    reverse_name,
+    with_key,
+)
 from openswan.policy.grade import Grade
 
 HOST, OTHER, SIX = map(ip_address, ("192.0.2.7", "198.51.100.1", "2001:db8::7"))
@@ -150,3 +160,11 @@ def test_keys_of_a_name() -> None:
     assert keys == () and complaints == (
         "IPSECKEY record of gw is not used: invalid key data: RSA public key is cut short",
     )
+
+
+def test_a_conn_whose_peer_must_have_that_key() -> None:
+    here, there = End(Host(HostKind.DEFAULTROUTE)), End(Host(HostKind.OPPORTUNISTIC), dns_key=True)
+    [gateway], _ = gateways(HOST, read(ipseckey(10, None)), signed=True)
+    made = with_key(Connection("x", here, there), gateway)
+    assert made.left == here and made.right.rsa_keys == (ONE,) and not made.right.dns_key
+    assert with_key(Connection("x", there, here), gateway).left == made.right

@@ -11,12 +11,13 @@ from cryptography.x509 import Certificate
 
 from openswan.base.errors import CryptoError, IkeError
 from openswan.base.interval import Instant
-from openswan.crypto import keymat, rsakey, sign, x509
+from openswan.crypto import keymat, sign, x509
+from openswan.crypto.dnskey import raw_key
 from openswan.crypto.rsakey import PublicKey
 from openswan.crypto.secret import Secret
 from openswan.crypto.sign import Scheme
 from openswan.crypto.tokenkey import SigningKey, TokenKey
-from openswan.ike.later import SignJob
+from openswan.ike.later import KeysJob, SignJob
 from openswan.ike.policy import IkePolicy
 from openswan.ike.resumption import Session
 from openswan.ike.v2.core import Core
@@ -24,6 +25,8 @@ from openswan.ike.v2.tasks import cert
 from openswan.ike.v2.tasks.means import choose_scheme, fixed_method, means_of, my_means
 from openswan.policy.connection import EAP
 from openswan.policy.connection import Auth as Means
+from openswan.policy.gateways import Published
+from openswan.policy.grade import Grade
 from openswan.policy.identity import NOBODY, Identity, IdKind, matches
 from openswan.wire.cursor import Reader
 from openswan.wire.message import Message
@@ -193,14 +196,18 @@ def _check_signature(
     sa: Core, policy: IkePolicy, auth: Auth, octets: bytes, identity: Identity, message: Message, now: Instant
 ) -> None:
     keys: list[PublicKey] = []
+    grade: Grade | None = None
     chain: tuple[Certificate, ...] = ()
     if policy.peer_by_certificate or policy.peer_certificate:
         chain = cert.judge(policy, identity, message, sa.ask.wall_clock(now))
         keys.append(x509.public_key(chain[0]))
+    elif policy.peer_published:
+        published = _published(sa, identity)
+        keys, grade = list(published.keys), published.grade
     else:
         for raw in policy.peer_keys:
             try:
-                keys.append(rsakey.decode_public(raw))
+                keys.append(raw_key(raw))
             except CryptoError as why:
                 sa.log(f"public key configured for {identity} ignored: {why}")
     if not keys:
@@ -219,7 +226,22 @@ def _check_signature(
         raise IkeError(f"Signature check (on {identity}) failed (wrong key?): {reason}", REFUSED)
     # Only who holds the key of a trusted certificate can have us fetch anything.
     cert.require_unrevoked(sa, chain, now)
-    sa.peer_chain = chain
+    sa.peer_chain, sa.peer_grade = chain, grade
+
+
+def _published(sa: Core, identity: Identity) -> Published:
+    """The peer's keys in the DNS, never none; Later while they are looked up, IkeError when there are none."""
+    try:
+        found = sa.ask.published(identity, sa.remote.address)
+        if isinstance(found, str):
+            sa.need(KeysJob(found))
+            found = sa.ask.published(identity, sa.remote.address)
+    except CryptoError as why:
+        raise IkeError(str(why), REFUSED) from None
+    if isinstance(found, str) or not found.keys:
+        reason = "" if isinstance(found, str) else found.reason
+        raise IkeError(f"the DNS has no public key for '{identity}': {reason or 'it does not answer'}", REFUSED)
+    return found
 
 
 def _check_blob(key: PublicKey, data: bytes, octets: bytes) -> None:

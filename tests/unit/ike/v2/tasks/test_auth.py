@@ -9,13 +9,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from openswan.crypto import rsakey
-from openswan.ike.effects import IkeEstablished, IkeFailed
+from openswan.ike.effects import IkeEstablished, IkeFailed, Work
 from openswan.ike.events import RekeyIke
+from openswan.ike.later import KeysJob
 from openswan.ike.policy import IkePolicy
 from openswan.ike.v2.core import Core
 from openswan.ike.v2.tasks import auth
 from openswan.policy.connection import Auth as Means
-from openswan.policy.identity import NOBODY
+from openswan.policy.gateways import Published
+from openswan.policy.grade import Grade
+from openswan.policy.identity import NOBODY, parse_identity
 from openswan.wire.v2.auth import Auth, DigitalSignature
 from openswan.wire.v2.notify import Notify
 from openswan.wire.v2.numbers import AuthMethod, NotifyType
@@ -231,3 +234,47 @@ def test_only_one_side_proves_itself(role: str) -> None:
     pair.a.request(RekeyIke(7))
     pair.run()
     assert [side.sa.anonymous for side in ends] == [False, True]
+
+
+def by_dns(**more: Any) -> Pair:
+    """The responder knows the initiator's key from the DNS alone."""
+    pair = raw_pair(b={"peer_keys": (), "peer_published": True, **more})
+    pair.b.ask.dns = ["a.example", Published((key("rsa", 1).public_key(),), Grade.DNSSEC, 60.0)]
+    return pair
+
+
+def test_a_key_is_looked_up_before_its_proof_is_judged() -> None:
+    pair = by_dns()
+    pair.start()
+    pair.run()
+    (work,) = pair.b.seen(Work)
+    assert work.job == KeysJob("a.example") and str(work.job) == "the DNS to say which keys a.example has"
+    assert not pair.b.sa.is_established and pair.b.sa.peer_grade is None
+    pair.b.do(pair.b.sa, pair.b.sa.resume(work.job, b"", pair.now))
+    pair.run()
+    pair.agree()
+    assert pair.b.sa.peer_grade is Grade.DNSSEC and pair.a.sa.peer_grade is None
+    assert pair.b.ask.claims == [(parse_identity("@a"), pair.endpoint_a.address)] * 2
+    pair.b.request(RekeyIke())
+    pair.run()
+    assert pair.b.sa.peer_grade is Grade.DNSSEC, "a successor is as good"
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (Published((), reason="no record"), "the DNS has no public key for '@a': no record"),
+        (Published((key("rsa", 3).public_key(),)), "wrong key?"),
+        ("a.example", "the DNS has no public key for '@a': it does not answer"),
+    ],
+    ids=["none", "another", "still not known"],
+)
+def test_what_the_dns_says_does_not_let_everybody_in(said: Published | str, reason: str) -> None:
+    pair = by_dns()
+    pair.b.ask.dns[1] = said
+    pair.start()
+    pair.run()
+    (work,) = pair.b.seen(Work)
+    pair.b.do(pair.b.sa, pair.b.sa.resume(work.job, b"", pair.now))
+    pair.run()
+    assert any(reason in each.reason for each in pair.b.seen(IkeFailed)) and not pair.b.installed

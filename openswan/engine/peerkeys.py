@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Public keys that the DNS has for peers who ask us: looked up while their IKE_AUTH waits, and bounded.
+
+    stranger's IKE_AUTH -> name -> known? -> its keys -> the proof is judged
+                                     no -> LearnKeys -> KeysLearned -> the machine goes on from where it asked
+
+The name depends on where the peer is and not on what it says: a claim costs us questions about its own address alone.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+from openswan.base.address import Address
+from openswan.base.errors import CryptoError
+from openswan.base.interval import Instant
+from openswan.engine.core import Core
+from openswan.engine.demux import Bucket
+from openswan.engine.effects import LearnKeys
+from openswan.engine.events import KeysLearned
+from openswan.policy.gateways import Published, reverse_name
+from openswan.policy.identity import Identity, address_identity
+
+MOST_AT_ONCE = 64
+"""Names that are looked up for strangers at a time,"""
+RATE, BURST = 50.0, 200.0
+"""and how many a second, and at once."""
+MOST_KNOWN = 4096
+LEAST_AGE = 5.0
+"""Seconds for which an answer is good whatever its TTL: whoever asked for it comes back for it."""
+
+
+class PeerKeys:
+    """What is known, and who waits for more."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.known: OrderedDict[str, tuple[Instant, Published]] = OrderedDict()
+        """By name, and until when."""
+        self.waiting: dict[str, list[Callable[[], None]]] = {}
+        self.bucket = Bucket(RATE, BURST)
+
+    def published(self, identity: Identity, remote: Address) -> Published | str:
+        """The keys of a peer at `remote` that claims `identity`, or the name that has to be looked up first.
+
+        CryptoError when it claims something that the DNS does not bind to its address, and when too many are asked for.
+        """
+        if identity != address_identity(remote):
+            raise CryptoError(f"keys from the DNS are an address's: the peer at {remote} has to use it as its identity")
+        name = reverse_name(remote)
+        until, published = self.known.get(name, (0.0, None))
+        if published is not None and until > self.core.now:
+            return published
+        if name not in self.waiting and (len(self.waiting) >= MOST_AT_ONCE or not self.bucket.take(self.core.now)):
+            raise CryptoError("too many strangers have their keys looked up at the moment")
+        return name
+
+    def start(self, name: str, done: Callable[[], None]) -> None:
+        """Look a name up and call `done`; one look-up however many wait."""
+        if name not in self.waiting:
+            self.core.emit(LearnKeys(name))
+        self.waiting.setdefault(name, []).append(done)
+
+    def learned(self, event: KeysLearned) -> None:
+        """The DNS has answered, or has not."""
+        for complaint in event.complaints:
+            self.core.log(complaint, event="dns-record")
+        self.known.pop(event.name, None)
+        self.known[event.name] = (self.core.now + max(LEAST_AGE, event.published.ttl), event.published)
+        while len(self.known) > MOST_KNOWN:
+            self.known.popitem(last=False)
+        for done in self.waiting.pop(event.name, ()):
+            done()

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Opportunistic encryption with keys from a scripted DNS: who is called, who is believed, what becomes of packets."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+from openswan.base.said import Said, Shunt
+from openswan.config.secrets import Secret, SecretKind, SecretStore
+from openswan.crypto.dnskey import raw_octets
+from openswan.crypto.rsakey import PrivateKey
+from openswan.engine.oeevents import Learned, Verdict
+from openswan.policy.connection import SIGNATURES, Connection, End, Host, HostKind, ShuntPolicy
+from openswan.policy.gateways import Gateway, Published, reverse_name
+from openswan.policy.grade import Grade
+from openswan.policy.identity import MY_ID
+from tests.sim.net import PERFECT, Faults
+from tests.sim.pair import EAST, WEST, Pair, SimHost, conn, make_pair, rsa_key
+from tests.sim.test_groups import ready, target
+
+LOSSY = Faults(loss=0.2, duplicate=0.1)
+KEYS: dict[str, PrivateKey] = {
+    "ecdsa": ec.generate_private_key(ec.SECP256R1()),
+    "eddsa": ed25519.Ed25519PrivateKey.generate(),
+}
+
+
+def group(name: str = "private", failure: ShuntPolicy = ShuntPolicy.DROP, **more: Any) -> Connection:
+    """A group whose peers have their keys in the DNS."""
+    values = {"auth": SIGNATURES, "failure_shunt": failure, "keying_tries": 1, "retransmit_timeout": 5.0, **more}
+    kind = values.pop("kind", HostKind.OPPORTUNISTIC_GROUP)
+    here = End(Host(HostKind.DEFAULTROUTE), MY_ID, dns_key=True)
+    return conn(name, here, End(Host(kind), subnet=values.pop("subnet", None), dns_key=True), **values)
+
+
+PRIVATE = group()
+PERMISSIVE = group("private-or-clear", ShuntPolicy.PASS)
+
+
+def secrets(key: PrivateKey) -> SecretStore:
+    return SecretStore((Secret(SecretKind.PRIVATE_KEY, (), "test:1", b"", key),))
+
+
+def gateway(key: PrivateKey, address: str, grade: Grade = Grade.DNSSEC, preference: int = 10) -> Gateway:
+    public = key.public_key()
+    return Gateway(ip_address(address), public, raw_octets(public), preference, "IPSECKEY", grade)
+
+
+def publish(pair: Pair, address: str, key: PrivateKey, grade: Grade = Grade.DNSSEC) -> None:
+    """Everybody finds this key under an address."""
+    for host in (pair.west, pair.east):
+        there = ip_address(address)
+        host.dns[address] = Learned(there, Verdict.GATEWAYS, (gateway(key, address, grade),), 300.0)
+        host.dns[reverse_name(there)] = Published((key.public_key(),), grade, 300.0)
+
+
+def both(
+    west: Connection = PRIVATE,
+    east: Connection = PRIVATE,
+    faults: Faults = PERFECT,
+    seed: int = 0,
+    grade: Grade = Grade.DNSSEC,
+    keys: tuple[PrivateKey, PrivateKey] | None = None,
+) -> Pair:
+    """Two hosts with keys of their own that both are in the DNS."""
+    mine, its = keys or (rsa_key(1), rsa_key(2))
+    pair = make_pair(seed, faults, west_secrets=secrets(mine), east_secrets=secrets(its))
+    publish(pair, WEST, mine, grade)
+    publish(pair, EAST, its, grade)
+    for host, each in ((pair.west, west), (pair.east, east)):
+        ready(host, each, **{each.name.replace("-", "_"): "192.0.2.0/24\n198.51.100.0/24\n"})
+    return pair
+
+
+def grade_at(host: SimHost) -> Grade | None:
+    [state] = host.pluto.brain.pairs.machine.pairs.values()
+    return state.grade
+
+
+@pytest.mark.parametrize("kind", ["rsa", "ecdsa", "eddsa"])
+@pytest.mark.parametrize("grade", [Grade.DNS, Grade.DNSSEC], ids=str)
+def test_the_first_packet_waits_for_dns_and_ike(kind: str, grade: Grade) -> None:
+    keys = (KEYS[kind], rsa_key(2)) if kind != "rsa" else None
+    pair = both(grade=grade, keys=keys)
+    for _ in range(3):
+        pair.send(pair.west, WEST, EAST)
+    assert pair.run(3.0, lambda: not pair.missing())
+    back = pair.send(pair.east, EAST, WEST)
+    assert pair.run(1.0, lambda: back in pair.west.klips.delivered)
+    assert grade_at(pair.west) is grade_at(pair.east) is grade
+    assert pair.west.questions == [EAST], "one question however many packets"
+    assert pair.east.questions == [reverse_name(ip_address(WEST))]
+    assert pair.west.clear == pair.east.clear == []
+    pair.sane()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_both_begin_at_once_on_a_bad_line(seed: int) -> None:
+    patient = {"retransmit_timeout": 30.0}
+    pair = both(group(**patient), group("private-or-clear", ShuntPolicy.PASS, **patient), LOSSY, seed)
+    for _ in range(5):
+        pair.send(pair.west, WEST, EAST)
+        pair.send(pair.east, EAST, WEST)
+    pair.run(40.0)
+    assert isinstance(target(pair.west, EAST), Said) and isinstance(target(pair.east, WEST), Said)
+    assert pair.west.clear == [] and pair.agreed()
+    pair.sane()
+
+
+def test_everybody_without_a_file() -> None:
+    """right=%opportunistic: the net of its rightsubnet=."""
+    east_net, west_net = ip_network("198.51.100.0/24"), ip_network("192.0.2.0/24")
+    pair = both()
+    oe = group("oe", kind=HostKind.OPPORTUNISTIC, subnet=east_net)
+    pair.west.say("delete", name="private")
+    ready(pair.west, oe)
+    pair.east.say("delete", name="private")
+    ready(pair.east, group("oe", kind=HostKind.OPPORTUNISTIC, subnet=west_net))
+    pair.send(pair.west, WEST, EAST)
+    assert pair.run(3.0, lambda: not pair.missing())
+    assert target(pair.west, "198.51.100.9") is Shunt.TRAP
+    pair.west.say("unroute", name="oe")
+    assert target(pair.west, "198.51.100.9") is None
+    pair.sane()
+
+
+@pytest.mark.parametrize(("policy", "shunt"), [(PRIVATE, Shunt.DROP), (PERMISSIVE, Shunt.PASS)], ids=["drop", "pass"])
+@pytest.mark.parametrize("verdict", [Verdict.NONE, Verdict.FAILED], ids=lambda each: each.value)
+def test_no_record_or_no_answer(policy: Connection, shunt: Shunt, verdict: Verdict) -> None:
+    """The group decides at once; nobody is called."""
+    pair = both(policy, policy)
+    pair.west.dns[EAST] = Learned(ip_address(EAST), verdict, (), 300.0, "no such record")
+    first = pair.send(pair.west, WEST, EAST)
+    pair.run(0.5)
+    assert target(pair.west, EAST) is shunt and not pair.west.pluto.core.states.ikes
+    assert pair.west.clear == ([first] if shunt is Shunt.PASS else [])
+
+
+def test_a_silent_dns_is_waited_for_no_longer_than_packets_are() -> None:
+    pair = both(PERMISSIVE, PERMISSIVE)
+    pair.west.dns_delay = 4.0
+    first = pair.send(pair.west, WEST, EAST)
+    pair.run(2.9)
+    assert target(pair.west, EAST) is Shunt.HOLD and pair.west.clear == []
+    pair.run(0.2)
+    assert target(pair.west, EAST) is Shunt.PASS and pair.west.clear == [first]
+    assert pair.run(3.0, lambda: isinstance(target(pair.west, EAST), Said)), "the answer that comes late is used"
+
+
+@pytest.mark.parametrize("policy", [PRIVATE, PERMISSIVE], ids=lambda each: each.name)
+def test_a_bogus_answer_denies_in_every_group(policy: Connection) -> None:
+    pair = both(policy, policy)
+    pair.west.dns[EAST] = Learned(ip_address(EAST), Verdict.BOGUS, (), 5.0, "signatures are wrong")
+    pair.send(pair.west, WEST, EAST)
+    pair.run(1.0)
+    assert target(pair.west, EAST) is Shunt.DROP and pair.west.clear == []
+
+
+def test_who_shows_another_key_is_nobody() -> None:
+    """Either way: the responder's key is another one than the DNS names, or the initiator's is."""
+    for wrong in (WEST, EAST):
+        pair = both()
+        publish(pair, wrong, rsa_key(3))
+        pair.send(pair.west, WEST, EAST)
+        pair.run(8.0)
+        assert target(pair.west, EAST) is Shunt.DROP and not pair.east.klips.sas, wrong
+        assert pair.east.klips.delivered == []
+        lines = (pair.west if wrong == EAST else pair.east).lines
+        assert any("wrong key?" in line for line in lines), lines
+        pair.sane()
+
+
+def test_a_stranger_without_a_record_is_refused() -> None:
+    pair = both()
+    pair.east.dns[reverse_name(ip_address(WEST))] = Published((), reason="no key is published")
+    pair.send(pair.west, WEST, EAST)
+    pair.run(8.0)
+    assert not pair.east.klips.sas and target(pair.west, EAST) is Shunt.DROP
+    assert any("the DNS has no public key for '192.0.2.1': no key is published" in line for line in pair.east.lines)
+
+
+def test_a_dns_that_never_answers_the_responder() -> None:
+    """The half-open IKE SA goes by itself."""
+    pair = both()
+    del pair.east.dns[reverse_name(ip_address(WEST))]
+    pair.send(pair.west, WEST, EAST)
+    pair.run(80.0)
+    assert pair.east.empty() and target(pair.west, EAST) is Shunt.DROP
+
+
+def test_a_weak_record_does_not_reach_authgrade() -> None:
+    strict = group(auth_grade=Grade.DNSSEC)
+    pair = both(strict, strict, grade=Grade.DNS)
+    pair.send(pair.west, WEST, EAST)
+    pair.run(1.0)
+    assert target(pair.west, EAST) is Shunt.DROP and not pair.east.klips.sas
+
+
+def test_gateways_are_tried_by_precedence_until_one_answers() -> None:
+    """The first two are not there, or have another key."""
+    pair = both(PERMISSIVE, PERMISSIVE)
+    listed = (
+        gateway(rsa_key(2), "203.0.113.77", preference=1),
+        gateway(rsa_key(3), EAST, preference=2),
+        gateway(rsa_key(2), EAST, preference=3),
+    )
+    pair.west.dns[EAST] = Learned(ip_address(EAST), Verdict.GATEWAYS, listed, 300.0)
+    pair.send(pair.west, WEST, EAST)
+    assert pair.run(20.0, lambda: isinstance(target(pair.west, EAST), Said))
+    assert any("203.0.113.77" in line for line in pair.west.lines)
+    pair.sane()
+
+
+def test_a_host_behind_the_gateway_its_record_names() -> None:
+    """West calls east for 10.2.0.5, and a conn of east's lets it in there."""
+    pair = make_pair(west_secrets=secrets(rsa_key(1)), east_secrets=secrets(rsa_key(2)))
+    ready(pair.west, PRIVATE, private="10.2.0.0/16\n")
+    behind = End(Host(HostKind.ADDRESS, ip_address(EAST)), subnet=ip_network("10.2.0.5/32"))
+    west = End(Host(HostKind.ADDRESS, ip_address(WEST)), rsa_keys=(raw_octets(rsa_key(1).public_key()),))
+    pair.east.load(conn("behind", behind, west, auth=SIGNATURES))
+    pair.west.dns["10.2.0.5"] = Learned(ip_address("10.2.0.5"), Verdict.GATEWAYS, (gateway(rsa_key(2), EAST),), 300.0)
+    pair.send(pair.west, WEST, "10.2.0.5")
+    assert pair.run(3.0, lambda: not pair.missing())
+    assert target(pair.west, "10.2.0.6") is Shunt.TRAP, "one host, and no other"
+    assert grade_at(pair.west) is Grade.DNSSEC
+    pair.sane()
+
+
+def test_pairs_behind_one_gateway_share_an_ike_sa() -> None:
+    pair = make_pair(west_secrets=secrets(rsa_key(1)), east_secrets=secrets(rsa_key(2)))
+    ready(pair.west, PRIVATE, private="10.2.0.0/16\n")
+    west = End(Host(HostKind.ADDRESS, ip_address(WEST)), rsa_keys=(raw_octets(rsa_key(1).public_key()),))
+    for last in (5, 6):
+        host = ip_address(f"10.2.0.{last}")
+        behind = End(Host(HostKind.ADDRESS, ip_address(EAST)), subnet=ip_network(f"{host}/32"))
+        pair.east.load(conn(f"behind{last}", behind, west, auth=SIGNATURES))
+        pair.west.dns[str(host)] = Learned(host, Verdict.GATEWAYS, (gateway(rsa_key(2), EAST),), 300.0)
+        pair.send(pair.west, WEST, str(host))
+        assert pair.run(3.0, lambda: not pair.missing())
+    assert len(pair.west.pluto.core.states.ikes) == 1
+    pair.sane()
+
+
+def test_a_key_that_is_changed_is_asked_for_when_the_record_has_run_out() -> None:
+    pair = both()
+    pair.send(pair.west, WEST, EAST)
+    assert pair.run(3.0, lambda: not pair.missing())
+    pair.west.say("terminate", name="private")
+    pair.run(2.0)
+    publish(pair, WEST, rsa_key(3))
+    pair.west.secrets = secrets(rsa_key(3))
+    pair.west.say("rereadsecrets")
+    packet = pair.send(pair.west, WEST, EAST)
+    pair.run(9.0)
+    assert packet not in pair.east.klips.delivered, "east still believes the old one, for its 300 seconds"
+    pair.run(400.0)
+    packet = pair.send(pair.west, WEST, EAST)
+    pair.run(70.0)
+    packet = pair.send(pair.west, WEST, EAST)
+    assert pair.run(8.0, lambda: packet in pair.east.klips.delivered)

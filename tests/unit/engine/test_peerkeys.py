@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Keys of peers from the DNS: asked for once, believed for their time, and never more than a few at once."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from openswan.base.entropy import SeededRng
+from openswan.base.errors import CryptoError
+from openswan.engine.core import Core
+from openswan.engine.effects import LearnKeys, Log
+from openswan.engine.events import KeysLearned
+from openswan.engine.peerkeys import BURST, MOST_AT_ONCE, MOST_KNOWN, PeerKeys
+from openswan.engine.settings import Settings
+from openswan.policy.gateways import Published
+from openswan.policy.grade import Grade
+from openswan.policy.identity import address_identity, parse_identity
+
+PEER = ip_address("192.0.2.7")
+ID = address_identity(PEER)
+NAME = "7.2.0.192.in-addr.arpa"
+FOUND = Published((ed25519.Ed25519PrivateKey.generate().public_key(),), Grade.DNSSEC, 60.0)
+
+
+def made() -> PeerKeys:
+    return PeerKeys(Core(SeededRng(1), Settings()))
+
+
+def test_one_question_however_many_wait() -> None:
+    keys, done = made(), list[str]()
+    assert keys.published(ID, PEER) == NAME
+    keys.start(NAME, lambda: done.append("first"))
+    assert keys.published(ID, PEER) == NAME
+    keys.start(NAME, lambda: done.append("second"))
+    assert keys.core.effects == [LearnKeys(NAME)]
+    keys.learned(KeysLearned(NAME, FOUND, ("TXT record is malformed",)))
+    assert done == ["first", "second"] and keys.published(ID, PEER) is FOUND
+    assert [each.text for each in keys.core.effects if isinstance(each, Log)] == ["TXT record is malformed"]
+
+
+def test_an_answer_is_good_for_its_time() -> None:
+    keys = made()
+    keys.learned(KeysLearned(NAME, FOUND))
+    keys.core.now = 59.0
+    assert keys.published(ID, PEER) is FOUND
+    keys.core.now = 60.0
+    assert keys.published(ID, PEER) == NAME
+    keys.learned(KeysLearned(NAME, Published((), reason="no record")))
+    assert isinstance(keys.published(ID, PEER), Published), "who asked comes back for it"
+
+
+@pytest.mark.parametrize("claim", ["192.0.2.8", "@gw.example", "me@example", "2001:db8::7"])
+def test_a_claim_that_is_not_the_address(claim: str) -> None:
+    with pytest.raises(CryptoError, match="has to use it as its identity"):
+        made().published(parse_identity(claim), PEER)
+
+
+def test_strangers_cannot_have_everything_looked_up() -> None:
+    keys = made()
+    for number in range(MOST_AT_ONCE):
+        address = ip_address(0x0A000000 + number)
+        name = keys.published(address_identity(address), address)
+        assert isinstance(name, str)
+        keys.start(name, lambda: None)
+    with pytest.raises(CryptoError, match="too many strangers"):
+        keys.published(ID, PEER)
+    first = ip_address(0x0A000000)
+    assert isinstance(keys.published(address_identity(first), first), str), "one that is under way costs nothing"
+    for name in list(keys.waiting):
+        keys.learned(KeysLearned(name, FOUND))
+    for number in range(int(BURST) - MOST_AT_ONCE):
+        address = ip_address(0x0B000000 + number)
+        keys.published(address_identity(address), address)
+    with pytest.raises(CryptoError, match="too many strangers"):
+        keys.published(ID, PEER)
+    keys.core.now = 1.0
+    assert keys.published(ID, PEER) == NAME
+
+
+def test_what_is_known_is_bounded() -> None:
+    keys = made()
+    for number in range(MOST_KNOWN + 5):
+        keys.learned(KeysLearned(f"{number}.example", FOUND))
+    assert len(keys.known) == MOST_KNOWN and "0.example" not in keys.known
