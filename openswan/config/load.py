@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from openswan.base import paths
 from openswan.base.errors import ConfigError
 from openswan.config.authority import Authority, build_authorities
-from openswan.config.build import CertReader, build_conn
+from openswan.config.build import build_conn
 from openswan.config.certfile import CertFiles
 from openswan.config.complaint import Complaint, error
 from openswan.config.files import Reader, disk_reader, read_text
@@ -20,6 +20,7 @@ from openswan.config.opportunistic import unavailable
 from openswan.config.parser import FlatConn, Parsed, parse
 from openswan.config.secretsfile import p12_passphrases
 from openswan.config.setup import Setup, build_setup
+from openswan.config.side import CertReader
 from openswan.policy.connection import Connection
 from openswan.policy.groups import Target, group_end
 from openswan.policy.manual import ManualConn

@@ -5,60 +5,21 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from openswan.base.errors import ConfigError
-from openswan.config.load import Loaded, load_text
-from openswan.policy.algorithms import DEFAULT_AH, DEFAULT_ESP, DEFAULT_IKE
+from openswan.config.load import load_text
+from openswan.policy.algorithms import DEFAULT_ESP, DEFAULT_IKE
 from openswan.policy.connection import (
     Auth,
     Childless,
-    Connection,
     DpdAction,
-    HostKind,
     PpkUse,
-    SendCa,
     SendCert,
     ShuntPolicy,
     Startup,
     TcpUse,
 )
-from openswan.policy.identity import FROM_CERT, NOBODY, parse_identity
-from openswan.policy.proposal import AH, proposals_text
-
-KEY = "0x03010001" + "c1" + "00" * 126 + "01"
-
-
-def certs(name: str) -> tuple[bytes, ...]:
-    if name == "gw.pem":
-        return (b"DER", b"ABOVE")
-    raise ConfigError(f"cannot read certificate '/c/{name}': No such file or directory")
-
-
-def load(body: str, setup: str = "") -> Loaded:
-    """A conn x between two addresses with a preshared key, and what `body` adds, a line each (';' separates)."""
-    base = "\tleft=192.0.2.1\n\tright=198.51.100.7\n\tauthby=secret\n"
-    given = {line.split("=")[0].strip() for line in body.split(";")}
-    base = "".join(line + "\n" for line in base.splitlines() if line.split("=")[0].strip() not in given)
-    text = f"config setup\n{setup}conn x\n{base}" + "".join(f"\t{line.strip()}\n" for line in body.split(";") if line)
-    return load_text(text, "f", lambda pattern, directory: [], certs)
-
-
-def one(body: str, setup: str = "") -> Connection:
-    loaded = load(body, setup)
-    assert [str(line) for line in loaded.complaints] == []
-    [connection] = loaded.connections
-    return connection
-
-
-def errors(body: str, setup: str = "") -> list[str]:
-    loaded = load(body, setup)
-    assert loaded.connections == () and loaded.failed
-    return [str(line) for line in loaded.complaints if line.fatal]
-
-
-def warned(body: str) -> list[str]:
-    loaded = load(body)
-    assert not loaded.failed and loaded.connections
-    return [str(line) for line in loaded.complaints]
+from openswan.policy.identity import parse_identity
+from openswan.policy.proposal import proposals_text
+from tests.unit.config.conn import certs, errors, one, warned
 
 
 def test_defaults() -> None:
@@ -116,44 +77,6 @@ def test_everything_said() -> None:
     assert made.aliases == ("y", "z") and made.left.send_cert is SendCert.IF_ASKED
 
 
-@pytest.mark.parametrize(
-    ("body", "kind"),
-    [
-        ("right=%any", HostKind.ANY),
-        ("right=%defaultroute", HostKind.DEFAULTROUTE),
-        ("right=%eth0", HostKind.INTERFACE),
-        ("right=gw.example.org", HostKind.NAME),
-    ],
-)
-def test_hosts(body: str, kind: HostKind) -> None:
-    assert one(body).right.host.kind is kind
-
-
-def test_keys_and_certificates() -> None:
-    made = one(f"authby=rsasig;leftrsasigkey={KEY};leftrsasigkey2={KEY};rightrsasigkey=%none")
-    assert made.left.rsa_keys == (bytes.fromhex(KEY[2:]),) and made.right.rsa_keys == ()
-    assert not made.left.use_cert_key and not made.right.use_cert_key
-    made = one("authby=rsasig;leftcert=gw.pem")
-    assert made.left.cert == b"DER" and made.left.cert_name == "gw.pem" and made.left.use_cert_key
-    # A conn with a certificate on one side means certificates, unless the other side has a key of its own.
-    assert made.right.use_cert_key
-    assert not one(f"authby=rsasig;leftcert=gw.pem;rightrsasigkey={KEY}").right.use_cert_key
-    assert one("authby=rsasig;rightrsasigkey=%cert").right.use_cert_key
-    assert one('authby=rsasig;rightid="C=CA, CN=*"').right.use_cert_key
-    assert one("authby=rsasig;leftcert=gw.pem;rightid=%fromcert").right.id == FROM_CERT
-    assert not one("leftcert=gw.pem").right.use_cert_key  # authby=secret
-
-
-def test_myid() -> None:
-    assert one("leftid=%myid", "\tmyid=@here\n").left.id == parse_identity("@here")
-    assert one("leftid=%none").left.id is None
-
-
-def test_source_address_alone_is_the_client() -> None:
-    assert one("leftsourceip=10.1.0.1").left.subnet == ip_network("10.1.0.1/32")
-    assert one('leftsourceip="10.1.0.1 2001:db8::1"').left.subnet is None
-
-
 @pytest.mark.parametrize("name", ["passthrough", "drop", "reject"])
 def test_shunts(name: str) -> None:
     made = one(f"type={name};authby=never;auto=route")
@@ -162,49 +85,6 @@ def test_shunts(name: str) -> None:
         f"conn x\n\tleft=1.1.1.1\n\tright=%any\n\ttype={name}\n", "f", lambda pattern, directory: [], certs
     )
     assert implied.connections[0].auth is Auth.NEVER and implied.complaints == ()
-
-
-@pytest.mark.parametrize(
-    ("body", "left", "right"),
-    [
-        ("leftprotoport=tcp/80;rightprotoport=tcp", (6, 80), (6, 0)),
-        ("leftprotoport=17/1701;rightprotoport=17/%any", (17, 1701), (17, 0)),
-        ("leftprotoport=gre", (47, 0), (47, 0)),
-        ("rightprotoport=udp/53", (17, 0), (17, 53)),
-        ("leftprotoport=%any;rightprotoport=udp/53", (17, 0), (17, 53)),
-    ],
-)
-def test_protocols_and_ports(body: str, left: tuple[int, int], right: tuple[int, int]) -> None:
-    made = one(body)
-    assert (made.left.protocol, made.left.port) == left and (made.right.protocol, made.right.port) == right
-
-
-def test_subnets_make_a_conn_a_pair() -> None:
-    loaded = load("leftsubnets={10.1.0.0/16 10.2.0.0/16};rightsubnets=10.3.0.0/16,10.4.0.0/16;connalias=y")
-    assert loaded.complaints == ()
-    assert [(conn.name, str(conn.left.subnet), str(conn.right.subnet)) for conn in loaded.connections] == [
-        ("x/1x1", "10.1.0.0/16", "10.3.0.0/16"),
-        ("x/1x2", "10.1.0.0/16", "10.4.0.0/16"),
-        ("x/2x1", "10.2.0.0/16", "10.3.0.0/16"),
-        ("x/2x2", "10.2.0.0/16", "10.4.0.0/16"),
-    ]
-    assert all(conn.aliases == ("x", "y") for conn in loaded.connections)
-    assert loaded.named("x") == loaded.connections == loaded.named("Y")
-    assert loaded.named("x/2x1") == loaded.connections[2:3]
-
-
-def test_subnet_beside_subnets_has_index_0() -> None:
-    loaded = load("leftsubnet=10.0.0.0/16;leftsubnets={10.1.0.0/16};rightsubnet=10.3.0.0/16")
-    assert [(conn.name, str(conn.left.subnet)) for conn in loaded.connections] == [
-        ("x/0x0", "10.0.0.0/16"),
-        ("x/1x0", "10.1.0.0/16"),
-    ]
-    assert [conn.name for conn in load("rightsubnets={10.1.0.0/16}").connections] == ["x/0x1"]
-
-
-def test_only_pairs_of_one_family_are_made() -> None:
-    loaded = load("leftsubnets={10.1.0.0/16 2001:db8:1::/48};rightsubnets={10.3.0.0/16 2001:db8:3::/48}")
-    assert [conn.name for conn in loaded.connections] == ["x/1x1", "x/2x2"]
 
 
 def test_transport_mode_is_for_the_ends_themselves() -> None:
@@ -225,29 +105,6 @@ def test_compression_and_the_old_truncation() -> None:
 def test_pfs_insists_only_when_it_is_written(body: str, pfs: bool, optional: bool) -> None:
     made = one(body)
     assert (made.pfs, made.pfs_optional) == (pfs, optional)
-
-
-def test_ah() -> None:
-    made = one("phase2=ah")
-    assert {p.protocol for p in made.esp_proposals} == {AH} and not any(p.encr for p in made.esp_proposals)
-    assert [p.integ for p in made.esp_proposals] == [p.integ for p in DEFAULT_AH]
-    for body in ("phase2=ah;ah=sha1", "phase2=ah;phase2alg=sha1", "auth=ah;ah=hmac-sha1"):
-        (proposal,) = one(body).esp_proposals
-        assert [t.name for t in proposal.integ] == ["hmac_sha1_96"] and proposal.esn == (True, False)
-    assert one("phase2=ah;ah=sha1").esp_text == "sha1"
-
-
-def test_no_extended_numbers_without_replay_protection() -> None:
-    assert {p.esn for p in one("replay-window=0").esp_proposals} == {(False,)}
-    assert {p.esn for p in one("esn=no").esp_proposals} == {(False,)}
-    assert {p.esn for p in one("esn=yes").esp_proposals} == {(True,)}
-
-
-def test_families() -> None:
-    made = one("left=2001:db8::1;right=2001:db8::2;leftsubnet=10.1.0.0/16;rightsubnet=10.2.0.0/16;connaddrfamily=ipv4")
-    assert made.left.subnet == ip_network("10.1.0.0/16")
-    assert one("leftsubnet=%default;rightsubnet=%default;connaddrfamily=ipv6").left.subnet == ip_network("::/0")
-    assert one("right=%any;leftsubnet=%default;endaddrfamily=ipv4").left.subnet == ip_network("0.0.0.0/0")
 
 
 @pytest.mark.parametrize(
@@ -385,17 +242,6 @@ def test_conns_by_certificate_load_whatever_must_be_known_of_revocation() -> Non
         assert conn.left.cert == b"DER" and conn.left.cert_chain == (b"ABOVE",)
 
 
-def test_authorities() -> None:
-    conn = one('authby=rsasig;leftcert=gw.pem;leftca="C=CH, O=Lab";rightca=%same;sendca=issuer')
-    assert (conn.left.ca, conn.right.ca, conn.left.send_ca) == ("C=CH, O=Lab", "%same", SendCa.ISSUER)
-    assert one("authby=rsasig;leftcert=gw.pem;rightca=%same").left.send_ca is SendCa.ALL
-    assert one("authby=rsasig;leftcert=gw.pem;leftca=%any").left.ca == ""
-    assert any("unknown attribute" in line for line in errors('authby=rsasig;leftcert=gw.pem;leftca="XY=CH"'))
-    text = "leftca=%same: the other end has neither a certificate nor a ca= of its own"
-    assert any(text in line for line in errors("authby=rsasig;leftcert=gw.pem;leftca=%same"))
-    assert any(text in line for line in errors("authby=rsasig;leftcert=gw.pem;leftca=%same;rightca=%same"))
-
-
 @pytest.mark.parametrize(
     ("body", "want"),
     [
@@ -450,39 +296,6 @@ def test_swapping_left_and_right_swaps_the_ends_and_nothing_else() -> None:
     )
     [other] = load_text(text, "f", lambda pattern, directory: [], certs).connections
     assert (other.left, other.right) == (made.right, made.left)
-
-
-def test_ends_that_prove_themselves_differently() -> None:
-    made = one("leftauth=secret;rightauth=rsasig;rightrsasigkey=" + KEY)
-    assert (made.proof(made.left), made.proof(made.right)) == (Auth.PSK, Auth.RSASIG)
-    assert made.auth == Auth.PSK | Auth.RSASIG and not made.left.use_cert_key
-    same = one("leftauth=secret;rightauth=secret;authby=rsasig")
-    assert same.auth is Auth.PSK and same.left.auth is same.right.auth is None
-
-
-def test_an_end_that_proves_nothing_is_nobody() -> None:
-    made = one("authby=null")
-    assert made.auth is Auth.NULL and made.left.id == made.right.id == NOBODY
-    server = one("leftauth=null;rightauth=rsasig;rightrsasigkey=%cert;rightid=@server.example")
-    assert server.left.id == NOBODY and server.right.id == parse_identity("@server.example")
-    assert not server.left.use_cert_key and server.right.use_cert_key
-    either = one("authby=rsasig,null;leftrsasigkey=%cert")
-    assert either.right.id is None and either.auth == Auth.RSASIG | Auth.NULL
-    [said] = warned("authby=null;rightid=@joe")
-    assert "rightid= is not used: with null authentication it could be anybody's" in said
-
-
-def test_eap() -> None:
-    server = one("left=192.0.2.1;leftauth=rsasig;leftcert=gw.pem;right=%any;rightauth=eap-mschapv2;eap_identity=%any")
-    assert (server.proof(server.left), server.proof(server.right)) == (Auth.RSASIG, Auth.EAP_MSCHAPV2)
-    assert server.eap_identity == "" and server.left.use_cert_key and not server.right.use_cert_key
-    client = one("leftauth=eap-mschapv2;rightauth=rsasig;rightid=@server;rightrsasigkey=%cert;eap_identity=joe")
-    assert client.eap_identity == "joe" and client.proof(client.left) is Auth.EAP_MSCHAPV2
-    both = one("leftauth=eaponly;rightauth=eaponly;leftautheap=tls;rightautheap=tls;leftcert=gw.pem")
-    assert both.auth is Auth.EAP_ONLY and both.left.auth is None and both.right.use_cert_key
-    assert one("leftautheap=tls;leftcert=gw.pem").left.auth is Auth.EAP_TLS
-    [said] = warned("eap_identity=joe")
-    assert "neither end proves itself by EAP" in said
 
 
 def test_postquantum_keys() -> None:

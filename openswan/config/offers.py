@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a conn proposes: algorithms of IKE, ESP and AH, extended sequence numbers, and UDP around it all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from openswan.base.errors import ConfigError
+from openswan.config.values import Values
+from openswan.policy.algorithms import (
+    DEFAULT_AH,
+    DEFAULT_ESP,
+    DEFAULT_IKE,
+    Parsed,
+    parse_ah,
+    parse_esp,
+    parse_ike,
+    with_esn,
+)
+from openswan.policy.proposal import Proposal
+
+ESN = {"either": (True, False), "yes": (True,), "no": (False,)}
+"""esn= to the kinds of sequence numbers that are proposed, the better first; True: extended."""
+
+
+def ike_proposals(values: Values) -> tuple[Proposal, ...]:
+    """ike=."""
+    return _algorithms(values, "ike", parse_ike, Parsed(DEFAULT_IKE))
+
+
+def extended_numbers(values: Values) -> str:
+    """esn=, a key of ESN.
+
+    A receiver without replay protection cannot keep track of extended numbers (RFC 4303 2.2.1).
+    """
+    esn = values.value("esn", "either")
+    if values.number("replay-window"):
+        return esn
+    if esn == "yes":
+        values.error("esn=yes needs replay protection, which replay-window=0 switches off", values.param("esn"))
+    return "no"
+
+
+def esp_proposals(values: Values, esn: tuple[bool, ...]) -> tuple[Proposal, ...]:
+    """phase2alg= with phase2=esp; `esn`: a value of ESN."""
+    if values.param("ah") is not None:
+        values.warn("ah= counts with phase2=ah only: this conn uses ESP", values.param("ah"))
+    return _algorithms(values, "phase2alg", lambda text: parse_esp(text, esn), Parsed(with_esn(DEFAULT_ESP, esn), ()))
+
+
+def ah_proposals(values: Values, esn: tuple[bool, ...]) -> tuple[Proposal, ...]:
+    """ah= or phase2alg= with phase2=ah; `esn`: a value of ESN."""
+    if encapsulation(values) == "yes":
+        values.error("phase2=ah and encapsulation=yes contradict each other: AH does not travel in UDP")
+    both = values.param("ah") is not None and values.param("phase2alg") is not None
+    if both:
+        values.error("ah= and phase2alg= both name algorithms of AH: leave one out", values.param("ah"))
+    name = "ah" if values.param("ah") is not None else "phase2alg"
+    return _algorithms(values, name, lambda text: parse_ah(text, esn), Parsed(with_esn(DEFAULT_AH, esn), ()))
+
+
+def _algorithms(values: Values, name: str, reader: Callable[[str], Parsed], default: Parsed) -> tuple[Proposal, ...]:
+    param = values.param(name)
+    if param is None:
+        return default.proposals
+    try:
+        parsed = reader(param.value)
+    except ConfigError as why:
+        values.error(why.reason, param)
+        return default.proposals
+    for text in parsed.warnings:
+        values.warn(text, param)
+    return parsed.proposals
+
+
+def encapsulation(values: Values) -> str:
+    """encapsulation=, and forceencaps= which is older."""
+    value = values.value("encapsulation", "auto")
+    if not values.yes("forceencaps"):
+        return value
+    if value == "no":
+        values.error("forceencaps=yes and encapsulation=no contradict each other", values.param("encapsulation"))
+    return "yes"
