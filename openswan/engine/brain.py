@@ -11,11 +11,14 @@ from openswan.base.interval import Instant
 from openswan.engine.acquire import Acquires
 from openswan.engine.answers import Answers
 from openswan.engine.children import Children
+from openswan.engine.conn import Conn
 from openswan.engine.core import Core
 from openswan.engine.demux import Demux
+from openswan.engine.dialect import Dialect
 from openswan.engine.dpd import Liveness
 from openswan.engine.groups import Groups
 from openswan.engine.ikesas import IkeSas
+from openswan.engine.ikev2 import IkeV2
 from openswan.engine.launches import Launches
 from openswan.engine.loading import Loader
 from openswan.engine.mobility import Mobility
@@ -54,6 +57,8 @@ class Brain:
         self.proofs = Proofs(self)
         self.redirects = Redirects(self)
         self.ikes = IkeSas(self)
+        self.dialects: dict[int, Dialect] = {each.version: each for each in (IkeV2(self),)}
+        """By IKE version."""
         self.streams = Streams(self)
         self.launches = Launches(self)
         self.negotiator = Negotiator(self)
@@ -67,3 +72,7 @@ class Brain:
         self.answers.others = self.mobility.others
         self.answers.elsewhere = self.redirects.in_auth
         self.demux = Demux(self)
+
+    def dialect(self, conn: Conn) -> Dialect:
+        """How a connection negotiates."""
+        return self.dialects[conn.policy.ike_version]

@@ -12,6 +12,7 @@ from openswan.base.said import Said, Shunt
 from openswan.engine.conn import Conn, Kind
 from openswan.engine.effects import KlipsCommand
 from openswan.engine.manners import manners
+from openswan.engine.names import CHILD_STAGES
 from openswan.engine.routing import RouteEvent
 from openswan.engine.sas import commands, compressor, moved, said
 from openswan.engine.settings import CONFIRM, HELD, LINGER
@@ -19,7 +20,6 @@ from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
 from openswan.ike.effects import ChildEstablished, ChildGone, Gone, SpiOffered
 from openswan.ike.events import DeleteChild, Probe
-from openswan.ike.v2.tasks.natd import encap
 from openswan.plane.commands import DelSa, ExpectSpi, MoveSa
 from openswan.policy.selector import flow_keys
 from openswan.wire.v2.numbers import ProtocolId
@@ -76,7 +76,8 @@ class Children:
             return
         newest = self._youngest(conn)
         conn.newest_child = newest.serial if newest is not None else 0
-        if not effect.initiator and (conn.owner or conn.shunt in (Shunt.HOLD, Shunt.TRAP)):
+        confirmed = effect.initiator or self.brain.dialects[ike.version].confirmed
+        if not confirmed and (conn.owner or conn.shunt in (Shunt.HOLD, Shunt.TRAP)):
             # The peer may get our next packet before our answer: until it has been heard on the new SA the older one
             # carries traffic (RFC 7296 2.8), or packets are held as they are now.
             child.waiting = True
@@ -144,6 +145,7 @@ class Children:
             initiator=effect.initiator,
             established=self.core.now,
             redundant=effect.redundant,
+            policy=effect.policy,
         )
 
     def _refuse(self, ike: IkeState, effect: ChildEstablished) -> None:
@@ -310,7 +312,7 @@ class Children:
 
     def moved(self, ike: IkeState, local: Endpoint, remote: Endpoint) -> None:
         """An end has a new address or port: outer addresses follow, and perhaps UDP; keys and counters stay."""
-        ports = encap(ike.machine)
+        ports = ike.machine.encap()
         for child in list(ike.children.values()):
             carried = ports if child.chosen.protocol == ProtocolId.ESP else None
             if child.closing or (child.local, child.remote, child.encap) == (local, remote, carried):
@@ -341,7 +343,8 @@ def established_line(child: ChildState) -> str:
 
     IPComp adds `IPCOMP=>0x... <0x...`, AH stands where ESP does.
     """
-    role = "STATE_PARENT_I3" if child.initiator else "STATE_PARENT_R2"
+    stage, story = CHILD_STAGES[child.ike.version, child.initiator]
+    story = story.rpartition(", ")[2] if child.ike.version == 2 else story
     over = "" if child.encap is None else "/TCP" if child.encap.stream else "/NAT"
     proto = f"{child.chosen.protocol}{over}"
     mode = "transport" if child.transport else "tunnel"
@@ -350,7 +353,7 @@ def established_line(child: ChildState) -> str:
     natd = f"{child.remote.address}:{child.remote.port}" if child.encap else "none"
     dpd = "enabled" if child.conn.policy.dpd_delay else "none"
     return (
-        f"{role}: PARENT SA established {mode} mode {{{proto}=>0x{child.spi_out:08x} <0x{child.spi_in:08x} "
+        f"{stage}: {story} {mode} mode {{{proto}=>0x{child.spi_out:08x} <0x{child.spi_in:08x} "
         f"xfrm={xfrm(child)}{comp} NATOA={natoa} NATD={natd} DPD={dpd}}}"
     )
 

@@ -145,7 +145,7 @@ class Demux:
         ):
             self._complain(remote, "too many half-open IKE SAs, first message ignored")
             return
-        ike = self.brain.ikes.answer(local, remote)
+        ike = self.brain.ikes.answer(2, local, remote)
         self._admit(ike, local, remote, data, proven)
 
     def _admit(self, ike: IkeState, local: Endpoint, remote: Endpoint, data: bytes, proven: bool) -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,6 @@ from openswan.engine.timers import Timer
 from openswan.ike.effects import (
     ChildEstablished,
     ChildGone,
-    Effect,
     Forget,
     Heard,
     IkeEstablished,
@@ -41,9 +39,8 @@ from openswan.ike.effects import (
 )
 from openswan.ike.events import CreateChild, DeleteIke, ProbePath, Request
 from openswan.ike.later import Job, KeysJob, RevocationJob
-from openswan.ike.policy import ChildPolicy, IkePolicy
-from openswan.ike.resumption import Ticket
-from openswan.ike.v2.sa import IkeSaV2
+from openswan.ike.policy import ChildPolicy
+from openswan.ike.v1.effects import InitialContact, IsakmpEstablished
 from openswan.ike.v2.tasks.mobike import CONFIRMED
 from openswan.wire.v2.numbers import NotifyType
 
@@ -68,6 +65,8 @@ class IkeSas:
             Log: self._log,
             Work: self._work,
             IkeEstablished: self._established,
+            IsakmpEstablished: self._established,
+            InitialContact: self._contacted,
             ChildEstablished: self._child_established,
             SpiOffered: self._spi_offered,
             ChildGone: self._child_gone,
@@ -88,49 +87,44 @@ class IkeSas:
 
     # -- into the machines --------------------------------------------------------------------------------------------
 
-    def open(self, conn: Conn, policy: IkePolicy, child: ChildPolicy) -> tuple[IkeState, int]:
-        """Begin an IKE SA whose first child is for `conn`; the child's token comes back."""
-        core, oriented = self.core, conn.oriented
+    def open(self, conn: Conn, child: ChildPolicy | None, replaces: IkeState | None = None) -> IkeState:
+        """Begin an IKE SA whose first child is for `conn`, or one that is to take the place of another."""
+        core, oriented, dialect = self.core, conn.oriented, self.brain.dialect(conn)
         if oriented is None or oriented.peer is None:
             raise ValueError(f"{conn.label} has no peer address")
         port = core.settings.ike_port
         ends = self.brain.streams.ends(conn)
         local, remote = ends or (Endpoint(oriented.me, port), Endpoint(oriented.peer, port))
-        if conn.virtual:
-            policy = replace(policy, wishes=conn.assigned.addresses)
-        patience = max(policy.retransmit_interval, self.brain.launches.patience)
-        policy = replace(policy, retransmit_interval=min(patience, policy.retransmit_timeout))
-        machine = IkeSaV2.initiator(policy, local, remote, self.brain.answers, core.rng, core.now)
-        ike = IkeState(core.states.serial(), machine, True, core.now, conn)
-        token = core.states.serial()
+        machine = dialect.initiator(conn, local, remote)
+        ike = IkeState(core.states.serial(), machine, True, core.now, conn, version=dialect.version, replaces=replaces)
         core.states.add_ike(ike)
         core.states.share(ike, oriented.me, oriented.peer, conn.signature)
-        core.states.begin(ike, token, conn)
+        first = None
+        if child is not None:
+            first = CreateChild(child, core.states.serial())
+            core.states.begin(ike, first.token, conn)
         self.brain.launches.begun(ike.serial)
-        core.say(conn, "initiating v2 parent SA", Rc.LOG, ike.serial)
-        # One use only (RFC 5723 4.3.1).
-        ticket = core.states.tickets.pop((oriented.me, oriented.peer, conn.signature), None)
-        begin = partial(self._initiate, ike, CreateChild(child, token), ticket)
+        if dialect.greeting:
+            core.say(conn, dialect.greeting, Rc.LOG, ike.serial)
+        begin = partial(self._initiate, ike, first)
         if ends is not None:
             self.brain.streams.begin(ike, begin)
         else:
             begin()
-        return ike, token
+        return ike
 
-    def _initiate(self, ike: IkeState, child: CreateChild, ticket: Ticket | None) -> None:
-        self.run(ike, ike.machine.initiate((child,), self.core.now, ticket))
+    def _initiate(self, ike: IkeState, child: CreateChild | None) -> None:
+        self.run(ike, self.brain.dialects[ike.version].begin(ike, child))
 
     def unreachable(self, ike: IkeState, reason: str) -> None:
         """There is no way to the peer: what was to be begun comes to nothing."""
         self._fail_attempts(ike, reason)
         self.abandon(ike)
 
-    def answer(self, local: Endpoint, remote: Endpoint) -> IkeState:
+    def answer(self, version: int, local: Endpoint, remote: Endpoint) -> IkeState:
         """A machine for a stranger's first message, which is to be given to `receive` next."""
-        core = self.core
-        machine = IkeSaV2.responder(local, remote, self.brain.answers, core.rng, core.now)
-        ike = IkeState(core.states.serial(), machine, False, core.now)
-        return ike
+        machine = self.brain.dialects[version].responder(local, remote)
+        return IkeState(self.core.states.serial(), machine, False, self.core.now, version=version)
 
     def receive(self, ike: IkeState, data: bytes, local: Endpoint, remote: Endpoint) -> None:
         """Give a machine a datagram that bears its SPI."""
@@ -158,7 +152,7 @@ class IkeSas:
         else:
             self.request(ike, DeleteIke())
 
-    def run(self, ike: IkeState, effects: Iterable[Effect]) -> None:
+    def run(self, ike: IkeState, effects: Iterable[object]) -> None:
         """Carry out what a machine wants, then note when it wants to be called next."""
         for effect in effects:
             self.handlers[type(effect)](ike, effect)
@@ -226,7 +220,7 @@ class IkeSas:
         clients = dict.fromkeys(c for user in (conn, *ike.attempts.values()) for c in user.clients)
         self.core.say(conn, effect.text, effect.code, ike.serial, clients, "ike")
 
-    def _established(self, ike: IkeState, effect: IkeEstablished) -> None:
+    def _established(self, ike: IkeState, effect: IkeEstablished | IsakmpEstablished) -> None:
         core = self.core
         core.states.closed(ike)
         ike.established = ike.born = core.now
@@ -250,16 +244,23 @@ class IkeSas:
         if not ike.machine.anonymous:  # nobody is not the same peer as another nobody
             core.states.enter_peer(ike, effect.policy.my_id, effect.peer_id)
         ike.first_contact = effect.initial_contact and core.settings.uniqueids
+        self.brain.dialects[ike.version].established(ike)
         # Those that wait go after the child of this exchange, which has its own effect.
         for request in ike.pending.release():
             self.later.append((ike, request))
 
-    def resolve(self, name: str, ike: IkeState, effect: IkeEstablished) -> Conn | None:
+    def resolve(self, name: str, ike: IkeState, effect: IkeEstablished | IsakmpEstablished) -> Conn | None:
         """The connection behind a policy's name; a template becomes an instance for this peer."""
         conn = self.core.conns.unique.get(name)
         if conn is None or conn.kind is not Kind.TEMPLATE:
             return conn
         return self.brain.negotiator.instantiate(conn, ike.machine.remote.address, effect.peer_id)
+
+    def _contacted(self, ike: IkeState, effect: InitialContact) -> None:
+        """INITIAL_CONTACT after the IKE SA has come up; with a child on it it counts at once."""
+        ike.first_contact = self.core.settings.uniqueids
+        if ike.children:
+            self.first_contact(ike)
 
     def first_contact(self, ike: IkeState) -> None:
         """The new IKE SA carries a child.

@@ -54,6 +54,15 @@ def connection_policy(conn: Conn) -> str:
     return "+".join(words)
 
 
+CHILD_STAGES = {
+    (2, True): ("STATE_PARENT_I3", "PARENT SA established"),
+    (2, False): ("STATE_PARENT_R2", "received v2I2, PARENT SA established"),
+    (1, True): ("STATE_QUICK_I2", "sent QI2, IPsec SA established"),
+    (1, False): ("STATE_QUICK_R2", "IPsec SA established"),
+}
+"""State and story of an established child by IKE version and whether we are its initiator."""
+
+
 class V2State(IntEnum):
     """IKEv2 states with the numbers operators know (133 and 134 are these plus 100)."""
 

@@ -11,8 +11,8 @@ from openswan.base.address import Address
 from openswan.base.entropy import uniform
 from openswan.base.log import Rc
 from openswan.engine.conn import Conn, Kind
+from openswan.engine.names import CHILD_STAGES
 from openswan.engine.oeevents import Pair
-from openswan.engine.policies import child_policy
 from openswan.engine.routing import RouteEvent, Routing
 from openswan.engine.settings import LINGER, RETRY_FIRST, RETRY_MOST
 from openswan.engine.statedb import IkeState
@@ -97,7 +97,7 @@ class Negotiator:
 
     def start(self, conn: Conn) -> None:
         """Negotiate now, on an IKE SA that is there or on a new one; joins what is already under way."""
-        core = self.core
+        core, dialect = self.core, self.brain.dialect(conn)
         core.timers.cancel((Timer.RETRY, conn.unique))
         if conn.negotiating or conn.oriented is None or conn.peer is None or core.stopping:
             return
@@ -109,17 +109,15 @@ class Negotiator:
             if not self.brain.launches.room(conn):
                 core.say(conn, "waits until other negotiations are done", Rc.COMMENT)
                 return
-            first = core.states.strangers(conn.oriented.me, conn.peer)
-            policy = self.brain.keyring.ike(conn, conn.signature, None, first)
-            if why := self.brain.keyring.lacks(conn, policy):
+            if why := dialect.lacks(conn):
                 core.say(conn, why, Rc.LOG_SERIOUS, event="no-secret")
                 self.failed(conn, 0, why, told=True)
                 return
-            self.brain.ikes.open(conn, policy, child_policy(conn))
+            self.brain.ikes.open(conn, dialect.child(conn))
             return
         token = core.states.serial()
         core.states.begin(ike, token, conn)
-        request = CreateChild(child_policy(conn), token)
+        request = CreateChild(dialect.child(conn), token)
         if ike.established is None:
             ike.pending.add(request)
             core.say(conn, f"waiting for IKE SA #{ike.serial}", Rc.COMMENT, token)
@@ -268,7 +266,8 @@ class Negotiator:
         for serial in sorted(conn.children):
             child = core.states.children.get(serial)
             if child is not None:
-                core.say(conn, f"deleting state ({child_state_name(child.initiator)})", Rc.LOG, serial)
+                stage, _ = CHILD_STAGES[child.ike.version, child.initiator]
+                core.say(conn, f"deleting state ({stage})", Rc.LOG, serial)
                 self.brain.children.close(child)
         self._close_idle(conn)
         self.brain.router.happen(conn, RouteEvent.GIVEN_UP)
@@ -431,8 +430,3 @@ class Negotiator:
         if conn.template is not None:
             conn.template.instances.pop(conn.instance, None)
             self.brain.pairs.gone(conn)
-
-
-def child_state_name(initiator: bool) -> str:
-    """The state's name in log lines."""
-    return "STATE_PARENT_I3" if initiator else "STATE_PARENT_R2"

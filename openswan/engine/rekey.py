@@ -57,24 +57,23 @@ class Lifetimes:
         """An IKE SA is established."""
         if ike.conn is None:
             return
-        policy = ike.conn.policy
-        plan = schedule(policy, policy.ike_lifetime, ike.initiator, self.core.rng)
+        life = self.brain.dialects[ike.version].life(ike)
+        plan = schedule(ike.conn.policy, life, ike.initiator, self.core.rng)
         if plan.replace is not None:
             self.core.after(Timer.REKEY_IKE, ike.serial, plan.replace, partial(self._rekey_ike, ike))
         self.core.after(Timer.EXPIRE_IKE, ike.serial, plan.expire, partial(self._expire_ike, ike))
 
     def start_child(self, child: ChildState) -> None:
         """A child SA is installed."""
-        policy = child.conn.policy
-        plan = schedule(policy, policy.ipsec_lifetime, child.initiator, self.core.rng)
+        life = self.brain.dialects[child.ike.version].child_life(child)
+        plan = schedule(child.conn.policy, life, child.initiator, self.core.rng)
         if plan.replace is not None and not child.redundant:
             self.core.after(Timer.REKEY_CHILD, child.serial, plan.replace, partial(self.rekey_child, child))
         self.core.after(Timer.EXPIRE_CHILD, child.serial, plan.expire, partial(self._expire_child, child))
 
     def _rekey_ike(self, ike: IkeState) -> None:
         if not ike.closing and ike.conn is not None:
-            self.core.say(ike.conn, "rekeying IKE SA", Rc.LOG, ike.serial, event="ike-rekey")
-            self.brain.ikes.request(ike, RekeyIke())
+            self.brain.dialects[ike.version].renew(ike)
 
     def rekey_child(self, child: ChildState) -> None:
         """Replace a child now."""

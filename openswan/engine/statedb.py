@@ -13,9 +13,9 @@ from openswan.base.said import Said
 from openswan.engine.conn import Conn
 from openswan.engine.effects import SendDatagram
 from openswan.engine.pending import Pending
-from openswan.ike.policy import ChosenChild
+from openswan.ike.machine import Machine
+from openswan.ike.policy import ChildPolicy, ChosenChild
 from openswan.ike.resumption import Ticket
-from openswan.ike.v2.sa import IkeSaV2
 from openswan.plane.commands import Encap
 from openswan.policy.identity import Identity
 from openswan.policy.selector import FlowKey, Selector
@@ -35,7 +35,7 @@ class IkeState:
     """One IKE SA."""
 
     serial: int
-    machine: IkeSaV2
+    machine: Machine
     initiator: bool
     """We began it; a successor of a rekeying counts by who began the rekeying."""
     started: Instant
@@ -71,6 +71,9 @@ class IkeState:
     """The peer said INITIAL_CONTACT: older SAs with it go once this one carries a child."""
     doubtful: bool = False
     """The peer is silent, and what has to be was begun anew beside it; nothing further is put on it."""
+    version: int = 2
+    replaces: IkeState | None = None
+    """IKEv1: the ISAKMP SA this one was begun to replace."""
     closing: bool = False
     failed: bool = False
 
@@ -98,6 +101,8 @@ class ChildState:
     encap: Encap | None
     initiator: bool
     established: Instant
+    policy: ChildPolicy | None = None
+    """What it was negotiated under."""
     comp_in: Said | None = None
     comp_out: Said | None = None
     transport: bool = False
@@ -160,6 +165,8 @@ class StateDb:
         """As client: the last ticket for each way to share an IKE SA (RFC 5723)."""
         self.half_open: dict[Source, int] = {}
         self.half_open_total = 0
+        self.half_open_v1 = 0
+        """Those among them that speak IKEv1, which knows no cookies against floods."""
         self.unproven = 0
         """Half-open IKE SAs whose initiator has shown no cookie: its address may be anybody's."""
 
@@ -303,6 +310,7 @@ class StateDb:
         self.by_init[ike.init] = ike
         self.half_open[source] = self.half_open.get(source, 0) + 1
         self.half_open_total += 1
+        self.half_open_v1 += ike.version == 1
         self.unproven += not proven
 
     def closed(self, ike: IkeState) -> None:
@@ -312,6 +320,7 @@ class StateDb:
             return
         ike.half_open_from = None
         self.half_open_total -= 1
+        self.half_open_v1 -= ike.version == 1
         self.unproven -= not ike.proven
         left = self.half_open[address] - 1
         if left:

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 from openswan.base.numbers import NATT_PORT
 from openswan.engine.children import xfrm
 from openswan.engine.conn import Conn
-from openswan.engine.names import connection_policy
+from openswan.engine.names import CHILD_STAGES, connection_policy
 from openswan.engine.policies import identity_of
 from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
-from openswan.ike.v2.states import ENDED
 from openswan.policy.connection import End, HostKind, SendCert
 from openswan.policy.proposal import AH, proposals_text
 from openswan.policy.selector import Selector
@@ -248,19 +247,14 @@ def _event(brain: Brain, serial: int, timers: tuple[Timer, ...]) -> str:
 def child_line(brain: Brain, child: ChildState) -> Iterator[str]:
     """The two lines of a child SA."""
     conn = child.conn
-    state, story = (
-        ("STATE_PARENT_I3", "PARENT SA established")
-        if child.initiator
-        else (
-            "STATE_PARENT_R2",
-            "received v2I2, PARENT SA established",
-        )
-    )
+    state, story = CHILD_STAGES[child.ike.version, child.initiator]
+    if child.ike.version == 2:
+        story += ", IPsec SA established"
     newest = "; newest IPSEC" if conn.newest_child == child.serial else ""
     owner = "; eroute owner" if conn.owner == child.serial else ""
     event = _event(brain, child.serial, (Timer.REKEY_CHILD, Timer.EXPIRE_CHILD))
     yield (
-        f"#{child.serial}: {conn.label}:{child.remote.port} IKEv2.0 {state} ({story}, IPsec SA established); "
+        f"#{child.serial}: {conn.label}:{child.remote.port} IKEv{child.ike.version}.0 {state} ({story}); "
         f"{event}{newest}{owner}; isakmp#{child.ike.serial}; idle; "
         f"import:{'admin initiate' if child.initiator else 'respond to stranger'}"
     )
@@ -275,7 +269,7 @@ def ike_line(brain: Brain, ike: IkeState) -> str:
     event = _event(brain, ike.serial, (Timer.IKE, Timer.REKEY_IKE, Timer.EXPIRE_IKE))
     heard = round(brain.core.now - machine.last_heard) if ike.established is not None else -1
     return (
-        f"#{ike.serial}: {label}:{machine.remote.port} IKEv2.0 {machine.state} ({machine.state.story}); "
+        f"#{ike.serial}: {label}:{machine.remote.port} IKEv{ike.version}.0 {machine.state} ({machine.state.story}); "
         f"{event}{newest}; "
         f"lastdpd={heard}s(seq in:0 out:0); idle; import:{'admin initiate' if ike.initiator else 'respond to stranger'}"
     )
@@ -289,7 +283,7 @@ def state_lines(brain: Brain) -> Iterator[str]:
         if not child.closing:
             rows.append((child.conn.unique, child.serial, list(child_line(brain, child))))
     for ike in states.ikes.values():
-        if ike.machine.state not in ENDED:
+        if not ike.machine.ended:
             rows.append((ike.conn.unique if ike.conn else "", ike.serial, [ike_line(brain, ike)]))
     for _, _, lines in sorted(rows, key=lambda row: row[:2]):
         yield from lines
@@ -359,7 +353,7 @@ def status_json(brain: Brain) -> str:
             "children": sorted(ike.children),
         }
         for ike in core.states.ikes.values()
-        if ike.machine.state not in ENDED
+        if not ike.machine.ended
     ]
     document = {
         "listening": core.listening,

@@ -34,7 +34,7 @@ from openswan.ike.retransmit import Due
 from openswan.ike.v2.receiver import Receiver
 from openswan.ike.v2.states import ENDED, State
 from openswan.ike.v2.task import Flight
-from openswan.ike.v2.tasks import crash, ike_delete, mobike, streams
+from openswan.ike.v2.tasks import crash, ike_delete, mobike, natd, streams
 from openswan.ike.v2.tasks.background import Background
 from openswan.ike.v2.tasks.child_create import ChildCreate
 from openswan.ike.v2.tasks.child_delete import ChildDelete
@@ -46,6 +46,7 @@ from openswan.ike.v2.tasks.pathprobe import PathProbe
 from openswan.ike.v2.tasks.resume import ResumeTask
 from openswan.ike.v2.tasks.tell import TellTask
 from openswan.ike.v2.values import Postponed
+from openswan.plane.commands import Encap
 from openswan.wire.v2.numbers import NotifyType
 
 SILENT = 3
@@ -173,6 +174,10 @@ class IkeSaV2(Receiver):
         repeated too, go there from now on (RFC 7296 2.23)."""
         if (self.nat_there or remote.stream) and self.state not in ENDED:
             self.remote = remote
+
+    def encap(self) -> Encap | None:
+        """The ports ESP uses at this moment, of TCP if IKE does; None for raw protocol 50."""
+        return natd.encap(self)
 
     def reconnected(self, local: Endpoint, remote: Endpoint, now: Instant) -> list[Effect]:
         """A TCP connection of ours has taken the place of one that broke (RFC 9329 6.1)."""

@@ -27,7 +27,7 @@ from openswan.ike.retransmit import Outstanding, ReplyCache
 from openswan.ike.v2.child import Child
 from openswan.ike.v2.msgid import ReceiveWindow, SendWindow
 from openswan.ike.v2.protect import Channel, Opened
-from openswan.ike.v2.states import ALLOWED, ESTABLISHED, KEYED, State
+from openswan.ike.v2.states import ALLOWED, ENDED, ESTABLISHED, KEYED, State
 from openswan.ike.v2.task import Flight, Task
 from openswan.policy.grade import Grade
 from openswan.policy.identity import Identity
@@ -217,6 +217,11 @@ class Values:
     def is_established(self) -> bool:
         """Both sides authenticated and neither closing?"""
         return self.state in ESTABLISHED
+
+    @property
+    def ended(self) -> bool:
+        """Is there nothing left but to answer repetitions?"""
+        return self.state in ENDED
 
     @property
     def proving(self) -> bool:

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Both versions' machines are what whoever drives them expects."""
+
+from __future__ import annotations
+
+from typing import get_type_hints
+
+from openswan.ike.machine import Machine, Modest
+from openswan.ike.v2.sa import IkeSaV2
+from tests.unit.ike.pair import Pair
+
+
+def test_an_ikev2_machine_has_it_all() -> None:
+    machine: Machine = Pair().up().a.sa
+    wanted = {name for name in vars(Machine) if not name.startswith("_")} | set(get_type_hints(Machine))
+    assert all(hasattr(machine, name) for name in wanted)
+    assert isinstance(machine, IkeSaV2)
+    assert not machine.ended
+    assert machine.encap() is None
+
+
+def test_a_modest_machine_claims_nothing_that_only_ikev2_can() -> None:
+    modest = Modest()
+    claims = {name: getattr(modest, name) for name in vars(Modest) if not name.startswith("_") and name.islower()}
+    assert not any(value for value in claims.values() if not callable(value))
