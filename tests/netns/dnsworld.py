@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KEY = base64.b64encode(encode_public(rsa.generate_private_key(65537, 2048).public_key())).decode()
 STRINGS = f'"{KEY[:200]}" "{KEY[200:]}"'
 """As a TXT record has to have it."""
-HEAD = "$TTL {ttl}\n@ SOA ns.{zone}. root.{zone}. 1 3600 600 86400 {negative}\n@ NS ns.{zone}.\nns A 192.0.2.2\n"
+HEAD = "$TTL {ttl}\n@ SOA ns.{zone}. root.{zone}. 1 3600 600 86400 {negative}\n@ NS ns.{zone}.\nns A {server}\n"
 REVERSE, CLASSLESS, UNSIGNED = "2.0.192.in-addr.arpa", "0-15.2.0.192.in-addr.arpa", "100.51.198.in-addr.arpa"
 ZONES = {
     CLASSLESS: f'8 TXT "X-IPsec-Server(10)=192.0.2.8 " {STRINGS}\n',
@@ -63,23 +64,32 @@ class DnsWorld:
     """Both servers running; `anchors` are the DS records of the signed zones."""
 
     lab: Lab
+    zones: Mapping[str, str] = field(default_factory=lambda: ZONES)
+    signed: tuple[str, ...] = SIGNED
+    """Innermost first."""
+    server: tuple[str, str] = ("east", "192.0.2.2")
+    """Where NSD runs, and its address."""
+    resolvers: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"west": ("127.0.0.1", "192.0.2.1")})
+    """Hosts with an Unbound, and the addresses it listens on."""
     anchors: list[str] = field(default_factory=list)
+    started: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+    """Unbound by host, and NSD as `nsd`."""
 
     def __post_init__(self) -> None:
         self.dir = self.lab.dir / "dns"
         self.dir.mkdir()
-        for zone in ZONES:
+        for zone in self.zones:
             self._zone(zone)
-        self._nsd(self.lab["east"])
-        self.unbound = self._unbound(self.lab["west"])
+        self._nsd(self.lab[self.server[0]])
+        for name, addresses in self.resolvers.items():
+            self.started[name] = self._unbound(self.lab[name], addresses)
 
     def _zone(self, zone: str) -> None:
         path = self.dir / zone
-        body = HEAD.format(zone=zone, ttl=300, negative=60) + ZONES[zone]
-        if zone == REVERSE:
-            body += "".join(line + "\n" for line in self.anchors if line.startswith(CLASSLESS))
+        body = HEAD.format(zone=zone, ttl=300, negative=60, server=self.server[1]) + self.zones[zone]
+        body += "".join(line + "\n" for line in self.anchors if line.split()[0].endswith(f".{zone}."))
         path.write_text(body)
-        if zone not in SIGNED:
+        if zone not in self.signed:
             return
         key = run(program("ldns-keygen"), "-a", "ECDSAP256SHA256", "-k", zone, cwd=self.dir).stdout.strip()
         run(program("ldns-signzone"), "-n", "-o", zone, "-f", str(path), str(path), key, cwd=self.dir)
@@ -89,11 +99,11 @@ class DnsWorld:
         path.write_text(text.replace("192.0.2.9 true", "192.0.2.9 lie!"))
 
     def _nsd(self, host: Host) -> None:
-        zones = "".join(f'zone:\n  name: "{zone}"\n  zonefile: "{self.dir / zone}"\n' for zone in ZONES)
+        zones = "".join(f'zone:\n  name: "{zone}"\n  zonefile: "{self.dir / zone}"\n' for zone in self.zones)
         conf = self.dir / "nsd.conf"
         conf.write_text(
             f"""server:
-  ip-address: 192.0.2.2
+  ip-address: {self.server[1]}
   username: ""
   chroot: ""
   server-count: 1
@@ -109,19 +119,23 @@ remote-control:
   control-enable: no
 {zones}"""
         )
-        self._start(host, "nsd", "-d", "-c", str(conf))
+        self.started["nsd"] = self._start(host, "nsd", "-d", "-c", str(conf))
         wait_for("NSD", lambda: ":53" in host.run("ss", "-Hlun").stdout)
 
-    def _unbound(self, host: Host) -> subprocess.Popen[str]:
-        stubs = "".join(f'stub-zone:\n  name: "{zone}"\n  stub-addr: 192.0.2.2\n' for zone in ZONES)
-        open_zones = "".join(f'  local-zone: "{zone}" nodefault\n' for zone in ZONES)
-        anchors = "".join(f'  trust-anchor: "{each}"\n' for each in self.anchors if not each.startswith(CLASSLESS))
-        conf = self.dir / "unbound.conf"
+    def top_anchors(self) -> list[str]:
+        """DS records of the signed zones that are in no other one."""
+        zones = [each.split()[0] for each in self.anchors]
+        return [each for each, zone in zip(self.anchors, zones, strict=True) if not any(_below(zone, z) for z in zones)]
+
+    def _unbound(self, host: Host, addresses: tuple[str, ...]) -> subprocess.Popen[str]:
+        stubs = "".join(f'stub-zone:\n  name: "{zone}"\n  stub-addr: {self.server[1]}\n' for zone in self.zones)
+        open_zones = "".join(f'  local-zone: "{zone}" nodefault\n' for zone in self.zones)
+        anchors = "".join(f'  trust-anchor: "{each}"\n' for each in self.top_anchors())
+        listen = "".join(f"  interface: {each}\n" for each in addresses)
+        conf = self.dir / f"unbound-{host.name}.conf"
         conf.write_text(
             f"""server:
-  interface: 127.0.0.1
-  interface: 192.0.2.1
-  access-control: 0.0.0.0/0 allow
+{listen}  access-control: 0.0.0.0/0 allow
   username: ""
   chroot: ""
   directory: "{self.dir}"
@@ -139,7 +153,15 @@ remote-control:
         wait_for("Unbound", lambda: "127.0.0.1:53" in host.run("ss", "-Hlun").stdout)
         return started
 
+    def end(self, name: str) -> None:
+        """End one of the servers."""
+        end_process(self.started[name].pid)
+
     def _start(self, host: Host, name: str, *args: str) -> subprocess.Popen[str]:
         started = host.start(program(name), *args)
         self.lab.at_close(lambda: end_process(started.pid))
         return started
+
+
+def _below(zone: str, other: str) -> bool:
+    return zone != other and zone.endswith(f".{other}")

@@ -20,7 +20,7 @@ from openswan.policy.dnsanswer import DnsAnswer, DnsStatus
 from openswan.policy.gateways import gateways, read_records, reverse_name
 from openswan.policy.grade import Grade
 from tests.netns.dnsworld import CLASSLESS, REVERSE, UNSIGNED, DnsWorld
-from tests.netns.lab import Lab, end_process
+from tests.netns.lab import Lab
 
 FOUND, ABSENT, FAILED, BOGUS = DnsStatus
 NSD = "192.0.2.2"
@@ -34,7 +34,7 @@ def world() -> Iterator[DnsWorld]:
 
 def ask(world: DnsWorld, *questions: tuple[str, str], server: str = "127.0.0.1", host: str = "west") -> list[DnsAnswer]:
     """Ask from `host`, by a resolv.conf that names `server`; validated here when that is the authoritative one."""
-    anchors = read_anchors("\n".join(each for each in world.anchors if not each.startswith(CLASSLESS)))
+    anchors = read_anchors("\n".join(world.top_anchors()))
     conf = world.dir / f"resolv.conf-{server}"
     conf.write_text("".join(f"nameserver {each}\n" for each in server.split()))
 
@@ -148,6 +148,6 @@ def test_gateways_and_keys_of_a_destination(world: DnsWorld) -> None:
 
 def test_an_authoritative_server_that_dies_leaves_no_answer(world: DnsWorld) -> None:
     """Last in this file: nothing answers afterwards."""
-    end_process(world.unbound.pid)
+    world.end("west")
     [answer] = ask(world, (f"7.{REVERSE}", "KEY"))
     assert answer.status is FAILED and "Connection refused" in answer.reason

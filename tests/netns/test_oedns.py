@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Opportunistic encryption between hosts that have nothing of each other but what a signed DNS says.
+
+west ========wan======= east ----lan---- sunrise        Unbound on west and east, NSD on ns;
+192.0.2.1               192.0.2.2         10.2.0.2       sunrise knows nothing of IPsec
+       \\= ns 172.16.0.53 =/
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from dataclasses import dataclass
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from openswan.crypto.rsakey import encode_public
+from tests.netns.capture import QUIET, Capture
+from tests.netns.conns import conn
+from tests.netns.dnsworld import DnsWorld
+from tests.netns.gateway import Gateway
+from tests.netns.keys import Key, pem
+from tests.netns.lab import Host, Lab, wait_for
+from tests.netns.traffic import Receiver, ping, udp_socket
+
+HERE = {"left": "%defaultroute", "right": "%opportunisticgroup", "authby": "rsasig,ecdsa,eddsa", "keyingtries": "1"}
+CONF = conn("private", HERE, failureshunt="drop", auto="route") + conn(
+    "private-or-clear", HERE, failureshunt="passthrough", auto="route"
+)
+REVERSE, BEHIND = "2.0.192.in-addr.arpa", "100.51.198.in-addr.arpa"
+LOCAL = "nameserver 127.0.0.1\n"
+WEST, EAST, SERVER = "192.0.2.1", "192.0.2.2", "172.16.0.53"
+
+
+def octets(key: Key) -> tuple[int, bytes]:
+    """Algorithm and key of an IPSECKEY record."""
+    public = key.public_key()
+    if isinstance(public, rsa.RSAPublicKey):
+        return 2, encode_public(public)
+    if isinstance(public, ec.EllipticCurvePublicKey):
+        return 3, public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
+    return 4, public.public_bytes_raw()
+
+
+def ipseckey(owner: int, key: Key, gateway: str = "", precedence: int = 10) -> str:
+    """A line of a zone."""
+    algorithm, data = octets(key)
+    kind, name = (1, gateway) if gateway else (0, ".")
+    return f"{owner} IPSECKEY {precedence} {kind} {algorithm} {name} {base64.b64encode(data).decode()}\n"
+
+
+def txt(owner: int, key: Key, gateway: str) -> str:
+    text = base64.b64encode(octets(key)[1]).decode()
+    return f'{owner} TXT "X-IPsec-Server(10)={gateway} " "{text[:200]}" "{text[200:]}"\n'
+
+
+def key_record(owner: int, key: Key) -> str:
+    return f"{owner} KEY 16896 4 1 {base64.b64encode(octets(key)[1]).decode()}\n"
+
+
+@dataclass
+class World:
+    """The lab, its DNS and the keys that are in it."""
+
+    lab: Lab
+    dns: DnsWorld
+
+    def host(self, name: str, key: Key, resolv: str = LOCAL, more: str = "", **groups: str) -> Gateway:
+        """One of our hosts with its key and these files of policy groups, started and trapping."""
+        gateway = Gateway(self.lab[name], CONF + more, f": RSA {name}.pem\n", resolv=resolv)
+        private = gateway.dir / f"ipsec.d/private/{name}.pem"
+        private.touch(mode=0o600)
+        private.write_bytes(pem(key))
+        for group, text in groups.items():
+            (gateway.dir / "ipsec.d" / "policies" / group.replace("_", "-")).write_text(text)
+        gateway.start()
+        wait_for("the lines", lambda: "%trap" in gateway.ipsec("eroute").stdout, 5)
+        return gateway
+
+
+FIRST, SECOND = (rsa.generate_private_key(65537, 2048) for _ in range(2))
+CURVE, EDWARDS = ec.generate_private_key(ec.SECP256R1()), ed25519.Ed25519PrivateKey.generate()
+RECORDS = {
+    "ipseckey-rsa": (SECOND, ipseckey(2, SECOND)),
+    "ipseckey-ecdsa": (CURVE, ipseckey(2, CURVE, EAST)),
+    "ipseckey-eddsa": (EDWARDS, ipseckey(2, EDWARDS)),
+    "txt": (SECOND, txt(2, SECOND, EAST)),
+    "txt-and-key": (SECOND, '2 TXT "X-IPsec-Server(10)=192.0.2.2"\n' + key_record(2, SECOND)),
+}
+
+
+def world_of(lab: Lab, records: str = ipseckey(2, SECOND), signed: bool = True) -> World:
+    """West's record is there always."""
+    lab.hosts["ns"] = ns = Host(lab, "ns")
+    ns.ip("addr", "add", f"{SERVER}/32", "dev", "lo")
+    for number, name in enumerate(("west", "east"), 1):
+        lab.wire(name, "dns", "ns", name)
+        lab.address(name, "dns", f"172.16.{number}.1/24")
+        lab.address("ns", name, f"172.16.{number}.2/24")
+        lab[name].ip("route", "add", SERVER, "via", f"172.16.{number}.2")
+    zones = {REVERSE: ipseckey(1, FIRST) + records, BEHIND: ipseckey(9, SECOND, EAST)}
+    resolvers = {"west": ("127.0.0.1",), "east": ("127.0.0.1",)}
+    return World(lab, DnsWorld(lab, zones, (REVERSE, BEHIND) if signed else (), ("ns", SERVER), resolvers))
+
+
+@pytest.fixture
+def world(lab: Lab) -> World:
+    """Both ends have IPSECKEY records, signed."""
+    return world_of(lab)
+
+
+def clear_between(wire: Capture, one: str, other: str) -> list[str]:
+    """Packets between two hosts that are not ours."""
+    return [str(s) for s in wire.packets(lambda s: {s.src, s.dst} == {one, other} and s.kind not in QUIET)]
+
+
+@pytest.mark.parametrize("records", RECORDS, ids=str)
+def test_the_first_ping_waits_for_dns_and_ike(lab: Lab, records: str) -> None:
+    key, text = RECORDS[records]
+    world = world_of(lab, text)
+    east = world.host("east", key, private=f"{WEST}\n")
+    west = world.host("west", FIRST, private=f"{EAST}\n")
+    with Capture(lab.west) as wire:
+        assert ping(lab.west, EAST, 3, wait=5).received == 3, west.log() + east.log()
+        assert clear_between(wire, WEST, EAST) == []
+    assert ping(lab.east, WEST, 1, wait=2).received == 1
+
+
+def test_a_burst_loses_nothing(world: World) -> None:
+    """What is sent while DNS and IKE are at work arrives, in order, and none of it in clear."""
+    world.host("east", SECOND, private=f"{WEST}\n")
+    world.host("west", FIRST, private=f"{EAST}\n")
+    heard = Receiver(world.lab.east, EAST, 7001)
+    s = udp_socket(world.lab.west, WEST)
+    with Capture(world.lab.west) as wire:
+        for number in range(40):
+            s.sendto(b"<<burst>>" + number.to_bytes(8, "big") + bytes(500), (EAST, 7001))
+        wait_for("forty datagrams", lambda: len(heard.got) >= 40, 8)
+        assert clear_between(wire, WEST, EAST) == []
+    s.close()
+    assert heard.numbers(b"<<burst>>") == list(range(40))
+
+
+def test_a_host_without_a_record_goes_the_way_of_its_group(world: World) -> None:
+    """Signed denials are answers: nobody waits, and nobody is called."""
+    west = world.host("west", FIRST, private="10.2.0.2\n", private_or_clear="10.2.0.1\n")
+    with Capture(world.lab.west) as wire:
+        begun = time.monotonic()
+        assert ping(world.lab.west, "10.2.0.1", 3, wait=5).received == 3
+        assert time.monotonic() - begun < 2, "the first ping is not held for longer than the answer takes"
+        assert ping(world.lab.west, "10.2.0.2", 2, wait=2).received == 0
+        assert clear_between(wire, WEST, "10.2.0.2") == []
+        assert not wire.packets(lambda s: s.kind == "ike")
+    assert "%pass" in west.ipsec("eroute").stdout and "%drop" in west.ipsec("eroute").stdout
+
+
+def test_a_host_behind_the_gateway_that_its_record_names(world: World) -> None:
+    """198.51.100.9 has east as its gateway; east lets west in there by a conn of its own."""
+    lab = world.lab
+    lab.east.ip("addr", "add", "198.51.100.9/32", "dev", "lan")
+    mine = "0s" + base64.b64encode(octets(FIRST)[1]).decode()
+    behind = conn(
+        "behind", left=EAST, leftsubnet="198.51.100.9/32", right=WEST, rightrsasigkey=mine, authby="rsasig", auto="add"
+    )
+    world.host("east", SECOND, more=behind, private="192.0.2.77\n")
+    world.host("west", FIRST, private="198.51.100.0/24\n")
+    with Capture(lab.west) as wire:
+        assert ping(lab.west, "198.51.100.9", 3, wait=5).received == 3
+        assert clear_between(wire, WEST, "198.51.100.9") == []
+
+
+@pytest.mark.parametrize("gateway", ["", EAST], ids=["itself", "another"])
+def test_unsigned_records_delegate_to_themselves_alone(lab: Lab, gateway: str) -> None:
+    """198.51.100.9 names east as its gateway, but nobody has signed that; east's own record will do."""
+    world = world_of(lab, signed=False)
+    world.host("east", SECOND, private=f"{WEST}\n")
+    west = world.host("west", FIRST, private=f"{EAST}\n198.51.100.9\n")
+    target = "198.51.100.9" if gateway else EAST
+    with Capture(lab.west) as wire:
+        assert ping(lab.west, target, 2, wait=4).received == (0 if gateway else 2)
+        assert clear_between(wire, WEST, target) == []
+    assert ("it is unsigned and delegates to 192.0.2.2" in west.log()) is bool(gateway)
+
+
+def test_a_record_that_was_tampered_with_denies_in_every_group(lab: Lab) -> None:
+    world = world_of(lab, '2 TXT "X-IPsec-Server(10)=192.0.2.9 true"\n')
+    west = world.host("west", FIRST, private_or_clear=f"{EAST}\n")
+    with Capture(lab.west) as wire:
+        assert ping(lab.west, EAST, 2, wait=4).received == 0
+        assert clear_between(wire, WEST, EAST) == []
+    assert "%drop" in west.ipsec("eroute").stdout
+
+
+@pytest.mark.parametrize("resolv", ["nameserver 192.0.2.99\n", "nameserver 127.0.0.9\n"], ids=["silent", "down"])
+def test_a_resolver_that_is_silent_or_down(world: World, resolv: str) -> None:
+    """As good as no record: clear where the group says so, after holdtimeout= at most, and dropped elsewhere."""
+    lab = world.lab
+    world.host("west", FIRST, resolv, private="10.2.0.1\n", private_or_clear=f"{EAST}\n")
+    with Capture(lab.west) as wire:
+        begun = time.monotonic()
+        assert ping(lab.west, EAST, 2, wait=6).received == 2
+        took = time.monotonic() - begun
+        assert took < 2 if "127" in resolv else 2.5 < took < 4.5, took
+        assert ping(lab.west, "10.2.0.1", 2, wait=4).received == 0
+        assert clear_between(wire, WEST, "10.2.0.1") == []
+
+
+def test_an_answer_that_comes_late_is_used(world: World) -> None:
+    """The DNS is away for a while: the group's failure shunt meanwhile, the tunnel once it is back."""
+    lab = world.lab
+    lab["ns"].ip("link", "set", "west", "down")
+    world.host("east", SECOND, private=f"{WEST}\n")
+    west = world.host("west", FIRST, private=f"{EAST}\n")
+    assert ping(lab.west, EAST, 2, wait=4).received == 0
+    lab["ns"].ip("link", "set", "west", "up")
+    # An answer that failed is remembered for five seconds, and a pair that got no tunnel is tried again after a minute.
+    west.ipsec("auto", "--rereadgroups")
+    wait_for("the tunnel", lambda: ping(lab.west, EAST, 1, wait=1).received == 1, 90, 1.0)
