@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -12,10 +13,14 @@ from openswan.base.errors import IkeError
 from openswan.base.interval import Duration, Instant
 from openswan.base.log import Rc
 from openswan.crypto.dh import DhPair
-from openswan.ike.effects import Forget, Gone, IkeFailed, IkeGone, Log, Send
+from openswan.ike.effects import ChildGone, Forget, Gone, IkeFailed, IkeGone, Log, Send
+from openswan.ike.events import CreateChild, RekeyChild
 from openswan.ike.retransmit import Outstanding
 from openswan.ike.v1 import natt
+from openswan.ike.v1.child import Child
+from openswan.ike.v1.dpd import Prober
 from openswan.ike.v1.effects import Effect
+from openswan.ike.v1.exchange import Quick
 from openswan.ike.v1.keys import IsakmpKeys
 from openswan.ike.v1.phase1 import ChosenIsakmp
 from openswan.ike.v1.policy import IsakmpPolicy, Owner
@@ -35,6 +40,8 @@ HALF_OPEN: Duration = 60.0
 MOST_NOTIFIES = 3
 """Notifications in clear for one negotiation: whoever sends garbage gets no more answers than that."""
 COOKIE_OCTETS = 8
+MOST_HINTS = 3
+HINTS_WITHIN: Duration = 60.0
 
 
 class Core:
@@ -75,7 +82,20 @@ class Core:
         """What was sent for it."""
         self.replays = 0
         self.notified = 0
-        self.hints = 0
+        self.hints = Hints()
+        self.serial = 0
+        """The owner's number, for the log."""
+        self.children: dict[int, Child] = {}
+        """By inbound SPI."""
+        self.quicks: dict[int, Quick] = {}
+        """By Message ID: those under way, and for a while those that are over."""
+        self.spent: set[int] = set()
+        """Every Message ID there has been: none is good for a second exchange."""
+        self.waiting: deque[CreateChild | RekeyChild] = deque()
+        """Quick Modes that have yet to begin."""
+        self.prober = Prober()
+        self.silent = False
+        """A message of an established SA has been repeated a few times, and nothing was heard since."""
         self._effects: list[Effect] = []
 
     # --- what is known by now
@@ -102,6 +122,21 @@ class Core:
         return self.state in KEYED
 
     @property
+    def nat_here(self) -> bool:
+        """Are we behind a NAT?"""
+        return self.nat is not None and self.nat.here
+
+    @property
+    def nat_there(self) -> bool:
+        """Is the peer?"""
+        return self.nat is not None and self.nat.there
+
+    @property
+    def encapsulate(self) -> bool:
+        """Does ESP travel in UDP?"""
+        return self.nat is not None and self.nat.any
+
+    @property
     def cookies(self) -> natt.Cookies:
         """Both, as the hashes of NAT detection want them."""
         return natt.Cookies(self.cookie_i, self.cookie_r)
@@ -111,6 +146,14 @@ class Core:
         while True:
             found = self.rng.octets(COOKIE_OCTETS)
             if found != NO_COOKIE:
+                return found
+
+    def new_message_id(self) -> int:
+        """One that this SA has not had."""
+        while True:
+            found = int.from_bytes(self.rng.octets(4), "big")
+            if found and found not in self.spent:
+                self.spent.add(found)
                 return found
 
     # --- what comes out
@@ -168,14 +211,48 @@ class Core:
         self.emit(IkeFailed(why, notify, timeout))
         self.end(Gone.TIMEOUT if timeout else Gone.REFUSED)
 
+    def hint(self, text: str, now: Instant) -> None:
+        """A line about what nobody has proved to be the peer's: a few in a while, as anybody may have sent it."""
+        if self.hints.may(now):
+            self.log(text, Rc.LOG_SERIOUS)
+
+    def lose(self, child: Child, reason: Gone) -> None:
+        """A pair of IPsec SAs has ended."""
+        del self.children[child.spi_in]
+        self.emit(ChildGone(child.spi_in, child.spi_out, reason, child.replaced_by, child.token))
+
     def end(self, reason: Gone) -> None:
-        """Nothing more comes of this SA; its keys are wiped."""
+        """Nothing more comes of this SA; its keys are wiped.
+
+        Its pairs of IPsec SAs end too: there would be nobody to renew or delete them, or to ask whether the peer lives.
+        """
         self.move(State.GONE)
         self.outstanding = self.deadline = self.pair = None
+        self.waiting.clear()
+        self.prober.forget()
+        for child in list(self.children.values()):
+            self.lose(child, Gone.IKE_GONE)
         if self.keys is not None:
             self.keys.wipe()
         self.emit(IkeGone(reason))
         self.emit(Forget())
+
+
+class Hints:
+    """How many lines strangers may cause: MOST_HINTS in HINTS_WITHIN seconds."""
+
+    __slots__ = ("count", "since")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.since: Instant = 0.0
+
+    def may(self, now: Instant) -> bool:
+        """May there be one more?"""
+        if not self.count or now - self.since >= HINTS_WITHIN:
+            self.count, self.since = 0, now
+        self.count += 1
+        return self.count <= MOST_HINTS
 
 
 def malformed(why: str, notify: NotifyType = NotifyType.PAYLOAD_MALFORMED) -> IkeError:

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from openswan.ike.effects import Effect as SharedEffect
 from openswan.ike.v1.phase1 import ChosenIsakmp
 from openswan.ike.v1.policy import IsakmpPolicy
 from openswan.policy.identity import Identity
+
+if TYPE_CHECKING:
+    from openswan.ike.v1.sa import IsakmpSa
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +32,14 @@ class InitialContact:
     """The peer says on an established ISAKMP SA that it remembers no other with us (RFC 2407 4.6.3.3)."""
 
 
-Effect: TypeAlias = SharedEffect | IsakmpEstablished | InitialContact
+@dataclass(frozen=True, slots=True)
+class IsakmpReplaced:
+    """`successor` has this SA's pairs of IPsec SAs and its waiting requests; this one lingers, then ends.
+
+    Told once more at its end, for pairs that came of Quick Modes under way.
+    """
+
+    successor: IsakmpSa
+
+
+Effect: TypeAlias = SharedEffect | IsakmpEstablished | IsakmpReplaced | InitialContact

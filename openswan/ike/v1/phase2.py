@@ -65,9 +65,13 @@ class Terms:
     """Encapsulation modes that will do: tunnel or transport, in UDP or not; the first is the one to offer."""
     life: Life
     group: Transform | None = None
-    """The group of PFS; as responder None lets the peer decide, and have any group or none."""
+    """The group of PFS that is offered; None lets the peer decide, as far as the next ones do."""
     compress: bool = False
     """IPComp is offered, and taken when it is offered."""
+    insists: bool = False
+    """As responder: there has to be a group."""
+    groups: tuple[Transform, ...] = ()
+    """As responder: those that will do; empty: all that are not weak."""
 
     @property
     def protocol(self) -> ProtocolId:
@@ -346,12 +350,22 @@ def _said(protocol: ProtocolId, transform: WireTransform) -> dict[int, int]:
 def _group(number: int, terms: Terms) -> int:
     if number and registry.by_ikev1(Kind.DH, number) is None:
         raise _no(f"OAKLEY_GROUP {number} not supported for PFS")
-    if terms.group is not None:
-        if not number:
+    if not number:
+        if terms.group is not None or terms.insists:
             raise _no("we require PFS but Quick I1 SA specifies no GROUP_DESCRIPTION")
-        if number != registry.get_ikev1(Kind.DH, terms.group.name).ikev1:
-            raise _no(f'{names.group(number)} is not what policy for "{terms.name}" wants for PFS')
+        return number
+    wanted = (terms.group,) if terms.group is not None else terms.groups
+    if not number_fits(number, wanted):
+        raise _no(f'{names.group(number)} is not what policy for "{terms.name}" wants for PFS')
     return number
+
+
+def number_fits(number: int, wanted: Sequence[Transform]) -> bool:
+    """Is a group one of those wanted, or where none is named one that is not weak?"""
+    if wanted:
+        return number in [registry.get_ikev1(Kind.DH, one.name).ikev1 for one in wanted]
+    row = registry.by_ikev1(Kind.DH, number)
+    return row is not None and not row.weak and not row.refused
 
 
 def _esn(said: dict[int, int]) -> bool:

@@ -19,8 +19,9 @@ from openswan.base.log import Rc
 from openswan.ike.effects import Gone
 from openswan.ike.retransmit import Due, Outstanding
 from openswan.ike.v1 import main
-from openswan.ike.v1.core import COOKIE_OCTETS, Core, malformed
+from openswan.ike.v1.core import COOKIE_OCTETS, malformed
 from openswan.ike.v1.effects import Effect
+from openswan.ike.v1.exchanges import MOST_REPLAYS, Exchanges
 from openswan.ike.v1.main import STEPS, Step
 from openswan.ike.v1.policy import IsakmpPolicy, Owner
 from openswan.ike.v1.states import KEYED, State
@@ -28,14 +29,9 @@ from openswan.wire.header import HEADER_OCTETS
 from openswan.wire.v1.body import Payload
 from openswan.wire.v1.header import NO_COOKIE
 from openswan.wire.v1.message import Content, Message
-from openswan.wire.v1.notify import Notify
 from openswan.wire.v1.numbers import AuthMethod, ExchangeType, NotifyType
 
 DIFFER = "probable authentication failure (mismatch of preshared secrets?)"
-MOST_HINTS = 3
-"""Lines about what strangers tell this negotiation."""
-MOST_REPLAYS = 5
-"""How often one answer is repeated."""
 EXCHANGE_AT = 18
 """Where a header has its exchange type (RFC 2408 3.1)."""
 EXHAUSTED = {
@@ -44,7 +40,7 @@ EXHAUSTED = {
 }
 
 
-class IsakmpSa(Core):
+class IsakmpSa(Exchanges):
     """An ISAKMP SA. Every method that takes `now` returns the effects to carry out, in order; bad input raises nothing.
 
     Read-only views: `cookie_i`, `cookie_r` (8 octets each; what find it), `is_initiator`, `state`, `is_established`,
@@ -86,7 +82,7 @@ class IsakmpSa(Core):
             except (WireError, IkeError) as why:
                 self._blame(data, str(why), why.notify, now)
             except CryptoError as why:
-                self.refuse(str(why), None, now)
+                self._blame(data, str(why), None, now)
         return self.drain()
 
     def timer(self, now: Instant) -> list[Effect]:
@@ -96,12 +92,15 @@ class IsakmpSa(Core):
             self.fail("the initiator does not go on", timeout=True)
         elif self.outstanding is not None:
             self._look(self.outstanding, now)
+        if self.state is not State.GONE:
+            self.look(now)
         return self.drain()
 
     def next_timer(self) -> Instant | None:
         """When `timer` wants to be called; None: never as things stand."""
         waiting = [self.outstanding.next] if self.outstanding else []
-        return min([*waiting, *([self.deadline] if self.deadline is not None else [])], default=None)
+        waiting += [self.deadline] if self.deadline is not None else []
+        return min(waiting + self.instants(), default=None)
 
     def abandon(self, now: Instant) -> list[Effect]:
         """End without a word to the peer."""
@@ -116,12 +115,15 @@ class IsakmpSa(Core):
         if self.state is State.MAIN_R0:
             self.cookie_i = data[:COOKIE_OCTETS] if len(data) >= HEADER_OCTETS else NO_COOKIE
         is_main = data[EXCHANGE_AT : EXCHANGE_AT + 1] == bytes([ExchangeType.MAIN])
-        self.refuse(why, notify if is_main and self.state not in KEYED else None, now)
+        if self.state in KEYED:
+            self.hint(why, now)
+        else:
+            self.refuse(why, notify if is_main else None, now)
 
     def _dispatch(self, message: Message, data: bytes, local: Endpoint, remote: Endpoint, now: Instant) -> None:
         header = message.header
         if header.exchange != ExchangeType.MAIN:
-            self._hint(message)
+            self.hear(message, data, (local, remote), now)
             return
         if header.message_id:
             raise malformed("Main Mode message with a Message ID", NotifyType.INVALID_MESSAGE_ID)
@@ -131,20 +133,9 @@ class IsakmpSa(Core):
             return
         step = STEPS.get(self.state)
         if step is None or not self._is_ours(message):
-            self.log(f"discarding duplicate packet; already {self.state}", Rc.LOG_SERIOUS)
+            self.hint(f"discarding duplicate packet; already {self.state}", now)
             return
         self._take(step, message, digest, (local, remote), now)
-
-    def _hint(self, message: Message) -> None:
-        """What is no part of Main Mode is told to the operator and answered by nothing: anybody may have sent it."""
-        self.hints += 1
-        if self.hints > MOST_HINTS:
-            return
-        about = message.content.first(Notify)
-        what = (
-            f"informational payload, type {about.kind}" if about else f"message of exchange {message.header.exchange}"
-        )
-        self.log(f"ignoring {what} msgid={message.header.message_id:08x}", Rc.LOG_SERIOUS)
 
     def _is_ours(self, message: Message) -> bool:
         """Do the cookies fit? The responder's comes into being with its first message."""
@@ -222,6 +213,7 @@ class IsakmpSa(Core):
             self.send(data)
         details = f" {{{self.chosen}}}" if step.target in KEYED else ""
         self.log(f"{self.state}: {self.state.story}{details}", self.state.code)
+        self.pump(now)
 
     # --- repeating
 

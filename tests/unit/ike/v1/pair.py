@@ -17,7 +17,8 @@ from openswan.base.address import Endpoint, parse_address
 from openswan.base.entropy import SeededRng
 from openswan.base.errors import IkeError
 from openswan.crypto import rsakey
-from openswan.ike.effects import Log, Send
+from openswan.ike.effects import ChildEstablished, Log, Send
+from openswan.ike.events import CreateChild, Request
 from openswan.ike.v1.effects import Effect
 from openswan.ike.v1.life import Life
 from openswan.ike.v1.phase1 import Terms
@@ -27,7 +28,10 @@ from openswan.ike.v1.states import State
 from openswan.policy.algorithms import parse_esp, parse_ike
 from openswan.policy.identity import matches, parse_identity
 from openswan.policy.selector import Selector
-from openswan.wire.v1.numbers import AuthMethod
+from openswan.wire.v1.body import Payload
+from openswan.wire.v1.header import Flags, Header
+from openswan.wire.v1.message import Content, Message
+from openswan.wire.v1.numbers import AuthMethod, ExchangeType
 from tests.unit.crypto.keys import rsa_key
 
 E = TypeVar("E")
@@ -76,6 +80,27 @@ def by_rsa(which: int, other: int) -> dict[str, Any]:
     """What a policy has for RSA signatures."""
     public = rsakey.encode_public(rsa_key(2048, 65537, other).public_key())
     return {"method": RSA, "psk": b"", "private_key": rsa_key(2048, 65537, which), "peer_keys": (public,)}
+
+
+def sealed(
+    sa: IsakmpSa,
+    payloads: list[Payload],
+    message_id: int = 0x1234,
+    exchange: ExchangeType = ExchangeType.INFORMATIONAL,
+    flags: Flags = Flags.ENCRYPTION,
+    hashed: bool = True,
+) -> bytes:
+    """A datagram by the keys of an ISAKMP SA."""
+    keys = sa.need_keys()
+    header = Header(sa.cookie_i, sa.cookie_r, exchange, flags, message_id)
+    whole = keys.hashed(message_id, payloads) if hashed else payloads
+    return keys.seal(header, whole, keys.exchange_iv(message_id))[0]
+
+
+def opened(sa: IsakmpSa, data: bytes) -> Content:
+    """The payloads of the first message of a phase 2 exchange."""
+    message = Message.parse(data)
+    return sa.need_keys().open(message, sa.need_keys().exchange_iv(message.header.message_id))[0]
 
 
 class Asked:
@@ -160,6 +185,38 @@ class Pair:
     def start(self) -> Pair:
         self.collect(self.a, self.a.sa.initiate(self.now))
         return self
+
+    def ask(self, end: End, request: Request) -> Pair:
+        """Request something and let it come to rest."""
+        self.collect(end, end.sa.request(request, self.now))
+        return self.run()
+
+    def tunnel(self, policy: QuickPolicy | None = None, token: int = 7) -> Pair:
+        """Main Mode if need be, then a Quick Mode of `a`'s that has to succeed."""
+        if not self.a.sa.is_established:
+            self.up()
+        before = len(self.b.seen(ChildEstablished))
+        self.ask(self.a, CreateChild(policy or quick(), token))
+        assert len(self.b.seen(ChildEstablished)) == before + 1, self.a.lines() + self.b.lines()
+        return self
+
+    def later(self, seconds: float) -> Pair:
+        """Let time pass, everything that is due in it included."""
+        end = self.now + seconds
+        while (due := self.due()) is not None and due <= end:
+            self.tick().run()
+        self.now = end
+        return self
+
+    def due(self) -> float | None:
+        """When either end wants to be called."""
+        return min((w for one in (self.a, self.b) if (w := one.sa.next_timer()) is not None), default=None)
+
+    def forge(self, end: End, payloads: list[Payload], message_id: int = 0x1234, **more: Any) -> None:
+        """Give `end` what its peer could have sent: hashed and sealed, the first message of its exchange."""
+        sa = end.sa
+        data = sealed(sa, payloads, message_id, **more)
+        self.collect(end, sa.receive(data, sa.local, sa.remote, self.now))
 
     def collect(self, end: End, effects: list[Effect]) -> None:
         end.effects += effects
