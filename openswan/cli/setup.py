@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from openswan import __version__
 from openswan.base import paths
@@ -20,6 +21,8 @@ NO_CONF = 6
 STOPPED = 3
 STOP_PATIENCE = 15.0
 """Seconds pluto has to say goodbye to its peers and go."""
+MODULES = ((Path("/dev/net/tun"), "tun"),)
+"""What pluto opens and the kernel may have as a module that nobody has loaded yet."""
 
 
 def say(text: str) -> None:
@@ -36,6 +39,7 @@ def start() -> int:
         say("Openswan IPsec apparently already active, start aborted")
         return 0
     _remove_orphans()
+    _load_modules()
     say(f"Starting Openswan IPsec {__version__}...")
     status, out, err = process.start_daemon(process.ipsec_argv("pluto", "--autostart"))
     for line in [*err.splitlines(), *(line for line in out.splitlines() if line != "Pluto initialized")]:
@@ -48,6 +52,13 @@ def start() -> int:
         return status if status in (STOPPED,) else 1
     say("...Openswan IPsec started")
     return 0
+
+
+def _load_modules() -> None:
+    """Load what is missing, as far as it is to be had: pluto says what it cannot do without."""
+    for device, module in MODULES:
+        if not device.exists():
+            process.command(["modprobe", "-q", module], 10.0)
 
 
 def _remove_orphans() -> None:

@@ -57,6 +57,24 @@ def test_start(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     assert first.startswith("Starting Openswan IPsec ") and last == "...Openswan IPsec started"
 
 
+def test_start_loads_what_the_kernel_has_as_a_module(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Loaded or not, pluto is started: it knows best what it lacks."""
+    asked: list[list[str]] = []
+
+    def command(argv: list[str], timeout: float) -> tuple[int, str]:
+        asked.append(argv)
+        assert not world.started
+        return 1, ""
+
+    monkeypatch.setattr(setup.process, "command", command)
+    (tmp_path / "there").touch()
+    monkeypatch.setattr(setup, "MODULES", ((tmp_path / "there", "loaded"), (tmp_path / "absent", "tun")))
+    assert setup.main(["start"]) == 0
+    assert asked == [["modprobe", "-q", "tun"]] and world.started
+
+
 def test_start_when_active(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.state = PidState(True, 7, True)
     assert setup.main(["--start"]) == 0
