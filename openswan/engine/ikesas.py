@@ -40,7 +40,7 @@ from openswan.ike.effects import (
 from openswan.ike.events import CreateChild, DeleteIke, ProbePath, Request
 from openswan.ike.later import Job, KeysJob, RevocationJob
 from openswan.ike.policy import ChildPolicy
-from openswan.ike.v1.effects import InitialContact, IsakmpEstablished
+from openswan.ike.v1.effects import InitialContact, IsakmpEstablished, IsakmpReplaced
 from openswan.ike.v2.tasks.mobike import CONFIRMED
 from openswan.wire.v2.numbers import NotifyType
 
@@ -67,6 +67,7 @@ class IkeSas:
             IkeEstablished: self._established,
             IsakmpEstablished: self._established,
             InitialContact: self._contacted,
+            IsakmpReplaced: self._replaced,
             ChildEstablished: self._child_established,
             SpiOffered: self._spi_offered,
             ChildGone: self._child_gone,
@@ -354,11 +355,7 @@ class IkeSas:
         if successor is None:
             return
         successor.initiator = effect.initiator
-        for child in list(ike.children.values()):
-            core.states.move_child(child, successor)
-        for token, conn in list(ike.attempts.items()):
-            core.states.end(token)
-            core.states.begin(successor, token, conn)
+        self._hand_over(ike, successor)
         core.states.inherit(ike, successor)
         self.brain.streams.follow(successor)
         core.leases.move(ike.serial, successor.serial)
@@ -371,6 +368,21 @@ class IkeSas:
         self.brain.lifetimes.start_ike(successor)
         self.brain.liveness.start(successor)
         self.start_keepalive(successor)
+
+    def _replaced(self, ike: IkeState, effect: IsakmpReplaced) -> None:
+        """An ISAKMP SA has given what it had to one that came up by itself; the second time what came since."""
+        successor = self.core.states.by_machine.get(id(effect.successor))
+        if successor is not None:
+            self._hand_over(ike, successor)
+
+    def _hand_over(self, ike: IkeState, successor: IkeState) -> None:
+        """What `ike` carries and what was asked of it belongs to `successor` from now on."""
+        states = self.core.states
+        for child in list(ike.children.values()):
+            states.move_child(child, successor)
+        for token, conn in list(ike.attempts.items()):
+            states.end(token)
+            states.begin(successor, token, conn)
 
     def _moved(self, ike: IkeState, effect: PeerMoved) -> None:
         if ike.conn is not None and effect.why == "NAT":
