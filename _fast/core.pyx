@@ -129,9 +129,13 @@ cdef class Core:
 
     def stop(self):
         """Make every run() return."""
+        store_sc(&self.en.stop, 1)
+        self.nudge()
+
+    def nudge(self):
+        """Wake every worker, so that its turns go on if it is well."""
         cdef uint64_t one = 1
         cdef int i
-        store_sc(&self.en.stop, 1)
         for i in range(1, self.en.workers + 1):
             write(self.en.crew[i].wake, &one, 8)
 
@@ -173,6 +177,10 @@ cdef class Core:
                 tx += load(&self.en.crew[i].from_host[k])
             rows.append((rx, tx))
         return rows
+
+    def turns(self):
+        """Times each worker has looked for work."""
+        return [load(&self.en.crew[i].turns) for i in range(1, self.en.workers + 1)]
 
     def waiting(self):
         """Retired and not yet released."""

@@ -222,6 +222,7 @@ cdef struct worker_t:
     int32_t index
     int32_t epoll
     int32_t wake
+    uint64_t turns             # times it has looked for work: who gets none of them after a nudge is stuck
     uint64_t now
     crypt_t crypt
     cached_t *cache

@@ -10,8 +10,8 @@ It never takes the interpreter lock and waits in epoll, so an idle engine uses n
 """
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
-from _fast.atomic cimport (alloc_zeroed, load, load_sc, pthread_mutex_trylock, pthread_mutex_unlock, store_sc,
-                           wipe_free)
+from _fast.atomic cimport (alloc_zeroed, load, load_sc, pthread_mutex_trylock, pthread_mutex_unlock, store,
+                           store_sc, wipe_free)
 from _fast.bench cimport bench_free
 from _fast.cipher cimport crypt_close, crypt_open
 from _fast.coalesce cimport merge_flush
@@ -174,6 +174,7 @@ cdef void work(worker_t *w) noexcept nogil:
         tally_settle(w)
         epoch_leave(&en.epoch, w.index)
         n = wait(w, events)
+        store(&w.turns, w.turns + 1)
         epoch_enter(&en.epoch, w.index)
         w.now = coarse_now()
         for i in range(n):

@@ -23,6 +23,7 @@ from openswan.daemon.manual import Manual
 from openswan.daemon.queries import Queries
 from openswan.daemon.rawpath import RawPath
 from openswan.daemon.wanted import Wanted
+from openswan.daemon.watchdog import Watchdog
 from openswan.engine.effects import DelGuard, Effect, SetGuard
 from openswan.engine.events import (
     CertificatesRead,
@@ -46,6 +47,7 @@ from openswan.host.files import read_certificates, read_groups
 from openswan.host.guard.guard import Guard
 from openswan.host.icmpsock import IcmpEar
 from openswan.host.ikesock import Kind, Outer, OuterSockets, open_pass_socket
+from openswan.host.notify import Notifier
 from openswan.host.oelookup import OeLookup
 from openswan.host.perform import Parts, Performer
 from openswan.host.reactor import Reactor
@@ -68,9 +70,10 @@ LETTING_GO = ("unroute", "delete")
 class Gateway:
     """One daemon. `run` returns when it has ended cleanly; HostError or KlipsError when it cannot begin."""
 
-    def __init__(self, wanted: Wanted, log: Callable[[str, bool], None]) -> None:
+    def __init__(self, wanted: Wanted, log: Callable[[str, bool], None], manager: Notifier | None = None) -> None:
         self._wanted = wanted
         self._log = log
+        self._manager = manager or Notifier()
         self._keep_guard = True
         self._beating = False
         self.control = ControlServer(wanted.places.control, self._request, self._gone)
@@ -147,10 +150,14 @@ class Gateway:
             await self.control.serve()
             if signals:
                 self._take_signals()
+            self._manager.ready(f"{len(self._wanted.connections or ())} connections of ipsec.conf")
             ready()
+            feeding = loop.create_task(Watchdog(self._klips, self._manager, self._log).follow())
             await self._reactor.run()
             watching.cancel()
+            feeding.cancel()
         finally:
+            self._manager.stopping("saying goodbye to peers")
             await self._end()
 
     def _parts(self) -> Parts:

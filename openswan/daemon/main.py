@@ -21,6 +21,7 @@ from openswan.daemon.options import USAGE, Options, parse
 from openswan.daemon.wanted import Places, Wanted
 from openswan.engine.settings import Settings
 from openswan.host import logsink, process
+from openswan.host.notify import Notifier
 
 ALREADY_RUNNING = 10
 CONF_UNREADABLE = 3
@@ -87,7 +88,7 @@ def _serve(options: Options, announce: Callable[[], None], background: bool) -> 
     except HostError as why:
         raise Refused(ALREADY_RUNNING, str(why)) from None
     try:
-        gateway = Gateway(_wanted(options, loaded), sink)
+        gateway = Gateway(_wanted(options, loaded), sink, Notifier.inherit())
         try:
             gateway.control.bind()
         except HostError as why:

@@ -127,6 +127,14 @@ class Klips:
         self._streams.stop()
         self._pump.stop()
 
+    def nudge(self) -> None:
+        """Wake every packet thread: the `turns` of one that is well go on."""
+        self._engine.nudge()
+
+    def turns(self) -> list[int]:
+        """Times each packet thread has looked for work since it was made."""
+        return self._engine.turns()
+
     # --- commands
 
     def execute(self, command: Command) -> None:

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from _fast.pump import Engine
-from tests.fast.rig import HERE, THERE, Rig, udp
+from tests.fast.rig import HERE, THERE, Rig, eventually, udp
 
 
 def test_an_idle_engine_uses_no_cpu(tunnel: Rig) -> None:
@@ -37,3 +37,16 @@ def test_the_number_of_workers_is_checked() -> None:
             Engine(0, workers)
     with pytest.raises(ValueError):
         Engine(0, 1).run(2)
+
+
+def test_turns_go_on_after_a_nudge_while_a_thread_is_well(tunnel: Rig) -> None:
+    for _ in range(3):
+        before = tunnel.klips.turns()
+        tunnel.klips.nudge()
+        eventually(lambda: tunnel.klips.turns() > before)  # noqa: B023
+    tunnel.klips.stop()
+    before = tunnel.klips.turns()
+    tunnel.klips.nudge()
+    time.sleep(0.05)
+    assert tunnel.klips.turns() == before
+    tunnel.klips.start()

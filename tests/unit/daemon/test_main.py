@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -173,22 +176,65 @@ def test_it_starts_at_once_though_no_dns_server_answers(box: Box) -> None:
     assert os.times().elapsed - begin < 5.0
 
 
-def test_standing_in_the_foreground(box: Box) -> None:
-    child = subprocess.Popen(
+def in_the_foreground(box: Box, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [
             "nsenter", "-n", "-t", str(box.holder.pid),
             sys.executable, "-m", "openswan.cli.ipsec", "pluto", "--nofork", "--stderrlog", "--autostart",
         ],
-        env=box.env,
+        env={**box.env, **environment},
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )  # fmt: skip
+
+
+def test_standing_in_the_foreground(box: Box) -> None:
+    child = in_the_foreground(box)
     assert child.stdout and child.stdout.readline() == "Pluto initialized\n"
     child.send_signal(signal.SIGTERM)
     _, err = child.communicate(timeout=15)
     assert child.returncode == 0 and "pluto has ended" in err
+
+
+@contextmanager
+def stopped(thread: int) -> Iterator[None]:
+    """One thread of another process stands still meanwhile (ptrace(2): SEIZE, INTERRUPT, DETACH)."""
+    ptrace = ctypes.CDLL(None).ptrace
+    assert ptrace(0x4206, thread, None, None) == 0 and ptrace(0x4207, thread, None, None) == 0
+    os.waitpid(thread, 0x40000000)
+    try:
+        yield
+    finally:
+        ptrace(17, thread, None, None)
+
+
+def test_a_service_manager_hears_of_it_while_every_packet_thread_turns(box: Box) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(box.dir / "notify"))
+        manager.settimeout(10)
+        child = in_the_foreground(box, NOTIFY_SOCKET=str(box.dir / "notify"), WATCHDOG_USEC="900000")
+        assert manager.recv(999) == b"READY=1\nSTATUS=1 connections of ipsec.conf"
+        assert [manager.recv(999) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+        threads = sorted(int(task.name) for task in Path(f"/proc/{child.pid}/task").iterdir())
+        # The packet threads are the first that are made.
+        with stopped(next(thread for thread in threads if thread != child.pid)):
+            manager.settimeout(1.5)
+            # Two may be under way: the look before, and the one that has seen the thread turn for the last time.
+            with pytest.raises(TimeoutError):
+                for _ in range(3):
+                    manager.recv(999)
+            assert box.ipsec("whack", "--status").returncode == 0
+        manager.settimeout(10)
+        assert manager.recv(999) == b"WATCHDOG=1"
+        child.send_signal(signal.SIGTERM)
+        while (said := manager.recv(999)) == b"WATCHDOG=1":
+            pass
+        assert said == b"STOPPING=1\nSTATUS=saying goodbye to peers"
+        _, err = child.communicate(timeout=15)
+        assert re.search(r"packet thread \d+ of \d+ is stuck: the watchdog is not fed", err), err
+        assert "turns again" in err and child.returncode == 0
 
 
 @pytest.mark.parametrize(
