@@ -24,7 +24,7 @@ JOBS   ?= $(shell nproc)
 
 SOURCES := setup.py pyproject.toml $(wildcard _fast/*.pyx _fast/*.pxd _fast/*.h)
 
-.PHONY: build demo test lint bench clean distclean fuzz fuzz-ike asan man help
+.PHONY: build demo test lint conformance bench clean distclean fuzz fuzz-ike asan man help
 .DEFAULT_GOAL := help
 
 help:
@@ -77,6 +77,10 @@ lint: build
 	@$(VENV)/bin/ruff format --check openswan tests setup.py
 	@$(VENV)/bin/ruff check openswan tests setup.py
 	@$(VENV)/bin/mypy
+
+## conformance  configurations of Openswan and libreswan, loaded unchanged: the figures (CONFIGS=DIRECTORY: of another tree)
+conformance: build
+	@$(PY) -m tests.conformance $(CONFIGS)
 
 ## bench   throughput against strongSwan, packets per second, loading; writes docs/BENCHMARKS.md figures to stdout (root)
 bench: build build/packages-demo build/packages-test

@@ -193,7 +193,8 @@ def _transport(values: Values, left: End, right: End) -> bool:
     for name, end in (("left", left), ("right", right)):
         for keyword in ("subnet", "subnets", "sourceip", "addresspool", "modecfgclient"):
             param = values.param(keyword, name)
-            if param is None or (keyword == "subnet" and _only(param.value, end)):
+            # Behind a NAT or not, transport mode is with the address packets come from.
+            if param is None or (keyword == "subnet" and (end.virtual is not None or _only(param.value, end))):
                 continue
             values.error(
                 f"cannot handle TRANSPORT mode with {keyword}: it is between the two ends alone; leave "

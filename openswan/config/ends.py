@@ -82,8 +82,6 @@ def parse_host(text: str) -> Host:
 
 def parse_client(text: str, version: int) -> tuple[Subnet, str]:
     """A subnet and, when its host bits were set, a warning about it."""
-    if re.match(r"(vhost|vnet):", text, re.IGNORECASE):
-        raise ConfigError(f"'{text[:40]}': virtual subnets are not available; give the subnet, with narrowing=yes")
     if "/" not in text and text != "%default":
         try:
             return host_subnet(ip_address(text)), ""

@@ -7,6 +7,7 @@ is the one readwriteconf writes in and the manual page lists by.
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from functools import lru_cache
 
@@ -100,13 +101,16 @@ TABLE: tuple[Keyword, ...] = (
             choices=_spelled(klips="", auto="", mast="", netkey="native xfrm", bsd="", kame="bsdkame", win2k="",
             none="")),
     Keyword("nhelpers", N, H, "-1", "Processes that compute key exchanges.", SETUP, fine=("-1", "0")),
-    Keyword("secctx_attr_value", N, H, "", "Attribute number of labeled IPsec.", SETUP, aliases=("secctx-attr-type",)),
+    Keyword("secctx_attr_value", N, H, "", "Attribute number of labeled IPsec.", SETUP, aliases=("secctx-attr-type",
+            "ikev1-secctx-attr-type")),
     Keyword("forwardcontrol", B, OLD, "", "Was to switch IP forwarding together with IPsec.", SETUP),
     Keyword("rp_filter", X, OLD, "", "ipsecN always has rp_filter off; the leak guard checks sources.", SETUP),
     Keyword("ikev1-policy", W, H, "drop", "What becomes of IKEv1 packets.", SETUP, choices=_same("accept", "reject",
             "drop"),
             fine=("drop", "reject")),
     Keyword("audit-log", B, H, "no", "Records for the Linux audit system.", SETUP, fine=("no",)),
+    Keyword("logstderr", B, H, "no", "Log to standard error.", SETUP, fine=("no",)),
+    Keyword("dns-resolver", X, H, "", "Whom libreswan has told of DNS servers it was assigned.", SETUP),
     Keyword("logappend", B, H, "yes", "Append to the log file.", SETUP, fine=("yes",)),
     Keyword("logip", B, H, "yes", "Peers' addresses in the log.", SETUP, fine=("yes",)),
     Keyword("loglimit", B, H, "yes", "Limit repeated log lines.", SETUP, fine=("yes", "no")),
@@ -121,7 +125,8 @@ TABLE: tuple[Keyword, ...] = (
             "auto: when there is so much to do that cookies are asked for.", SETUP, choices=_same("no", "yes", "auto")),
     Keyword("global-redirect-to", L, A, "", "Addresses of those gateways, taken in turn.", SETUP),
     Keyword("dnssec-enable", B, H, "yes", "Check DNSSEC signatures.", SETUP, fine=("yes",)),
-    Keyword("curl-timeout", T, A, "5s", "How long fetching a CRL may take.", SETUP, most=60),
+    Keyword("curl-timeout", T, A, "5s", "How long fetching a CRL may take.", SETUP, aliases=("crl-timeout",),
+            most=60),
     Keyword("ocsp-enable", B, A, "no", "Ask OCSP responders about certificates, before any CRL.", SETUP),
     Keyword("ocsp-strict", B, A, "no", "With ocsp-enable=yes: a certificate no responder calls good does not count.",
             SETUP),
@@ -158,12 +163,16 @@ TABLE: tuple[Keyword, ...] = (
             aliases=("ocsp-uri",)),
     Keyword("ocsp-trustname", X, A, "", "Only this certificate of ipsec.d/ocspcerts may sign for every authority: its "
             "file's name or its subject. Without it all of them may.", SETUP),
-    Keyword("virtual_private", X, H, "", "Networks road warriors may have behind them.", SETUP),
+    Keyword("virtual_private", X, A, "", "Networks road warriors may have behind them, what %priv stands for: a list "
+            "of %v4:NET and %v6:NET, with ! before a NET that is left out.", SETUP),
     Keyword("listen", X, A, "", "The only addresses IKE and ESP use.", SETUP),
     Keyword("dnssec-rootkey-file", Form.FILE, H, "", "DNSSEC root key.", SETUP),
     Keyword("dnssec-anchors", Form.FILE, H, "", "Further DNSSEC trust anchors.", SETUP),
     Keyword("curl-iface", X, A, "", "Device CRLs and OCSP answers are fetched through.", SETUP),
     Keyword("statsbin", Form.FILE, H, "", "Command told about tunnels going up and down.", SETUP),
+    Keyword("exampledir", Form.FILE, H, "", "Directory of sample conns.", SETUP),
+    Keyword("rundir", Form.FILE, H, "", "Run-time directory; $IPSEC_RUNDIR here.", SETUP),
+    Keyword("seeddev", Form.FILE, H, "", "Random device seed bits are read from.", SETUP),
     Keyword("nssdir", Form.FILE, H, "", "Directory of an NSS database.", SETUP),
     Keyword("ipsecdir", Form.FILE, H, "", "Directory of certs, private, cacerts and crls.", SETUP),
     Keyword("secretsfile", Form.FILE, H, "", "The secrets file.", SETUP),
@@ -188,7 +197,10 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("id", Form.IDENTITY, A, "the address, or the certificate's subject", "Who the end is: an address, @name, "
             "user@name, a distinguished name, @#hex, %fromcert, %myid or %null.", halves=LR),
     Keyword("nexthop", X, A, "follow the actual route", "The next gateway toward the peer; seldom needed.", halves=LR),
-    Keyword("subnet", Form.SUBNET, A, "the end itself", "What the end protects.", halves=LR),
+    Keyword("subnet", Form.SUBNET, A, "the end itself", "What the end protects; a list is what subnets= is. Of an end "
+            "that is %any also vhost: and a list of %priv (any address in virtual_private=), %v4:NET, %v6:NET, %all "
+            "and %no (none but its own), of which the peer has one address, or vnet: with a subnet of any size.",
+            halves=LR),
     Keyword("rsasigkey", Form.KEY, A, "", "RSA public key: 0s..., 0x..., %cert or %none.", halves=LR,
             aliases=("rsakey",)),
     Keyword("rsasigkey2", Form.KEY, A, "", "A second RSA public key, while keys change.", halves=LR,
@@ -308,7 +320,7 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("ikev1", B, H, "no", "Allow IKEv1.", fine=("no",),
             reason="IKEv1 is not available in this release, IKEv2 is used"),
     Keyword("ikev2", W, A, "insist", "IKEv2: insist (yes). propose and permit mean the same here.",
-            choices=_spelled(insist="always yes", propose="", permit="", never="no"),
+            choices=_spelled(insist="always yes y", propose="", permit="", never="no n"),
             refused={"never": NO_IKEV1}),
     Keyword("narrowing", B, A, "no", "Accept less than the conn's subnets from the peer."),
     Keyword("esn", W, A, "either", "Extended sequence numbers: yes and no insist, either prefers them. With "
@@ -390,12 +402,25 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("iptfs", B, H, "no", "Aggregate packets (RFC 9347).", fine=("no",)),
     *(Keyword(f"iptfs-{word}", X, H, "", "Detail of iptfs=.") for word in
       ("fragmentation", "packet-size", "max-queue-size", "drop-time", "init-delay", "reorder-window")),
-    Keyword("groundhog", B, R, "no", "Accept certificates that have expired.", fine=("no",),
+    Keyword("groundhog", B, R, "no", "Accept certificates that have expired.", halves=EITHER, fine=("no",),
             reason="expired certificates are never accepted"),
     Keyword("updown-config", X, H, "", "Detail of updown=."),
     Keyword("share-lease", B, H, "yes", "Peers with one identity share an address."),
     Keyword("initial-contact", B, H, "yes", "Tell peers that we remember no older SA.", fine=("yes",)),
     Keyword("fake-strongswan", B, H, "no", "Pretend to be strongSwan.", fine=("no",)),
+    Keyword("reauth", B, H, "no", "Prove oneself anew at each rekey of the IKE SA.", fine=("no",),
+            reason="SAs are rekeyed without a new proof; ikelifetime= with rekey=no ends them"),
+    Keyword("send-supported-auth-methods", B, H, "no", "Tell the peer which ways of proof count (RFC 9593).",
+            fine=("no",)),
+    Keyword("send-esp-tfc-padding-not-supported", B, H, "no", "Tell the peer not to pad.", fine=("no",)),
+    Keyword("reject-simultaneous-ike-auth", B, H, "no", "Refuse a peer's IKE_AUTH while ours is under way.",
+            fine=("no",)),
+    Keyword("ikepad", W, H, "auto", "Pad IKE messages to four octets (IKEv1).", choices=_spelled(auto="", yes="y",
+            no="n"), fine=("auto", "yes", "no")),
+    Keyword("ikev1-dpdtimeout", T, H, "", "Became dpdtimeout=."),
+    Keyword("nflog-group", X, H, "", "NFLOG group that gets copies of the packets.", aliases=("nflog",),
+            reason="tcpdump -i ipsec0 shows them"),
+    Keyword("debug", X, H, "none", "Debugging output about this conn alone.", fine=("none",)),
     Keyword("send-vendorid", B, H, "yes", "Announce what software this is.", fine=("yes",)),
     Keyword("cisco-unity", B, H, "no", "Cisco's IKEv1 extension.", fine=("no",)),
     Keyword("cisco-split", B, H, "no", "Cisco's split tunnels.", fine=("no",)),
@@ -449,12 +474,15 @@ def _spellings() -> dict[tuple[Section, str], tuple[Keyword, str]]:
 
 
 SPELLINGS = _spellings()
+HYPHENED = re.compile(r"\A(left|right)-(?=.)")
 
 
 @lru_cache(maxsize=4096)
 def find(section: Section, name: str) -> tuple[Keyword, str] | None:
     """The row of a keyword as written, and `left`, `right` or nothing; None when it is unknown in that section."""
-    return SPELLINGS.get((section, normal(name)))
+    word = normal(name)
+    # libreswan 5 also writes left-subnet=.
+    return SPELLINGS.get((section, word)) or SPELLINGS.get((section, HYPHENED.sub(r"\1", word)))
 
 
 def is_comment(name: str) -> bool:

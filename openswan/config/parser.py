@@ -26,7 +26,7 @@ MOST_ALSO = 32
 """Sections one conn may splice in."""
 DEFAULT, OE_DEFAULT = "%default", "%oedefault"
 OTHER = {"left": "right", "right": "left", "": ""}
-BAD_NAME = set("\"'\\{}#%,;= \t")
+BAD_NAME = set("\"'\\{}#%,; \t")
 LONGEST_NAME = 128
 
 
@@ -197,7 +197,9 @@ class _Parser:
         self.conns.append(block)
         if not token.value or set(token.value) & BAD_NAME or len(token.value) > LONGEST_NAME:
             block.complaints.append(
-                error(f"'{token.value[:40]}' cannot name a conn: letters, digits, '-', '_' and '.' can", token.where)
+                error(
+                    f"'{token.value[:40]}' cannot name a conn: letters, digits, '-', '_', '.' and '=' can", token.where
+                )
             )
         elif (first := self.seen.setdefault(token.value, block)) is not block:
             block.complaints.append(error(f"defined twice, first at {first.where}; that one counts", token.where))

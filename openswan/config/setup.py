@@ -14,6 +14,7 @@ from openswan.config.complaint import Complaint, error, warning
 from openswan.config.ends import parse_gateways
 from openswan.config.keyword import Status, split_list
 from openswan.config.parser import Param
+from openswan.config.virtual import Private, parse_private
 from openswan.crypto.revocation import Demands, Fetching, Strict
 from openswan.policy.identity import Identity, parse_identity
 
@@ -49,6 +50,8 @@ class Setup:
     log_file: str = ""
     """Empty: the system log."""
     my_id: Identity | None = None
+    private: Private = field(default_factory=Private)
+    """virtual_private=."""
     request_certs: bool = True
     """Peers are asked for their certificates."""
     demands: Demands = field(default_factory=Demands)
@@ -154,6 +157,7 @@ class _Reader:
             pinned=self.values.get("worker-affinity", "no") == "yes",
             log_file=self.values.get("plutostderrlog", ""),
             my_id=self._my_id(),
+            private=self._private(),
             request_certs=self.values.get("nocrsend", "no") == "no",
             demands=self._demands(),
             fetching=self._fetching(),
@@ -230,6 +234,13 @@ class _Reader:
         if not found and self.values.get("global-redirect", "no") != "no":
             self._complain("global-redirect", ConfigError("global-redirect= needs global-redirect-to="))
         return found
+
+    def _private(self) -> Private:
+        try:
+            return parse_private(self.values.get("virtual_private", ""))
+        except ConfigError as why:
+            self._complain("virtual_private", ConfigError(f"virtual_private=: {why.reason}"))
+            return Private()
 
     def _my_id(self) -> Identity | None:
         try:

@@ -22,10 +22,12 @@ from openswan.config.modecfg import parse_families, parse_pools
 from openswan.config.opportunistic import is_opportunistic, limits
 from openswan.config.setup import Setup
 from openswan.config.values import Values
+from openswan.config.virtual import is_virtual, parse_virtual
 from openswan.policy.connection import SAME_CA, End, Host, HostKind, SendCa, SendCert
 from openswan.policy.dn import parse_dn
 from openswan.policy.identity import MY_ID, Identity, IdKind, parse_identity
 from openswan.policy.modecfg import Pool
+from openswan.policy.virtual import Virtual
 
 CertReader = Callable[[str], tuple[bytes, ...]]
 """Name in leftcert= to DER of the certificate and of those above it; ConfigError names the file."""
@@ -60,13 +62,20 @@ def read_side(values: Values, side: str, setup: Setup, certs: CertReader) -> Sid
         return None
     asks, pools = _assigned(values, side)
     sources = NO_ADDRESSES if asks else values.read("sourceip", side, parse_sources, NO_ADDRESSES)
-    clients, expanded = _clients(values, side, host.kind, sources)
+    virtual = _virtual(values, side, host.kind, setup)
+    param = values.param("subnet", side)
+    clients, expanded = (
+        (((0, None),), False)
+        if param is not None and is_virtual(param.value)
+        else _clients(values, side, host.kind, sources)
+    )
     protocol, port, _ = values.read("protoport", side, parse_protoport, (0, 0, False))
     cert_name, cert = _cert(values, side, certs)
     keys, by_cert, by_dns = _keys(values, side)
     end = End(
         host,
         id=_identity(values, side, setup),
+        virtual=virtual,
         protocol=protocol,
         port=port,
         source_ips=sources,
@@ -128,12 +137,35 @@ def _identity(values: Values, side: str, setup: Setup) -> Identity | None:
     return identity
 
 
+def _virtual(values: Values, side: str, kind: HostKind, setup: Setup) -> Virtual | None:
+    """leftsubnet=vhost:..., for peers whose own addresses are not known before they come."""
+    param = values.param("subnet", side)
+    if param is None or not is_virtual(param.value):
+        return None
+    if kind is not HostKind.ANY:
+        values.error(f"virtual IP must only be used with %any and without client: {side}= is not %any", param)
+    for other in ("subnets", "sourceip", "addresspool"):
+        if (more := values.param(other, side)) is not None:
+            values.error(f"virtual IP must only be used without client: leave {more.spelled}= out", more)
+    virtual = values.read("subnet", side, lambda text: parse_virtual(text, setup.private), None)
+    if virtual is not None and not virtual.allowed and not virtual.itself and values.value("type") != "transport":
+        values.warn(f"{side}subnet=: %priv is what virtual_private= in config setup lists, which is empty", param)
+    return virtual
+
+
 def _clients(
     values: Values, side: str, kind: HostKind, sources: tuple[Address, ...]
 ) -> tuple[tuple[tuple[int, Subnet | None], ...], bool]:
     version = 6 if values.value("connaddrfamily") == "ipv6" else 4
-    subnet, complaint = values.read("subnet", side, lambda text: parse_client(text, version), NO_CLIENT)
-    many, complaints = values.read("subnets", side, parse_clients, NO_CLIENTS)
+    given = values.param("subnet", side)
+    # libreswan 5 takes a list in leftsubnet= too.
+    listed = given is not None and "," in given.value
+    if listed and values.param("subnets", side) is not None:
+        values.error(f"{side}subnet= and {side}subnets= both have lists: give one", given)
+    subnet, complaint = NO_CLIENT
+    if not listed:
+        subnet, complaint = values.read("subnet", side, lambda text: parse_client(text, version), NO_CLIENT)
+    many, complaints = values.read("subnet" if listed else "subnets", side, parse_clients, NO_CLIENTS)
     for text in (complaint, *complaints):
         if text:
             values.warn(f"{side}subnet: {text}", values.param("subnet", side) or values.param("subnets", side))

@@ -120,7 +120,8 @@ class RsaFields:
 
 def check_public(modulus: int, exponent: int) -> None:
     """CryptoError unless this can be an RSA public key: sizes, odd modulus, odd exponent of at least 3."""
-    if not MIN_BITS <= modulus.bit_length() <= MAX_BITS:
+    # Old generators made moduli a bit or two short: whole octets count.
+    if not MIN_BITS <= -(-modulus.bit_length() // 8) * 8 <= MAX_BITS:
         raise CryptoError(f"RSA modulus of {modulus.bit_length()} bits; {MIN_BITS} to {MAX_BITS} are accepted")
     if modulus % 2 == 0:
         raise CryptoError("RSA modulus is even")

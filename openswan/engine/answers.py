@@ -27,6 +27,7 @@ from openswan.policy.groups import stance_of
 from openswan.policy.identity import NOBODY, Identity, IdKind, matches
 from openswan.policy.modecfg import Assigned
 from openswan.policy.selector import FlowKey, Selector, flow_keys
+from openswan.policy.virtual import Virtual
 
 NO_PROPOSAL_CHOSEN = 14
 AUTHENTICATION_FAILED = 24
@@ -234,6 +235,9 @@ class Answers:
             return Selector.of(host_subnet(question.remote.address))  # whoever it is: its own address, and no other
         if conn.remote is not None:
             return conn.remote
+        virtual = conn.oriented.theirs.virtual if conn.oriented is not None else None
+        if virtual is not None and not question.transport and not question.anonymous:
+            return self._virtual(conn, virtual, question)
         asking = self.core.asking
         # In transport mode the selectors have been put into our view of the addresses already.
         # Nobody has a private address: it could be that of somebody who does not know of us (RFC 7619 2.5).
@@ -250,6 +254,14 @@ class Answers:
             # Any port of that protocol: the one the peer names.
             port = next((s.port for s in question.theirs if s.protocol == protocol and s.port), 0)
         return Selector.of(host_subnet(question.remote.address), protocol, port)
+
+    def _virtual(self, conn: Conn, virtual: Virtual, question: ChildQuestion) -> Selector | None:
+        """The client a peer asks for out of those it may have, which is neither ours nor an address of this host."""
+        found = virtual.choose(question.theirs, conn.local) if conn.local is not None else None
+        own = [Selector.of(host_subnet(one)) for one in self.core.plugs.addresses]
+        if found is not None and not any(one.intersect(found) for one in own):
+            return found
+        return Selector.of(host_subnet(question.remote.address)) if virtual.itself else None
 
     def _child_policy(self, conn: Conn, question: ChildQuestion) -> ChildPolicy:
         if conn.remote is not None and conn.group is None and not (conn.oriented and conn.oriented.theirs.pools):

@@ -70,8 +70,8 @@ V1_DEFAULT_ESP = (
 )
 V1_DEFAULT_AH = (Proposal(AH, (), V1_INTEG),)
 
-ADDKE = re.compile(r"(?:addke|ke)([1-7])(?:_(.+))?")
-"""addke1, and strongSwan's ke1_mlkem768."""
+ADDKE = re.compile(r"(?:addke|ke)([1-7])(?:[_=](.+))?")
+"""addke1, libreswan's addke1=ml_kem_768 and strongSwan's ke1_mlkem768."""
 NO_INTEGRITY = ("null", "none")
 WHERE = {IKE: "IKE", AH: "AH", ESP: "ESP"}
 INSTEAD = {Kind.ENCR: "aes_gcm_16 or aes_cbc", Kind.INTEG: "sha2_256", Kind.PRF: "sha2_256", Kind.DH: "x25519"}
@@ -164,7 +164,9 @@ class _Reader:
 
     def proposals(self) -> list[Proposal]:
         """The proposals this text stands for: two when AEAD and others would mix by default."""
-        parts = [part.strip() for part in self.text.replace(";", "-").split("-")]
+        # Behind a semicolon stands a group: libreswan's `aes;none' has none.
+        text = re.sub(r";\s*none\s*\Z", "", self.text, flags=re.IGNORECASE) if self.protocol != IKE else self.text
+        parts = [part.strip() for part in text.replace(";", "-").split("-")]
         while parts and not parts[-1]:
             parts.pop()  # 'aes128-sha1-' and 'aes128-sha1;' name no group
         if not parts:

@@ -11,6 +11,7 @@ from openswan.policy.grade import Grade
 from openswan.policy.identity import Identity
 from openswan.policy.modecfg import Pool
 from openswan.policy.proposal import Proposal
+from openswan.policy.virtual import Virtual
 
 
 class HostKind(Enum):
@@ -139,6 +140,8 @@ class End:
     """None: the host address (or the certificate's subject)."""
     subnet: Subnet | None = None
     """None: the host itself."""
+    virtual: Virtual | None = None
+    """leftsubnet=vhost:... or vnet:..., of an end that is %any: the clients it may ask for."""
     protocol: int = 0
     port: int = 0
     """leftprotoport; 0: any."""

@@ -16,6 +16,7 @@ from openswan.plane.commands import Direction
 from openswan.policy.connection import DpdAction, ShuntPolicy
 from openswan.policy.identity import parse_identity
 from openswan.policy.selector import FlowKey
+from openswan.policy.virtual import Virtual
 from tests.sim.net import Faults, Nat, Net
 from tests.sim.pair import (
     EAST,
@@ -505,6 +506,21 @@ def test_behind_nat_a_host_is_its_private_address_and_nobody_elses() -> None:
         net.run(net.now + 60.0)
         assert client in host.finished and not host.up(), host.name
     assert {key: eroute.target for key, eroute in gateway.klips.eroutes.items()} == before
+    gateway.sane()
+
+
+def test_behind_nat_a_virtual_client_is_one_of_those_allowed() -> None:
+    net = Net(1)
+    gateway = SimHost(net, "gw", EAST, 0, psk("@gw", "%any"))
+    virtual = Virtual((ip_network("192.168.0.0/16"),), (ip_network("192.168.7.0/24"),))
+    gateway.load(conn("rw", end(EAST, EAST_NET, "@gw"), replace(end("%any"), virtual=virtual)))
+    box = Nat(ip_address(OUTSIDE), net)
+    first, refused = behind_nat(net, box, 1, "192.168.0.1"), behind_nat(net, box, 2, "192.168.7.1")
+    client = refused.request("initiate", name="home")
+    first.request("initiate", name="home")
+    assert net.run(60.0, lambda: len(gateway.klips.sas) == 2 and first.up() and client in refused.finished)
+    assert {str(e.key) for g in gateway.guards.values() for e in g.entries} == {"10.2.0.0/16 -> 192.168.0.1/32"}
+    assert not refused.up()
     gateway.sane()
 
 

@@ -82,8 +82,6 @@ def test_clients(text: str, want: str, warned: bool) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("vhost:%priv,%no", "virtual subnets are not available"),
-        ("VNET:%all", "virtual subnets are not available"),
         ("office", "names are not looked up here"),
         ("office/24", "is not a subnet"),
         ("10.0.0.0/8:80", "write the port in leftprotoport="),

@@ -59,6 +59,12 @@ def test_spellings(written: str, name: str, side: str) -> None:
     assert (found[0].name, found[1]) == (name, side)
 
 
+def test_a_hyphen_after_the_side() -> None:
+    assert find(Section.CONN, "left-subnet") == find(Section.CONN, "leftsubnet")
+    assert find(Section.CONN, "right-modecfgserver") == find(Section.CONN, "rightmodecfgserver")
+    assert find(Section.CONN, "left-") is None
+
+
 def test_unknown() -> None:
     assert find(Section.CONN, "lefft") is None
     assert nearest(Section.CONN, "lefft") == "left"

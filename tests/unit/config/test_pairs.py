@@ -37,6 +37,17 @@ def test_subnets_make_a_conn_a_pair() -> None:
     assert loaded.named("x/2x1") == loaded.connections[2:3]
 
 
+def test_a_list_in_subnet_is_subnets() -> None:
+    loaded = load("leftsubnet=10.1.0.0/16,fd01::/64;rightsubnet=fd02::/64,10.2.0.0/16")
+    assert loaded.complaints == ()
+    assert [(conn.name, str(conn.left.subnet), str(conn.right.subnet)) for conn in loaded.connections] == [
+        ("x/1x2", "10.1.0.0/16", "10.2.0.0/16"),
+        ("x/2x1", "fd01::/64", "fd02::/64"),
+    ]
+    [fault] = load("leftsubnet=10.1.0.0/16,10.2.0.0/16;leftsubnets={10.3.0.0/16}").complaints
+    assert "leftsubnet= and leftsubnets= both have lists" in str(fault)
+
+
 def test_subnet_beside_subnets_has_index_0() -> None:
     loaded = load("leftsubnet=10.0.0.0/16;leftsubnets={10.1.0.0/16};rightsubnet=10.3.0.0/16")
     assert [(conn.name, str(conn.left.subnet)) for conn in loaded.connections] == [

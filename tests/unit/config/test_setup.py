@@ -116,7 +116,6 @@ def test_errors(line: str, why: str) -> None:
         ("nat_traversal=no", "nat_traversal=no is known but not acted on"),
         ("forwardcontrol=yes", "obsolete keyword 'forwardcontrol' ignored. Was to switch IP forwarding"),
         ("rp_filter=%unchanged", "obsolete keyword 'rp_filter' ignored"),
-        ("virtual_private=%v4:10.0.0.0/8", "is known but not acted on"),
         ("ddos-mode=unlimited", "ddos-mode=unlimited is known but not acted on"),
     ],
 )

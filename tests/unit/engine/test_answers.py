@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import pytest
 
@@ -16,6 +17,7 @@ from openswan.policy.connection import Auth
 from openswan.policy.identity import parse_identity
 from openswan.policy.proposal import Transform
 from openswan.policy.selector import Selector
+from openswan.policy.virtual import Virtual
 from tests.sim.net import Net
 from tests.sim.pair import EAST, EAST_NET, WEST, WEST_NET, SimHost, conn, end, psk, tunnel
 
@@ -114,6 +116,23 @@ def test_a_host_without_subnet_may_only_speak_for_the_address_it_comes_from() ->
     for theirs in ("203.0.113.80/32", "10.0.0.0/8"):
         with pytest.raises(IkeError):
             ask(it, WEST_NET, theirs)
+
+
+def test_a_virtual_client_is_what_the_peer_asks_for_out_of_what_it_may_have() -> None:
+    def gateway(virtual: Virtual) -> Answers:
+        return answers(conn("rw", end(WEST, WEST_NET, "@west"), replace(end("%any"), virtual=virtual)))
+
+    ten = ip_network("10.0.0.0/8")
+    it = gateway(Virtual((ten,), itself=True))
+    for theirs in ("10.200.1.2/32", f"{EAST}/32"):
+        assert ask(it, WEST_NET, theirs) == "rw"
+    for strict in (it, gateway(Virtual((ten,)))):
+        for theirs in ("203.0.113.80/32", "10.200.0.0/16", "10.1.0.5/32", f"{WEST}/32"):
+            with pytest.raises(IkeError):
+                ask(strict, WEST_NET, theirs)
+    with pytest.raises(IkeError):
+        ask(gateway(Virtual((ten,))), WEST_NET, f"{EAST}/32")
+    assert ask(gateway(Virtual((ten,), networks=True)), WEST_NET, "10.200.0.0/16") == "rw"
 
 
 def test_spis_and_the_clock() -> None:

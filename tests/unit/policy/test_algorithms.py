@@ -386,3 +386,12 @@ def test_ikev2_still_refuses_relics() -> None:
     with pytest.raises(ConfigError, match="is refused"):
         parse_ike("aes128-sha1-modp1536")
     assert parse_esp("aes128-sha1;modp1536", ikev1=True).proposals[0].dh[0].name == "modp1536"
+
+
+def test_spellings_of_libreswan() -> None:
+    ours = parse_ike("aes128-sha2-dh31-addke1-mlkem768")
+    assert parse_ike("aes128-sha2-dh31;addke1=ml_kem_768").proposals == ours.proposals
+    assert parse_esp("aes-sha1;none").proposals == parse_esp("aes-sha1").proposals
+    assert parse_esp("aes;NONE").proposals == parse_esp("aes").proposals
+    with pytest.raises(ConfigError, match="no integrity"):
+        parse_esp("aes-none")
