@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""ca sections: an authority that is trusted, and where its revocation lists and its OCSP responder are."""
+"""ca sections: an authority that is trusted, and where its revocation lists, OCSP responder and certificates are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from openswan.config.parser import Block, Param
 CertificateReader = Callable[[str], tuple[bytes, ...]]
 """Name of a file to the certificates in it, DER; ConfigError names the file."""
 DEFAULT = "%default"
-CRLS, RESPONDERS = ("crluri", "crluri2"), ("ocspuri", "ocspuri2")
+CRLS, RESPONDERS, CERTIFICATES = ("crluri", "crluri2"), ("ocspuri", "ocspuri2"), ("certuribase",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,8 @@ class Authority:
     """DER."""
     crl_uris: tuple[str, ...] = ()
     ocsp_uris: tuple[str, ...] = ()
+    certificate_base: str = ""
+    """Before the hash of a certificate it makes the URL of it; empty: there is none."""
 
 
 def build_authorities(
@@ -76,9 +78,10 @@ def _authority(
         except ConfigError as why:
             about.append(error(f"cacert=: {why.reason}", certificate.where))
     crls, responders = tuple(_uris(params, CRLS, about)), tuple(_uris(params, RESPONDERS, about))
+    bases = tuple(_uris(params, CERTIFICATES, about))
     if not wanted or any(one.fatal for one in about):
         return None, about
-    return Authority(block.name, der, crls, responders), about
+    return Authority(block.name, der, crls, responders, bases[0] if bases else ""), about
 
 
 def _uris(params: dict[str, Param], names: tuple[str, ...], about: list[Complaint]) -> Iterator[str]:

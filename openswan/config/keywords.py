@@ -79,6 +79,9 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("worker-affinity", B, A, "no", "Each packet thread stays on a core of its own: for a machine that does "
             "little else.", SETUP),
     Keyword("nocrsend", B, A, "no", "Never ask peers for certificates.", SETUP),
+    Keyword("hash-and-url", B, A, "no", "Tell peers that they may send hash and URL of a certificate instead of the "
+            "certificate (RFC 7296 3.6), and fetch it: from URLs that begin as certuribase= of a ca section says and "
+            "end in the hash, and from no others. Without a ca section that says so this does nothing.", SETUP),
     Keyword("strictcrlpolicy", W, A, "no", "A certificate of whose revocation nothing current is known does not count: "
             "yes, or ifuri, which is yes if it or a ca section says where a CRL or a responder is. Anything but no "
             "has CRLs fetched when they are wanted.", SETUP, aliases=("crl-strict",),
@@ -186,8 +189,10 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("crluri2", X, A, "", "Another place.", AUTHORITY),
     Keyword("ocspuri", X, A, "", "Where its OCSP responder is, an http URI.", AUTHORITY, aliases=("ocspuri1",)),
     Keyword("ocspuri2", X, A, "", "Another responder.", AUTHORITY),
-    Keyword("certuribase", X, H, "", "Where certificates are, for hash and URL.", AUTHORITY,
-            reason="certificates travel in IKE itself, never by hash and URL"),
+    Keyword("certuribase", X, A, "", "Where the certificates it has issued are, an http URI that the SHA-1 hash of a "
+            "certificate, in hexadecimal, is put after: http://pki.example/certs/. Peers that say they fetch "
+            "certificates get that of ours instead of the certificate (RFC 7296 3.6); hash-and-url= says whether we "
+            "fetch theirs.", AUTHORITY),
     Keyword("ldaphost", X, H, "", "LDAP server of CRLs.", AUTHORITY, reason="LDAP is not spoken; give crluri=http://..."),
     Keyword("ldapbase", X, H, "", "Base of the LDAP directory.", AUTHORITY, reason="LDAP is not spoken"),
     # conn: the two ends

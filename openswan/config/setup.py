@@ -54,6 +54,8 @@ class Setup:
     """virtual_private=."""
     request_certs: bool = True
     """Peers are asked for their certificates."""
+    hash_and_url: bool = False
+    """Certificates of peers are fetched from where ca sections say, and peers are told."""
     demands: Demands = field(default_factory=Demands)
     """What must be known of a certificate's revocation."""
     fetching: Fetching = field(default_factory=Fetching)
@@ -159,6 +161,7 @@ class _Reader:
             my_id=self._my_id(),
             private=self._private(),
             request_certs=self.values.get("nocrsend", "no") == "no",
+            hash_and_url=self.values.get("hash-and-url") == "yes",
             demands=self._demands(),
             fetching=self._fetching(),
             fetch_interface=self._device("curl-iface"),

@@ -97,10 +97,12 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where a ca section says its authority's lists and responder are."""
+    """Where a ca section says its authority's lists, responder and certificates are."""
 
     crl: tuple[str, ...] = ()
     ocsp: tuple[str, ...] = ()
+    certificates: str = ""
+    """What stands before the hash in the URL of a certificate; empty: they are nowhere."""
 
 
 @dataclass(eq=False)

@@ -174,6 +174,7 @@ def _wanted(options: Options, loaded: Loaded | None) -> Wanted:
         ike_port=options.number("ikeport", defaults.ike_port, 65535),
         natt_port=options.number("nat-ikeport", defaults.natt_port, 65535),
         request_certs="nocrsend" not in options and (setup.request_certs if setup else True),
+        hash_and_url=setup.hash_and_url if setup else defaults.hash_and_url,
         demands=_demands(options, setup.demands if setup else defaults.demands),
         fetching=setup.fetching if setup else defaults.fetching,
     )

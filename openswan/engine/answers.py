@@ -28,6 +28,7 @@ from openswan.policy.identity import NOBODY, Identity, IdKind, matches
 from openswan.policy.modecfg import Assigned
 from openswan.policy.selector import FlowKey, Selector, flow_keys
 from openswan.policy.virtual import Virtual
+from openswan.wire.v2.cert import HashUrl
 
 NO_PROPOSAL_CHOSEN = 14
 AUTHENTICATION_FAILED = 24
@@ -54,6 +55,8 @@ class Answers:
     """The line of a policy group that decides about two hosts, seen from us."""
     published: Callable[[Identity, Address], Published | str] = lambda identity, remote: Published(())
     """openswan.ike.policy.Responder.published."""
+    named: Callable[[HashUrl, Address], bytes | None] = lambda what, remote: None
+    """openswan.ike.policy.Responder.certificate."""
     elsewhere: Callable[[Conn, Address], Address | None] = lambda conn, me: None
     """Where a client that has proved itself is sent; None: it may stay."""
 
@@ -339,6 +342,10 @@ class Answers:
     def revocation(self, chain: Sequence[Certificate], at: datetime) -> tuple[Question, ...]:
         """What has to be fetched before a chain can be judged."""
         return self.revoked.check(chain, at)
+
+    def certificate(self, what: HashUrl, remote: Address) -> bytes | None:
+        """A certificate that a peer names by hash and URL; None: it has to be fetched first."""
+        return self.named(what, remote)
 
     def wall_clock(self, now: Instant) -> datetime:
         """The calendar time of an instant."""

@@ -10,12 +10,14 @@ from openswan.base.entropy import Rng
 from openswan.base.interval import Instant
 from openswan.engine.acquire import Acquires
 from openswan.engine.answers import Answers
+from openswan.engine.certificates import Certificates
 from openswan.engine.children import Children
 from openswan.engine.conn import Conn
 from openswan.engine.core import Core
 from openswan.engine.demux import Demux
 from openswan.engine.dialect import Dialect
 from openswan.engine.dpd import Liveness
+from openswan.engine.fetches import Fetches
 from openswan.engine.groups import Groups
 from openswan.engine.ikesas import IkeSas
 from openswan.engine.ikev2 import IkeV2
@@ -45,11 +47,14 @@ class Brain:
         self.core = Core(rng, settings)
         self.keyring = Keyring(request_certs=settings.request_certs)
         self.router = Router(self.core)
+        self.fetches = Fetches(self.core)
         self.revocation = Revocation(self, clock)
+        self.certificates = Certificates(self.core, self.fetches)
         self.signing = Signing(self.core)
         self.peerkeys = PeerKeys(self.core)
         self.answers = Answers(self.core, self.keyring, self.router, clock, self.revocation)
         self.answers.published = self.peerkeys.published
+        self.answers.named = self.certificates.certificate
         self.lifetimes = Lifetimes(self)
         self.liveness = Liveness(self)
         self.children = Children(self)

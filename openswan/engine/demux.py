@@ -41,11 +41,15 @@ class Bucket:
         self.rate, self.burst = rate, burst
         self.level, self.since = burst, 0.0
 
-    def take(self, now: float) -> bool:
-        """May one more pass?"""
+    def has(self, now: float) -> bool:
+        """Could one more pass?"""
         self.level = min(self.burst, self.level + (now - self.since) * self.rate)
         self.since = now
-        if self.level < 1.0:
+        return self.level >= 1.0
+
+    def take(self, now: float) -> bool:
+        """May one more pass?"""
+        if not self.has(now):
             return False
         self.level -= 1.0
         return True

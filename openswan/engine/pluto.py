@@ -50,7 +50,7 @@ class Pluto:
             ev.SecretsRead: self.whack.secrets_read,
             ev.GroupsRead: self.whack.groups_read,
             ev.CertificatesRead: self.whack.certificates_read,
-            ev.Fetched: brain.revocation.fetched,
+            ev.Fetched: brain.fetches.fetched,
             ev.Signed: brain.signing.signed,
             ev.HostResolved: brain.network.resolved,
             ev.FlowsUsed: brain.pairs.used,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -179,6 +179,10 @@ class Keyring:
     secrets: SecretStore = field(default_factory=SecretStore)
     anchors: tuple[bytes, ...] = ()
     request_certs: bool = True
+    fetch_certs: bool = False
+    """Peers are told that hash and URL of their certificates will do."""
+    bases: Mapping[bytes, str] = field(default_factory=dict)
+    """certuribase= by DER of the name of the authority."""
     index: PskIndex | None = None
     box: TicketBox | None = None
     """Who seals our tickets; made when it is first needed, and anew when secrets have changed."""
@@ -233,6 +237,7 @@ class Keyring:
             ppks=self.secrets.ppks(mine, known, policy.ppk_ids) if policy.ppk is not PpkUse.NO else (),
             eap_identity=policy.eap_identity,
             certificates=certificates,
+            certificate_bases=tuple(map(self._base, certificates)) if self.bases else (),
             send_cert=ours.send_cert,
             peer_keys=theirs.rsa_keys,
             peer_published=theirs.dns_key,
@@ -241,6 +246,7 @@ class Keyring:
             anchors=self.anchors,
             peer_ca=required_authority(ours, theirs),
             request_certs=self.request_certs,
+            fetch_certs=self.fetch_certs,
             encapsulation=conn.encapsulation,
             retransmit_interval=policy.retransmit_interval,
             retransmit_timeout=policy.retransmit_timeout,
@@ -263,6 +269,10 @@ class Keyring:
                 if secret.certificates and carries_name(load(secret.certificates[0]), mine):
                     return chain_to_send(secret.certificates[0], secret.certificates[1:], self.anchors, ours.send_ca)
         return ()
+
+    def _base(self, certificate: bytes) -> str:
+        """What stands before its hash where peers can fetch a certificate; empty: they cannot."""
+        return self.bases.get(load(certificate).issuer.public_bytes(), "")
 
     def _private(self, conn: Conn, mine: Identity, known: Identity | None, certificate: bytes) -> SigningKey | None:
         if conn.oriented is None:

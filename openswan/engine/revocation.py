@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -21,8 +22,9 @@ from openswan.crypto import ocsp
 from openswan.crypto.crl import Lists, RevocationList
 from openswan.crypto.revocation import Key, Known, Question, Way, check, require_unrevoked
 from openswan.crypto.x509 import load, show_name
-from openswan.engine.effects import Fetch, WhackDone
+from openswan.engine.effects import WhackDone
 from openswan.engine.events import CertificatesRead, Fetched
+from openswan.engine.fetches import server_of
 from openswan.engine.timers import Timer
 
 if TYPE_CHECKING:
@@ -47,14 +49,6 @@ class Waiting:
     done: Callable[[], None]
 
 
-@dataclass(slots=True)
-class Asked:
-    """A question on its way."""
-
-    question: Question
-    nonce: bytes = b""
-
-
 @dataclass(eq=False)
 class Revocation:
     """The brain's knowledge of revocation."""
@@ -69,14 +63,12 @@ class Revocation:
     octets: dict[Key, int] = field(default_factory=dict)
     rest: dict[Key | str, Instant] = field(default_factory=dict)
     """Until when a question, or a server that did not answer, is let be."""
-    under_way: dict[int, Asked] = field(default_factory=dict)
+    under_way: set[Key] = field(default_factory=set)
     waiting: list[Waiting] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
     """URIs whose scheme has been complained about."""
     read_at: datetime | None = None
     """When the directories were read last."""
-    last: int = 0
-    """The token used last."""
 
     # -- judging ------------------------------------------------------------------------------------------------------
 
@@ -91,7 +83,7 @@ class Revocation:
                 self.brain.core.log(f"{question.way.value} not fetched from {question.uri[:200]!r}: only http is", True)
             return False
         now = self.brain.core.now
-        return now >= self.rest.get(question.key, 0.0) and now >= self.rest.get(_server(question.uri), 0.0)
+        return now >= self.rest.get(question.key, 0.0) and now >= self.rest.get(server_of(question.uri), 0.0)
 
     def recheck(self) -> None:
         """Something new is known: peers whose certificates turn out to be revoked are left at once."""
@@ -116,42 +108,40 @@ class Revocation:
             self._ask(question)
 
     def _ask(self, question: Question) -> None:
-        if any(one.question.key == question.key for one in self.under_way.values()):
+        if question.key in self.under_way:
             return
-        core, fetching = self.brain.core, self.brain.core.settings.fetching
-        self.last += 1
-        asked = self.under_way[self.last] = Asked(question)
+        self.under_way.add(question.key)
+        fetches, fetching = self.brain.fetches, self.brain.core.settings.fetching
         if question.cert is None:
             if len(self.sources) < MOST_LISTS:
                 self.sources[question.key] = question
-            core.emit(Fetch(self.last, question.uri, MOST_LIST, fetching.timeout))
+            fetches.start(question.uri, MOST_LIST, fetching.timeout, partial(self._fetched, question, b""))
             return
         limit, timeout = ocsp.MOST_RESPONSE, fetching.ocsp_timeout
         if not fetching.ocsp_post:
             uri = ocsp.get_uri(question.uri, ocsp.request(question.cert, question.issuer))
             if uri:
-                core.emit(Fetch(self.last, uri, limit, timeout))
+                fetches.start(uri, limit, timeout, partial(self._fetched, question, b""))
                 return
-        asked.nonce = core.rng.octets(ocsp.NONCE_OCTETS)
-        body = ocsp.request(question.cert, question.issuer, asked.nonce)
-        core.emit(Fetch(self.last, question.uri, limit, timeout, body, ocsp.REQUEST_TYPE))
+        nonce = self.brain.core.rng.octets(ocsp.NONCE_OCTETS)
+        body = ocsp.request(question.cert, question.issuer, nonce)
+        taker = partial(self._fetched, question, nonce)
+        fetches.start(question.uri, limit, timeout, taker, body, ocsp.REQUEST_TYPE)
 
-    def fetched(self, event: Fetched) -> None:
+    def _fetched(self, question: Question, nonce: bytes, event: Fetched) -> None:
         """An answer, or the news that there is none."""
-        asked = self.under_way.pop(event.token, None)
-        if asked is None:
-            return
-        core, question = self.brain.core, asked.question
+        self.under_way.discard(question.key)
+        core = self.brain.core
         if len(self.rest) > MOST_MEMORY:
             self.rest.clear()
         self.rest[question.key] = core.now + AGAIN
         if event.reason:
             if not event.answered:
-                self.rest[_server(question.uri)] = core.now + AGAIN
+                self.rest[server_of(question.uri)] = core.now + AGAIN
             core.log(f"{question.way.value} not fetched from {question.uri[:200]}: {event.reason}", True, "fetch")
         else:
             try:
-                self._learn(asked, event.data)
+                self._learn(question, nonce, event.data)
             except CryptoError as why:
                 core.log(f"{question.way.value} from {question.uri[:200]} is of no use: {why}", True, "fetch")
         done = [one for one in self.waiting if one.keys == {question.key}]
@@ -163,12 +153,12 @@ class Revocation:
         if not event.reason:
             self.recheck()
 
-    def _learn(self, asked: Asked, data: bytes) -> None:
-        question, at = asked.question, self.clock(self.brain.core.now)
+    def _learn(self, question: Question, nonce: bytes, data: bytes) -> None:
+        at = self.clock(self.brain.core.now)
         if question.cert is None:
             self._learn_list(question, data, at)
         else:
-            self._learn_answer(asked, question.cert, data, at)
+            self._learn_answer(question.cert, question.issuer, nonce, data, at)
 
     def _learn_list(self, question: Question, data: bytes, at: datetime) -> None:
         one = RevocationList.load(data, question.uri)
@@ -185,14 +175,16 @@ class Revocation:
             text = f"fetched CRL of '{name}': {len(one.crl)} revoked, good until {one.until:%Y-%m-%d %H:%M:%S} UTC"
             self.brain.core.log(text, event="crl-fetched")
 
-    def _learn_answer(self, asked: Asked, cert: x509.Certificate, data: bytes, at: datetime) -> None:
-        fetching, issuer = self.brain.core.settings.fetching, asked.question.issuer
+    def _learn_answer(
+        self, cert: x509.Certificate, issuer: x509.Certificate, nonce: bytes, data: bytes, at: datetime
+    ) -> None:
+        fetching = self.brain.core.settings.fetching
         answer = ocsp.read(
             data,
             cert,
             issuer,
             at,
-            nonce=asked.nonce,
+            nonce=nonce,
             trusted=self.known.responders,
             least=fetching.ocsp_least,
             most=fetching.ocsp_most,
@@ -265,11 +257,6 @@ class Revocation:
         self.known.answers.clear()
         self.rest.clear()
         return count
-
-
-def _server(uri: str) -> str:
-    """What fails together: a server."""
-    return "/".join(uri.split("/", 3)[:3]).lower()
 
 
 def _certificates(ders: Sequence[bytes]) -> list[x509.Certificate]:

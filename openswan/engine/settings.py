@@ -34,6 +34,8 @@ class Settings:
     """What crash detection tokens are made with; empty: none are (RFC 6290)."""
     request_certs: bool = True
     """nocrsend=no: ask peers for their certificates."""
+    hash_and_url: bool = False
+    """Fetch certificates of peers from where ca sections say, and tell the peers (RFC 7296 3.6)."""
     demands: Demands = field(default_factory=Demands)
     """What must be known of a certificate's revocation."""
     fetching: Fetching = field(default_factory=Fetching)

@@ -308,7 +308,10 @@ class Whack:
 
     def certificates_read(self, event: CertificatesRead) -> None:
         """New trust anchors and CRLs."""
-        self.brain.keyring.anchors = event.anchors
+        bases = {name: place.certificates for name, place in event.places if place.certificates}
+        self.brain.certificates.read(bases.values())
+        keyring = self.brain.keyring
+        keyring.anchors, keyring.bases, keyring.fetch_certs = event.anchors, bases, self.brain.certificates.announced
         self.brain.revocation.read(event)
         for line in event.loaded:
             self.core.log(line, event="certificates")

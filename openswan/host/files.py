@@ -86,7 +86,8 @@ def read_certificates(ipsec_d: Path, client: int = 0, sections: Sequence[Authori
     responders = reading.directory(ipsec_d / "ocspcerts", "OCSP cert", _certificates)
     crls = reading.directory(ipsec_d / "crls", "CRL", _crls)
     places = tuple(
-        (load(one.certificate).subject.public_bytes(), Places(one.crl_uris, one.ocsp_uris)) for one in sections
+        (load(one.certificate).subject.public_bytes(), Places(one.crl_uris, one.ocsp_uris, one.certificate_base))
+        for one in sections
     )
     return CertificatesRead(
         tuple(dict.fromkeys((*(data for _, data in anchors), *(one.certificate for one in sections)))),

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from openswan.base.address import Address
 from openswan.crypto.revocation import Question
 from openswan.crypto.sign import Scheme
 from openswan.crypto.tokenkey import TokenKey
+from openswan.wire.v2.cert import HashUrl
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,19 @@ class KeysJob:
         return f"the DNS to say which keys {self.name} has"
 
 
-Job: TypeAlias = SignJob | RevocationJob | KeysJob
+@dataclass(frozen=True, slots=True)
+class CertificateJob:
+    """A certificate to be fetched by its hash and URL; no result: whoever asked looks again at what is known."""
+
+    what: HashUrl
+    peer: Address
+    """Who sent us there."""
+
+    def __str__(self) -> str:
+        return f"{self.what.url} to send the peer's certificate"
+
+
+Job: TypeAlias = SignJob | RevocationJob | KeysJob | CertificateJob
 
 
 class Later(Exception):

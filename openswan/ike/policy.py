@@ -23,6 +23,7 @@ from openswan.policy.identity import Identity
 from openswan.policy.modecfg import Assigned
 from openswan.policy.proposal import NO_KE, Proposal, Transform
 from openswan.policy.selector import Selector
+from openswan.wire.v2.cert import HashUrl
 from openswan.wire.v2.numbers import ProtocolId
 
 if TYPE_CHECKING:
@@ -75,6 +76,10 @@ class IkePolicy:
     """DER of the name of the authority that the peer's chain must lead through; empty: any of `anchors` will do."""
     request_certs: bool = True
     """Ask the peer for its certificate, when it may prove itself by one."""
+    fetch_certs: bool = False
+    """And tell it that hash and URL of the certificate will do."""
+    certificate_bases: tuple[str, ...] = ()
+    """For each of `certificates`, what stands before its hash in the URL a peer can fetch it from; "": it cannot."""
     encapsulation: str = "auto"
     """UDP encapsulation of ESP: auto (NAT found, or both ends prefer it), yes or no (never, and no NAT detection)."""
     fragmentation: bool = True
@@ -336,6 +341,12 @@ class Responder(Protocol):
         """What must be fetched before a chain, leaf first, can be judged; nothing: none of it is known to be revoked.
 
         CryptoError when a certificate is revoked, or nothing is known of it and the configuration wants that known.
+        """
+
+    def certificate(self, what: HashUrl, remote: Address) -> bytes | None:
+        """A certificate (DER) that a peer at `remote` names by hash and URL; None: it has to be fetched first.
+
+        CryptoError when it is not to be had, or not to be fetched: the URL is not one that a ca section names.
         """
 
     def wall_clock(self, now: Instant) -> datetime:

@@ -164,6 +164,8 @@ class Values:
         """How it can be proved to that we are who we are, as it has announced (RFC 9593); empty: it has not said."""
         self.peer_authorities: tuple[bytes, ...] | None = None
         """Hashes of its certificate requests; None: it asked for none."""
+        self.peer_fetches = False
+        """It takes hash and URL instead of a certificate."""
         self.peer_chain: tuple[Certificate, ...] = ()
         """By which it proved itself, its own certificate first; empty: it did so in another way."""
         self.peer_grade: Grade | None = None

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -25,6 +26,8 @@ from openswan.wire.v2.numbers import CertEncoding, PayloadType
 HASH_OCTETS = 20
 HASHED = (CertEncoding.X509_SIGNATURE, CertEncoding.HASH_AND_URL, CertEncoding.HASH_AND_URL_BUNDLE)
 """Encodings whose request is a list of hashes (RFC 7296 3.7)."""
+MOST_URL = 2048
+"""Octets of a certificate's URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +81,44 @@ class CertReq(Payload):
         if self.encoding not in HASHED:
             return ()
         return tuple(self.authority[at : at + HASH_OCTETS] for at in range(0, len(self.authority), HASH_OCTETS))
+
+
+@dataclass(frozen=True, slots=True)
+class HashUrl:
+    """The data of a CERT payload with encoding HASH_AND_URL: which certificate, and where (RFC 7296 3.6).
+
+    ```
+    +---------------------------------------------------------------+
+    |            SHA-1 hash of the certificate, 20 octets           |
+    +---------------------------------------------------------------+
+    |            URL, ASCII, to the end                             |
+    +---------------------------------------------------------------+
+    ```
+    """
+
+    digest: bytes
+    url: str
+
+    @classmethod
+    def of(cls, base: str, certificate: bytes) -> Self:
+        """A certificate (DER) that is at `base` followed by its hash in lower-case hexadecimal."""
+        digest = hashlib.sha1(certificate, usedforsecurity=False).digest()
+        return cls(digest, base + digest.hex())
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read hash and URL; WireError when one is missing, or the URL is too long or not printable ASCII."""
+        digest, url = data[:HASH_OCTETS], data[HASH_OCTETS:]
+        if not url:
+            raise WireError(f"hash and URL of a certificate in {len(data)} octets: one of them is missing")
+        if len(url) > MOST_URL or not all(0x21 <= octet <= 0x7E for octet in url):
+            raise WireError(f"hash and URL of a certificate: {len(url)} octets that are no URL")
+        return cls(digest, url.decode("ascii"))
+
+    def emit(self) -> bytes:
+        """Hash and URL."""
+        return self.digest + self.url.encode("ascii")
+
+    def names(self, certificate: bytes) -> bool:
+        """Is it that certificate (DER)?"""
+        return hashlib.sha1(certificate, usedforsecurity=False).digest() == self.digest

@@ -29,12 +29,14 @@ def test_whole_sections() -> None:
         "ca lab\n\tcacert=lab.pem\n\tcrluri=http://a/\n\tcrluri2=HTTP://b/\n\tocspuri1=http://c/\n\tauto=add\n"
         "conn x\n\tleft=192.0.2.1\n"
         "ca other\n\tcacert=lab2.pem\n\tauto=start\n"
+        "ca third\n\tcacert=lab3.pem\n\tcerturibase=http://d/certs/\n\tauto=add\n"
         "ca asleep\n\tcacert=none.pem\n"
     )
     assert complaints == []
     assert found == (
         Authority("lab", b"lab.pem", ("http://a/", "HTTP://b/"), ("http://c/",)),
         Authority("other", b"lab2.pem"),
+        Authority("third", b"lab3.pem", certificate_base="http://d/certs/"),
     )
 
 
@@ -49,6 +51,7 @@ def test_defaults() -> None:
         ("\tauto=add\n", 'f:1: ca "lab": cacert= is missing'),
         ("\tcacert=no.pem\n\tauto=add\n", "f:2: ca \"lab\": cacert=: cannot read certificate 'no.pem'"),
         ("\tcacert=lab.pem\n\tcrluri=ldap://x/\n\tauto=add\n", "crluri=ldap://x/: only http://... is fetched"),
+        ("\tcacert=lab.pem\n\tcerturibase=https://x/\n\tauto=add\n", "certuribase=https://x/: only http://... is"),
         ("\tcacert=lab.pem\n\tauto=perhaps\n", "keyword auto, invalid value: perhaps"),
         ("\tcacert=lab.pem\n\tcrlurl=http://x/\n\tauto=add\n", "did you mean 'crluri'"),
         ("\tcacert=lab.pem\n\tleft=192.0.2.1\n\tauto=add\n", "keyword 'left' belongs in conn"),

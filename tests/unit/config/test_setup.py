@@ -131,3 +131,9 @@ def test_what_happens_anyway_is_not_worth_a_word(line: str) -> None:
 
 def test_ddos_mode_busy() -> None:
     assert build("ddos-mode=busy")[0].force_busy
+
+
+def test_hash_and_url() -> None:
+    assert not build()[0].hash_and_url
+    assert build("hash-and-url=yes")[0].hash_and_url and build("hash_and_url=yes")[0].hash_and_url
+    assert "hash-and-url" in build("hash-and-url=perhaps")[1][0]

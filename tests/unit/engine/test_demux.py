@@ -220,3 +220,8 @@ def test_bucket() -> None:
     assert [bucket.take(0.0) for _ in range(4)] == [True, True, True, False]
     assert bucket.take(0.5) and not bucket.take(0.5)
     assert [bucket.take(100.0) for _ in range(4)] == [True, True, True, False]
+
+
+def test_looking_at_a_bucket_takes_nothing() -> None:
+    bucket = Bucket(1.0, 1.0)
+    assert bucket.has(0.0) and bucket.has(0.0) and bucket.take(0.0) and not bucket.has(0.5) and bucket.has(1.0)

@@ -82,6 +82,20 @@ def test_certificates_of_the_peer() -> None:
     assert policy.peer_certificate == der and not policy.peer_by_certificate
 
 
+def test_where_our_certificates_can_be_fetched() -> None:
+    """That is what the ca section of their issuer says."""
+    keyring = Keyring(rsa_secrets(1), bases={subject(certificate("me")).body: "http://certs/"})  # type: ignore[union-attr]
+    sides = end(WEST, cert=certificate("me")), end(EAST, use_cert_key=True)
+    me = placed(conn("c", *sides, auth=Auth.RSASIG))
+    policy = keyring.ike(me, signature(me))
+    assert policy.certificate_bases == ("http://certs/",) and not policy.fetch_certs
+    keyring.bases = {b"another": "http://other/"}
+    keyring.fetch_certs = True
+    keyring.forget()
+    policy = keyring.ike(me, signature(me))
+    assert policy.certificate_bases == ("",) and policy.fetch_certs
+
+
 def test_signatures_tell_apart_what_must_not_share_an_ike_sa() -> None:
     base = placed(tunnel()[0])
     same = placed(replace(base.policy, name="other", ipsec_lifetime=60.0))

@@ -80,10 +80,10 @@ def test_a_list_is_fetched_kept_and_believed() -> None:
     world = World(strict=Strict.YES, fetch=True)
     fetch = world.ask()
     assert (fetch.uri, fetch.body, fetch.timeout) == ("http://crl/", b"", 5.0)
-    world.it.fetched(Fetched(fetch.token, revoke("root", ROOT_KEY, [])))
+    world.brain.fetches.fetched(Fetched(fetch.token, revoke("root", ROOT_KEY, [])))
     assert world.done == ["done"] and world.check() == ()
     assert any("fetched CRL of 'C=CA, O=Example, CN=root': 0 revoked, good until 2026-06-06" in x for x in world.logs())
-    world.it.fetched(Fetched(fetch.token, b"late"))
+    world.brain.fetches.fetched(Fetched(fetch.token, b"late"))
     # Files read again leave it where it is.
     world.it.read(CertificatesRead((), (revoke("root", ROOT_KEY, []),), ()))
     assert len(list(world.it.known.lists)) == 2
@@ -91,7 +91,7 @@ def test_a_list_is_fetched_kept_and_believed() -> None:
 
 def test_a_list_revokes() -> None:
     world = World(fetch=True)
-    world.it.fetched(Fetched(world.ask().token, revoke("root", ROOT_KEY, [77])))
+    world.brain.fetches.fetched(Fetched(world.ask().token, revoke("root", ROOT_KEY, [77])))
     with pytest.raises(CryptoError, match="was revoked"):
         world.check()
 
@@ -107,7 +107,7 @@ def test_a_list_revokes() -> None:
 )
 def test_lists_of_no_use(data: bytes, reason: str) -> None:
     world = World(strict=Strict.IFURI, fetch=True)
-    world.it.fetched(Fetched(world.ask().token, data))
+    world.brain.fetches.fetched(Fetched(world.ask().token, data))
     assert world.done == ["done"], "nobody waits for ever"
     assert any("CRL from http://crl/ is of no use" in line and reason in line for line in world.logs())
     with pytest.raises(CryptoError, match="no current revocation list"):
@@ -118,14 +118,14 @@ def test_lists_of_no_use(data: bytes, reason: str) -> None:
 
 def test_a_server_that_does_not_have_one_list_is_asked_for_others() -> None:
     world = World(fetch=True)
-    world.it.fetched(Fetched(world.ask().token, b"", "the server says 404 'Not Found'", answered=True))
+    world.brain.fetches.fetched(Fetched(world.ask().token, b"", "the server says 404 'Not Found'", answered=True))
     assert world.check() == (), "not again for that"
     assert len(world.check((leaf("http://CRL/other"), ROOT))) == 1
 
 
 def test_a_server_that_fails_is_let_be_for_a_while() -> None:
     world = World(fetch=True)
-    world.it.fetched(Fetched(world.ask().token, b"", "no answer within 5 s"))
+    world.brain.fetches.fetched(Fetched(world.ask().token, b"", "no answer within 5 s"))
     assert world.check() == () and world.check((leaf(serial=78), ROOT)) == ()
     assert world.check((leaf("http://CRL/other"), ROOT)) == (), "the same server"
     assert world.check((leaf("http://other/"), ROOT)) != ()
@@ -139,7 +139,7 @@ def test_two_who_wait_ask_once() -> None:
     fetch = world.ask()
     world.it.start(world.check((leaf(serial=78), ROOT)), lambda: world.done.append("other"))
     assert world.take(Fetch) == []
-    world.it.fetched(Fetched(fetch.token, revoke("root", ROOT_KEY, [])))
+    world.brain.fetches.fetched(Fetched(fetch.token, revoke("root", ROOT_KEY, [])))
     assert world.done == ["done", "other"] and not world.it.waiting and not world.it.under_way
 
 
@@ -155,7 +155,7 @@ def test_responders_by_get() -> None:
     world = World(ocsp=True, ocsp_strict=True)
     fetch = world.ask()
     assert fetch.uri.startswith("http://ocsp/M") and not fetch.body and fetch.timeout == 2.0
-    world.it.fetched(Fetched(fetch.token, answer(LEAF, ROOT, ROOT_KEY)))
+    world.brain.fetches.fetched(Fetched(fetch.token, answer(LEAF, ROOT, ROOT_KEY)))
     assert world.check() == ()
     assert "OCSP responder 'C=CA, O=Example, CN=root' says that 'C=CA, O=Example, CN=leaf' is good" in world.logs()
     assert world.it.purge() == 1 and len(world.check()) == 1
@@ -167,12 +167,12 @@ def test_responders_by_post() -> None:
     asked = library_ocsp.load_der_ocsp_request(fetch.body)
     nonce = asked.extensions.get_extension_for_class(library.OCSPNonce).value.nonce
     assert fetch.uri == "http://ocsp/" and fetch.content_type == REQUEST_TYPE and len(nonce) == 32
-    world.it.fetched(Fetched(fetch.token, answer(LEAF, ROOT, ROOT_KEY, nonce=b"x" * 32)))
+    world.brain.fetches.fetched(Fetched(fetch.token, answer(LEAF, ROOT, ROOT_KEY, nonce=b"x" * 32)))
     assert any("another question" in line for line in world.logs())
     world.pass_time(AGAIN)
     fetch = world.ask()
     nonce = library_ocsp.load_der_ocsp_request(fetch.body).extensions.get_extension_for_class(library.OCSPNonce)
-    world.it.fetched(Fetched(fetch.token, answer(LEAF, ROOT, ROOT_KEY, REVOKED, nonce=nonce.value.nonce)))
+    world.brain.fetches.fetched(Fetched(fetch.token, answer(LEAF, ROOT, ROOT_KEY, REVOKED, nonce=nonce.value.nonce)))
     with pytest.raises(CryptoError, match="says the OCSP responder"):
         world.check()
 
@@ -181,7 +181,7 @@ def test_the_cache_of_answers_is_bounded() -> None:
     world = World(Fetching(ocsp_cache=2), ocsp=True)
     for serial in range(1, 6):
         cert = leaf(serial=serial)
-        world.it.fetched(Fetched(world.ask((cert, ROOT)).token, answer(cert, ROOT, ROOT_KEY)))
+        world.brain.fetches.fetched(Fetched(world.ask((cert, ROOT)).token, answer(cert, ROOT, ROOT_KEY)))
     assert [name.serial for name in world.it.known.answers] == [4, 5]
 
 
@@ -196,7 +196,7 @@ def test_responders_of_our_own_trust() -> None:
     world = World(ocsp=True, ocsp_strict=True)
     world.it.read(CertificatesRead((), (), (), responders=files))
     data = answer(LEAF, ROOT, LEAF_KEY, signer=local, enclose=False)
-    world.it.fetched(Fetched(world.ask().token, data))
+    world.brain.fetches.fetched(Fetched(world.ask().token, data))
     assert world.check() == ()
 
 
@@ -209,7 +209,7 @@ def test_lists_are_renewed_before_they_end() -> None:
     world.pass_time(0.0)
     (fetch,) = world.take(Fetch)
     assert fetch.uri == "http://ca/list"
-    world.it.fetched(Fetched(fetch.token, revoke("root", ROOT_KEY, [], days=1)))
+    world.brain.fetches.fetched(Fetched(fetch.token, revoke("root", ROOT_KEY, [], days=1)))
     world.pass_time(3600.0)
     assert world.take(Fetch) == []
     for _ in range(23):
@@ -232,13 +232,13 @@ def test_fetching_all_by_hand() -> None:
     assert not world.it.fetch_all(7)
     (fetch,) = world.take(Fetch)
     assert world.take(WhackDone) == []
-    world.it.fetched(Fetched(fetch.token, revoke("root", ROOT_KEY, [1])))
+    world.brain.fetches.fetched(Fetched(fetch.token, revoke("root", ROOT_KEY, [1])))
     assert [effect.client for effect in world.take(WhackDone)] == [7]
 
 
 def test_there_is_no_room_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("openswan.engine.revocation.MOST_OCTETS", 200)
     world = World(fetch=True)
-    world.it.fetched(Fetched(world.ask().token, revoke("root", ROOT_KEY, list(range(1, 50)))))
+    world.brain.fetches.fetched(Fetched(world.ask().token, revoke("root", ROOT_KEY, list(range(1, 50)))))
     assert any("no room for another list" in line for line in world.logs())
     assert not list(world.it.known.lists) and not world.it.octets

@@ -45,7 +45,7 @@ def test_pem_with_several_der_and_crls(tmp_path: Path) -> None:
     der = tuple(each.public_bytes(Encoding.DER) for each in (one, two, three))
     (tmp_path / "ocspcerts").mkdir()
     (tmp_path / "ocspcerts" / "r.pem").write_bytes(one.public_bytes(Encoding.PEM))
-    section = Authority("lab", der[2], ("http://crl/",), ("http://ocsp/",))
+    section = Authority("lab", der[2], ("http://crl/",), ("http://ocsp/",), "http://certs/")
     size = len((tmp_path / "crls" / "c.pem").read_bytes())
     read = read_certificates(tmp_path, 7, (section,))
     assert read == CertificatesRead(
@@ -54,7 +54,7 @@ def test_pem_with_several_der_and_crls(tmp_path: Path) -> None:
         (),
         7,
         (("r.pem", der[0]),),
-        ((NAME.public_bytes(), Places(("http://crl/",), ("http://ocsp/",))),),
+        ((NAME.public_bytes(), Places(("http://crl/",), ("http://ocsp/",), "http://certs/")),),
         read.loaded,
     )
     assert read.loaded[0] == f"Changed path to directory '{tmp_path}/cacerts'"

@@ -45,6 +45,7 @@ from openswan.wire.header import Header
 from openswan.wire.message import Message
 from openswan.wire.payload import parse_chain
 from openswan.wire.v2.body import Payload
+from openswan.wire.v2.cert import HashUrl
 
 E = TypeVar("E", bound=Effect)
 
@@ -110,6 +111,10 @@ class Asked:
         self.dns: list[Published | str] = [Published(())]
         """What the DNS has for the peer, an answer a call; the last one stays."""
         self.claims: list[tuple[Identity, Address]] = []
+        self.served: list[bytes | str | None] = []
+        """What comes of certificates named by hash and URL, an answer a call; a text: why nothing does. The last one
+        stays, and without any there is nothing."""
+        self.named: list[tuple[HashUrl, Address]] = []
         self.chains: list[Sequence[Certificate]] = []
         self.box: TicketBox | None = TicketBox(SeededRng("box"), 0.0)
 
@@ -174,6 +179,13 @@ class Asked:
     def published(self, identity: Identity, remote: Address) -> Published | str:
         self.claims.append((identity, remote))
         return self.dns.pop(0) if len(self.dns) > 1 else self.dns[0]
+
+    def certificate(self, what: HashUrl, remote: Address) -> bytes | None:
+        self.named.append((what, remote))
+        found = self.served.pop(0) if len(self.served) > 1 else self.served[0] if self.served else "nothing is served"
+        if isinstance(found, str):
+            raise CryptoError(found)
+        return found
 
     def wall_clock(self, now: float) -> datetime.datetime:
         return self.date

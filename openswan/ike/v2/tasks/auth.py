@@ -199,7 +199,7 @@ def _check_signature(
     grade: Grade | None = None
     chain: tuple[Certificate, ...] = ()
     if policy.peer_by_certificate or policy.peer_certificate:
-        chain = cert.judge(policy, identity, message, sa.ask.wall_clock(now))
+        chain = cert.judge(sa, policy, identity, message, sa.ask.wall_clock(now))
         keys.append(x509.public_key(chain[0]))
     elif policy.peer_published:
         published = _published(sa, identity)

@@ -60,7 +60,7 @@ from openswan.ike.v2.tasks.child_create import (
     named,
     new_spi,
 )
-from openswan.policy.connection import EAP, Childless
+from openswan.policy.connection import EAP, SIGNATURES, Childless
 from openswan.policy.connection import Auth as Means
 from openswan.policy.identity import FROM_CERT, NOBODY, Identity, IdKind
 from openswan.wire.header import Header
@@ -482,7 +482,7 @@ def _ask(sa: Core, request: Message, method: Means, identity: Identity) -> IkePo
     wanted = request.first(IdR)
     mine = Identity(IdKind(int(wanted.kind)), wanted.body) if wanted is not None else None
     certified, asks = request.first(Cert) is not None, request.first(Cp) is not None
-    names = cert.issuers(request)
+    names = cert.issuers(sa, request) if method & SIGNATURES else ()
     question = AuthQuestion(sa.local, sa.remote, identity, mine, method, certified, chosen, asks, names)
     policy = sa.ask.authenticate(question)
     if policy.childless is Childless.NEVER and request.first(Sa) is None:

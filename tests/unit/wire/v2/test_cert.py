@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
-from openswan.wire.v2.cert import Cert, CertReq
+from openswan.base.errors import WireError
+from openswan.wire.v2.cert import MOST_URL, Cert, CertReq, HashUrl
 from openswan.wire.v2.numbers import CertEncoding
 from tests.unit.wire.checks import refuses_every_cut, round_trip, survives
 
@@ -37,3 +40,27 @@ def test_half_a_hash(octets: int) -> None:
 def test_an_empty_request() -> None:
     assert not survives(CertReq, b"")
     assert survives(CertReq, b"\x04")
+
+
+def test_hash_and_url() -> None:
+    what = HashUrl.of("http://pki/certs/", b"a certificate")
+    assert what.emit()[:20] == hashlib.sha1(b"a certificate").digest()
+    assert what.emit()[20:].decode() == "http://pki/certs/" + hashlib.sha1(b"a certificate").hexdigest()
+    assert HashUrl.parse(what.emit()) == what
+    assert what.names(b"a certificate") and not what.names(b"another")
+    longest = bytes(20) + b"h" * MOST_URL
+    assert HashUrl.parse(longest).emit() == longest
+
+
+@pytest.mark.parametrize(
+    "url", [b"http://a b", b"http://a\n", b"http://\xc3\xa4", b"h" * (MOST_URL + 1), b"http://a\0"]
+)
+def test_what_is_no_url(url: bytes) -> None:
+    with pytest.raises(WireError, match="are no URL"):
+        HashUrl.parse(bytes(20) + url)
+
+
+def test_hash_and_url_cut_short() -> None:
+    for octets in range(21):
+        with pytest.raises(WireError, match="one of them is missing"):
+            HashUrl.parse(bytes(octets))

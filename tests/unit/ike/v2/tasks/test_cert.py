@@ -13,13 +13,14 @@ from openswan.crypto import sign, x509
 from openswan.crypto.revocation import Question, Way
 from openswan.crypto.tokenkey import TokenKey, TokenUri
 from openswan.ike.effects import IkeFailed, Work
-from openswan.ike.later import RevocationJob, SignJob
+from openswan.ike.later import CertificateJob, RevocationJob, SignJob
 from openswan.ike.v2.tasks import cert
 from openswan.ike.v2.values import Ignored
 from openswan.policy.connection import SendCert
 from openswan.policy.identity import FROM_CERT, Identity, IdKind, parse_identity
 from openswan.wire.message import Message
-from openswan.wire.v2.cert import Cert, CertReq
+from openswan.wire.v2.cert import Cert, CertReq, HashUrl
+from openswan.wire.v2.notify import Notify
 from openswan.wire.v2.numbers import CertEncoding, ExchangeType, NotifyType
 from tests.unit.ike.pair import NOON, Pair
 from tests.unit.ike.pki import DAY, authority, below_intermediate, certified, holder, intermediate, name
@@ -323,3 +324,137 @@ def test_failure_is_told_as_authentication_failed() -> None:
     pair.start()
     pair.run()
     assert pair.a.seen(IkeFailed)[0].notify == NotifyType.AUTHENTICATION_FAILED
+
+
+BASE = "http://pki.test/certs/"
+FETCHES = {"fetch_certs": True, "fragmentation": False}
+SOMEWHERE: dict[str, Any] = {"certificate_bases": (BASE,), "fragmentation": False}
+
+
+def certs_of(pair: Pair, side: str) -> list[Cert]:
+    """The CERT payloads that a side has sent."""
+    sent = next(d for d in pair.log if d.data[18] == 35 and d.sender is getattr(pair, side))
+    return [payload for payload in pair.peek(sent) if isinstance(payload, Cert)]
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_hash_and_url_to_peers_that_fetch_certificates(side: str) -> None:
+    """The other one waits until the certificate has been fetched, and judges it as if it had been sent."""
+    pair = pair_of(**{side: SOMEWHERE, "b" if side == "a" else "a": FETCHES})
+    other, own = getattr(pair, "b" if side == "a" else "a"), holder(A if side == "a" else B, "rsa")
+    other.ask.served = [None, own.der]
+    pair.start()
+    pair.run()
+    (work,) = other.seen(Work)
+    assert work.job == CertificateJob(HashUrl.of(BASE, own.der), getattr(pair, side).sa.local.address)
+    assert not other.sa.is_established and not other.installed
+    pair.pass_time(2)
+    other.do(other.sa, other.sa.resume(work.job, b"", pair.now))
+    pair.run()
+    pair.agree()
+    (sent,) = certs_of(pair, side)
+    assert sent == Cert(CertEncoding.HASH_AND_URL, HashUrl.of(BASE, own.der).emit())
+    assert [x509.der(c) for c in other.sa.peer_chain] == [own.der, authority().der]
+    # The other one is not told that certificates are fetched here, and sends its own.
+    (back,) = certs_of(pair, "b" if side == "a" else "a")
+    assert back.encoding == CertEncoding.X509_SIGNATURE
+
+
+def test_certificates_that_are_nowhere_are_sent_beside_those_that_are_somewhere() -> None:
+    own = below_intermediate(B)
+    chain = (own.der, intermediate().der)
+    pair = pair_of(a=FETCHES, b={"private_key": own.key, "certificates": chain, "certificate_bases": ("", BASE)})
+    pair.a.ask.served = [intermediate().der]
+    pair.up().agree()
+    assert [one.encoding for one in certs_of(pair, "b")] == [CertEncoding.X509_SIGNATURE, CertEncoding.HASH_AND_URL]
+    assert not pair.a.seen(Work), "what is known is not waited for"
+
+
+def test_peers_that_fetch_none_get_the_certificate() -> None:
+    pair = pair_of(a=SOMEWHERE, b=SOMEWHERE).up()
+    assert {one.encoding for side in "ab" for one in certs_of(pair, side)} == {CertEncoding.X509_SIGNATURE}
+
+
+def test_that_certificates_are_fetched_is_said_only_with_a_request() -> None:
+    policy = certified(A, B, **FETCHES)
+    assert cert.requests(policy)[1:] == [Notify(NotifyType.HTTP_CERT_LOOKUP_SUPPORTED)]
+    assert cert.requests(replace(policy, request_certs=False)) == []
+    assert cert.requests(replace(policy, peer_by_certificate=False)) == []
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_a_certificate_that_is_not_to_be_had(side: str) -> None:
+    pair = pair_of(**{side: SOMEWHERE, "b" if side == "a" else "a": FETCHES})
+    getattr(pair, "b" if side == "a" else "a").ask.served = ["the server says 404"]
+    refused(pair, "the peer's certificate is not to be had: the server says 404")
+
+
+def test_a_fetch_that_ends_without_a_certificate() -> None:
+    pair = pair_of(a=FETCHES, b=SOMEWHERE)
+    pair.a.ask.served = [None]
+    pair.start()
+    pair.run()
+    (work,) = pair.a.seen(Work)
+    pair.a.do(pair.a.sa, pair.a.sa.resume(work.job, b"", pair.now))
+    assert "it did not come" in pair.a.seen(IkeFailed)[0].reason
+    assert len(pair.a.seen(Work)) == 1
+
+
+def test_an_intermediate_that_is_not_to_be_had_is_left_out() -> None:
+    own = below_intermediate(B)
+    chain = (own.der, intermediate().der)
+    bases = {"private_key": own.key, "certificates": chain, "certificate_bases": ("", BASE)}
+    pair = pair_of(a={**FETCHES, "anchors": (authority().der, intermediate().der)}, b=bases)
+    pair.up().agree()
+    assert len([line for line in pair.a.logs() if "left out: nothing is served" in line]) == 1
+    refused(pair_of(a=FETCHES, b=bases), "intermediate")
+
+
+def test_a_configured_certificate_needs_no_other() -> None:
+    configured = {"peer_certificate": holder(B).der, "anchors": (), "peer_by_certificate": False}
+    pair = pair_of(a=configured, b=SOMEWHERE)
+    pair.start()
+    pair.step()
+    pair.b.sa.peer_fetches = True
+    pair.run()
+    pair.agree()
+    assert any("left out: nothing is served" in line for line in pair.a.logs())
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data", "reason"),
+    [
+        (
+            CertEncoding.HASH_AND_URL_BUNDLE,
+            bytes(20) + b"http://x/",
+            "bundle of certificates by hash and URL, which is",
+        ),
+        (CertEncoding.HASH_AND_URL, bytes(20), "one of them is missing"),
+        (CertEncoding.HASH_AND_URL, bytes(20) + b"http://\n", "are no URL"),
+    ],
+)
+def test_other_things_by_hash_and_url(
+    encoding: CertEncoding, data: bytes, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cert, "to_send", lambda sa, policy, method: [Cert(encoding, data)])
+    pair = pair_of()
+    refused(pair, reason)
+    assert not pair.a.ask.named and not pair.b.ask.named
+
+
+def test_no_more_than_four_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [Cert(CertEncoding.HASH_AND_URL, HashUrl.of(BASE, bytes([n])).emit()) for n in range(9)]
+    monkeypatch.setattr(cert, "to_send", lambda sa, policy, method: many)
+    pair = pair_of()
+    pair.b.ask.served = [holder(A).der]
+    pair.start()
+    pair.run()
+    assert {what.url for what, _ in pair.b.ask.named} == {HashUrl.of(BASE, bytes([n])).url for n in range(4)}
+    assert len([line for line in pair.b.logs() if "more than 4 certificates" in line]) == 5
+
+
+def test_nothing_is_looked_up_for_other_proofs(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = [Cert(CertEncoding.HASH_AND_URL, HashUrl.of(BASE, b"x").emit())]
+    monkeypatch.setattr(cert, "to_send", lambda sa, policy, method: named)
+    pair = Pair().up()
+    assert not pair.b.ask.named and not pair.a.ask.named
