@@ -6,10 +6,13 @@ sunset ----lan---- west (ours) =======wan======= east (strongSwan, web server, O
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Iterator
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificate
 
 from tests.netns.conns import SECRETS
 from tests.netns.gateway import Gateway
@@ -29,7 +32,9 @@ version 2.0
 config setup
 \tstrictcrlpolicy=ifuri
 \tocsp-enable=yes
+\thash-and-url=yes
 """
+BASE = "http://192.0.2.2/certs/"
 IDS = {"leftid": "@west.example", "rightid": "@east.example"}
 _numbers = itertools.count(1)
 
@@ -37,7 +42,7 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="module")
 def _stage() -> Iterator[Stage]:
     with Lab() as lab:
-        east = StrongSwan(lab.east, settings=HASTY)
+        east = StrongSwan(lab.east, settings=HASTY + "\n  hash_and_url = yes")
         west = Gateway(lab.west, SETUP, SECRETS)
         west.start()
         yield Stage(lab, west, east)
@@ -67,20 +72,27 @@ def play(
     above: tuple[Authority, ...] = (),
     his: tuple[Authority, ...] = (),
     his_id: str = "east.example",
+    base: str = "",
     **more: str,
 ) -> None:
-    """Give either side its part; `above` and `his` are the authorities between the root and the two certificates."""
+    """Give either side its part; `above` and `his` are the authorities between the root and the two certificates.
+
+    `base`: where the certificates of all of them can be fetched.
+    """
     files = {"x509ca/lab.pem": root.pem, "x509/east.pem": theirs.cert, "private/east.pem": theirs.key}
     files |= {f"x509ca/above{number}.pem": one.pem for number, one in enumerate(his)}
     values = {**IDS, "authby": "rsasig,ecdsa", "leftcert": "west.pem", "rightrsasigkey": "%cert", **more}
     west = values["leftid"].removeprefix("@")
+    ours = net(**{name: value for name, value in values.items() if value})
+    ours["net"] += f"ca lab\n\tcacert=lab.pem\n\tcerturibase={base}\n\tauto=add\n" if base else ""
     stage.play(
         swanctl(
             f'auth = pubkey\n certs = east.pem\n id = "{his_id}"',
             f'auth = pubkey\n id = "{west}"',
             ike="send_cert = always",
-        ),
-        net(**{name: value for name, value in values.items() if value}),
+        )
+        + (f"authorities {{\n lab {{\n cacert = lab.pem\n cert_uri_base = {base}\n }}\n}}\n" if base else ""),
+        ours,
         own(stage, mine, *above, trusted=root),
         files,
     )
@@ -220,3 +232,44 @@ def test_a_peer_whose_certificate_is_revoked_later_is_left(stage: Stage, web: We
     assert "was revoked at" in stage.west.log() and "closing the IKE SA" in stage.west.log()
     (stage.west.dir / "ipsec.d/crls/new.crl").unlink()
     stage.west.ipsec("auto", "--rereadcrls")
+
+
+def offer(web: WebServer, *certs: bytes) -> list[str]:
+    """Put certificates (PEM) where hash and URL say; the paths."""
+    ders = [load_pem_x509_certificate(cert).public_bytes(Encoding.DER) for cert in certs]
+    pages = {f"/certs/{hashlib.sha1(der).hexdigest()}": der for der in ders}
+    web.pages |= pages
+    return list(pages)
+
+
+@who
+def test_certificates_by_hash_and_url(stage: Stage, web: WebServer, who: str) -> None:
+    """Neither certificate travels: each end fetches the other's, we once for both times."""
+    root = Authority("ecdsa")
+    theirs, mine = root.issue("east.example"), root.issue("west.example")
+    paths = offer(web, theirs.cert, mine.cert)
+    for _ in range(2):
+        play(stage, root, theirs, mine, base=BASE)
+        stage.up(who)
+        assert "received hash-and-url for end entity cert" in stage.east.log(), stage.east.log()
+        assert "received end entity cert" not in stage.east.log()
+        stage.clear()
+    assert web.asked.count(paths[0]) == 1 and web.asked.count(paths[1]) == 2
+    assert "fetched certificate 'C=CH, O=Lab, CN=east.example'" in stage.west.log(200)
+
+
+@who
+def test_certificates_that_are_not_where_hash_and_url_say(stage: Stage, web: WebServer, who: str) -> None:
+    root = Authority("ecdsa")
+    theirs, mine = root.issue("east.example"), root.issue("west.example")
+    (path, _) = offer(web, theirs.cert, mine.cert)
+    del web.pages[path]
+    play(stage, root, theirs, mine, base=BASE)
+    refused(stage, who, "the server says 404 'Not Found'")
+    # Somebody else's certificate in its place has another hash.
+    stage.clear()
+    theirs = root.issue("east.example")
+    (path,) = offer(web, theirs.cert)
+    web.pages[path] = load_pem_x509_certificate(root.issue("other.example").cert).public_bytes(Encoding.DER)
+    play(stage, root, theirs, mine, base=BASE)
+    refused(stage, who, "octets that came have another SHA-1 hash")
