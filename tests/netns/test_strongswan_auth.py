@@ -70,6 +70,8 @@ def play_certificates(
         ("we", "rsa", "ike:rsa/pss-sha384", "rsasig", "RSA_EMSA_PSS_SHA2_384"),
         ("they", "rsa", "ike:rsa-sha512", "rsasig", "RSA_EMSA_PKCS1_SHA2_512"),
         ("we", "p384", "ike:ecdsa-sha384", "ecdsa", "ECDSA_WITH_SHA384_DER"),
+        ("they", "p384", "ike:ecdsa-sha384", "ecdsa", "ECDSA_WITH_SHA384_DER"),
+        ("we", "p521", "ike:ecdsa-sha512", "ecdsa", "ECDSA_WITH_SHA512_DER"),
         ("they", "p521", "ike:ecdsa-sha512", "ecdsa", "ECDSA_WITH_SHA512_DER"),
         ("we", "ed25519", "ike:ed25519", "eddsa", "ED25519"),
         ("they", "ed25519", "ike:ed25519", "eddsa", "ED25519"),

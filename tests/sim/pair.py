@@ -17,11 +17,13 @@ from openswan.base.entropy import SeededRng
 from openswan.base.said import Said, Shunt
 from openswan.config.plain import connection_to_plain
 from openswan.config.secrets import Index, Secret, SecretKind, SecretStore
+from openswan.crypto.revocation import Places
 from openswan.engine.effects import (
     CountPackets,
     CountUse,
     DelGuard,
     Effect,
+    Fetch,
     FlushConntrack,
     KlipsCommand,
     LearnGateways,
@@ -46,6 +48,7 @@ from openswan.engine.events import (
     Datagram,
     DefaultRoute,
     EngineEvent,
+    Fetched,
     FlowsUsed,
     GatewaysLearned,
     GroupFile,
@@ -330,6 +333,15 @@ class SimHost:
         self.dns_delay = 0.05
         """and how long that takes; what is not there is never answered."""
         self.questions: list[str] = []
+        self.authorities: tuple[bytes, ...] = ()
+        """ipsec.d/cacerts, DER,"""
+        self.places: tuple[tuple[bytes, Places], ...] = ()
+        """and what ca sections say of them."""
+        self.pages: dict[str, bytes] = {}
+        """What web servers have; there is no other page,"""
+        self.fetch_delay = 0.05
+        """and how long they take: past the request's own end nothing comes."""
+        self.fetched: list[str] = []
         self.policies: dict[str, str] = {}
         """What the files of policy groups say."""
         self.alarm: float | None = None
@@ -470,7 +482,9 @@ class SimHost:
             files = tuple(GroupFile(name, f"policies/{name}", self.policies.get(name)) for name in effect.names)
             self.pending.append(GroupsRead(files, effect.client))
         elif isinstance(effect, ReadCertificates):
-            self.pending.append(CertificatesRead((), (), (), effect.client))
+            self.pending.append(CertificatesRead(self.authorities, (), (), effect.client, (), self.places))
+        elif isinstance(effect, Fetch):
+            self._fetch(effect)
         elif isinstance(effect, Listen):
             self.listening = effect.addresses
         elif isinstance(effect, WhackLine):
@@ -495,6 +509,15 @@ class SimHost:
             return
         event = GatewaysLearned(said) if isinstance(said, Learned) else KeysLearned(name, said)
         self.net.at(self.net.now + self.dns_delay, lambda: self.post(event) if self.births == born else None)
+
+    def _fetch(self, effect: Fetch) -> None:
+        self.fetched.append(effect.uri)
+        page, born = self.pages.get(effect.uri), self.births
+        event = Fetched(effect.token, page or b"", "" if page is not None else "the server says 404", page is None)
+        if self.fetch_delay > effect.timeout:
+            event = Fetched(effect.token, b"", f"no answer within {effect.timeout:g} s")
+        delay = min(self.fetch_delay, effect.timeout)
+        self.net.at(self.net.now + delay, lambda: self.post(event) if self.births == born else None)
 
     def _octets(self, effect: SendDatagram) -> int:
         """Of the whole IP packet."""
