@@ -143,12 +143,12 @@ class IkeSas:
         self.run(ike, ike.machine.abandon(self.core.now))
 
     def close(self, ike: IkeState) -> None:
-        """End an IKE SA and tell the peer; one that is not established is dropped silently."""
+        """End an IKE SA and tell the peer; one that is not established, or whose address has gone, is dropped silently."""
         if ike.closing:
             return
         ike.closing = True
         self.core.states.unshare(ike)
-        if ike.established is None:
+        if ike.established is None or ike.machine.local.address not in self.core.plugs.addresses:
             self.abandon(ike)
         else:
             self.request(ike, DeleteIke())

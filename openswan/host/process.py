@@ -179,8 +179,11 @@ def ipsec_argv(*words: str) -> list[str]:
     return [sys.executable, "-m", "openswan.cli.ipsec", *words]
 
 
-def start_daemon(argv: Sequence[str], timeout: float = 30.0) -> tuple[int, str, str]:
-    """Run a program that goes into the background by itself; (exit status, stdout, stderr) of its foreground part."""
+def start_daemon(argv: Sequence[str], timeout: float = 90.0) -> tuple[int, str, str]:
+    """Run a program that goes into the background by itself; (exit status, stdout, stderr) of its foreground part.
+
+    One that dies is noticed at once; a small router that boots may take a minute to load a large one.
+    """
     environment = {**os.environ, "PYTHONPATH": _source_path()}
     try:
         done = subprocess.run(

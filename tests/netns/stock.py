@@ -5,14 +5,16 @@ sunset ----lan---- west (ours) =======wan======= isp                            
 10.1.0.2                       192.0.2.1   192.0.2.2 203.0.113.1 ====link==== 203.0.113.N
                                `---- lab ----'       `--- emulated machine: two network namespaces ---'
 
-The machine is the one of guest.py with Debian's ordinary kernel (the one for clouds has no PPP), with pppd, and with
-the interpreter, the packages and the libraries that run this very test, at the paths they have here.
+The machine is the one of guest.py with Debian's ordinary kernel (the one for clouds has no PPP), with the programs of
+PROGRAMS, and with the interpreter, the packages and the libraries that run this very test, at the paths they have here.
+Our gateway has its files in /etc/road and /run/road: /etc and /run/pluto are libreswan's, where a test starts it.
 """
 
 from __future__ import annotations
 
 import compileall
 import fcntl
+import hashlib
 import importlib.metadata
 import os
 import re
@@ -31,19 +33,23 @@ from tests.netns.lab import Host, run
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = Path(os.environ.get("PEER_CACHE", "/var/tmp/ipsec-kernelpeer"))
-CACHE = Path("/var/tmp/openswan-stock-kernel")
+CACHES = Path("/var/tmp/openswan-stock-kernel")
 MODULES = ("net", "lib", "crypto", "arch", "drivers/virtio", "drivers/net/ppp", "drivers/net/slip", "drivers/net/*.ko")
+
+PROGRAMS = ("ppp", "xl2tpd")
+"""Packages that are unpacked into the machine."""
 
 NOT_NEEDED = ("test", "idlelib", "tkinter", "lib2to3", "ensurepip", "dist-packages", "site-packages")
 """Of the standard library."""
 
 KERNEL = r"""
 set -euo pipefail
-cache=$1 base=$2 stage=$3; shift 3
+cache=$1 base=$2 stage=$3 programs=$4; shift 4
 cd "$stage"
 mkdir root kernel
 image=$(apt-cache depends linux-image-amd64 | awk '/Depends:/{print $2; exit}')
-apt-get -qq -o APT::Sandbox::User=root download "$image" ppp > log 2>&1 || { cat log; exit 1; }
+apt-get -qq -o APT::Sandbox::User=root download "$image" $programs > log 2>&1 ||
+  { echo "the package mirror does not give what the emulated machine needs: $image $programs"; cat log; exit 1; }
 version=${image#linux-image-}
 zcat "$base/rootfs.gz" | (cd root && cpio -idm 2>/dev/null)
 rm -rf root/usr/lib/modules/*
@@ -51,16 +57,19 @@ dpkg-deb --fsys-tarfile "$image"_*.deb | tar -x -C kernel --wildcards --no-wildc
   './boot/vmlinuz*' './lib/modules/*/modules.*' $(printf " ./lib/modules/*/kernel/%s" "$@")
 mv kernel/lib/modules/* root/usr/lib/modules/
 depmod -b root "$version"
-dpkg-deb --fsys-tarfile ppp_*.deb | tar -x -C root --keep-directory-symlink ./usr/sbin/pppd ./usr/lib/pppd
+for program in $programs; do
+  dpkg-deb --fsys-tarfile "$program"_*.deb | tar -x -C root --keep-directory-symlink --exclude './usr/share/*'
+done
 mkdir -p root/etc/ppp "$cache"
-touch root/etc/ppp/options
+: > root/etc/ppp/options
 cp kernel/boot/vmlinuz-"$version" "$cache/vmlinuz"
 (cd root && find . -xdev | cpio -o -H newc 2>/dev/null) > "$cache/rootfs.gz.part"
 mv "$cache/rootfs.gz.part" "$cache/rootfs.gz"
 """
 """Not compressed, whatever its name: the emulated processor takes longer to unpack it than to read it."""
 
-START = f"""
+ROAD = "IPSEC_CONFS=/etc/road IPSEC_RUNDIR=/run/road; export PATH IPSEC_CONFS IPSEC_RUNDIR"
+START = """
 cp -al --remove-destination /cfg/root/. /
 perl /cfg/shell.pl &
 mount -t devpts devpts /dev/pts
@@ -72,17 +81,20 @@ ip -n road link add lan type dummy
 ip -n road addr add 10.2.0.1/24 dev lan
 ip -n road link set lan up
 ip netns exec road sysctl -qw net.ipv4.ip_forward=1
-ln -sf {IPSEC} /usr/local/sbin/ipsec
+mkdir -p /etc/road/ipsec.d /run/road
 """
 
 
-def build_kernel() -> None:
-    """Make the image with the other kernel unless it is there."""
+def build_kernel() -> Path:
+    """Where the image with the other kernel is; it is made unless it is there."""
     build()
+    recipe = hashlib.sha256(repr((KERNEL, MODULES, PROGRAMS)).encode()).hexdigest()[:12]
+    cache = CACHES / recipe
     with open("/tmp/openswan-kernelpeer.lock", "w") as lock, tempfile.TemporaryDirectory() as stage:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (CACHE / "rootfs.gz").exists():
-            run("bash", "-c", KERNEL, "bash", CACHE, BASE, stage, *MODULES, timeout=300)
+        if not (cache / "rootfs.gz").exists():
+            run("bash", "-c", KERNEL, "bash", cache, BASE, stage, " ".join(PROGRAMS), *MODULES, timeout=300)
+    return cache
 
 
 def distributions(name: str) -> set[str]:
@@ -138,16 +150,16 @@ class Stock(Guest):
     """The machine; our gateway in it lives in its namespace `road`, the rest of it is the provider."""
 
     def __init__(self, host: Host) -> None:
-        build_kernel()
+        cache = build_kernel()
         directory = host.lab.dir / "stock"
         install(directory / "root")
-        super().__init__(host, directory, {"start": START}, CACHE)
+        super().__init__(host, directory, {"start": START}, cache)
 
     def road(self, order: str, timeout: float = 60, check: bool = True) -> str:
         """Run an order where our gateway is."""
-        self.put("/tmp/order", order.encode())
+        self.put("/tmp/order", f"PATH={IPSEC.parent}:$PATH {ROAD}\n{order}".encode())
         return self.sh("ip netns exec road sh -e /tmp/order", timeout, check)
 
     def log(self) -> str:
         """The end of our daemon's log."""
-        return "--- road\n" + self.sh("tail -n 60 /run/pluto/*.log", check=False)
+        return "--- road\n" + self.sh("tail -n 60 /run/road/*.log", check=False)

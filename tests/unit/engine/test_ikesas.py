@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import typing
 
+from openswan.engine.events import Interface, NetworkState
 from openswan.engine.settings import Settings
 from openswan.engine.timers import Timer
 from openswan.ike import effects as ike_effects
@@ -36,6 +37,18 @@ def test_closing_leaves_no_timer_and_no_way_to_find_it() -> None:
     assert not core.timers.current, core.timers.current
     states = core.states
     assert not (states.by_spi or states.by_machine or states.shared or states.peers or states.pairs or states.by_init)
+
+
+def test_from_an_address_that_has_gone_nothing_is_said_not_even_goodbye() -> None:
+    pair = up()
+    states, west = pair.west.pluto.core.states, pair.west
+    ike = next(iter(states.ikes.values()))
+    west.post(NetworkState((Interface("eth0", "ipsec0", ()),), ()))
+    pair.west.pluto.brain.ikes.close(ike)
+    assert not states.ikes and not states.children
+    pair.run(1.0)
+    assert not west.pluto.core.timers.current
+    assert not any("retransmission" in line for line in west.lines)
 
 
 def test_lines_of_a_machine_reach_only_those_who_wait() -> None:
