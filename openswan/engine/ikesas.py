@@ -143,7 +143,7 @@ class IkeSas:
         self.run(ike, ike.machine.abandon(self.core.now))
 
     def close(self, ike: IkeState) -> None:
-        """End an IKE SA and tell the peer; one that is not established, or whose address has gone, is dropped silently."""
+        """End an IKE SA and tell the peer; one not established, or whose address has gone, is dropped silently."""
         if ike.closing:
             return
         ike.closing = True

@@ -19,15 +19,20 @@ while (defined(my $from = $s->recv(my $data, 2000))) {
 }
 """
 
-START = """
-cp /cfg/ipsec.conf /cfg/ipsec.secrets /etc/; chmod 600 /etc/ipsec.secrets
+BEGIN = """
 mkdir -p /var/lib/ipsec/nss /run/pluto /var/log
 ipsec initnss > /tmp/initnss 2>&1
-ipsec pluto --config /etc/ipsec.conf --logfile /tmp/pluto.log
-perl /cfg/shell.pl &
+ipsec pluto --config /etc/ipsec.conf --logfile /tmp/pluto.log < /dev/null > /dev/null 2>&1
 for i in 1 2 3 4 5 6 7 8 9 10; do ipsec whack --status > /dev/null 2>&1 && break; sleep 0.5; done
 ipsec whack --listen
 for conn in $(sed -n 's/^conn //p' /etc/ipsec.conf); do ipsec auto --add $conn; done
+"""
+"""Its daemon runs, with every conn of its file."""
+
+START = f"""
+cp /cfg/ipsec.conf /cfg/ipsec.secrets /etc/; chmod 600 /etc/ipsec.secrets
+{BEGIN}
+perl /cfg/shell.pl &
 perl /cfg/echo.pl &
 """
 

@@ -7,6 +7,8 @@ sunset ----lan---- west (ours) =======wan======= isp                       road 
 
 One daemon lives through all links. It pings sunset all the time, fifty times a second and with a mark in each packet;
 what isp sees of it on any of its interfaces is looked through afterwards.
+
+What tunnels for others inside, GRE and L2TP, runs over `wire` in transport mode: isp is libreswan then.
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ from tests.netns.capture import QUIET, classify
 from tests.netns.conns import SECRETS, conn, setup
 from tests.netns.gateway import Gateway
 from tests.netns.lab import Lab, wait_for
+from tests.netns.libreswan import BEGIN
 from tests.netns.stock import Stock
-from tests.netns.traffic import assert_ping, ping
+from tests.netns.traffic import assert_ping, learn_path, ping
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(600), pytest.mark.xdist_group("kernelpeer")]
 
@@ -41,6 +44,8 @@ ip link add wire type veth peer name wire netns road
 ip addr add 198.51.100.1/30 dev wire; ip link set wire up
 ip -n road addr add 198.51.100.2/30 dev wire; ip -n road link set wire up
 """
+VERSIONS = {"insist": 4}
+"""`ikev2=` of both ends of conns in transport mode, and where the /30 begins that they have on `wire`."""
 PATIENCE = 60
 """Seconds for what takes two in an emulated machine that has a processor to itself."""
 
@@ -71,11 +76,37 @@ LINKS = {
     "ppp": Link(
         "ppp0",
         ":",
-        "pppd pty 'nsenter -t 1 -n pppd notty nodetach noauth noccp linkname isp 203.0.113.1:{address}' noauth noccp \\\n"
-        " noipdefault defaultroute linkname road updetach logfile /tmp/ppp.log",
+        "pppd pty 'nsenter -t 1 -n pppd notty nodetach noauth noccp linkname isp 203.0.113.1:{address}' \\\n"
+        " noauth noccp noipdefault defaultroute linkname road updetach logfile /tmp/ppp.log",
         "kill $(head -n 1 /run/ppp-road.pid); while pgrep -x pppd; do sleep 0.1; done",
     ),
+    "gre": Link(
+        "gre7",
+        "ip link add gre7 type gre local 198.51.100.1 remote 198.51.100.2; ip addr add 203.0.113.1/24 dev gre7\n"
+        "ip link set gre7 up",
+        "ip link add gre7 type gre local 198.51.100.2 remote 198.51.100.1; ip addr add {address}/24 dev gre7\n"
+        "ip link set gre7 up; ip route add default via 203.0.113.1",
+        "ip link del gre7",
+        "ip link del gre7",
+    ),
 }
+
+
+def ends(version: str) -> tuple[str, str]:
+    """Addresses of isp and road on `wire` for conns of an IKE version."""
+    return f"198.51.100.{VERSIONS[version] + 1}", f"198.51.100.{VERSIONS[version] + 2}"
+
+
+def carriers(auto: str) -> str:
+    """Conns in transport mode for what tunnels by itself; the one text serves isp and road."""
+    text = ""
+    for version in VERSIONS:
+        isp, road = ends(version)
+        base = {"left": isp, "leftid": "@isp", "right": road, "rightid": "@road", "ikev2": version}
+        base |= {"type": "transport", "authby": "secret", "auto": auto}
+        text += conn(f"gre-{version}", base, leftprotoport="gre", rightprotoport="gre")
+        text += conn(f"l2tp-{version}", base, leftprotoport="17/1701", rightprotoport="17/1701")
+    return text
 
 
 class Stage:
@@ -92,6 +123,10 @@ class Stage:
         text = setup(interfaces="%defaultroute") + conn(
             "net", ENDS, left="192.0.2.1", right="%defaultroute", auto="start"
         )
+        for version in VERSIONS:
+            for end, where in zip(ends(version), ("", "-n road"), strict=True):
+                self.guest.sh(f"ip {where} addr add {end}/30 dev wire")
+        text += carriers("route")
         self.guest.put("/etc/road/ipsec.conf", text.encode())
         self.guest.road("chmod 600 /etc/road/ipsec.secrets; ipsec setup start", 120)
         self.pid = self.guest.sh("cat /run/road/pluto.pid")
@@ -111,29 +146,46 @@ class Stage:
         assert_ping(self.lab.sunset, "10.2.0.1")
 
     @contextmanager
-    def watched(self) -> Iterator[list[bytes]]:
-        """road pings without end; afterwards the frames that isp has seen, its orders excepted, are in the list."""
+    def watched(self, device: str = "any") -> Iterator[list[bytes]]:
+        """The frames that isp has seen meanwhile on a device, its orders excepted, are in the list afterwards."""
         seen: list[bytes] = []
         self.guest.sh(
-            "rm -f /tmp/wire.pcap; (tcpdump -U -nni any -w /tmp/wire.pcap not tcp port 7 > /tmp/tcpdump.log 2>&1 &)\n"
-            "while ! grep -q listening /tmp/tcpdump.log; do sleep 0.1; done\n"
-            f"(ip netns exec road ping -q -i 0.02 -p {MARK[:4].hex()} -I 10.2.0.1 10.1.0.2 > /tmp/pings.log 2>&1 &)"
+            f"(tcpdump -U -nni {device} -w /tmp/wire.pcap not tcp port 7 > /tmp/tcpdump.log 2>&1 &)\n"
+            "while ! grep -q listening /tmp/tcpdump.log; do sleep 0.1; done"
         )
         try:
             yield seen
         finally:
-            self.guest.sh("pkill -INT -x ping; pkill -x tcpdump; while pgrep -x tcpdump; do sleep 0.1; done")
-        seen += frames(base64.b64decode(self.guest.sh("base64 /tmp/wire.pcap; rm /tmp/tcpdump.log")))
+            self.guest.sh("pkill -x tcpdump; while pgrep -x tcpdump; do sleep 0.1; done")
+        seen += frames(base64.b64decode(self.guest.sh("base64 /tmp/wire.pcap; rm /tmp/wire.pcap /tmp/tcpdump.log")))
+
+    @contextmanager
+    def pinging(self) -> Iterator[None]:
+        """road pings sunset meanwhile, with MARK in each packet."""
+        order = f"ping -q -i 0.02 -p {MARK[:4].hex()} -I 10.2.0.1 10.1.0.2"
+        self.guest.sh(f"(ip netns exec road {order} > /tmp/pings.log 2>&1 &)")
+        try:
+            yield
+        finally:
+            self.guest.sh("pkill -INT -x ping")
+
+    def libreswan(self) -> None:
+        """isp has libreswan running."""
+        secrets = "cp /etc/road/ipsec.secrets /etc/; chmod 600 /etc/ipsec.secrets\n"
+        if "pluto.pid" not in self.guest.sh("ls /run/pluto"):
+            self.guest.put("/etc/ipsec.conf", f"config setup\n    uniqueids=yes\n\n{carriers('add')}".encode())
+            self.guest.sh(f"{secrets}{BEGIN}", PATIENCE)
 
 
 def frames(pcap: bytes) -> list[bytes]:
-    """The frames of a capture on any interface (LINKTYPE_LINUX_SLL2), each with an Ethernet header instead."""
-    assert pcap[:4] == b"\xd4\xc3\xb2\xa1" and pcap[20:24] == b"\x14\x01\0\0"
+    """The frames of a capture; those of any interface (LINKTYPE_LINUX_SLL2) with an Ethernet header for their own."""
+    ethernet = pcap[20:24] == b"\1\0\0\0"
+    assert pcap[:4] == b"\xd4\xc3\xb2\xa1" and (ethernet or pcap[20:24] == b"\x14\x01\0\0")
     found, at = [], 24
     while at + 16 <= len(pcap):
         length = int.from_bytes(pcap[at + 8 : at + 12], "little")
         packet = pcap[at + 16 : at + 16 + length]
-        found.append(bytes(12) + packet[:2] + packet[20:])
+        found.append(packet if ethernet else bytes(12) + packet[:2] + packet[20:])
         at += 16 + length
     return found
 
@@ -160,7 +212,7 @@ def test_a_link_comes_and_goes_and_comes_again(stage: Stage, name: str) -> None:
     try:
         guest.road(link.up.format(address="203.0.113.7"))
         stage.answers("a tunnel over the link")
-        with stage.watched() as seen:
+        with stage.watched() as seen, stage.pinging():
             stage.answers("a tunnel beside pings")
             before = stage.lines()
             guest.road(link.down)
@@ -169,6 +221,8 @@ def test_a_link_comes_and_goes_and_comes_again(stage: Stage, name: str) -> None:
             guest.road(link.up.format(address="203.0.113.9"))
             stage.answers("a tunnel over the link that has come again")
             print(f"{name}: {time.monotonic() - begun:.1f} s")
+            learn_path(stage.lab.sunset, "10.2.0.1", 1400)
+            assert_ping(stage.lab.sunset, "10.2.0.1", size=1300)
         print(guest.sh("tail -3 /tmp/pings.log"))
         assert guest.sh("cat /run/road/pluto.pid") == stage.pid
         stage.logged(f"adding interface ipsec0/{link.name} 203.0.113.9:500", before)
@@ -188,3 +242,78 @@ def assert_sealed(seen: list[bytes]) -> None:
     inner = ("10.1.0.", "10.2.0.")
     assert not [each for each in told if each[1].startswith(inner) or each[2].startswith(inner)]
     assert not [each for each in told if "203.0.113.9" in each[1:3] and each[0] not in QUIET]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_gre_in_transport_mode(stage: Stage, version: str) -> None:
+    guest, (isp, road) = stage.guest, ends(version)
+    stage.libreswan()
+    make = "ip link add gre9 type gre local {} remote {}; ip addr add 172.16.9.{}/30 dev gre9; ip link set gre9 up"
+    guest.sh(make.format(isp, road, 1))
+    try:
+        guest.road(make.format(road, isp, 2))
+        with stage.watched("wire") as seen:
+            said = guest.road(f"ping -c 1 -W {PATIENCE} -p {MARK[:4].hex()} 172.16.9.1", PATIENCE + 10)
+            assert " 0% packet loss" in said, said  # the very first packet has waited for the tunnel
+            said = guest.sh(f"ping -c 20 -i 0.02 -W 5 -s 1400 -p {MARK[:4].hex()} 172.16.9.2")
+            assert " 0% packet loss" in said, said
+        assert_only_esp(seen)
+    finally:
+        guest.road("ip link del gre9", check=False)
+        guest.sh("ip link del gre9")
+
+
+L2TP = {
+    "lns.conf": """[global]
+listen-addr = {isp}
+[lns default]
+ip range = 10.9.0.2-10.9.0.9
+local ip = 10.9.0.1
+length bit = yes
+pppoptfile = /tmp/lns.ppp
+""",
+    "lns.ppp": "name isp\nauth\nrequire-mschap-v2\nnoccp\nmtu 1400\nmru 1400\n",
+    "lac.conf": """[global]
+listen-addr = {road}
+[lac isp]
+lns = {isp}
+autodial = yes
+length bit = yes
+pppoptfile = /tmp/lac.ppp
+""",
+    "lac.ppp": "name road\nnoauth\nnoipdefault\nnoccp\nmtu 1400\nmru 1400\n",
+}
+"""Files below /tmp for xl2tpd and the pppd that it starts, at both ends."""
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_l2tp_in_transport_mode(stage: Stage, version: str) -> None:
+    guest, (isp, road) = stage.guest, ends(version)
+    stage.libreswan()
+    for name, text in L2TP.items():
+        guest.put(f"/tmp/{name}", text.format(isp=isp, road=road).encode())
+    guest.put("/etc/ppp/chap-secrets", b'road isp "on the line" *\n')
+    order = "(xl2tpd -D -c /tmp/{0}.conf -p /run/{0}.pid -C /run/{0}.ctl > /tmp/{0}.log 2>&1 &)"
+    guest.sh(f"modprobe -a l2tp_ppp pppox; {order.format('lns')}")
+    try:
+        with stage.watched("wire") as seen:
+            guest.road(order.format("lac"))
+            wait_for(
+                "an address from the LNS",
+                lambda: "10.9.0.2" in guest.sh("ip -n road addr show ppp0", check=False),
+                PATIENCE,
+                0.5,
+            )
+            said = guest.road(f"ping -c 20 -i 0.02 -W 5 -s 1372 -p {MARK[:4].hex()} 10.9.0.1")
+            assert " 0% packet loss" in said, said
+        assert_only_esp(seen)
+    finally:
+        print(guest.sh("kill $(cat /run/lac.pid /run/lns.pid); tail -n 20 /tmp/lac.log /tmp/lns.log", check=False))
+        guest.sh("while pgrep -x 'pppd|xl2tpd'; do sleep 0.1; done", check=False)
+
+
+def assert_only_esp(seen: list[bytes]) -> None:
+    """ESP has passed, IKE perhaps, and nothing else."""
+    kinds = {classify(frame)[0] for frame in seen}
+    assert "esp" in kinds and kinds <= QUIET, kinds
+    assert not [frame for frame in seen if MARK in frame]
