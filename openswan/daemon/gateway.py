@@ -63,6 +63,8 @@ from openswan.plane.manual import make_plan
 from openswan.plane.orders import plain_to_order
 from openswan.wire.whack import decode_request
 
+RESOLVERS_AGAIN = 2.0
+"""Seconds between looks at resolv.conf, for which nobody calls."""
 LETTING_GO = ("unroute", "delete")
 """Requests that end a connection's protection, also when a daemon before this one began it."""
 
@@ -147,6 +149,7 @@ class Gateway:
             self._guard.start()
             self._routes.start()
             watching = loop.create_task(self._interfaces.follow(self._settle_guard))
+            self._look_at_resolvers()
             await self.control.serve()
             if signals:
                 self._take_signals()
@@ -156,6 +159,7 @@ class Gateway:
             await self._reactor.run()
             watching.cancel()
             feeding.cancel()
+            self._resolver_timer.cancel()
         finally:
             self._manager.stopping("saying goodbye to peers")
             await self._end()
@@ -284,6 +288,10 @@ class Gateway:
         self._keying.tick()
         self._debug.tick(clock.now())
         self._beat()
+
+    def _look_at_resolvers(self) -> None:
+        self._interfaces.look_at_resolvers()
+        self._resolver_timer = asyncio.get_running_loop().call_later(RESOLVERS_AGAIN, self._look_at_resolvers)
 
     def _gone(self, client: int) -> None:
         self._reactor.post(WhackGone(client))

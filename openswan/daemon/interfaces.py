@@ -12,6 +12,7 @@ from openswan.daemon.wanted import Wanted
 from openswan.engine.events import Interface, NetworkState
 from openswan.host import devices, tun
 from openswan.host.netlink import changes, network_state
+from openswan.host.resolvconf import ResolvConf
 from openswan.host.routes import Routes
 from openswan.klips.engine import Klips
 from openswan.plane.commands import AttachDevice, DetachDevice, MoveDevice, SetMtu
@@ -44,6 +45,7 @@ class Interfaces:
         self._by_hand: dict[str, str] = {}
         self._network = self._seen = NetworkState((), ())
         self._complained: frozenset[str] = frozenset()
+        self._resolvers = ResolvConf()
 
     def all(self) -> tuple[Interface, ...]:
         """The host's interfaces with their ipsecN."""
@@ -80,6 +82,13 @@ class Interfaces:
                 self._log(f"watching the network: {why}", True)
             await asyncio.sleep(1.0)
 
+    def look_at_resolvers(self) -> None:
+        """Tell when this host has other DNS servers than before."""
+        servers = self._resolvers.servers()
+        if servers != self._network.resolvers:
+            self._network = replace(self._network, resolvers=servers)
+            self._tell(self._network)
+
     def _take(self, state: NetworkState) -> None:
         """Give interfaces their ipsecN, make those there are to be, and tell pluto."""
         self._seen = state
@@ -95,7 +104,7 @@ class Interfaces:
                 self._log(line, True)
         self._complained = frozenset(assigned.complaints)
         before = {each.name: each.mtu for each in self._network.interfaces}
-        self._network = NetworkState(assigned.interfaces, state.defaults)
+        self._network = NetworkState(assigned.interfaces, state.defaults, self._resolvers.servers())
         for name in self._attached.keys() - {plan.name for plan in assigned.plans}:
             # What it stood on has gone; it stays, so that nothing it was to carry finds another way.
             self._have(tun.Plan(name, "", 0))

@@ -17,6 +17,7 @@ from openswan.engine.core import Core
 from openswan.engine.demux import Demux
 from openswan.engine.dialect import Dialect
 from openswan.engine.dpd import Liveness
+from openswan.engine.exemptions import Exemptions
 from openswan.engine.fetches import Fetches
 from openswan.engine.groups import Groups
 from openswan.engine.ikesas import IkeSas
@@ -72,6 +73,8 @@ class Brain:
         self.loader = Loader(self)
         self.groups = Groups(self)
         self.pairs = Pairs(self)
+        self.exemptions = Exemptions(self)
+        self.router.on_change = self.exemptions.touched
         self.answers.decides = self.groups.decides
         self.mobility = Mobility(self)
         self.answers.others = self.mobility.others

@@ -104,6 +104,15 @@ class DelGuard:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenFlows:
+    """What this host may say in clear although it is guarded: these flows, each to one port of one other host, and what
+    comes back; nothing that is forwarded. Replaces what was open before.
+    """
+
+    flows: tuple[FlowKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RunUpdown:
     """Run an updown verb; UpdownDone with the same token answers.
 
@@ -243,6 +252,7 @@ Effect: TypeAlias = (
     | CountUse
     | SetGuard
     | DelGuard
+    | OpenFlows
     | RunUpdown
     | Resolve
     | LearnGateways

@@ -127,6 +127,8 @@ class NetworkState:
 
     interfaces: tuple[Interface, ...]
     defaults: tuple[DefaultRoute, ...]
+    resolvers: tuple[Address, ...] = ()
+    """DNS servers this host is configured to ask."""
 
 
 @dataclass(frozen=True, slots=True)

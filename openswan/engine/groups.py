@@ -233,4 +233,5 @@ class Groups:
             if line.holes != found:
                 line.holes = found
                 self.brain.router.guard(line)
+        self.brain.exemptions.stale = True
         self.brain.pairs.recheck()

@@ -46,6 +46,7 @@ class Network:
             self.listen()
         come, moved = core.plugs.addresses.keys() - before, core.plugs.addresses.keys() != before
         self.brain.pathmtus.network()
+        self.brain.exemptions.stale = True
         for conn in list(core.conns.named.values()):
             self.reorient(conn)
             if conn.me in come and not conn.children:

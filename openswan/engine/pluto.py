@@ -87,6 +87,7 @@ class Pluto:
         self._handlers[type(event)](event)
         if late:
             core.timers.run(core.now)
+        self.brain.exemptions.settle()
         effects, core.effects = core.effects, []
         return effects
 

@@ -31,6 +31,10 @@ def _ignore(_: bool) -> None:
     return None
 
 
+def _unheard(_: FlowKey) -> None:
+    return None
+
+
 class Router:
     """Owner of all eroutes, routes and guard entries; connections change them only through `happen`."""
 
@@ -45,6 +49,8 @@ class Router:
         """Names under which a daemon before this one left a guard that still stands; for the status alone."""
         self.keep_guards = False
         """Going down for a restart: nothing is unprotected any more."""
+        self.on_change: Callable[[FlowKey], None] = _unheard
+        """Hears which flows are taken, given up and guarded."""
 
     def obstacle(self, conn: Conn) -> tuple[int, str] | None:
         """Why `conn` cannot own its eroute and route: reply code and text; None when it can."""
@@ -174,6 +180,7 @@ class Router:
                 self.eclipsed.setdefault(key, []).append(holder)
                 self.happen(holder, RouteEvent.ECLIPSE)
             self.eroutes[key] = conn
+            self.on_change(key)
             self.core.klips(SetEroute(key, target, conn.device, conn.unique, serial))
 
     def _withdraw(self, conn: Conn, keep: tuple[FlowKey, ...]) -> None:
@@ -181,6 +188,7 @@ class Router:
         for key in conn.held_keys:
             if key not in keep and self.eroutes.get(key) is conn:
                 del self.eroutes[key]
+                self.on_change(key)
                 self.core.klips(DelEroute(key))
         conn.held_keys = ()
 
@@ -194,6 +202,7 @@ class Router:
                     others.remove(conn)
                 continue
             del self.eroutes[key]
+            self.on_change(key)
             waiting = self.eclipsed.pop(key, [])
             heir = waiting.pop() if waiting else None
             if waiting:
@@ -272,6 +281,8 @@ class Router:
         if known is not None and known[1] == entry:
             return
         self.core.emit(entry)
+        for each in entry.entries:
+            self.on_change(each.key)
         flows = tuple((e.key.src, e.key.dst) for e in entry.entries)
         self.core.emit(FlushConntrack(flows + tuple((dst, src) for src, dst in flows)))
 
@@ -284,6 +295,8 @@ class Router:
             return
         del self.guards[conn.unique]
         conn.guarded = False
+        for each in known[1].entries:
+            self.on_change(each.key)
         self.core.emit(DelGuard(conn.unique))
 
     def inherit_guard(self, old: Conn, new: Conn) -> None:

@@ -304,6 +304,8 @@ def status_lines(brain: Brain) -> Iterator[str]:
     yield "using kernel interface: klips"
     yield f"listening for IKE messages: {'yes' if brain.core.listening else 'no'}"
     yield from interface_lines(brain)
+    if open_to := brain.exemptions.open_to():
+        yield f"asked for names in clear, whatever groups say: {' '.join(map(str, open_to))} (ports 53 and 853)"
     yield "%myid = (none)"
     yield "debug none"
     yield ""

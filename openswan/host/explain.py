@@ -10,6 +10,7 @@ from openswan.base.address import Address
 from openswan.base.errors import HostError
 from openswan.base.numbers import FWMARK, ROUTE_TABLE, RULE_PRIORITY
 from openswan.base.said import Said, Shunt
+from openswan.engine.exemptions import OWNER as EXEMPT
 from openswan.host.guard.model import Match
 from openswan.host.rtnetlink import Way
 from openswan.klips.tables import target_text
@@ -226,6 +227,8 @@ def _why(eroute: ErouteView | None, count: int, match: Match | None, way: Way | 
         if holds(eroute, match, inside):
             return text.format(conn=f"conn {conn}", route=way_text(way), device=device)
     assert eroute is not None
+    if eroute.owner == EXEMPT:
+        return "this host asks its own resolver, or for its address: no policy group touches that, it goes in clear"
     best = f"the most specific of {count} eroutes that cover it" if count > 1 else "the only eroute that covers it"
     if isinstance(eroute.target, Said):
         return f"this is {best}: conn {conn} encrypts it into {target_text(eroute.target)}"

@@ -28,6 +28,7 @@ from openswan.engine.effects import (
     LearnKeys,
     Listen,
     Log,
+    OpenFlows,
     OpenStream,
     ReadCertificates,
     ReadGroups,
@@ -65,6 +66,7 @@ from openswan.host.wholesock import WholeSender
 from openswan.plane.commands import AttachSocket, Command, DetachSocket, DetachStream, SendInStream
 from openswan.plane.events import ErouteView, SaView
 from openswan.policy.gateways import Published
+from openswan.policy.selector import FlowKey
 
 KEEPALIVE = b"\xff"
 LISTEN_AGAIN = 5.0
@@ -96,6 +98,9 @@ class Guard(Protocol):
 
     def delete(self, connection: str) -> None:
         """Guard nothing for it any more."""
+
+    def leave_open(self, flows: tuple[FlowKey, ...]) -> None:
+        """What may be said in clear although it is guarded; HostError."""
 
 
 class Control(Protocol):
@@ -167,6 +172,7 @@ class Performer:
             CountUse: self._count_use,
             SetGuard: self._set_guard,
             DelGuard: self._del_guard,
+            OpenFlows: self._open_flows,
             RunUpdown: self._updown,
             Resolve: self._resolve,
             LearnGateways: self._learn_gateways,
@@ -256,6 +262,12 @@ class Performer:
             self._parts.guard.delete(effect.connection)
         except IpsecError as why:
             self._parts.log(f'"{effect.connection}": the leak guard could not be taken back: {why}', True)
+
+    def _open_flows(self, effect: OpenFlows) -> None:
+        try:
+            self._parts.guard.leave_open(effect.flows)
+        except IpsecError as why:
+            self._parts.log(f"what this host asks its resolvers stays closed: {why}", True)
 
     def _updown(self, effect: RunUpdown) -> None:
         async def run() -> None:

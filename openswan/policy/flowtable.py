@@ -3,7 +3,8 @@
 
 The order is the eroute table's: length of the source net, of the destination net, then protocol, source port and
 destination port that are named before any. Of equal ones a conn of the configuration comes before a group's line, and
-that before an exemption; an exemption never stands before a conn, however much more specific it is.
+that before an exemption; an exemption never stands before a conn, nor before a group's line about that very host,
+however much more specific it is.
 
 Rules of one pair of prefix lengths share a dictionary, so a look-up costs a few dictionary accesses for each pair of
 lengths in use, however many rules there are.
@@ -55,6 +56,11 @@ class Rule:
     standing: Standing = Standing.GROUP
     where: str = ""
     """FILE:LINE of the line that says so."""
+
+    @property
+    def yields(self) -> bool:
+        """Does it give way to an exemption that is more specific? What names the host itself means it."""
+        return self.standing is Standing.GROUP and self.key.dst.prefixlen < self.key.dst.max_prefixlen
 
     def covers(self, flow: Flow) -> bool:
         """Do protocol and ports fit? The nets are the table's business."""
@@ -137,7 +143,7 @@ class FlowTable:
                 if rule.standing is not Standing.EXEMPT:
                     return rule
                 exemption = rule
-            elif rule.standing is Standing.CONN:
+            elif rule.standing is not Standing.EXEMPT and not rule.yields:
                 return rule
         return exemption
 

@@ -30,6 +30,7 @@ from openswan.engine.effects import (
     LearnKeys,
     Listen,
     Log,
+    OpenFlows,
     OpenStream,
     ReadCertificates,
     ReadGroups,
@@ -327,6 +328,7 @@ class SimHost:
         self.updown_status: Callable[[dict[str, str]], int] = lambda env: 0
         self.births = 0
         self.extra: tuple[Address, ...] = ()
+        self.resolvers: tuple[Address, ...] = ()
         self.names: dict[str, tuple[Address, ...]] = {}
         self.dns: dict[str, Learned | Published] = {}
         """What the DNS says about a destination, and which keys a name has,"""
@@ -354,6 +356,7 @@ class SimHost:
         self.pluto = Pluto(SeededRng(f"{self.name} {self.seed} {self.births}"), self.settings)
         self.klips = FakeKlips(self)
         self.guards: dict[str, SetGuard] = {}
+        self.open: tuple[FlowKey, ...] = ()
         self.gaps: list[str] = []
         self.clear: list[Inner] = []
         self.updowns: list[str] = []
@@ -373,7 +376,9 @@ class SimHost:
     def network(self) -> NetworkState:
         addresses = tuple((a, 24) for a in (self.address, *self.extra))
         nexthop = ip_address("192.0.2.254") if self.address.version == 4 else ip_address("2001:db8::ffff")
-        return NetworkState((Interface("eth0", "ipsec0", addresses),), (DefaultRoute("eth0", self.address, nexthop),))
+        return NetworkState(
+            (Interface("eth0", "ipsec0", addresses),), (DefaultRoute("eth0", self.address, nexthop),), self.resolvers
+        )
 
     # -- events -------------------------------------------------------------------------------------------------------
 
@@ -468,6 +473,8 @@ class SimHost:
         elif isinstance(effect, DelGuard):
             if self.guards.pop(effect.connection, None) is None:
                 self.gaps.append(f"DelGuard of unknown {effect.connection}")
+        elif isinstance(effect, OpenFlows):
+            self.open = effect.flows
         elif isinstance(effect, RunUpdown):
             verb = effect.environment["PLUTO_VERB"]
             self.updowns.append(f"{verb} {effect.environment['PLUTO_CONNECTION']}")

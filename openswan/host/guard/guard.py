@@ -21,6 +21,7 @@ from openswan.host.guard.model import Change, GuardModel, Held, Match
 from openswan.host.guard.nft import NftBackend
 from openswan.host.guard.rules import TABLE
 from openswan.host.nlmsg import NETLINK_NETFILTER, NetlinkSocket, parse_attrs, split_from
+from openswan.policy.selector import FlowKey
 
 T = TypeVar("T")
 STATE_FILE = "guard.journal"
@@ -155,6 +156,12 @@ class Guard:
         nobody knows a route to but the default one, any device does.
         """
         change = self.model.settle(routes)
+        if change:
+            self._apply(change)
+
+    def leave_open(self, flows: Iterable[FlowKey]) -> None:
+        """Tell what this host may ask in clear although it is guarded, to one port of another host each; HostError."""
+        change = self.model.open(flows)
         if change:
             self._apply(change)
 

@@ -21,7 +21,7 @@ from itertools import product
 
 from openswan.base.address import Subnet, half_subnets
 from openswan.base.errors import HostError
-from openswan.base.numbers import IKE_PORT, NATT_PORT
+from openswan.base.numbers import IKE_PORT, NATT_PORT, IpProtocol
 from openswan.host.guard.boxes import Range
 from openswan.host.guard.model import Change, GuardModel
 from openswan.host.guard.rules import ERRORS, MARK, MASK, field_order
@@ -72,6 +72,8 @@ class Contents:
         self.pairs: dict[int, set[str]] = {4: set(), 6: set()}
         self.selectors: dict[int, list[tuple[str, str, str, str]]] = {4: [], 6: []}
         """(remote, local, tests of an outbound packet, tests of an inbound one)."""
+        self.open: dict[int, list[str]] = {4: [], 6: []}
+        """Rules that let a query of this host out, or its answer in."""
         self.devices = sorted(model.devices())
         self.homes: dict[int, set[str]] = {4: set(), 6: set()}
         self.known: dict[int, set[str]] = {4: set(), 6: set()}
@@ -85,6 +87,9 @@ class Contents:
                 self.known[version].update(map(str, _nets(version, box[0])))
                 continue
             fields = dict(zip(field_order(name), box, strict=True))
+            if name.startswith("open"):
+                self.open[version] += _open(version, fields)
+                continue
             remotes, locals_ = (_nets(version, fields[side]) for side in ("remote", "local"))
             self.far[version].update(map(str, remotes))
             for remote, local in product(remotes, locals_):
@@ -92,6 +97,14 @@ class Contents:
                     self.pairs[version].add(f"{remote},{local}")
                 else:
                     self.selectors[version].append((str(remote), str(local), *_tests(name, fields)))
+
+
+def _open(version: int, fields: dict[str, Range]) -> Iterator[str]:
+    ((remote,), (local,)) = (_nets(version, fields[side]) for side in ("remote", "local"))
+    out, back = _tests("port", fields)
+    syn = " ! --syn" if fields["proto"][0] == IpProtocol.TCP else ""
+    yield f"-A ipsec-out -m owner --socket-exists -s {local} -d {remote}{out} -j RETURN"
+    yield f"-A ipsec-in -s {remote} -d {local}{back}{syn} -j RETURN"
 
 
 def _tests(name: str, fields: dict[str, Range]) -> tuple[str, str]:
@@ -280,6 +293,7 @@ class IptablesBackend:
             yield f"-A ipsec-fwd -i {device} -m set --match-set ipsec-home{version} dst,dst -j RETURN"
             yield f"-A ipsec-fwd -i {device} -m set ! --match-set ipsec-known{version} dst -j RETURN"
         yield from self._exempt(version)
+        yield from contents.open[version]
         for chain, remote, local in (("out", "dst", "src"), ("in", "src", "dst"), ("fwd", "src", "dst")):
             selectors = "ipsec-out-sel" if chain == "out" else "ipsec-in-sel"
             far = f"-m set --match-set ipsec-far{version} {remote}"

@@ -8,6 +8,7 @@ A protected flow becomes one or two elements, never a rule. Sets, each for IPv4 
     proto  remote . local . protocol                   selectors of a whole protocol
     port   remote . local . protocol . rport . lport   selectors with ports
     frag   remote . local . protocol                   the same without ports, for fragments that show none
+    open   remote . local . protocol . rport . lport   what this host may ask in clear nevertheless
     home   local . device                              where destinations live, by the routing tables
     known  local . any protocol                        destinations of which that is known
 
@@ -31,6 +32,8 @@ WITH_PORTS = frozenset((6, 17, 33, 132, 136))
 PLANES = ("plain", "proto", "port", "frag")
 FAMILIES = (4, 6)
 LOOPBACK = "lo"
+ASKING = (1024, 65535)
+"""Ports queries are sent from: so an answer is nothing that a service of this host would listen to."""
 Element: TypeAlias = tuple[str, Box]
 """Set name and key; the fields are in the set's own order."""
 
@@ -146,6 +149,7 @@ class GuardModel:
         self._covers = {(plane, family): Cover() for plane in PLANES for family in FAMILIES}
         self._devices: dict[str, int] = {}
         self._homes: set[Element] = set()
+        self._open: set[Element] = set()
 
     def replace(self, connection: str, held: Held | None) -> Change:
         """Replace what a connection holds (None: nothing any more) and tell what that changes."""
@@ -190,9 +194,24 @@ class GuardModel:
         self._homes = homes
         return change
 
+    def open(self, flows: Iterable[FlowKey]) -> Change:
+        """Replace what this host may ask in clear: flows to one port of another host."""
+        wanted: set[Element] = set()
+        for key in flows:
+            ports = (key.dst_port, key.dst_port), ASKING
+            box = address_range(key.dst), address_range(key.src), (key.protocol, key.protocol), *ports
+            wanted.add((f"open{key.src.version}", box))
+        change = Change(wanted - self._open, self._open - wanted)
+        self._open = wanted
+        return change
+
     def elements(self) -> set[Element]:
         """Every element there should be."""
-        return self._homes | {element(*where, box) for where, cover in self._covers.items() for box in cover.boxes()}
+        return (
+            self._homes
+            | self._open
+            | {element(*where, box) for where, cover in self._covers.items() for box in cover.boxes()}
+        )
 
     def devices(self) -> set[str]:
         """Devices protected traffic may use: those the entries name, and loopback."""

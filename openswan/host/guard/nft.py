@@ -35,6 +35,7 @@ from openswan.host.guard.rules import (
     LaterFragment,
     Local,
     Marked,
+    Opening,
     Ours,
     OwnStream,
     Protocol,
@@ -46,6 +47,7 @@ from openswan.host.guard.rules import (
     UdpPorts,
     field_order,
     home_names,
+    open_name,
     set_names,
 )
 from openswan.host.nlmsg import Message
@@ -59,7 +61,9 @@ ADDRESS_AT = {4: {"saddr": 12, "daddr": 16}, 6: {"saddr": 8, "daddr": 24}}
 PROTOCOL_AT = {4: 9, 6: 6}
 ICMP_HEADER = 8
 SIZES = {"proto": 1, "rport": 2, "lport": 2, "device": 16}
-ALL_SETS = (*set_names(4), *home_names(4), *set_names(6), *home_names(6))
+ALL_SETS = tuple(name for version in (4, 6) for name in (*set_names(version), open_name(version), *home_names(version)))
+TCP_FLAGS_AT = 13
+SYN, SYN_ACK = b"\x02", b"\x12"
 
 
 def set_type(name: str) -> nf.SetType:
@@ -160,6 +164,11 @@ def _later_fragment(test: LaterFragment) -> list[bytes]:
     return [*_family(test.version), offset, nf.bitwise(FIRST, mask, bytes(2)), nf.compare(FIRST, bytes(2), "!=")]
 
 
+def _opening(_test: Opening) -> list[bytes]:
+    flags = [nf.payload("transport", TCP_FLAGS_AT, 1, FIRST), nf.bitwise(FIRST, SYN_ACK, bytes(1))]
+    return [*_protocol(IpProtocol.TCP), *flags, nf.compare(FIRST, SYN)]
+
+
 def _guarded(test: Guarded) -> list[bytes]:
     version, register = test.version, FIRST
     # The version is known here already; saying it again makes `nft list` show `ip saddr` and not an offset.
@@ -205,6 +214,7 @@ COMPILE: dict[type[Any], Callable[[Any], list[bytes]]] = {
     HopLimit: lambda test: [*_family(6), nf.payload("network", 7, 1, FIRST), nf.compare(FIRST, bytes((test.value,)))],
     Local: _local,
     LaterFragment: _later_fragment,
+    Opening: _opening,
     Guarded: _guarded,
     Home: _home,
 }

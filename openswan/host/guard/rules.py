@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """THE table of the guard's rules: chains, where the kernel calls them, and what each rule matches and does.
 
-They never change with connections: those are elements of the sets (openswan.host.guard.model). Back ends compile the
-table, `ipsec _updown --print` shows it.
+They never change with connections: those, like the queries that stay open, are elements of the sets
+(openswan.host.guard.model). Back ends compile the table, `ipsec _updown --print` shows it.
 
 POSTROUTING, INPUT and FORWARD at mangle priority: after a re-route by mark, filter OUTPUT still sees the old device,
 and source NAT has not happened yet. Ordinary tunnel traffic matches its device in the first rule. Exemptions hold only
@@ -111,6 +111,11 @@ class LaterFragment:
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """TCP: the first segment of a connection, SYN without ACK."""
+
+
+@dataclass(frozen=True, slots=True)
 class Guarded:
     """The packet (or, with `quoted`, the one an ICMP error is about) is in a set.
 
@@ -145,6 +150,7 @@ Test: TypeAlias = (
     | HopLimit
     | Local
     | LaterFragment
+    | Opening
     | Guarded
     | Home
 )
@@ -179,6 +185,7 @@ def field_order(set_name: str) -> tuple[str, ...]:
         "proto": ("remote", "local", "proto"),
         "port": ("remote", "local", "proto", "rport", "lport"),
         "frag": ("remote", "local", "proto"),
+        "open": ("remote", "local", "proto", "rport", "lport"),
         "home": ("local", "device"),
         "known": ("local", "proto"),
     }[plane]
@@ -192,6 +199,11 @@ def set_names(version: int) -> tuple[str, ...]:
 def home_names(version: int) -> tuple[str, ...]:
     """The sets of one IP version that say where our own side lives."""
     return f"home{version}", f"known{version}"
+
+
+def open_name(version: int) -> str:
+    """The set of what this host may say in clear although it is guarded, of one IP version."""
+    return f"open{version}"
 
 
 COUNTERS = ("out4", "out6", "in4", "in6")
@@ -251,6 +263,33 @@ DHCP = Chain(
         for src, dst in ((client, server), (server, client))
     ),
 )
+
+
+def _answers(version: int) -> Chain:
+    """What comes back to queries that are open: never the beginning of a connection, nor what has no ports to see."""
+    name = f"in{version}"
+    return Chain(
+        f"answers{version}",
+        (
+            Rule((LaterFragment(version),), "goto", name),
+            Rule((Opening(),), "goto", name),
+            Rule((Guarded(open_name(version), version, SOURCE),), "accept"),
+        ),
+    )
+
+
+def _queries(version: int) -> Rule:
+    return Rule((Ours(), Guarded(open_name(version), version, DESTINATION)), "accept")
+
+
+def _to_answers() -> tuple[Rule, ...]:
+    return tuple(
+        Rule((Family(version), Protocol(number)), "jump", f"answers{version}")
+        for version in (4, 6)
+        for number in (IpProtocol.UDP, IpProtocol.TCP)
+    )
+
+
 TO_NEIGHBOURS = Rule((Protocol(IpProtocol.ICMP6),), "jump", "neighbours")
 
 
@@ -265,6 +304,8 @@ CHAINS: tuple[Chain, ...] = (
     *_selector_chains("out", 6),
     *_selector_chains("in", 4),
     *_selector_chains("in", 6),
+    _answers(4),
+    _answers(6),
     Chain(
         "out",
         (
@@ -272,6 +313,7 @@ CHAINS: tuple[Chain, ...] = (
             Rule((Ours(), Marked()), "accept"),
             Rule((Ours(), Protocol(IpProtocol.UDP)), "jump", "dhcp"),
             TO_NEIGHBOURS,
+            *map(_queries, (4, 6)),
             *_by_family("out"),
         ),
         hook="postrouting",
@@ -289,6 +331,7 @@ CHAINS: tuple[Chain, ...] = (
             Rule((ToIkePort(),), "accept"),
             Rule((ToStreamPort(),), "accept"),
             Rule((OwnStream(),), "accept"),
+            *_to_answers(),
             *_by_family("in"),
         ),
         hook="input",

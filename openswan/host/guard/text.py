@@ -30,6 +30,7 @@ from openswan.host.guard.rules import (
     LaterFragment,
     Local,
     Marked,
+    Opening,
     Ours,
     OwnStream,
     Protocol,
@@ -41,6 +42,7 @@ from openswan.host.guard.rules import (
     UdpPorts,
     field_order,
     home_names,
+    open_name,
     set_names,
 )
 
@@ -51,6 +53,7 @@ PROTOCOL_NAMES = {
     IpProtocol.AH: "ah",
     IpProtocol.COMP: "ipcomp",
     IpProtocol.UDP: "udp",
+    IpProtocol.TCP: "tcp",
 }
 QUOTED = {
     4: {"saddr": "@th,160,32", "daddr": "@th,192,32", "proto": "@th,136,8"},
@@ -98,6 +101,7 @@ TEXT: dict[type[Any], Callable[[Any], str]] = {
     HopLimit: lambda test: f"ip6 hoplimit {test.value}",
     Local: lambda test: "fib daddr type local",
     LaterFragment: lambda test: "ip frag-off & 0x1fff != 0" if test.version == 4 else "frag frag-off != 0",
+    Opening: lambda test: "tcp flags & (syn | ack) == syn",
     Guarded: _guarded,
     Home: _home,
 }
@@ -141,7 +145,7 @@ def ruleset(devices: Iterable[str] = ("lo", "ipsec0"), ports: Iterable[int] = (I
     lines.append(f"set ikeports {{ type inet_service; elements = {{ {', '.join(map(str, sorted(ports)))} }} }}")
     lines.append("set streamports { type inet_service; }")
     for version in (4, 6):
-        for name in (*set_names(version), *home_names(version)):
+        for name in (*set_names(version), open_name(version), *home_names(version)):
             types = TYPES | {"remote": f"ipv{version}_addr", "local": f"ipv{version}_addr"}
             kind = " . ".join(types[field] for field in field_order(name))
             lines.append(f"set {name} {{ type {kind}; flags interval; }}")

@@ -94,6 +94,9 @@ class Doubles:
     def delete(self, *args: Any) -> None:
         self.note("delete", *args)
 
+    def leave_open(self, *args: Any) -> None:
+        self.note("leave_open", *args)
+
     def reply(self, *args: Any) -> None:
         self.note("reply", *args)
 
@@ -208,6 +211,15 @@ def test_a_refused_guard_is_tried_until_it_is_in_or_nobody_wants_it(monkeypatch:
     run(work)
     assert doubles.done == [("delete", "y"), ("set", "x", (), ())]
     assert doubles.lines.count(('"x": the leak guard could not be set, trying again: no room', True)) > 1
+
+
+def test_open_flows_the_guard_refuses_stay_closed_and_that_is_said() -> None:
+    doubles = Doubles()
+    doubles.performer(effects.OpenFlows((KEY,)))
+    assert doubles.done == [("leave_open", (KEY,))]
+    doubles.refuse = "no room"
+    doubles.performer(effects.OpenFlows(()))
+    assert doubles.lines == [("what this host asks its resolvers stays closed: no room", True)]
 
 
 def test_flows_of_one_moment_are_forgotten_in_one_go() -> None:

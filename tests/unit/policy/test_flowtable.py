@@ -76,9 +76,11 @@ def test_a_conn_comes_before_a_group_of_the_same_key_only() -> None:
     assert owner(table, "192.0.2.1 10.1.0.1") == "clear"
 
 
-def test_an_exemption_gives_way_to_any_conn_and_to_the_same_line_of_a_group() -> None:
+def test_an_exemption_gives_way_to_any_conn_and_to_a_line_about_that_host_or_service() -> None:
     dns = rule("192.0.2.1/32 10.0.0.53/32 17 0 53", "DNS", Standing.EXEMPT)
-    group = rule("192.0.2.1/32 10.0.0.53/32", "private")
+    group = rule("192.0.2.1/32 10.0.0.0/8", "private")
+    named = rule("192.0.2.1/32 10.0.0.53/32", "private")
+    assert owner(filled(dns, named), "192.0.2.1 10.0.0.53 17 999 53") == "private"
     assert owner(filled(dns, group), "192.0.2.1 10.0.0.53 17 999 53") == "DNS"
     assert owner(filled(dns, group), "192.0.2.1 10.0.0.53 17 999 54") == "private"
     line = rule("192.0.2.1/32 10.0.0.53/32 17 0 53", "private")
@@ -131,7 +133,7 @@ def slow(rules: list[Rule], packet: Flow) -> Rule | None:
 
     found = sorted(filter(fits, rules), key=rank)
     if found and found[0].standing is Standing.EXEMPT:
-        return next((each for each in found if each.standing is Standing.CONN), found[0])
+        return next((each for each in found if each.standing is not Standing.EXEMPT and not each.yields), found[0])
     return found[0] if found else None
 
 

@@ -51,3 +51,14 @@ def test_a_tool_that_fails_or_is_missing_is_named() -> None:
         run(("no-such-tool", "-x"))
     with pytest.raises(HostError, match="sh -c exit 3: status 3"):
         run(("sh", "-c", "exit 3"))
+
+
+def test_open_queries_go_out_of_sockets_and_answers_never_begin_anything() -> None:
+    model = GuardModel()
+    model.open([FlowKey(ip_network("192.0.2.1"), ip_network("192.0.2.53"), protocol, 0, 53) for protocol in (6, 17)])
+    found = Contents(model, True).open[4]
+    addresses = "-s 192.0.2.1/32 -d 192.0.2.53/32"
+    assert f"-A ipsec-out -m owner --socket-exists {addresses} -p 17 --sport 1024:65535 --dport 53 -j RETURN" in found
+    back = "-s 192.0.2.53/32 -d 192.0.2.1/32 -p {} --sport 53 --dport 1024:65535{} -j RETURN"
+    assert f"-A ipsec-in {back.format(17, '')}" in found and f"-A ipsec-in {back.format(6, ' ! --syn')}" in found
+    assert len(found) == 4

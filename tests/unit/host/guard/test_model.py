@@ -129,3 +129,15 @@ def test_homes_are_disjoint_a_device_and_change_by_difference() -> None:
 
 def test_union() -> None:
     assert union([(5, 9), (0, 3), (4, 4), (20, 30), (22, 25)]) == [(0, 9), (20, 30)]
+
+
+def test_what_is_open_is_asked_from_high_ports_only_and_replaced_as_a_whole() -> None:
+    model = GuardModel()
+    mine, server = ip_network("192.0.2.1"), ip_network("192.0.2.53")
+    query = FlowKey(mine, server, 17, 0, 53)
+    change = model.open([query])
+    ((name, box),) = change.add
+    assert name == "open4" and box[2:] == ((17, 17), (53, 53), (1024, 65535))
+    assert model.elements() == change.add and not model.open([query])
+    change = model.open([])
+    assert len(change.remove) == 1 and not model.elements()

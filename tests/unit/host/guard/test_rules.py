@@ -10,7 +10,9 @@ from openswan.host.guard.rules import (
     Guarded,
     Home,
     HopLimit,
+    LaterFragment,
     Marked,
+    Opening,
     Ours,
     OwnStream,
     Through,
@@ -76,3 +78,15 @@ def test_both_directions_look_into_every_set() -> None:
                 if isinstance(test, Guarded)
             }
             assert sets == set(set_names(version))
+
+
+def test_what_is_open_is_so_for_sockets_of_this_host_and_for_answers() -> None:
+    """No chain of forwarded packets leads there, and neither fragments without ports nor new connections get in."""
+    out = [rule for rule in BY_NAME["out"].rules if rule.action == "accept" and Ours() in rule.tests]
+    assert {test.set for rule in out for test in rule.tests if isinstance(test, Guarded)} == {"open4", "open6"}
+    for version in (4, 6):
+        assert f"answers{version}" in reached("in") - reached("through")
+        *judged, accepted = BY_NAME[f"answers{version}"].rules
+        assert {type(rule.tests[0]) for rule in judged} == {LaterFragment, Opening}
+        assert {(rule.action, rule.target) for rule in judged} == {("goto", f"in{version}")}
+        assert accepted.action == "accept"
