@@ -21,6 +21,8 @@ from openswan.config.lexer import Kind, Token, tokens
 
 Key: TypeAlias = tuple[str, str]
 """(`left`, `right` or nothing, the row's name)."""
+IMPLIED = "implicit conn"
+"""Where what nobody has written stands."""
 
 MOST_ALSO = 32
 """Sections one conn may splice in."""
@@ -259,14 +261,21 @@ class _Parser:
         flat.complaints = [replace(one, conn=block.name) for one in block.complaints]
         names: list[str] = []
         remarks: list[tuple[str, str]] = []
+        implied: dict[Key, Param] = {}
         for part, flip in index.spliced(block, flat.complaints):
             names += [name for name, _, _ in part.splices] if part is block else []
             remarks += part.remarks
             if part is not block and part.broken:
                 text = f"also={part.name}: that conn is broken, see {next(o for o in part.complaints if o.fatal).where}"
                 flat.complaints.append(error(text, block.where, block.name))
-            for param in part.params.values():
-                self._merge(flat, param.flipped() if flip else param)
+            for written in part.params.values():
+                param = written.flipped() if flip else written
+                if part.where == IMPLIED and part is not block:
+                    implied.setdefault(param.key, param)
+                else:
+                    self._merge(flat, param)
+        for key, param in implied.items():
+            flat.params.setdefault(key, param)
         flat.splices, flat.remarks = tuple(names), tuple(remarks)
         for default in reversed(defaults):
             if default.broken:
@@ -322,11 +331,11 @@ class _Index:
 def _implicit_blocks() -> tuple[Block, ...]:
     blocks = []
     for name, values in IMPLICIT.items():
-        block = Block(name, "implicit conn")
+        block = Block(name, IMPLIED)
         for keyword, value in values.items():
             found = find(Section.CONN, keyword)
             assert found is not None
-            param = Param(*found, value, "implicit conn")
+            param = Param(*found, value, IMPLIED)
             block.params[param.key] = param
         blocks.append(block)
     return tuple(blocks)

@@ -253,9 +253,11 @@ class Gateway:
     def _explain(self, src: Address, dst: Address, protocol: int, port: int) -> tuple[list[str], dict[str, Any]]:
         netlink = Rtnetlink()
         try:
-            return explain(src, dst, protocol, port, self._klips.eroutes(), self._guard, netlink)
+            lines, data = explain(src, dst, protocol, port, self._klips.eroutes(), self._guard, netlink)
         finally:
             netlink.close()
+        about, pair = self._pluto.brain.pairviews.about(src, dst)
+        return [*lines, *about], {**data, "pair": pair}
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

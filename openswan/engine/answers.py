@@ -53,6 +53,8 @@ class Answers:
     """Addresses beside one that we answer at."""
     decides: Callable[[Address, Address], Conn | None] = lambda src, dst: None
     """The line of a policy group that decides about two hosts, seen from us."""
+    objection: Callable[[Conn, Address, Address], str] = lambda conn, src, dst: ""
+    """Why the peer that asks has not proved enough for a tunnel of a policy group; empty: it has."""
     published: Callable[[Identity, Address], Published | str] = lambda identity, remote: Published(())
     """openswan.ike.policy.Responder.published."""
     named: Callable[[HashUrl, Address], bytes | None] = lambda what, remote: None
@@ -151,7 +153,11 @@ class Answers:
         return self._unless_taken(best, question)
 
     def _unless_taken(self, conn: Conn, question: ChildQuestion) -> ChildPolicy:
-        """The child policy, unless its flow is another peer's already: better to refuse than to make and delete."""
+        """The child policy, unless its flow is another peer's already, or the peer has proved too little: better to
+        refuse than to make and delete."""
+        why = self.objection(conn, question.local.address, question.remote.address) if conn.group is not None else ""
+        if why:
+            raise IkeError(f"no tunnel for {question.remote.address}: {why}", TS_UNACCEPTABLE)
         policy = self._child_policy(conn, question)
         peer_id = question.peer_id if conn.kind is Kind.TEMPLATE else conn.peer_id
         for mine in policy.mine:

@@ -28,6 +28,7 @@ from openswan.engine.mobility import Mobility
 from openswan.engine.negotiate import Negotiator
 from openswan.engine.network import Network
 from openswan.engine.pairs import Pairs
+from openswan.engine.pairviews import PairViews
 from openswan.engine.pathmtu import PathMtus
 from openswan.engine.peerkeys import PeerKeys
 from openswan.engine.policies import Keyring
@@ -46,6 +47,7 @@ class Brain:
 
     def __init__(self, rng: Rng, settings: Settings, clock: Callable[[Instant], datetime]) -> None:
         self.core = Core(rng, settings)
+        self.clock = clock
         self.keyring = Keyring(request_certs=settings.request_certs)
         self.router = Router(self.core)
         self.fetches = Fetches(self.core)
@@ -73,9 +75,11 @@ class Brain:
         self.loader = Loader(self)
         self.groups = Groups(self)
         self.pairs = Pairs(self)
+        self.pairviews = PairViews(self)
         self.exemptions = Exemptions(self)
         self.router.on_change = self.exemptions.touched
         self.answers.decides = self.groups.decides
+        self.answers.objection = self.pairs.objection
         self.mobility = Mobility(self)
         self.answers.others = self.mobility.others
         self.answers.elsewhere = self.redirects.in_auth

@@ -56,6 +56,10 @@ class Children:
             return
         self.brain.negotiator.adopt(conn, ike, effect.mine, effect.theirs)
         child = self._child(ike, conn, effect)
+        if conn.group is not None and self.brain.pairs.refuses(child):
+            self._refuse(ike, effect)
+            self.brain.pairs.up(child)
+            return
         obstacle = self.brain.router.obstacle(conn)
         if obstacle is not None and not child.redundant:
             core.say(conn, obstacle[1], obstacle[0], child.serial, event="eroute-conflict")

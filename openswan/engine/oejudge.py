@@ -20,6 +20,16 @@ FIXED = {
 ALONE = (State.LOOKING, State.LATE_LOOKING)
 """The DNS is all there is to wait for."""
 NO_ANSWER = "no answer to IKE"
+SHORTER = (
+    ("to our first IKE message", NO_ANSWER),
+    ("to our first encrypted message", "no answer to IKE_AUTH: perhaps it does not take our proof"),
+)
+"""How what an IKE SA says of its end reads in one line about a pair."""
+
+
+def shorter(reason: str) -> str:
+    """Why IKE failed, in few words."""
+    return next((words for end, words in SHORTER if reason.endswith(end)), reason)
 
 
 def first(terms: Terms, peer: Peer | None, now: Instant) -> Event:

@@ -21,6 +21,7 @@ from openswan.engine.oejudge import ALONE, FIXED, NO_ANSWER, answer, failure, fi
 from openswan.engine.oepair import CAPABLE, DEAF, LOOKED_AT, PairState, Peers, pause, round_pause
 from openswan.engine.oestates import LATE, SEARCHING, SHUNTS, Act, Event, State, next_move
 from openswan.engine.timers import Timer, Timers
+from openswan.policy.grade import Grade
 
 MOST_PAIRS = 200_000
 MOST_SEARCHES = 4096
@@ -94,6 +95,11 @@ class Opportunistic:
         self._handlers[type(event)](event)
         effects, self._effects = self._effects, []
         return effects
+
+    def objection(self, pair: Pair, terms: Terms, grade: Grade) -> str:
+        """Why a tunnel of that grade will not do; empty: it will."""
+        p = self.pairs.get(pair) or PairState(pair, terms)
+        return objection(p, grade, self.peers.known.get(pair.dst))
 
     def next_timer(self) -> Instant | None:
         """When Due is wanted; None: never as things stand."""

@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from openswan.base.address import host_subnet
+from openswan.base.address import Address, host_subnet
 from openswan.base.log import Rc
 from openswan.base.said import Shunt
 from openswan.engine import oeevents as oe
@@ -26,11 +26,14 @@ from openswan.engine.conn import Conn, Kind
 from openswan.engine.effects import CountUse, LearnGateways
 from openswan.engine.events import FlowsUsed, GatewaysLearned
 from openswan.engine.oeevents import OeEvent, Pair
+from openswan.engine.oejudge import shorter
 from openswan.engine.oepolicy import place_of
 from openswan.engine.oeterms import terms_of
 from openswan.engine.opportunistic import Opportunistic
 from openswan.engine.statedb import ChildState
 from openswan.engine.timers import Timer
+from openswan.ike.machine import Machine
+from openswan.ike.v2.tasks.cert import carries_name
 from openswan.plane.commands import DelEroute, SetEroute
 from openswan.plane.events import Acquire
 from openswan.policy.connection import ShuntPolicy
@@ -39,6 +42,7 @@ from openswan.policy.flowtable import Flow
 from openswan.policy.gateways import Gateway, with_key
 from openswan.policy.grade import Grade
 from openswan.policy.groups import Stance
+from openswan.policy.identity import address_identity
 from openswan.policy.selector import FlowKey, Selector
 
 if TYPE_CHECKING:
@@ -53,16 +57,18 @@ def flow_of(pair: Pair) -> FlowKey:
     return FlowKey(host_subnet(pair.src), host_subnet(pair.dst))
 
 
-def grade_of(child: ChildState) -> Grade:
-    """What the peer of a tunnel has proved; a shared secret or a key that any peer may have is the group's."""
-    machine = child.ike.machine
+def grade_of(machine: Machine, conn: Conn) -> Grade:
+    """What the peer of an IKE SA has proved; a shared secret or a key that any peer may have is the group's."""
     if machine.anonymous:
         return Grade.NULL
-    published = machine.peer_grade or (child.conn.gateway.grade if child.conn.gateway is not None else None)
+    published = machine.peer_grade or (conn.gateway.grade if conn.gateway is not None else None)
     if published is not None:
         return published
-    # Who a line's peer must be is its address, and a certificate has to bear that.
-    return Grade.CERT if machine.peer_chain else Grade.GROUP
+    if not machine.peer_chain:
+        return Grade.GROUP
+    # An authority that vouches for the address binds the key to it; another name is any member's.
+    address = address_identity(machine.remote.address)
+    return Grade.CERT if carries_name(machine.peer_chain[0], address) else Grade.GROUP
 
 
 def _same(one: Gateway | None, other: Gateway | None) -> bool:
@@ -111,14 +117,30 @@ class Pairs:
             self.core.say(line, f"first packet of {pair}", Rc.LOG, event="first-packet")
         self._run(oe.Packet(pair, terms))
 
+    def refuses(self, child: ChildState) -> bool:
+        """Has the peer of a tunnel proved too little? Then it is not installed, so nothing is ever sent into it."""
+        conn = child.conn
+        pair = self._pair(conn)
+        if pair is None or conn.template is None:
+            return False
+        return bool(self.machine.objection(pair, terms_of(conn.template.policy), grade_of(child.ike.machine, conn)))
+
+    def objection(self, conn: Conn, src: Address, dst: Address) -> str:
+        """Why the peer whose IKE SA asks may not have a tunnel of a line, or of its instance; empty: it may."""
+        asking = self.core.asking
+        if asking is None:
+            return ""
+        line = conn.template or conn
+        return self.machine.objection(Pair(src, dst), terms_of(line.policy), grade_of(asking.machine, conn))
+
     def up(self, child: ChildState) -> None:
-        """A tunnel of a pair carries traffic."""
+        """A tunnel of a pair carries traffic, or has been refused."""
         conn = child.conn
         pair = self._pair(conn)
         if pair is None or conn.template is None:
             return
         self.conns[pair] = conn
-        terms, grade = terms_of(conn.template.policy), grade_of(child)
+        terms, grade = terms_of(conn.template.policy), grade_of(child.ike.machine, conn)
         self._run(oe.Up(pair, terms, conn.instance, grade, child.remote.address, child.initiator))
 
     def failed(self, conn: Conn, reason: str) -> None:
@@ -127,7 +149,7 @@ class Pairs:
         if pair is not None and self.conns.get(pair) is conn:
             if not conn.children:
                 del self.conns[pair]
-            self._run(oe.Failed(pair, reason))
+            self._run(oe.Failed(pair, shorter(reason)))
 
     def gone(self, conn: Conn) -> None:
         """The instance of a pair is no more."""

@@ -23,6 +23,7 @@ from openswan.ike.resumption import TicketBox
 from openswan.ike.v2.tasks.cert import carries_name, trust_store
 from openswan.policy.connection import EAP, SAME_CA, SIGNATURES, Auth, Connection, End, PpkUse, SendCa, TcpUse
 from openswan.policy.dn import dn_matches, parse_dn
+from openswan.policy.groups import OPPORTUNISTIC
 from openswan.policy.identity import FROM_CERT, MY_ID, Identity, IdKind, address_identity
 from openswan.policy.selector import Selector
 
@@ -76,10 +77,23 @@ def issuer(certificate: bytes) -> bytes:
     return load(certificate).issuer.public_bytes()
 
 
+@lru_cache(maxsize=4096)
+def bears(certificate: bytes, identity: Identity) -> bool:
+    """Does a DER certificate say that its holder is `identity`?"""
+    return carries_name(load(certificate), identity)
+
+
 def identity_of(end: End, address: Address | None) -> Identity | None:
-    """Who an end is: leftid=, else its certificate's subject, else its address; None: nobody in particular."""
+    """Who an end is: leftid=, else its certificate's subject, else its address; None: nobody in particular.
+
+    %myid is the address, or with a certificate that does not bear it the subject. Whoever an opportunistic conn with
+    certificates finds may be anybody whom an authority of the conn vouches for.
+    """
+    if end.id is None and end.use_cert_key and not end.cert and end.host.kind in OPPORTUNISTIC:
+        return None
     if end.id == MY_ID:
-        return address_identity(address) if address is not None else None
+        mine = address_identity(address) if address is not None else None
+        return subject(end.cert) or mine if end.cert and (mine is None or not bears(end.cert, mine)) else mine
     if end.id is not None and end.id != FROM_CERT:
         return end.id
     if end.cert and (name := subject(end.cert)) is not None:

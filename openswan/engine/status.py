@@ -314,6 +314,9 @@ def status_lines(brain: Brain) -> Iterator[str]:
     yield ""
     yield from state_lines(brain)
     yield ""
+    if brain.pairviews.count:
+        yield from brain.pairviews.lines()
+        yield ""
 
 
 def status_json(brain: Brain) -> str:
@@ -363,5 +366,8 @@ def status_json(brain: Brain) -> str:
         "ike_sas": ikes,
         "child_sas": children,
         "pools": _pool_facts(brain),
+        "pairs": brain.pairviews.rows(),
+        "pair_count": brain.pairviews.count,
+        "exempt_resolvers": [str(server) for server in brain.exemptions.open_to()],
     }
     return json.dumps(document, separators=(",", ":"))

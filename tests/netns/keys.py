@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -37,6 +38,13 @@ def _name(common: str) -> x509.Name:
             x509.NameAttribute(NameOID.COMMON_NAME, common),
         ]
     )
+
+
+def _general_name(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
 
 
 def pem(key: Key) -> bytes:
@@ -96,6 +104,7 @@ class Authority:
         that long ago; `crl` and `ocsp` say where to ask about it."""
         key = key or new_key(self.kind)
         builder = self._start(_name(dns), key, days)
+        names = [_general_name(name) for name in (dns, *also)]
         if crl:
             place = x509.DistributionPoint([x509.UniformResourceIdentifier(crl)], None, None, None)
             builder = builder.add_extension(x509.CRLDistributionPoints([place]), critical=False)
@@ -105,7 +114,7 @@ class Authority:
             builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
         cert = (
             builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in (dns, *also)]), critical=False)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(_usage(ca=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(PURPOSES), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -91,6 +92,45 @@ def test_a_group_with_a_secret() -> None:
     pair.send(pair.west, WEST, EAST)
     assert pair.run(3.0, lambda: not pair.missing())
     assert grade(pair.west) is grade(pair.east) is Grade.GROUP
+
+
+def test_a_peer_below_authgrade_gets_nothing() -> None:
+    """Whoever begins: nothing that was held is ever sent into a tunnel that is not good enough, and nobody asks again
+    and again."""
+    strict = group("private", auth_grade=Grade.GROUP)
+    for west, east in ((strict, PRIVATE), (PRIVATE, strict)):
+        pair = both(west, east)
+        for _ in range(20):
+            pair.send(pair.west, WEST, EAST)
+            pair.run(1.0)
+        host = pair.west if west is strict else pair.east
+        assert any("grade null, authgrade=group is wanted" in line for line in host.lines)
+        assert "AddSa" not in host.klips.history and pair.east.klips.delivered == pair.west.klips.delivered == []
+        assert not pair.east.klips.sas and not pair.west.klips.sas
+        assert sum("initiating" in line for line in pair.west.lines) == 1
+        pair.sane()
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["logged", "forbidden"])
+def test_a_downgrade(keep: bool) -> None:
+    """Both had proved the group's secret; after east has come back with a file for anybody it has proved nothing."""
+    mixed = group("private-or-clear", ShuntPolicy.PASS, auth=Auth.PSK, keep_grade=keep)
+    shared = psk("%any", "%any")
+    pair = both(mixed, mixed, west_secrets=shared, east_secrets=shared)
+    pair.send(pair.west, WEST, EAST)
+    assert pair.run(3.0, lambda: not pair.missing())
+    for host in (pair.west, pair.east):
+        host.say("delete", name=mixed.name)
+        ready(host, replace(mixed, auth=Auth.NULL), private_or_clear="192.0.2.0/24\n198.51.100.0/24\n")
+    pair.run(5.0)
+    again = pair.send(pair.west, WEST, EAST)
+    pair.run(5.0)
+    lines = pair.east.lines if keep else pair.west.lines
+    said = [line for line in lines if "grade null, it was group before" in line]
+    assert len(said) == 1 and (again in pair.east.klips.delivered) is not keep
+    if keep:
+        assert target(pair.west, EAST) is Shunt.DROP and pair.west.clear == [], "nor in clear, though its group would"
+    assert not pair.west.klips.refusals and not pair.east.klips.refusals
 
 
 @pytest.mark.parametrize(("policy", "shunt"), [(PRIVATE, Shunt.DROP), (PERMISSIVE, Shunt.PASS)], ids=["drop", "pass"])

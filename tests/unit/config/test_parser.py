@@ -170,6 +170,14 @@ def test_implicit_conns() -> None:
     assert values(conn(spliced, "a"))["right"] == "%opportunisticgroup"
 
 
+def test_implicit_conns_give_way_to_what_is_written() -> None:
+    text = "conn a\n\tauthby=null\n\talso=private\n\talso=b\nconn b\n\tsalifetime=7m\nconn %default\n\tkeyingtries=9\n"
+    found = conn(read(text), "a")
+    got = values(found)
+    assert (got["auth"], got["ipsec_lifetime"]) == ("null", "7m") if "auth" in got else got
+    assert lines(found) == [] and got["right"] == "%opportunisticgroup" and got["keyingtries"] == "3"
+
+
 def test_implicit_conns_ignore_the_users_defaults() -> None:
     parsed = read("config setup\n\toe=yes\nconn %default\n\tmtu=1400\nconn %oedefault\n\tmetric=7\n")
     assert "mtu" not in values(conn(parsed, "block")) and values(conn(parsed, "block"))["metric"] == "7"

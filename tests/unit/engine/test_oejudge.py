@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from openswan.engine.oeevents import Terms, Verdict
-from openswan.engine.oejudge import FIXED, answer, failure, first, objection, search, worth
+from openswan.engine.oejudge import FIXED, NO_ANSWER, answer, failure, first, objection, search, shorter, worth
 from openswan.engine.oepair import PairState, Peer
 from openswan.engine.oestates import Event, State
 from openswan.policy.grade import Grade
@@ -78,3 +78,9 @@ def test_where_failure_leads() -> None:
     kept = replace(PERMISSIVE, keep=True)
     assert failure(kept, BEFORE) is State.DROP and failure(kept, None) is State.PASS
     assert failure(replace(kept, failure=State.REJECT), BEFORE) is State.REJECT
+
+
+def test_how_ike_ended_in_few_words() -> None:
+    assert shorter("max number (3) reached X.  No response to our first IKE message") == NO_ANSWER
+    assert shorter("X.  no acceptable response to our first encrypted message").startswith("no answer to IKE_AUTH")
+    assert shorter("AUTHENTICATION_FAILED") == "AUTHENTICATION_FAILED"
