@@ -9,7 +9,7 @@ from pathlib import Path
 
 from openswan import __version__
 from openswan.base import paths
-from openswan.base.errors import HostError
+from openswan.base.errors import ConfigError, HostError
 from openswan.cli.talk import request
 from openswan.host import process
 
@@ -19,6 +19,7 @@ USAGE = (
 NOT_ROOT = 4
 NO_CONF = 6
 STOPPED = 3
+CONF_UNUSABLE = 3
 STOP_PATIENCE = 15.0
 """Seconds pluto has to say goodbye to its peers and go."""
 MODULES = ((Path("/dev/net/tun"), "tun"),)
@@ -105,9 +106,38 @@ def stop() -> int:
     return 1 if complaints else 0
 
 
+def _obstacle() -> int:
+    """Say what keeps ipsec.conf, as it is now, from following what runs; 0, or the exit status."""
+    from openswan.config.load import load  # only what replaces a running pluto looks before it leaps
+    from openswan.host.guard.guard import STATE_FILE
+    from openswan.host.guard.journal import conn_of, read
+
+    if not paths.conf_file().is_file():
+        say(f"no {paths.conf_file()}: pluto goes on as it was")
+        return NO_CONF
+    try:
+        loaded = load()
+    except ConfigError as why:
+        say(f"{why}: pluto goes on as it was")
+        return CONF_UNUSABLE
+    amiss = [each for each in loaded.complaints if each.fatal and not each.conn]
+    for each in amiss:
+        say(str(each))
+    lost = {conn_of(each) for each in read(paths.rundir() / STATE_FILE).held} & loaded.unusable
+    for name in sorted(lost):
+        for line in loaded.about(name):
+            say(str(line))
+        say(f'conn "{name}" is in force and would be lost: correct it, or take it down (ipsec auto --delete {name})')
+    if lost or amiss:
+        say("pluto goes on as it was")
+    return CONF_UNUSABLE if lost or amiss else 0
+
+
 def restart() -> int:
-    """Stop and start with the guard in place throughout."""
+    """Stop and start with the guard in place throughout; what runs goes on if nothing could follow it."""
     if process.pid_state(paths.pid_file()).alive:
+        if status := _obstacle():
+            return status
         say("Stopping Openswan IPsec...")
         if not _end(keep_guard=True):
             return 1

@@ -72,6 +72,13 @@ class Loaded:
                 for side in missing if flat.text("auto") in (None, "ignore") else ():
                     yield error(f"{side}= is missing", flat.where, flat.name)
 
+    @property
+    def unusable(self) -> frozenset[str]:
+        """Conns that the file has and that cannot be loaded."""
+        whole = {name for one in self.connections for name in (one.name, *one.aliases)}
+        whole |= {one.name for one in self.manual}
+        return frozenset(one.name for one in self.flat) - whole
+
     def broken(self, name: str) -> bool:
         """Does the file have a conn of that name that cannot be loaded?"""
         return any(one.name.lower() == name.lower() for one in self.flat) and not self.named(name)

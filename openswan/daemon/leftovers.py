@@ -8,6 +8,7 @@ from collections.abc import Callable
 from openswan.daemon.manual import PREFIX
 from openswan.daemon.wanted import Wanted
 from openswan.host.guard.guard import Guard
+from openswan.host.guard.journal import conn_of
 from openswan.host.routes import Routes
 
 STALE = 600.0
@@ -31,12 +32,17 @@ class Leftovers:
         self._log = log
 
     def keep_named(self, wanted: Wanted) -> set[str]:
-        """Give up what no conn of ipsec.conf stands for any more; the names of those that are there."""
+        """Give up what no conn of ipsec.conf stands for any more; the names of those that are there.
+
+        One that has an error now is there too: a slip of the pen must not send its traffic out in clear.
+        """
         names = {each.name for each in wanted.connections or ()} | {PREFIX + each.name for each in wanted.manual}
-        keep = {held for held in self._guard.entries() if held.partition("[")[0] in names}
-        self._guard.prune(keep | self.guarded)
+        held = self._guard.entries()
+        keep = {each for each in held if each.partition("[")[0] in names}
+        lost = {each for each in held if conn_of(each) in wanted.unusable}
+        self._guard.prune(keep | lost | self.guarded)
         self.tell()
-        return names
+        return names | lost
 
     def prune(self, names: set[str]) -> None:
         """Give up instances that have not come back; STALE seconds after the start."""

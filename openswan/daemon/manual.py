@@ -19,10 +19,11 @@ from openswan.base.log import Rc
 from openswan.daemon.keying import Keying
 from openswan.engine.effects import DelGuard, Effect, FlushConntrack, GuardEntry, SetGuard
 from openswan.engine.updown import outcome, quoted
+from openswan.host.guard.journal import MANUAL
 from openswan.plane.manual import ManualPlan, plain_to_plan, undone
 from openswan.plane.orders import Order
 
-PREFIX = "%manual/"
+PREFIX = MANUAL
 """In front of the conn's name in the guard and in listings: pluto may have a conn of the same name."""
 Run = Callable[[str, Mapping[str, str]], Coroutine[Any, Any, tuple[int, tuple[str, ...]]]]
 Reply = Callable[[int, str], None]

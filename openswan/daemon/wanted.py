@@ -41,6 +41,8 @@ class Wanted:
     """What to load and bring up by ourselves; None: nothing, whack will tell."""
     manual: tuple[ManualConn, ...] = ()
     """Manually keyed conns of ipsec.conf."""
+    unusable: frozenset[str] = frozenset()
+    """Conns of ipsec.conf with an error: not loaded, but what a daemon before this one guarded for them stays."""
     authorities: tuple[Authority, ...] = ()
     """ca sections of ipsec.conf."""
     fetch_interface: str = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
@@ -19,6 +20,8 @@ from openswan.engine.effects import GuardEntry
 from openswan.host.guard.model import Held
 from openswan.policy.selector import FlowKey
 
+MANUAL = "%manual/"
+"""Before the names of manually keyed conns."""
 SLACK = 1000
 """Lines out of date before the file is written afresh (or as many as there are connections)."""
 
@@ -49,6 +52,11 @@ def from_plain(plain: dict[str, Any]) -> Held:
     if not set(block) <= {4, 6}:
         raise ValueError("no such IP version")
     return Held(tuple(entries), block)
+
+
+def conn_of(held: str) -> str:
+    """The conn of ipsec.conf that is guarded under a name: without instance, pair of subnets, or line of a group."""
+    return re.split(r"[\[/#]", held.removeprefix(MANUAL))[0]
 
 
 @dataclass(frozen=True, slots=True)

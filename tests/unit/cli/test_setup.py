@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from openswan.cli import setup
+from openswan.config import files
 from openswan.host import cleanup
 from openswan.host.process import PidState
 
@@ -24,16 +25,22 @@ class World:
         self.left: list[str] = []
         self.ended: list[int] = []
         self.stubborn = False
+        self.ends_when_asked = False
         monkeypatch.setattr(setup.process, "is_root", lambda: True)
         monkeypatch.setattr(setup.process, "pid_state", lambda path: self.state)
         monkeypatch.setattr(setup.process, "start_daemon", self._start)
-        monkeypatch.setattr(setup.process, "await_end", lambda pid, patience: not self.stubborn)
+        monkeypatch.setattr(setup.process, "await_end", self._await_end)
         monkeypatch.setattr(setup.process, "end", self._end)
         monkeypatch.setattr(cleanup, "remove_everything", lambda rundir: self.left)
 
     def _start(self, argv: list[str]) -> tuple[int, str, str]:
         self.started.append(argv[-2:])
         return self.answer
+
+    def _await_end(self, pid: int, patience: float) -> bool:
+        if self.ends_when_asked:
+            self.state = PidState(False, 0, False)
+        return not self.stubborn
 
     def _end(self, pid: int, patience: float) -> bool:
         self.ended.append(pid)
@@ -128,6 +135,52 @@ def test_restart_keeps_the_guard(world: World, pluto: Any, verb: str, monkeypatc
     assert setup.main([verb]) == 0
     assert pluto.asked == [{"verb": "shutdown", "keep_guard": True}]
     assert world.started
+
+
+HELD = '{"connection":"%s","entries":[["10.1.0.0/16","10.2.0.0/16",0,0,0,"ipsec0"]],"block":[]}\n'
+
+
+@pytest.mark.parametrize("verb", ["restart", "reload", "force-reload", "condrestart"])
+@pytest.mark.parametrize(
+    ("conf", "held", "status", "says"),
+    [
+        (None, "", 6, "no {}/ipsec.conf: pluto goes on as it was"),
+        ("#" * 300, "", 3, "ipsec.conf': larger than 0 MiB: pluto goes on as it was"),
+        ("config setup\n\tfrob=yes\n", "", 3, "ipsec.conf:2: config setup: unknown keyword 'frob=yes'"),
+        ("conn a\n\tlefft=192.0.2.1\n", "a", 3, "ipsec.conf:2: conn \"a\": unknown keyword 'lefft=192.0.2.1'"),
+        ("conn a\n\tlefft=192.0.2.1\n", "a[3]", 3, 'conn "a" is in force and would be lost'),
+        ("conn a\n\tlefft=192.0.2.1\n", "a/1x2", 3, "pluto goes on as it was"),
+        ("conn a\n\tlefft=192.0.2.1\n", "%manual/a", 3, "ipsec auto --delete a"),
+        ("conn a\n\tlefft=192.0.2.1\n", "b", 0, "...Openswan IPsec started"),
+        ("conn a\n\tleft=192.0.2.1\n\tright=192.0.2.2\n", "a", 0, "...Openswan IPsec started"),
+    ],
+)
+def test_what_runs_goes_on_when_nothing_could_follow_it(
+    world: World,
+    pluto: Any,
+    places: Path,
+    capsys: pytest.CaptureFixture[str],
+    verb: str,
+    conf: str | None,
+    held: str,
+    status: int,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(files, "MOST_OCTETS", 200)
+    world.state = PidState(True, 7, True)
+    if conf is None:
+        (places / "ipsec.conf").unlink()
+    else:
+        (places / "ipsec.conf").write_text(conf)
+    (places / "guard.journal").write_text(HELD % held if held else "")
+    if not status:
+        # pluto ends in between
+        pluto.answers["shutdown"] = []
+        world.ends_when_asked = True
+    assert setup.main([verb]) == status
+    assert any(says.format(places) in line for line in said(capsys))
+    assert bool(pluto.asked) == bool(world.started) == (not status)
 
 
 def test_conditional_restart_of_nothing(world: World) -> None:

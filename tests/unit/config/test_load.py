@@ -177,3 +177,12 @@ def test_random_configurations_only_ever_give_complaints() -> None:
         assert all("\n" not in str(one) and len(str(one)) < 600 for one in loaded.complaints)
         for conn in loaded.connections:
             assert connection_from_plain(connection_to_plain(conn)) == conn
+
+
+def test_what_cannot_be_loaded_is_known_by_name(confs: Path) -> None:
+    conf = confs / "ipsec.conf"
+    slip = CONN.format("slip").replace("left", "lefft")
+    conf.write_text(CONN.format("whole") + slip + CONN.format("pairs") + "\tleftsubnets={10.1.0.0/16}\n")
+    assert load(conf).unusable == {"slip"} and load(conf).connections[1].name.startswith("pairs/")
+    conf.write_text(conf.read_text().replace("10.1.0.0/16", "10.1.0.0/77"))
+    assert load(conf).unusable == {"slip", "pairs"}

@@ -40,7 +40,8 @@ class Running:
         self.path = directory / "pluto.ctl"
         self.lines: list[str] = []
         places = Places(directory, self.path, directory / "ipsec.secrets", directory / "ipsec.d")
-        wanted = Wanted(places, connections=load(directory / "ipsec.conf").connections, **more)
+        loaded = load(directory / "ipsec.conf")
+        wanted = Wanted(places, connections=loaded.connections, unusable=loaded.unusable, **more)
         self.gateway = Gateway(wanted, lambda line, _: self.lines.append(line))
 
     async def ask(self, line: bytes) -> list[tuple[int, str]]:

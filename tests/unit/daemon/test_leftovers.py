@@ -27,6 +27,9 @@ def test_the_guard_over_a_restart(namespace: Namespace, tmp_path: Path) -> None:
         Running(tmp_path).serve(in_force, keep_guard=False)
         assert standing() == (False, False, False)
         Running(tmp_path).serve(nothing, keep_guard=True)
+        # A slip of the pen gives up nothing.
+        Running(tmp_path, conf=CONF.replace("leftsubnet", "lefftsubnet")).serve(nothing, keep_guard=True)
+        assert standing()[0]
         # What ipsec.conf no longer has is given up by the next daemon at once.
         Running(tmp_path, conf="version 2.0\n").serve(nothing, keep_guard=True)
         assert not standing()[0]

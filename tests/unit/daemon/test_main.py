@@ -150,6 +150,15 @@ def test_the_starter_hears_what_is_wrong_with_the_files(box: Box) -> None:
     assert told.count("unknown keyword") == daemon.MOST_TOLD and "... and 80 more; see the log" in told
 
 
+def test_a_restart_that_would_lose_a_conn_does_not_happen(box: Box) -> None:
+    assert box.ipsec("setup", "start").returncode == 0
+    pid = box.pid
+    (box.dir / "ipsec.conf").write_text(CONF.replace("right=", "rihgt="))
+    done = box.ipsec("setup", "restart")
+    assert done.returncode == 3 and "unknown keyword 'rihgt=192.0.2.2'" in done.stderr
+    assert box.pid == pid and box.ipsec("setup", "status").returncode == 0
+
+
 def test_a_killed_daemon_is_followed_by_the_next(box: Box) -> None:
     assert box.ipsec("setup", "start").returncode == 0
     first = box.pid

@@ -83,3 +83,8 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(HostError, match="cannot write what is guarded"):
         journal.Journal(tmp_path / "file" / "j").rewrite({})
+
+
+def test_the_conn_behind_a_name() -> None:
+    for held in ("a", "a[7]", "a/1x2", "a/1x2[3]", "a#10.0.0.0/8", "%manual/a"):
+        assert journal.conn_of(held) == "a"
