@@ -14,7 +14,8 @@ from openswan.cli.talk import request
 from openswan.host import process
 
 USAGE = (
-    "Usage: ipsec setup start | stop | restart | reload | force-reload | condrestart | try-restart | status | version"
+    "Usage: ipsec setup start | stop | restart | reload | force-reload | condrestart | try-restart | guard |\n"
+    "                   status | version"
 )
 NOT_ROOT = 4
 NO_CONF = 6
@@ -67,6 +68,44 @@ def _remove_orphans() -> None:
         if path.exists():
             say(f"Removing orphaned {path}:")
             path.unlink(missing_ok=True)
+
+
+def guard() -> int:
+    """Put the leak guard of ipsec.conf in force and nothing else; at boot, before there is a network."""
+    from openswan.config.load import load  # nobody else needs all of these
+    from openswan.engine.bootguard import guards, manual_guards
+    from openswan.host.guard.guard import Guard
+    from openswan.host.guard.journal import MANUAL
+
+    if not paths.conf_file().is_file():
+        say(f"no {paths.conf_file()}: nothing to guard")
+        return NO_CONF
+    if process.pid_state(paths.pid_file()).alive:
+        say("pluto is running and keeps the guard")
+        return 0
+    try:
+        loaded = load()
+        paths.rundir().mkdir(mode=0o700, parents=True, exist_ok=True)
+        guard = Guard.open(rundir=paths.rundir(), log=lambda line, serious: say(line))
+        try:
+            held = guard.entries()
+            with guard.batch():
+                for each in (*guards(loaded.connections), *manual_guards(loaded.manual, MANUAL)):
+                    if each.connection not in held:
+                        guard.set(each.connection, each.entries, each.block_families)
+            say(f"leak guard in force for {len(guard.entries())} connections")
+        finally:
+            guard.close(keep=True)
+    except ConfigError as why:
+        say(str(why))
+        return CONF_UNUSABLE
+    except (HostError, OSError) as why:
+        say(f"no leak guard: {why}")
+        return 1
+    for name in sorted(loaded.unusable):
+        for complaint in loaded.about(name):
+            say(f"{complaint}: it is not guarded")
+    return CONF_UNUSABLE if loaded.unusable else 0
 
 
 def _end(keep_guard: bool) -> bool:
@@ -192,6 +231,7 @@ VERBS: dict[str, tuple[Callable[[], int], bool]] = {
     "force-reload": (restart, True),
     "condrestart": (restart_if_running, True),
     "try-restart": (restart_if_running, True),
+    "guard": (guard, True),
     "status": (status, False),
     "version": (version, False),
 }

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from openswan.daemon.manual import PREFIX
 from openswan.daemon.wanted import Wanted
+from openswan.engine.bootguard import guards
+from openswan.engine.orient import Plugs, orient
 from openswan.host.guard.guard import Guard
 from openswan.host.guard.journal import conn_of
 from openswan.host.routes import Routes
+from openswan.policy.connection import Connection
 
 STALE = 600.0
 """Seconds after which guard and routes of a road warrior that has not come back since a restart are given up."""
@@ -30,6 +33,13 @@ class Leftovers:
         self._routes = routes
         self._tell = tell
         self._log = log
+
+    def guard_ahead(self, connections: Iterable[Connection], plugs: Plugs) -> None:
+        """Guard conns whose addresses are not there yet, so that pluto cannot route them before they are."""
+        held = self._guard.entries()
+        waiting = (each for each in connections if each.name not in held and orient(each, plugs, {})[0] is None)
+        for each in guards(waiting):
+            self._guard.set(each.connection, each.entries, each.block_families)
 
     def keep_named(self, wanted: Wanted) -> set[str]:
         """Give up what no conn of ipsec.conf stands for any more; the names of those that are there.

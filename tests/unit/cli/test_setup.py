@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from openswan.base.errors import HostError
 from openswan.cli import setup
 from openswan.config import files
 from openswan.host import cleanup
+from openswan.host.guard.guard import Guard
 from openswan.host.process import PidState
 
 
@@ -186,6 +189,63 @@ def test_what_runs_goes_on_when_nothing_could_follow_it(
 def test_conditional_restart_of_nothing(world: World) -> None:
     assert setup.main(["condrestart"]) == 0
     assert not world.started
+
+
+class Kept:
+    """A guard of cardboard."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, Any] = {"old": ()}
+        self.kept = False
+
+    def entries(self) -> dict[str, Any]:
+        return dict(self.held)
+
+    def batch(self) -> Any:
+        return contextlib.nullcontext()
+
+    def set(self, name: str, entries: Any, block: Any) -> None:
+        self.held[name] = entries
+
+    def close(self, keep: bool) -> None:
+        self.kept = keep
+
+
+CONF = """\
+conn new
+    left=192.0.2.1
+    right=192.0.2.2
+    auto=start
+conn old
+    left=192.0.2.1
+    right=192.0.2.3
+    auto=start
+"""
+
+
+def test_the_guard_alone(
+    world: World, places: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guard = Kept()
+    monkeypatch.setattr(Guard, "open", lambda **more: guard)
+    (places / "ipsec.conf").write_text(CONF)
+    assert setup.main(["guard"]) == 0
+    assert guard.kept and len(guard.held["new"]) == 2 and guard.held["old"] == ()
+    assert said(capsys) == ["leak guard in force for 2 connections"] and not world.started
+    (places / "ipsec.conf").write_text(CONF + "    lefft=192.0.2.1\n")
+    assert setup.main(["guard"]) == 3
+    assert said(capsys)[1].endswith("(did you mean 'left'?): it is not guarded")
+    world.state = PidState(True, 7, True)
+    assert setup.main(["guard"]) == 0 and said(capsys) == ["pluto is running and keeps the guard"]
+    world.state = PidState(False, 0, False)
+
+    def refused(**more: Any) -> Guard:
+        raise HostError("no leak guard is possible here")
+
+    monkeypatch.setattr(Guard, "open", refused)
+    assert setup.main(["guard"]) == 1
+    (places / "ipsec.conf").unlink()
+    assert setup.main(["guard"]) == 6
 
 
 def test_status_does_not_guess(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

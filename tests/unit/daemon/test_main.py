@@ -181,8 +181,8 @@ def test_it_starts_at_once_though_no_dns_server_answers(box: Box) -> None:
         "unshare", "-m", "sh", "-c", script, "sh", sys.executable, "-m", "openswan.cli.ipsec", "setup", "start"
     )
     assert done.returncode == 0, done.stderr
-    # A resolver's patience is 10 s. (How long a start really takes is measured in tests/bench.)
-    assert os.times().elapsed - begin < 5.0
+    # A resolver's patience is 10 s. (How long a start takes when the machine has time is measured in tests/bench.)
+    assert os.times().elapsed - begin < 9.0
 
 
 def in_the_foreground(box: Box, **environment: str) -> subprocess.Popen[str]:
