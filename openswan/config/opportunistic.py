@@ -59,8 +59,8 @@ def unavailable(conn: Connection) -> str:
         return f"{OE_LATER} with keys from the DNS beside other proofs: give authby=rsasig, ecdsa or eddsa alone"
     if end.protocol:
         return f"{OE_LATER} for single services: leave protoport= out"
-    if ours.subnet is not None:
-        return f"{OE_LATER} for hosts behind this one: leave its subnet= out"
+    if ours.subnet in (ANY4, ANY6):
+        return f"{OE_LATER} for whoever is behind this one: name their net in its subnet="
     return ""
 
 

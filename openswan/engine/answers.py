@@ -15,6 +15,7 @@ from openswan.base.interval import Instant
 from openswan.crypto.revocation import Question
 from openswan.engine.conn import Conn, Kind
 from openswan.engine.core import Core
+from openswan.engine.delegations import Delegations
 from openswan.engine.policies import Keyring, child_policy, selected_policy
 from openswan.engine.revocation import Revocation
 from openswan.engine.router import Router
@@ -34,6 +35,7 @@ NO_PROPOSAL_CHOSEN = 14
 AUTHENTICATION_FAILED = 24
 INTERNAL_ADDRESS_FAILURE = 36
 TS_UNACCEPTABLE = 38
+TEMPORARY_FAILURE = 43
 LEAST_SPI = 0x1000
 """Below this lie the IETF's reserved SPIs and those of manual keying."""
 MOST_CANDIDATES = 32
@@ -59,6 +61,8 @@ class Answers:
     """openswan.ike.policy.Responder.published."""
     named: Callable[[HashUrl, Address], bytes | None] = lambda what, remote: None
     """openswan.ike.policy.Responder.certificate."""
+    delegations: Delegations | None = None
+    """Which hosts peers may speak for beside themselves; None: none."""
     elsewhere: Callable[[Conn, Address], Address | None] = lambda conn, me: None
     """Where a client that has proved itself is sent; None: it may stay."""
 
@@ -97,7 +101,8 @@ class Answers:
         """How well a connection fits what a peer claims; -1: not at all."""
         if conn.group is not None:
             line = self._line(question.local.address, question.remote.address)
-            if line is None or line.signature != conn.signature:
+            # A line about hosts behind us waits until the peer says which one it means.
+            if (line or conn).signature != conn.signature or (line is None and not conn.behind):
                 return -1
         policy = self.keyring.ike(conn, conn.signature)
         if question.chosen.encr not in {t for p in policy.proposals for t in p.encr}:
@@ -155,7 +160,7 @@ class Answers:
     def _unless_taken(self, conn: Conn, question: ChildQuestion) -> ChildPolicy:
         """The child policy, unless its flow is another peer's already, or the peer has proved too little: better to
         refuse than to make and delete."""
-        why = self.objection(conn, question.local.address, question.remote.address) if conn.group is not None else ""
+        why = self.objection(conn, *_hosts(question)) if conn.group is not None else ""
         if why:
             raise IkeError(f"no tunnel for {question.remote.address}: {why}", TS_UNACCEPTABLE)
         policy = self._child_policy(conn, question)
@@ -194,7 +199,7 @@ class Answers:
         if conn.peer not in (None, question.remote.address):
             return False
         if conn.group is not None:
-            line = self._line(question.local.address, question.remote.address)
+            line = self._line(*_hosts(question))
             if line is None or line not in (conn, conn.template):
                 return False
         elif question.anonymous and conn.kind is not Kind.PERMANENT and conn.oriented.theirs.subnet is not None:
@@ -218,8 +223,8 @@ class Answers:
     def _covers(self, conn: Conn, question: ChildQuestion) -> int:
         if not self._same_peer(conn, question) or conn.local is None:
             return 0
-        mine, theirs = conn.local, self._client(conn, question)
-        if theirs is None:
+        mine, theirs = self._own_client(conn, question), self._client(conn, question)
+        if mine is None or theirs is None:
             return 0
         if mine in question.mine and theirs in question.theirs:
             return 4
@@ -241,7 +246,10 @@ class Answers:
             given = next((a for a in question.assigned if a.version == family), None)
             return Selector.of(host_subnet(given)) if given is not None else None
         if conn.group is not None:
-            return Selector.of(host_subnet(question.remote.address))  # whoever it is: its own address, and no other
+            host = _hosts(question)[1]
+            # Whoever it is: its own address, or one that it can prove to be behind it.
+            own = host == question.remote.address or self._delegated(host)
+            return Selector.of(host_subnet(host)) if own else None
         if conn.remote is not None:
             return conn.remote
         virtual = conn.oriented.theirs.virtual if conn.oriented is not None else None
@@ -272,12 +280,35 @@ class Answers:
             return found
         return Selector.of(host_subnet(question.remote.address)) if virtual.itself else None
 
+    @staticmethod
+    def _own_client(conn: Conn, question: ChildQuestion) -> Selector | None:
+        """Our side of a child: of a group's line just the host that the peer asks for."""
+        return conn.local if conn.group is None else Selector.of(host_subnet(_hosts(question)[0]))
+
+    def _delegated(self, host: Address) -> bool:
+        """May the peer who asks speak for that host? IkeError (TEMPORARY_FAILURE) while that is looked up."""
+        asking = self.core.asking
+        if asking is None or self.delegations is None:
+            return False
+        if self.delegations.allows(host, asking.machine):
+            return True
+        if asking.machine.peer_key and not asking.machine.peer_chain and not self.delegations.knows(host):
+            self.delegations.start(host, lambda: None)
+            raise IkeError(f"the gateways of {host} are being looked up", TEMPORARY_FAILURE)
+        return False
+
+    def knows_gateways(self, host: Address) -> bool:
+        """Is it known who a host's gateways are?"""
+        return self.delegations is None or self.delegations.knows(host)
+
     def _child_policy(self, conn: Conn, question: ChildQuestion) -> ChildPolicy:
         if conn.remote is not None and conn.group is None and not (conn.oriented and conn.oriented.theirs.pools):
             return child_policy(conn)
         theirs = self._client(conn, question)
-        assert conn.local is not None and theirs is not None
-        return replace(child_policy_without_peer(conn, conn.local), theirs=(theirs,))
+        mine = self._own_client(conn, question)
+        if mine is None or theirs is None:
+            raise IkeError(f'"{conn.name}" is not for what the peer asks for', TS_UNACCEPTABLE)
+        return replace(child_policy_without_peer(conn, mine), theirs=(theirs,))
 
     def addresses(self, question: AddressQuestion) -> Assigned:
         """Out of the connection's pools; the same for an identity as last time when that can be."""
@@ -361,6 +392,20 @@ class Answers:
 def child_policy_without_peer(conn: Conn, local: Selector) -> ChildPolicy:
     """Like child_policy for a template whose peer, and so its client, is not known yet."""
     return selected_policy(conn, (local,), ())
+
+
+def _hosts(question: ChildQuestion) -> tuple[Address, Address]:
+    """The two hosts that a peer wants a tunnel of an opportunistic group for, seen from us.
+
+    The gateways themselves if what it proposes has them, else those it names singly.
+    """
+    return _host(question.mine, question.local.address), _host(question.theirs, question.remote.address)
+
+
+def _host(selectors: Sequence[Selector], gateway: Address) -> Address:
+    if any(one.contains(Selector.of(host_subnet(gateway))) for one in selectors):
+        return gateway
+    return next((one.first for one in selectors if one.first == one.last), gateway)
 
 
 def _keys(question: ChildQuestion) -> list[FlowKey]:

@@ -14,6 +14,7 @@ from openswan.engine.certificates import Certificates
 from openswan.engine.children import Children
 from openswan.engine.conn import Conn
 from openswan.engine.core import Core
+from openswan.engine.delegations import Delegations
 from openswan.engine.demux import Demux
 from openswan.engine.dialect import Dialect
 from openswan.engine.dpd import Liveness
@@ -58,6 +59,8 @@ class Brain:
         self.answers = Answers(self.core, self.keyring, self.router, clock, self.revocation)
         self.answers.published = self.peerkeys.published
         self.answers.named = self.certificates.certificate
+        self.delegations = Delegations(self.core)
+        self.answers.delegations = self.delegations
         self.lifetimes = Lifetimes(self)
         self.liveness = Liveness(self)
         self.children = Children(self)

@@ -132,6 +132,11 @@ class Conn:
         return self.stranded or bool(self.awaited)
 
     @property
+    def behind(self) -> bool:
+        """Is this a line about hosts behind this one?"""
+        return self.group is not None and self.oriented is not None and self.oriented.ours.subnet is not None
+
+    @property
     def name(self) -> str:
         """The name in ipsec.conf; instances share it."""
         return self.policy.name
@@ -252,6 +257,8 @@ class Conn:
         """Our own addresses toward the peer's client: assigned ones, or those of leftsourceip=."""
         if self.oriented is None:
             return ()
+        if self.behind and not self.virtual and not self.oriented.ours.source_ips:
+            return (self.oriented.me,)  # what we send ourselves is not what the group is about
         return self.assigned.addresses if self.virtual else self.oriented.ours.source_ips
 
     @property

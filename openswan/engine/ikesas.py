@@ -38,7 +38,7 @@ from openswan.ike.effects import (
     Work,
 )
 from openswan.ike.events import CreateChild, DeleteIke, ProbePath, Request
-from openswan.ike.later import CertificateJob, Job, KeysJob, RevocationJob
+from openswan.ike.later import CertificateJob, GatewaysJob, Job, KeysJob, RevocationJob
 from openswan.ike.policy import ChildPolicy
 from openswan.ike.v1.effects import InitialContact, IsakmpEstablished, IsakmpReplaced
 from openswan.ike.v2.tasks.mobike import CONFIRMED
@@ -189,6 +189,8 @@ class IkeSas:
             self.brain.peerkeys.start(job.name, partial(self._done, ike, job, b""))
         elif isinstance(job, CertificateJob):
             self.brain.certificates.start(job, partial(self._done, ike, job, b""))
+        elif isinstance(job, GatewaysJob):
+            self.brain.delegations.start(job.host, partial(self._done, ike, job, b""))
         else:
             self.brain.signing.start(job, partial(self._done, ike, job))
 

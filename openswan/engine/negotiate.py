@@ -369,7 +369,7 @@ class Negotiator:
         """The instance that takes a child with these selectors: one per set, so that each has its own eroute."""
         peer = ike.machine.remote.address
         if template.group is not None:
-            return self.brain.pairs.instance(template, Pair(mine[0].first, theirs[0].first))
+            return self.brain.pairs.instance(template, Pair(mine[0].first, theirs[0].first), caller=peer)
         first = ike.conn if ike.conn is not None and ike.conn.template is template else None
         peer_id = ike.machine.peer_id
         for conn in (first, *template.instances.values()):

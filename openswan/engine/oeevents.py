@@ -51,6 +51,8 @@ class Terms:
     """The DNS may know the peer's key."""
     calls_directly: bool = False
     """IKE can do without: a shared secret, certificates of one authority, or no proof at all."""
+    behind: bool = False
+    """Of hosts behind this one."""
 
 
 class Verdict(Enum):

@@ -34,4 +34,5 @@ def terms_of(connection: Connection, lifetime: Duration = SHUNT_LIFETIME) -> Ter
         connection.keep_grade,
         asks_dns=end.dns_key,
         calls_directly=not end.dns_key or bool(connection.auth & (Auth.NULL | Auth.PSK)),
+        behind=(connection.left if end is connection.right else connection.right).subnet is not None,
     )

@@ -44,6 +44,9 @@ class Opportunistic:
     def __init__(self, most_pairs: int = MOST_PAIRS, most_searches: int = MOST_SEARCHES) -> None:
         self.pairs: OrderedDict[Pair, PairState] = OrderedDict()
         self.peers = Peers()
+        """What this host knows of destinations,"""
+        self.peers_of_others = Peers()
+        """and what is known of them for hosts behind it: who will not have those may well have us."""
         self.asking: dict[Address, dict[Pair, None]] = {}
         """Destinations the DNS is being asked about, and the pairs that wait for it."""
         self.searching = 0
@@ -112,7 +115,7 @@ class Opportunistic:
         if p is not None:
             self._use(p)
             return
-        kind = first(event.terms, self.peers.get(event.pair.dst), self._now)
+        kind = first(event.terms, self._peers(event.terms).get(event.pair.dst), self._now)
         if (kind in RETRIES and self.searching >= self._most_searches) or not self._room():
             self._effects.append(ev.Overflow(event.pair))
             return
@@ -128,7 +131,7 @@ class Opportunistic:
             kind = answer(p, event.verdict, bool(good))
             if kind is Event.GATEWAYS:
                 p.gateways = good
-                self.peers.note(pair.dst).gateways = good
+                self._peers(p.terms).note(pair.dst).gateways = good
             elif p.state is not State.TUNNEL:
                 refused = event.verdict is Verdict.GATEWAYS and f"its records do not reach authgrade={p.terms.least}"
                 p.reason = refused or event.reason or "nobody there has published a key"
@@ -161,7 +164,7 @@ class Opportunistic:
                 self._effects += [ev.Close(event.pair, event.sa), ev.Overflow(event.pair)]
                 return
             p = self._new(event.pair, event.terms)
-        why = objection(p, event.grade, self.peers.get(p.pair.dst))
+        why = objection(p, event.grade, self._peers(p.terms).get(p.pair.dst))
         if why:
             self._closing = event.sa
             self._effects.append(ev.Tell(p.pair, f"tunnel with {event.gateway} refused: {why}", True))
@@ -171,7 +174,7 @@ class Opportunistic:
             if p.state is State.UNDECIDED:
                 self._drop(p)
             return
-        peer = self.peers.note(p.pair.dst)
+        peer = self._peers(p.terms).note(p.pair.dst)
         if peer.best is not None and peer.best.beats(event.grade):
             text = f"downgraded: grade {event.grade}, it was {peer.best} before"
             self._effects.append(ev.Tell(p.pair, text, True))
@@ -214,7 +217,7 @@ class Opportunistic:
         if move is None:
             return
         before = p.state
-        p.state = move.to or failure(p.terms, self.peers.get(p.pair.dst))
+        p.state = move.to or failure(p.terms, self._peers(p.terms).get(p.pair.dst))
         self.searching += (p.state in SEARCHING) - (before in SEARCHING)
         if p.state not in ASKING:
             self._unask(p)
@@ -293,8 +296,8 @@ class Opportunistic:
         self._life(p)
 
     def _fail(self, p: PairState) -> None:
-        shunt = SHUNT_OF[failure(p.terms, self.peers.get(p.pair.dst))]
-        peer = self.peers.get(p.pair.dst)
+        shunt = SHUNT_OF[failure(p.terms, self._peers(p.terms).get(p.pair.dst))]
+        peer = self._peers(p.terms).get(p.pair.dst)
         if shunt is Shunt.PASS and p.shunt is not shunt and peer is not None and peer.best is not None:
             text = f"in clear from now on, it had a tunnel of grade {peer.best} before: {p.reason or NO_ANSWER}"
             self._effects.append(ev.Tell(p.pair, text, True))
@@ -303,7 +306,7 @@ class Opportunistic:
             self._life(p)
 
     def _deaf(self, p: PairState) -> None:
-        peer = self.peers.note(p.pair.dst)
+        peer = self._peers(p.terms).note(p.pair.dst)
         peer.deaf_until = self._now + min(DEAF, max(p.dns_ttl, 1.0))
         peer.reason = p.reason or NO_ANSWER
 
@@ -313,15 +316,15 @@ class Opportunistic:
         self._life(p)
         if p.terms.stance in FIXED:
             return
-        peer = self.peers.get(p.pair.dst)
+        peer = self._peers(p.terms).get(p.pair.dst)
         p.reason = p.reason or (peer.reason if peer is not None else "") or NO_ANSWER
         p.failures += 1
         p.retry_at = self._now + pause(p.failures)
 
     def _retry(self, p: PairState) -> None:
-        kind = RETRIES[search(p.terms, self.peers.get(p.pair.dst), self._now)]
+        kind = RETRIES[search(p.terms, self._peers(p.terms).get(p.pair.dst), self._now)]
         p.retry_at, p.rounds, p.hint, p.gateways = 0.0, 0, "", ()
-        if kind is Event.RETRY_BOTH and (peer := self.peers.get(p.pair.dst)) is not None:
+        if kind is Event.RETRY_BOTH and (peer := self._peers(p.terms).get(p.pair.dst)) is not None:
             p.gateways = peer.gateways
         self._happen(p, kind)
 
@@ -348,9 +351,12 @@ class Opportunistic:
 
     # Room.
 
+    def _peers(self, terms: Terms) -> Peers:
+        return self.peers_of_others if terms.behind else self.peers
+
     def _new(self, pair: Pair, terms: Terms) -> PairState:
         p = self.pairs[pair] = PairState(pair, terms, last_used=self._now)
-        peer = self.peers.get(pair.dst)
+        peer = self._peers(terms).get(pair.dst)
         if peer is not None and peer.capable_until > self._now and terms.asks_dns:
             p.gateways = peer.gateways
         return p

@@ -195,8 +195,9 @@ class Pairs:
 
     # -- instances ----------------------------------------------------------------------------------------------------
 
-    def instance(self, line: Conn, pair: Pair, gateway: Gateway | None = None) -> Conn:
-        """The connection of a pair: one, whoever begins; `gateway` is whom the DNS has named to be called."""
+    def instance(self, line: Conn, pair: Pair, gateway: Gateway | None = None, caller: Address | None = None) -> Conn:
+        """The connection of a pair: one, whoever begins; `gateway` is whom the DNS has named to be called, `caller` who
+        has called us for a host behind it."""
         known = self.conns.get(pair)
         if known is not None and known.kind is Kind.INSTANCE and known.template is line:
             if gateway is None or known.children or _same(gateway, known.gateway):
@@ -205,7 +206,7 @@ class Pairs:
         # A line may let go in clear what a peer may still encrypt; its tunnel is a tunnel.
         policy = replace(line.policy, prospective=ShuntPolicy.TRAP)
         if gateway is None:
-            conn = self.brain.negotiator.new_instance(line, pair.dst, None, policy)
+            conn = self.brain.negotiator.new_instance(line, caller or pair.dst, None, policy)
         else:
             conn = self.brain.negotiator.new_instance(line, gateway.address, None, with_key(policy, gateway))
             conn.gateway = gateway

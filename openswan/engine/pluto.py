@@ -54,7 +54,7 @@ class Pluto:
             ev.Signed: brain.signing.signed,
             ev.HostResolved: brain.network.resolved,
             ev.FlowsUsed: brain.pairs.used,
-            ev.GatewaysLearned: brain.pairs.learned,
+            ev.GatewaysLearned: self._gateways_learned,
             ev.KeysLearned: brain.peerkeys.learned,
             ev.PacketsCounted: brain.proofs.counted,
             ev.UpdownDone: self._updown_done,
@@ -105,6 +105,11 @@ class Pluto:
                 "network-error",
             )
         self.brain.demux.unreachable(event)
+
+    def _gateways_learned(self, event: ev.GatewaysLearned) -> None:
+        """For those who want to call a host, and for those who are called by its gateway."""
+        self.brain.pairs.learned(event)
+        self.brain.delegations.learned(event)
 
     def _updown_done(self, event: ev.UpdownDone) -> None:
         self.brain.router.updowns.done(event)

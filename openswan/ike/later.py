@@ -60,7 +60,17 @@ class CertificateJob:
         return f"{self.what.url} to send the peer's certificate"
 
 
-Job: TypeAlias = SignJob | RevocationJob | KeysJob | CertificateJob
+@dataclass(frozen=True, slots=True)
+class GatewaysJob:
+    """The gateways of a host behind the peer, to be looked up in the DNS; no result: as for KeysJob."""
+
+    host: Address
+
+    def __str__(self) -> str:
+        return f"the DNS to say who the gateways of {self.host} are"
+
+
+Job: TypeAlias = SignJob | RevocationJob | KeysJob | CertificateJob | GatewaysJob
 
 
 class Later(Exception):

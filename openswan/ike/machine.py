@@ -131,6 +131,10 @@ class Machine(Protocol):
         """How good its key is, which the DNS had; None: it was not looked up for this IKE SA."""
 
     @property
+    def peer_key(self) -> bytes:
+        """The public key it proved itself by (openswan.crypto.dnskey.raw_octets); empty: in another way."""
+
+    @property
     def peer_chain(self) -> tuple[Certificate, ...]:
         """The certificates the peer has proved itself by, leaf first."""
 
@@ -180,6 +184,7 @@ class Modest:
     round_trip: Duration | None = None
     anonymous = False
     peer_grade: Grade | None = None
+    peer_key = b""
     peer_chain: tuple[Certificate, ...] = ()
     assigned: Assigned | None = None
     fragments = False

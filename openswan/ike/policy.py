@@ -316,6 +316,9 @@ class Responder(Protocol):
         CryptoError when it claims something that the DNS does not bind to its address, or too much is asked for.
         """
 
+    def knows_gateways(self, host: Address) -> bool:
+        """Is it known who the gateways of a host behind a peer are, or that nobody will say?"""
+
     def ticket_box(self) -> TicketBox | None:
         """Who seals and opens our tickets; None: nobody does."""
 

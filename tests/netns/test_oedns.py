@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -44,7 +45,7 @@ def octets(key: Key) -> tuple[int, bytes]:
     return 4, public.public_bytes_raw()
 
 
-def ipseckey(owner: int, key: Key, gateway: str = "", precedence: int = 10) -> str:
+def ipseckey(owner: int | str, key: Key, gateway: str = "", precedence: int = 10) -> str:
     """A line of a zone."""
     algorithm, data = octets(key)
     kind, name = (1, gateway) if gateway else (0, ".")
@@ -91,8 +92,10 @@ RECORDS = {
 }
 
 
-def world_of(lab: Lab, records: str = ipseckey(2, SECOND), signed: bool = True) -> World:
-    """West's record is there always."""
+def world_of(
+    lab: Lab, records: str = ipseckey(2, SECOND), signed: bool = True, zones: Mapping[str, str] | None = None
+) -> World:
+    """West's record is there always; `zones` are further ones."""
     lab.hosts["ns"] = ns = Host(lab, "ns")
     ns.ip("addr", "add", f"{SERVER}/32", "dev", "lo")
     for number, name in enumerate(("west", "east"), 1):
@@ -100,9 +103,9 @@ def world_of(lab: Lab, records: str = ipseckey(2, SECOND), signed: bool = True) 
         lab.address(name, "dns", f"172.16.{number}.1/24")
         lab.address("ns", name, f"172.16.{number}.2/24")
         lab[name].ip("route", "add", SERVER, "via", f"172.16.{number}.2")
-    zones = {REVERSE: ipseckey(1, FIRST) + records, BEHIND: ipseckey(9, SECOND, EAST)}
+    all_zones = {REVERSE: ipseckey(1, FIRST) + records, BEHIND: ipseckey(9, SECOND, EAST), **(zones or {})}
     resolvers = {"west": ("127.0.0.1",), "east": ("127.0.0.1",)}
-    return World(lab, DnsWorld(lab, zones, (REVERSE, BEHIND) if signed else (), ("ns", SERVER), resolvers))
+    return World(lab, DnsWorld(lab, all_zones, tuple(all_zones) if signed else (), ("ns", SERVER), resolvers))
 
 
 @pytest.fixture

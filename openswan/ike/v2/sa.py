@@ -321,5 +321,6 @@ INHERITED = (
     "windows",
     "peer_chain",
     "peer_grade",
+    "peer_key",
 )
 """What a successor shares with the IKE SA it replaces; the dict of children is the same object until one inherits."""

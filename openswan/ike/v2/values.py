@@ -170,6 +170,8 @@ class Values:
         """By which it proved itself, its own certificate first; empty: it did so in another way."""
         self.peer_grade: Grade | None = None
         """How good its key is, which the DNS had; None: it was not looked up for this IKE SA."""
+        self.peer_key = b""
+        """The public key it proved itself by (openswan.crypto.dnskey.raw_octets); empty: it did so in another way."""
         self.initial: tuple[CreateChild, ...] = ()
         """As initiator: the children to begin with, the first of them inside IKE_AUTH."""
         self.created = now

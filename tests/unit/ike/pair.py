@@ -115,6 +115,10 @@ class Asked:
         """What comes of certificates named by hash and URL, an answer a call; a text: why nothing does. The last one
         stays, and without any there is nothing."""
         self.named: list[tuple[HashUrl, Address]] = []
+        self.gateways: set[Address] = set()
+        """Hosts whose gateways are known."""
+        self.hosts: list[Address] = []
+        """Those it was asked about."""
         self.chains: list[Sequence[Certificate]] = []
         self.box: TicketBox | None = TicketBox(SeededRng("box"), 0.0)
 
@@ -186,6 +190,10 @@ class Asked:
         if isinstance(found, str):
             raise CryptoError(found)
         return found
+
+    def knows_gateways(self, host: Address) -> bool:
+        self.hosts.append(host)
+        return host in self.gateways
 
     def wall_clock(self, now: float) -> datetime.datetime:
         return self.date

@@ -12,7 +12,7 @@ from cryptography.x509 import Certificate
 from openswan.base.errors import CryptoError, IkeError
 from openswan.base.interval import Instant
 from openswan.crypto import keymat, sign, x509
-from openswan.crypto.dnskey import raw_key
+from openswan.crypto.dnskey import raw_key, raw_octets
 from openswan.crypto.rsakey import PublicKey
 from openswan.crypto.secret import Secret
 from openswan.crypto.sign import Scheme
@@ -226,7 +226,7 @@ def _check_signature(
         raise IkeError(f"Signature check (on {identity}) failed (wrong key?): {reason}", REFUSED)
     # Only who holds the key of a trusted certificate can have us fetch anything.
     cert.require_unrevoked(sa, chain, now)
-    sa.peer_chain, sa.peer_grade = chain, grade
+    sa.peer_chain, sa.peer_grade, sa.peer_key = chain, grade, raw_octets(key)
 
 
 def _published(sa: Core, identity: Identity) -> Published:

@@ -42,6 +42,7 @@ from openswan.ike.v2.tasks import (
     child_delete,
     config,
     crash,
+    delegation,
     eap_auth,
     ike_delete,
     means,
@@ -379,6 +380,7 @@ def _respond(sa: Core, request: Message, where: Arrival, now: Instant) -> None:
     with _naming(policy):
         proof, tail = ppk.judge(sa, policy, request, proof)
         proved = auth.check(sa, policy, proof, him, identity, request, now)
+        delegation.learn(sa, policy, request)
         sa.my_id = auth.my_identity(sa, policy)
         me = auth.id_payload(IdR, sa.my_id)
         payloads = [me, *cert.to_send(sa, policy, means.responder_means(policy, sa.peer_methods))]

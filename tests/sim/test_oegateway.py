@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Opportunistic encryption for hosts behind a gateway, that have never heard of it: who may speak for whom.
+
+10.1.0.0/16 --- west 192.0.2.1 === east 198.51.100.7 --- 10.2.0.0/16
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import pytest
+
+from openswan.base.said import Said, Shunt
+from openswan.crypto.rsakey import PrivateKey
+from openswan.engine.oeevents import Learned, Verdict
+from openswan.policy.connection import SIGNATURES, Auth, Connection, End, Host, HostKind, ShuntPolicy
+from openswan.policy.gateways import Published, reverse_name
+from openswan.policy.grade import Grade
+from openswan.policy.identity import MY_ID
+from tests.sim.net import PERFECT, Faults
+from tests.sim.pair import EAST, WEST, Pair, SimHost, conn, make_pair, rsa_key
+from tests.sim.test_groups import group as nobodys_group
+from tests.sim.test_groups import ready
+from tests.sim.test_oedns import gateway, secrets
+
+INSIDE, OTHER = "10.1.0.2", "10.1.0.3"
+BEHIND = "10.2.0.5"
+WORLD = "10.0.0.0/8\n192.0.2.0/24\n198.51.100.0/24\n"
+
+
+def lan(net: str, failure: ShuntPolicy = ShuntPolicy.DROP, name: str = "private", **more: Any) -> Connection:
+    """A group for hosts of a net behind us, whose peers have their keys in the DNS."""
+    here = End(Host(HostKind.DEFAULTROUTE), MY_ID, dns_key=True, subnet=ip_network(net))
+    far = End(Host(HostKind.OPPORTUNISTIC_GROUP), dns_key=True)
+    values = {"auth": SIGNATURES, "failure_shunt": failure, "keying_tries": 1, "retransmit_timeout": 5.0, **more}
+    return conn(name, here, far, **values)
+
+
+def publish(pair: Pair, host: str, key: PrivateKey, there: str = "", grade: Grade = Grade.DNSSEC) -> None:
+    """Everybody finds that `host` has the gateway `there`, itself unless it is given, with that key."""
+    for each in (pair.west, pair.east):
+        address = ip_address(host)
+        named = (gateway(key, there or host, grade),)
+        each.dns[host] = Learned(address, Verdict.GATEWAYS, named, 300.0)
+        if not there:
+            each.dns[reverse_name(address)] = Published((key.public_key(),), grade, 300.0)
+
+
+def gateways(east: Connection, faults: Faults = PERFECT, seed: int = 0, west: Connection | None = None) -> Pair:
+    """West protects its hosts; east is what `east` says. The gateways and 10.1.0.2 and .3 are in the DNS."""
+    pair = make_pair(seed, faults, west_secrets=secrets(rsa_key(1)), east_secrets=secrets(rsa_key(2)))
+    publish(pair, WEST, rsa_key(1))
+    publish(pair, EAST, rsa_key(2))
+    for host in (INSIDE, OTHER):
+        publish(pair, host, rsa_key(1), WEST)
+    publish(pair, BEHIND, rsa_key(2), EAST)
+    ready(pair.west, west or lan("10.1.0.0/16"), private=WORLD)
+    ready(pair.east, east, private=WORLD)
+    return pair
+
+
+HOST = conn(
+    "private",
+    End(Host(HostKind.DEFAULTROUTE), MY_ID, dns_key=True),
+    End(Host(HostKind.OPPORTUNISTIC_GROUP), dns_key=True),
+    auth=SIGNATURES,
+    failure_shunt=ShuntPolicy.DROP,
+    keying_tries=1,
+    retransmit_timeout=5.0,
+)
+"""East for itself."""
+
+
+def meets(host: SimHost, src: str, dst: str) -> Said | Shunt | None:
+    found = host.klips.match(ip_address(src), ip_address(dst))
+    return found.target if found else None
+
+
+def test_a_host_behind_the_gateway_finds_one_that_is_not() -> None:
+    """The caller's host has the caller as its gateway, says the DNS; so east has a tunnel for that host alone."""
+    pair = gateways(HOST)
+    for _ in range(3):
+        pair.send(pair.west, INSIDE, EAST)
+    assert pair.run(3.0, lambda: not pair.missing())
+    back = pair.send(pair.east, EAST, INSIDE)
+    assert pair.run(1.0, lambda: back in pair.west.klips.delivered)
+    assert pair.east.questions == [reverse_name(ip_address(WEST)), INSIDE], "the caller's key, then its host's gateway"
+    assert meets(pair.west, OTHER, EAST) is Shunt.TRAP and meets(pair.east, EAST, OTHER) is Shunt.TRAP
+    assert pair.west.clear == pair.east.clear == []
+    # Another host of the same gateway has a tunnel of its own in the same IKE SA.
+    pair.send(pair.west, OTHER, EAST)
+    assert pair.run(8.0, lambda: isinstance(meets(pair.west, OTHER, EAST), Said))
+    assert len(pair.west.pluto.core.states.ikes) == 1
+    pair.sane()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_both_ends_are_gateways(seed: int) -> None:
+    """Neither host knows of IPsec; whoever begins, also when both do so at once on a bad line."""
+    patient = {"retransmit_timeout": 30.0}
+    faults = Faults(loss=0.2, duplicate=0.1) if seed else PERFECT
+    pair = gateways(lan("10.2.0.0/16", **patient), faults, seed, lan("10.1.0.0/16", **patient))
+    first = pair.send(pair.west, INSIDE, BEHIND)
+    if seed:
+        pair.send(pair.east, BEHIND, INSIDE)
+    assert pair.run(40.0, lambda: isinstance(meets(pair.west, INSIDE, BEHIND), Said))
+    assert pair.run(40.0, lambda: isinstance(meets(pair.east, BEHIND, INSIDE), Said))
+    pair.run(5.0)
+    assert seed or first in pair.east.klips.delivered
+    assert pair.west.clear == pair.east.clear == [] and pair.agreed()
+    pair.sane()
+
+
+@pytest.mark.parametrize("what", ["unsigned", "another gateway", "another key", "nothing"])
+def test_who_is_not_the_hosts_gateway_does_not_speak_for_it(what: str) -> None:
+    pair = gateways(HOST)
+    if what == "unsigned":
+        pair.east.dns[INSIDE] = Learned(ip_address(INSIDE), Verdict.NONE, (), 300.0, "it is unsigned and delegates")
+    elif what == "another gateway":
+        publish(pair, INSIDE, rsa_key(1), "203.0.113.9")
+    elif what == "another key":
+        publish(pair, INSIDE, rsa_key(3), WEST)
+    else:
+        pair.east.dns[INSIDE] = Learned(ip_address(INSIDE), Verdict.FAILED, (), 5.0, "no server answers")
+    pair.send(pair.west, INSIDE, EAST)
+    pair.run(20.0)
+    assert not isinstance(meets(pair.west, INSIDE, EAST), Said) and not pair.east.klips.sas
+    assert pair.west.clear == []
+    pair.sane()
+
+
+def test_nobody_speaks_for_nobody_else() -> None:
+    """A peer that proves nothing has its own address and no other, whatever is behind it."""
+    pair = make_pair()
+    ready(pair.west, nobodys_group("private"), private=WORLD)
+    here = End(Host(HostKind.DEFAULTROUTE), subnet=ip_network("10.1.0.0/16"))
+    far = End(Host(HostKind.OPPORTUNISTIC_GROUP))
+    inside = conn(
+        "lan", here, far, auth=Auth.NULL, failure_shunt=ShuntPolicy.DROP, keying_tries=1, retransmit_timeout=5.0
+    )
+    ready(pair.west, inside, private=WORLD, lan=WORLD)
+    ready(pair.east, nobodys_group("private"), private=WORLD)
+    pair.send(pair.west, INSIDE, EAST)
+    pair.run(20.0)
+    assert not pair.east.klips.sas and meets(pair.west, INSIDE, EAST) is Shunt.DROP
+    pair.send(pair.west, WEST, EAST)
+    assert pair.run(5.0, lambda: isinstance(meets(pair.west, WEST, EAST), Said)), "for itself it may"
+    pair.sane()
+
+
+@pytest.mark.parametrize("failure", [ShuntPolicy.DROP, ShuntPolicy.PASS], ids=["drop", "pass"])
+def test_a_destination_nobody_has_published(failure: ShuntPolicy) -> None:
+    """The first packet of a host behind us is held like our own, then the group decides."""
+    pair = gateways(HOST, west=lan("10.1.0.0/16", failure))
+    pair.west.dns["198.51.100.8"] = Learned(ip_address("198.51.100.8"), Verdict.NONE, (), 300.0, "no record")
+    first = pair.send(pair.west, INSIDE, "198.51.100.8")
+    pair.run(1.0)
+    shunt = Shunt.PASS if failure is ShuntPolicy.PASS else Shunt.DROP
+    assert meets(pair.west, INSIDE, "198.51.100.8") is shunt
+    assert pair.west.clear == ([first] if failure is ShuntPolicy.PASS else [])
+    assert meets(pair.west, OTHER, "198.51.100.8") is Shunt.TRAP
+    pair.sane()
