@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""IKEv1's targets of `make fuzz-ike`: every payload parser by its name (V1_SA, V1_KE ...), V1_message and V1_content.
+"""IKEv1's targets of `make fuzz-ike`: every payload parser by its name (V1_SA, V1_KE ...), V1_message, V1_content and
+V1_pieces.
 
 Only WireError may leave a parser, with a notification of IKEv1 or none; what parses comes out as the octets it was.
 """
@@ -10,6 +11,9 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from openswan.base.errors import WireError
+from openswan.ike.v1.pieces import MOST_PARTIAL, Assembler
+from openswan.wire.cursor import Reader
+from openswan.wire.v1.fragment import Fragment
 from openswan.wire.v1.header import Flags, Header
 from openswan.wire.v1.ident import Id
 from openswan.wire.v1.message import Content, Message, padded
@@ -71,10 +75,22 @@ def content(data: bytes) -> None:
             found.hashed()
 
 
+def pieces(data: bytes) -> None:
+    """Pieces of messages, each behind its length in an octet: little is kept, what is joined has come."""
+    assembler, at = Assembler(), 0
+    while at < len(data):
+        octets = data[at]
+        with contextlib.suppress(WireError):
+            whole = assembler.add(Fragment.parse(Reader(data[at + 1 : at + 1 + octets])), at / 8)
+            assert whole is None or 0 < len(whole) <= len(data)
+        at += 1 + octets
+        assert len(assembler) <= MOST_PARTIAL
+
+
 def targets() -> dict[str, Callable[[], Target]]:
     """Every target's name, and what makes it ready."""
     parsers = {f"V1_{kind.name}": (lambda kind=kind: payload(kind)) for kind in REGISTRY}  # type: ignore[misc]
-    return {**parsers, "V1_message": lambda: message, "V1_content": lambda: content}
+    return {**parsers, "V1_message": lambda: message, "V1_content": lambda: content, "V1_pieces": lambda: pieces}
 
 
 def seeds(name: str) -> list[bytes]:
@@ -86,4 +102,7 @@ def seeds(name: str) -> list[bytes]:
     if name == "V1_content":
         chains = [padded(PAYLOADS, 16), *(padded([one], 16) for one in PAYLOADS)]
         return [bytes([first]) + chain for first, chain in chains]
+    if name == "V1_pieces":
+        bodies = [Fragment(1, number, number == 3, bytes([number] * number)).emit() for number in (1, 3, 2, 4)]
+        return [b"".join(bytes([len(one)]) + one for one in bodies)]
     return [one.emit() for one in PAYLOADS if f"V1_{one.type.name}" == name]

@@ -23,6 +23,7 @@ from openswan.ike.v1.effects import Effect
 from openswan.ike.v1.exchange import Quick
 from openswan.ike.v1.keys import IsakmpKeys
 from openswan.ike.v1.phase1 import ChosenIsakmp
+from openswan.ike.v1.pieces import Assembler, cut
 from openswan.ike.v1.policy import IsakmpPolicy, Owner
 from openswan.ike.v1.states import ALLOWED, KEYED, State
 from openswan.policy.identity import Identity
@@ -32,6 +33,7 @@ from openswan.wire.v1.message import Message
 from openswan.wire.v1.notify import Notify
 from openswan.wire.v1.numbers import ExchangeType, NotifyType, ProtocolId
 from openswan.wire.v1.sa import Sa
+from openswan.wire.v1.vendor import FRAGMENTATION
 
 T = TypeVar("T")
 
@@ -94,6 +96,7 @@ class Core:
         self.waiting: deque[CreateChild | RekeyChild] = deque()
         """Quick Modes that have yet to begin."""
         self.prober = Prober()
+        self.assembler = Assembler()
         self.silent = False
         """A message of an established SA has been repeated a few times, and nothing was heard since."""
         self._effects: list[Effect] = []
@@ -182,9 +185,15 @@ class Core:
         flags = Flags.ENCRYPTION if encrypted else Flags.NONE
         return Header(self.cookie_i, self.cookie_r, exchange, flags, message_id)
 
+    @property
+    def cuts(self) -> bool:
+        """May messages come in pieces, both ways?"""
+        return self.policy is not None and self.policy.fragmentation and FRAGMENTATION in self.announced
+
     def send(self, data: bytes) -> None:
-        """One datagram to where the peer is now."""
-        self.emit(Send(self.local, self.remote, data))
+        """One message to where the peer is now."""
+        for datagram in cut(data, self.need_policy().fragment_size if self.cuts else 0):
+            self.emit(Send(self.local, self.remote, datagram))
 
     def clear(self, payloads: Sequence[Payload]) -> bytes:
         """The datagram of a Main Mode message in clear."""
@@ -230,6 +239,7 @@ class Core:
         self.outstanding = self.deadline = self.pair = None
         self.waiting.clear()
         self.prober.forget()
+        self.assembler.forget()
         for child in list(self.children.values()):
             self.lose(child, Gone.IKE_GONE)
         if self.keys is not None:

@@ -105,7 +105,8 @@ def first(sa: Core) -> list[Payload]:
     """MI1: what the initiator begins with."""
     policy = sa.need_policy()
     sa.offered = phase1.offer(policy.terms)
-    return [sa.offered, *vendors.announced(nat_traversal=policy.nat_traversal, dpd=policy.dpd)]
+    said = vendors.announced(nat_traversal=policy.nat_traversal, dpd=policy.dpd, fragmentation=policy.fragmentation)
+    return [sa.offered, *said]
 
 
 def take_mi1(sa: Core, content: Content, now: Instant) -> Sequence[Payload]:
@@ -121,7 +122,9 @@ def take_mi1(sa: Core, content: Content, now: Instant) -> Sequence[Payload]:
     sa.policy, sa.offered, sa.chosen = policy, offered, outcome.chosen
     sa.cookie_r = sa.cookie()
     _heed(sa, content)
-    said = vendors.announced(nat_traversal=sa.method is not None, dpd=policy.dpd, method=sa.method)
+    said = vendors.announced(
+        nat_traversal=sa.method is not None, dpd=policy.dpd, fragmentation=sa.cuts, method=sa.method
+    )
     return [outcome.answer, *said]
 
 
@@ -242,7 +245,7 @@ def _heed(sa: Core, content: Content) -> None:
     said = content.all(VendorId)
     for line in vendors.lines(said):
         sa.log(line, Rc.LOG_SERIOUS)
-    sa.announced = {one.data for one in said} & vendors.HEEDED
+    sa.announced = vendors.heeded(said)
     if sa.need_policy().nat_traversal:
         sa.method = natt.agreed(sa.announced)
     if sa.method is not None:

@@ -34,6 +34,10 @@ class IsakmpPolicy:
     """Look for NATs, and have ESP travel in UDP where one is found."""
     dpd: bool = True
     """Announce that we answer R_U_THERE (RFC 3706 5.1)."""
+    fragmentation: bool = True
+    """Announce that messages may come in pieces, and cut them for a peer that says so too."""
+    fragment_size: int = 1220
+    """Largest IKE message in octets, header included, before it is cut."""
     initial_contact: bool = False
     """As initiator: tell the peer that we remember no other SA with it (RFC 2407 4.6.3.3)."""
     retransmit_interval: Duration = 0.5

@@ -27,6 +27,7 @@ from openswan.ike.v1.policy import IsakmpPolicy, Owner
 from openswan.ike.v1.states import KEYED, State
 from openswan.wire.header import HEADER_OCTETS
 from openswan.wire.v1.body import Payload
+from openswan.wire.v1.fragment import Fragment
 from openswan.wire.v1.header import NO_COOKIE
 from openswan.wire.v1.message import Content, Message
 from openswan.wire.v1.numbers import AuthMethod, ExchangeType, NotifyType
@@ -78,7 +79,11 @@ class IsakmpSa(Exchanges):
         if self.state is not State.GONE:
             try:
                 message = Message.parse(data)
-                self._dispatch(message, data, local, remote, now)
+                if message.content.first(Fragment) is None:
+                    self._dispatch(message, data, local, remote, now)
+                elif whole := self._join(message, now):
+                    data = whole
+                    self._dispatch(self._joined(whole), data, local, remote, now)
             except (WireError, IkeError) as why:
                 self._blame(data, str(why), why.notify, now)
             except CryptoError as why:
@@ -109,6 +114,30 @@ class IsakmpSa(Exchanges):
         return self.drain()
 
     # --- hearing
+
+    def _join(self, message: Message, now: Instant) -> bytes | None:
+        """Take a piece of a message; the message when it is whole. Nothing is ever said to the peer about pieces."""
+        header = message.header
+        ours = (header.cookie_i, header.cookie_r) == (self.cookie_i, self.cookie_r) or self.state is State.MAIN_I1
+        policy = self.policy
+        if policy is None or not policy.fragmentation or not ours or len(message.content.payloads) > 1:
+            why = "discarding IKE fragment packet: fragmentation not allowed by local policy (ike_frag=no)"
+            if self.state is State.MAIN_R0:
+                self.refuse(why, None, now)
+            else:
+                self.hint(why, now)
+            return None
+        try:
+            return self.assembler.add(message.content.all(Fragment)[0], now)
+        except WireError as why:
+            self.hint(f"discarding IKE fragment packet: {why}", now)
+            return None
+
+    def _joined(self, data: bytes) -> Message:
+        message = Message.parse(data)
+        if message.content.first(Fragment) is not None:
+            raise malformed("a piece of a message is cut into pieces")
+        return message
 
     def _blame(self, data: bytes, why: str, notify: int | None, now: Instant) -> None:
         """Refuse a datagram, and tell the peer unless it was no message of Main Mode or no longer matters."""

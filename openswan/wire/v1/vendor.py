@@ -38,4 +38,6 @@ XAUTH = bytes.fromhex("09002689dfd6b712")
 UNITY = bytes.fromhex("12f5f28c457168a9702d9fe274cc0100")
 """Cisco's."""
 FRAGMENTATION = bytes.fromhex("4048b7d56ebce88525e7de7f00d6c2d3")
-"""MD5 of "FRAGMENTATION"; capability bits may follow."""
+"""MD5 of "FRAGMENTATION"; four octets of capabilities may follow."""
+FRAGMENTATION_MAIN = FRAGMENTATION + bytes.fromhex("80000000")
+"""With the one that all of phase 1 may come in pieces, as strongSwan wants it; libreswan wants it without."""

@@ -68,6 +68,7 @@ def test_the_lines_of_a_negotiation() -> None:
         "initiating Main Mode",
         "STATE_MAIN_I1: initiate",
         "received Vendor ID payload [Dead Peer Detection]",
+        "received Vendor ID payload [FRAGMENTATION]",
         "received Vendor ID payload [RFC 3947 (NAT-Traversal)]",
         "enabling possible NAT-traversal with method RFC 3947 (NAT-Traversal)",
         "transition from state STATE_MAIN_I1 to state STATE_MAIN_I2",
@@ -173,7 +174,9 @@ def _only_draft(data: bytes) -> bytes:
 
 
 def test_without_nat_traversal_nothing_is_said_of_addresses() -> None:
-    pair = Pair(policy(nat_traversal=False, dpd=False), box=Endpoint(parse_address("203.0.113.9"), 500)).up()
+    pair = Pair(
+        policy(nat_traversal=False, dpd=False, fragmentation=False), box=Endpoint(parse_address("203.0.113.9"), 500)
+    ).up()
     assert pair.a.sa.method is pair.b.sa.method is None
     assert pair.a.sa.local.port == 500
     assert pair.b.sa.announced == set() and pair.a.sa.announced == {DPD}

@@ -27,4 +27,14 @@ def test_lines() -> None:
         f"ignoring unknown Vendor ID payload [{'ff' * 24}...]",
         "ignoring unknown Vendor ID payload []",
     ]
-    assert len(vendors.lines([VendorId(b"x")] * 60)) == vendors.MOST_LINES
+    assert len(vendors.lines([VendorId(bytes([one])) for one in range(60)])) == vendors.MOST_LINES
+
+
+def test_a_peer_that_takes_pieces_says_so_in_several_ways() -> None:
+    for more in (b"", b"\x80\0\0\0", b"\xc0\0\0\0"):
+        said = [VendorId(vendor.FRAGMENTATION + more)]
+        assert vendors.heeded(said * 2) == {vendor.FRAGMENTATION}
+        assert vendors.lines(said * 2) == ["received Vendor ID payload [FRAGMENTATION]"]
+    assert not vendors.heeded([VendorId(vendor.FRAGMENTATION + bytes(5))])
+    ours = vendors.announced(nat_traversal=False, dpd=False, fragmentation=True)
+    assert vendors.heeded(ours) == {vendor.FRAGMENTATION}
