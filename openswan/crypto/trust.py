@@ -131,6 +131,11 @@ class TrustStore:
         named = [cert for cert in self.authorities if name and cert.subject.public_bytes() == name]
         return b"".join(dict.fromkeys(key_hash(cert) for cert in named or self.anchors))
 
+    def names(self, name: bytes = b"") -> tuple[bytes, ...]:
+        """DER of the names of all authorities, or only `name` if there is one called so (RFC 2408 3.10)."""
+        every = dict.fromkeys(cert.subject.public_bytes() for cert in self.authorities)
+        return (name,) if name in every else tuple(dict.fromkeys(cert.subject.public_bytes() for cert in self.anchors))
+
     def verify(
         self,
         leaf: x509.Certificate,

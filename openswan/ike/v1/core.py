@@ -4,17 +4,21 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
+
+from cryptography.x509 import Certificate
 
 from openswan.base.address import Endpoint
 from openswan.base.entropy import Rng
-from openswan.base.errors import IkeError
+from openswan.base.errors import CryptoError, IkeError
 from openswan.base.interval import Duration, Instant
 from openswan.base.log import Rc
 from openswan.crypto.dh import DhPair
 from openswan.ike.effects import ChildGone, Forget, Gone, IkeFailed, IkeGone, Log, Send
 from openswan.ike.events import CreateChild, RekeyChild
+from openswan.ike.later import Job, Later
 from openswan.ike.retransmit import Outstanding
 from openswan.ike.v1 import natt
 from openswan.ike.v1.child import Child
@@ -25,10 +29,11 @@ from openswan.ike.v1.keys import IsakmpKeys
 from openswan.ike.v1.phase1 import ChosenIsakmp
 from openswan.ike.v1.pieces import Assembler, cut
 from openswan.ike.v1.policy import IsakmpPolicy, Owner
-from openswan.ike.v1.states import ALLOWED, KEYED, State
+from openswan.ike.v1.states import ALLOWED, BEGINNING, KEYED, State
 from openswan.policy.identity import Identity
 from openswan.wire.v1.body import Payload
 from openswan.wire.v1.header import NO_COOKIE, Flags, Header
+from openswan.wire.v1.ident import Id
 from openswan.wire.v1.message import Message
 from openswan.wire.v1.notify import Notify
 from openswan.wire.v1.numbers import ExchangeType, NotifyType, ProtocolId
@@ -63,6 +68,19 @@ class Core:
         self.policy: IsakmpPolicy | None = None
         self.chosen: ChosenIsakmp | None = None
         self.peer_id: Identity | None = None
+        self.peer_chain: tuple[Certificate, ...] = ()
+        """The certificates the peer has proved itself by, leaf first."""
+        self.wants_certificate = False
+        """The peer has asked for a certificate."""
+        self.me: Id | None = None
+        """Aggressive Mode: the identity we have sent,"""
+        self.him: Id | None = None
+        """and the one the initiator has."""
+        self.mode = ExchangeType.MAIN
+        """Phase 1's exchange."""
+        self.results: dict[Job, bytes | CryptoError] = {}
+        """Of the jobs that the present step needs."""
+        self.postponed: Postponed | None = None
         self.offered: Sa | None = None
         """The initiator's SA payload, which both proofs cover."""
         self.pair: DhPair | None = None
@@ -83,6 +101,8 @@ class Core:
         self.reply = b""
         """What was sent for it."""
         self.replays = 0
+        self.last_word = b""
+        """AI2, as long as nothing shows that the responder has it."""
         self.notified = 0
         self.hints = Hints()
         self.serial = 0
@@ -144,6 +164,15 @@ class Core:
         """Both, as the hashes of NAT detection want them."""
         return natt.Cookies(self.cookie_i, self.cookie_r)
 
+    def need(self, job: Job) -> bytes:
+        """The result of a job; Later when it has yet to be done, CryptoError when it failed."""
+        result = self.results.get(job)
+        if result is None:
+            raise Later(job)
+        if isinstance(result, CryptoError):
+            raise result
+        return result
+
     def cookie(self) -> bytes:
         """A fresh one, which is never zero (RFC 2408 2.5.3)."""
         while True:
@@ -196,11 +225,11 @@ class Core:
             self.emit(Send(self.local, self.remote, datagram))
 
     def clear(self, payloads: Sequence[Payload]) -> bytes:
-        """The datagram of a Main Mode message in clear."""
-        return Message.clear(self.header(ExchangeType.MAIN), payloads).emit()
+        """The datagram of a phase 1 message in clear."""
+        return Message.clear(self.header(self.mode), payloads).emit()
 
     def refuse(self, why: str, notify: int | None, now: Instant) -> None:
-        """Say what was wrong with a message of Main Mode: to the log, and in clear to the peer, MOST_NOTIFIES times.
+        """Say what was wrong with a message of phase 1: to the log, and in clear to the peer, MOST_NOTIFIES times.
 
         The state stays as it is, as anybody may have sent the message; but a responder that has none yet keeps nothing.
         """
@@ -212,7 +241,7 @@ class Core:
             message_id = max(1, int.from_bytes(self.rng.octets(4), "big"))
             told = Notify(kind, protocol=ProtocolId.ISAKMP, spi=self.cookie_i + self.cookie_r)
             self.send(Message.clear(self.header(ExchangeType.INFORMATIONAL, message_id), [told]).emit())
-        if self.state is State.MAIN_R0:
+        if self.state in BEGINNING:
             self.fail(why, notify or 0)
 
     def fail(self, why: str, notify: int = 0, *, timeout: bool = False) -> None:
@@ -236,7 +265,8 @@ class Core:
         Its pairs of IPsec SAs end too: there would be nobody to renew or delete them, or to ask whether the peer lives.
         """
         self.move(State.GONE)
-        self.outstanding = self.deadline = self.pair = None
+        self.outstanding = self.deadline = self.pair = self.postponed = None
+        self.results.clear()
         self.waiting.clear()
         self.prober.forget()
         self.assembler.forget()
@@ -246,6 +276,16 @@ class Core:
             self.keys.wipe()
         self.emit(IkeGone(reason))
         self.emit(Forget())
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """A step that waits for a job, and is done again from its start then."""
+
+    job: Job
+    step: Callable[[Instant], None]
+    until: Instant
+    """When it is given up."""
 
 
 class Hints:

@@ -254,6 +254,7 @@ class Exchanges(Core):
     def _authentic(self, message: Message, ends: tuple[Endpoint, Endpoint], now: Instant) -> None:
         """The peer, and nobody else, says this now."""
         self.spent.add(message.header.message_id)
+        self.last_word = b""
         self.last_heard = now
         if self.silent:
             self.silent = False
@@ -419,6 +420,8 @@ class Exchanges(Core):
         due = outstanding.due(now)
         if due is Due.REPEAT:
             self.log(f"{one.state}: retransmission; will wait {outstanding.wait:g}s for response", Rc.RETRANSMISSION)
+            if self.last_word:
+                self.send(self.last_word)
             self.send(outstanding.datagrams[0])
             self._count(outstanding)
         elif due is Due.GIVE_UP:

@@ -17,6 +17,7 @@ from openswan.crypto.registry import Kind
 from openswan.ike.v1 import life as lives
 from openswan.ike.v1 import names
 from openswan.ike.v1.life import UNSAID, Life
+from openswan.ike.v1.methods import METHODS
 from openswan.policy.algorithms import MOST_OFFERED
 from openswan.policy.proposal import Proposal, Transform
 from openswan.wire.attribute import Attribute
@@ -39,8 +40,6 @@ MOST_LINES = 12
 """Lines about transforms passed over, of one offer: it may hold 255 of them."""
 UNSAID_BITS = 128
 """The key size of AES without a Key Length attribute (RFC 3602 5.3 wants one; old peers leave it out)."""
-SPOKEN = (AuthMethod.PRE_SHARED_KEY, AuthMethod.RSA_SIG)
-"""The authentication methods there is code for."""
 MANDATORY = (
     OakleyAttribute.ENCRYPTION_ALGORITHM,
     OakleyAttribute.HASH_ALGORITHM,
@@ -251,7 +250,7 @@ def _cipher(said: dict[int, int]) -> Transform:
 
 
 def _method(method: AuthMethod, terms: Terms) -> AuthMethod:
-    if method not in SPOKEN:
+    if method not in METHODS:
         raise _no(
             f"Pluto does not support {names.oakley(method)} authentication", OakleyAttribute.AUTHENTICATION_METHOD
         )

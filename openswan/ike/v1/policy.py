@@ -9,9 +9,11 @@ from typing import Protocol
 from openswan.base.address import Endpoint
 from openswan.base.interval import Duration
 from openswan.crypto.tokenkey import SigningKey
+from openswan.ike.certificates import Records
 from openswan.ike.policy import ChildPolicy
 from openswan.ike.v1.life import UNSAID, Life
 from openswan.ike.v1.phase1 import ChosenIsakmp, Terms
+from openswan.policy.connection import SendCert
 from openswan.policy.identity import Identity
 from openswan.policy.selector import Selector
 
@@ -30,6 +32,21 @@ class IsakmpPolicy:
     private_key: SigningKey | None = field(default=None, repr=False)
     peer_keys: tuple[bytes, ...] = ()
     """The peer's raw RSA keys (RFC 3110 form)."""
+    certificates: tuple[bytes, ...] = ()
+    """Our certificate as DER and intermediate ones after it; empty: raw key."""
+    send_cert: SendCert = SendCert.ALWAYS
+    peer_certificate: bytes = b""
+    """The peer's certificate as DER when it is configured here; it must then be that one."""
+    peer_by_certificate: bool = False
+    """The peer must prove itself by a certificate that chains to `anchors` and carries its identity."""
+    anchors: tuple[bytes, ...] = ()
+    """Trusted CA certificates, DER."""
+    peer_ca: bytes = b""
+    """DER of the name of the authority that the peer's chain must lead through; empty: any of `anchors` will do."""
+    request_certs: bool = True
+    """Ask the peer for its certificate, when it must prove itself by one."""
+    aggressive: bool = False
+    """Begin, and let the peer begin, by Aggressive Mode: whoever listens learns who both ends are."""
     nat_traversal: bool = True
     """Look for NATs, and have ESP travel in UDP where one is found."""
     dpd: bool = True
@@ -93,9 +110,11 @@ class IdQuestion:
     remote: Endpoint
     peer_id: Identity
     chosen: ChosenIsakmp
+    issuers: tuple[bytes, ...] = ()
+    """DER of the names of the authorities of the certificates it sent."""
 
 
-class Owner(Protocol):
+class Owner(Records, Protocol):
     """Questions an ISAKMP SA asks while it works; the owner of connections and secrets implements it."""
 
     def isakmp_policy(self, local: Endpoint, remote: Endpoint) -> IsakmpPolicy:
@@ -108,6 +127,12 @@ class Owner(Protocol):
         """The policy the identity falls under, with what was agreed so far among its terms and the same preshared key.
 
         IkeError (notify 18, INVALID_ID_INFORMATION) when there is no suitable connection.
+        """
+
+    def aggressive_policy(self, local: Endpoint, remote: Endpoint, peer_id: Identity) -> IsakmpPolicy:
+        """At the first message of Aggressive Mode: the policy of whom it says it is, which nobody has proved yet.
+
+        IkeError (notify 14, NO_PROPOSAL_CHOSEN) when no connection has been authorized.
         """
 
     def quick_policy(self, question: QuickQuestion) -> QuickPolicy:

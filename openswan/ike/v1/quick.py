@@ -32,7 +32,7 @@ from openswan.ike.v1.child import Child
 from openswan.ike.v1.clients import Clients
 from openswan.ike.v1.core import Core
 from openswan.ike.v1.exchange import Agreement, Quick
-from openswan.ike.v1.main import NONCE_OCTETS, Shape
+from openswan.ike.v1.parts import NONCE_OCTETS, Shape
 from openswan.ike.v1.phase2 import ChosenIpsec, Terms
 from openswan.ike.v1.policy import QuickPolicy, QuickQuestion
 from openswan.plane.commands import Encap

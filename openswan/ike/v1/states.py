@@ -21,6 +21,12 @@ class State(Enum):
     MAIN_I3 = ("STATE_MAIN_I3", 8, "sent MI3, expecting MR3")
     MAIN_R3 = ("STATE_MAIN_R3", 9, "sent MR3, ISAKMP SA established")
     MAIN_I4 = ("STATE_MAIN_I4", 10, "ISAKMP SA established")
+    AGGR_I0 = ("STATE_AGGR_I0", 0, "not yet begun")
+    AGGR_R0 = ("STATE_AGGR_R0", 11, "expecting AI1")
+    AGGR_I1 = ("STATE_AGGR_I1", 12, "sent AI1, expecting AR1")
+    AGGR_R1 = ("STATE_AGGR_R1", 13, "sent AR1, expecting AI2")
+    AGGR_I2 = ("STATE_AGGR_I2", 14, "sent AI2, ISAKMP SA established")
+    AGGR_R2 = ("STATE_AGGR_R2", 15, "ISAKMP SA established")
     QUICK_I0 = ("STATE_QUICK_I0", 0, "not yet begun")
     QUICK_R0 = ("STATE_QUICK_R0", 16, "expecting QI1")
     QUICK_I1 = ("STATE_QUICK_I1", 17, "sent QI1, expecting QR1")
@@ -45,7 +51,9 @@ class State(Enum):
         return self.label
 
 
-KEYED = frozenset({State.MAIN_R3, State.MAIN_I4})
+BEGINNING = frozenset({State.MAIN_R0, State.AGGR_R0})
+"""Responders that have yet to hear something sensible."""
+KEYED = frozenset({State.MAIN_R3, State.MAIN_I4, State.AGGR_I2, State.AGGR_R2})
 """ISAKMP SAs whose both ends are authenticated: Quick Modes and Informationals may be made."""
 ESTABLISHED = KEYED | {State.QUICK_I2, State.QUICK_R2}
 
@@ -67,6 +75,18 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(State.MAIN_R0, State.MAIN_R1, "a proposal taken and said so"),
     Transition(State.MAIN_R1, State.MAIN_R2, "keys derived, public value and nonce sent"),
     Transition(State.MAIN_R2, State.MAIN_R3, "the initiator's proof is right, ours sent"),
+    Transition(State.MAIN_I0, State.AGGR_I0, "the policy wants Aggressive Mode"),
+    Transition(State.MAIN_R0, State.AGGR_R0, "the initiator wants Aggressive Mode"),
+    Transition(State.AGGR_I0, State.AGGR_I1, "initiate: proposals, public value, nonce and identity sent"),
+    Transition(State.AGGR_I1, State.AGGR_I2, "the responder's proof is right, ours sent"),
+    Transition(State.AGGR_R0, State.AGGR_R1, "a proposal taken, keys derived, our proof sent"),
+    Transition(State.AGGR_R1, State.AGGR_R2, "the initiator's proof is right"),
+    Transition(State.AGGR_I0, State.GONE, "given up before it began"),
+    Transition(State.AGGR_R0, State.GONE, "refused; nothing is kept"),
+    Transition(State.AGGR_I1, State.GONE, "never answered, or given up"),
+    Transition(State.AGGR_R1, State.GONE, "the initiator does not go on, or cannot prove itself"),
+    Transition(State.AGGR_I2, State.GONE, "deleted by either end, or its time is over"),
+    Transition(State.AGGR_R2, State.GONE, "deleted by either end, or its time is over"),
     Transition(State.MAIN_I0, State.GONE, "given up before it began"),
     Transition(State.MAIN_R0, State.GONE, "refused; nothing is kept"),
     Transition(State.MAIN_I1, State.GONE, "never answered, or given up"),

@@ -8,15 +8,19 @@ pair.a.lines()         # what the initiator has logged
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from ipaddress import ip_network
 from typing import Any, TypeVar
 
+from cryptography.x509 import Certificate
+
 from openswan.base.address import Endpoint, parse_address
 from openswan.base.entropy import SeededRng
-from openswan.base.errors import IkeError
+from openswan.base.errors import CryptoError, IkeError
 from openswan.crypto import rsakey
+from openswan.crypto.revocation import Question
 from openswan.ike.effects import ChildEstablished, Log, Send
 from openswan.ike.events import CreateChild, Request
 from openswan.ike.v1.effects import Effect
@@ -26,17 +30,20 @@ from openswan.ike.v1.policy import IdQuestion, IsakmpPolicy, QuickPolicy, QuickQ
 from openswan.ike.v1.sa import IsakmpSa
 from openswan.ike.v1.states import State
 from openswan.policy.algorithms import parse_esp, parse_ike
-from openswan.policy.identity import matches, parse_identity
+from openswan.policy.identity import Identity, matches, parse_identity
 from openswan.policy.selector import Selector
 from openswan.wire.v1.body import Payload
 from openswan.wire.v1.header import Flags, Header
 from openswan.wire.v1.message import Content, Message
 from openswan.wire.v1.numbers import AuthMethod, ExchangeType
 from tests.unit.crypto.keys import rsa_key
+from tests.unit.ike.pair import NOON
+from tests.unit.ike.pki import authority, holder
 
 E = TypeVar("E")
 ADDRESS_A, ADDRESS_B = Endpoint(parse_address("192.0.2.1"), 500), Endpoint(parse_address("192.0.2.2"), 500)
 PSK, RSA = AuthMethod.PRE_SHARED_KEY, AuthMethod.RSA_SIG
+UP = ((State.MAIN_I4, State.MAIN_R3), (State.AGGR_I2, State.AGGR_R2))
 EASY = "aes128-sha1-ecp256"
 """Quick to compute."""
 
@@ -82,6 +89,20 @@ def by_rsa(which: int, other: int) -> dict[str, Any]:
     return {"method": RSA, "psk": b"", "private_key": rsa_key(2048, 65537, which), "peer_keys": (public,)}
 
 
+def by_certificate(me: str, kind: str = "rsa", **more: Any) -> dict[str, Any]:
+    """What a policy has for certificates."""
+    own = holder(me, kind)
+    values: dict[str, Any] = {
+        "method": RSA,
+        "psk": b"",
+        "private_key": own.key,
+        "certificates": (own.der,),
+        "peer_by_certificate": True,
+        "anchors": (authority().der,),
+    }
+    return {**values, **more}
+
+
 def sealed(
     sa: IsakmpSa,
     payloads: list[Payload],
@@ -112,11 +133,30 @@ class Asked:
         self.quick = [mirrored(quick())]
         self.asked: list[QuickQuestion] = []
         self.taken: set[int] = set()
+        self.chains: list[tuple[Certificate, ...]] = []
+        self.unknown: list[tuple[Question, ...]] = []
+        """What has to be fetched, question after question."""
+        self.revoked = ""
 
     def isakmp_policy(self, local: Endpoint, remote: Endpoint) -> IsakmpPolicy:
         if not self.policies:
             raise IkeError("initial Main Mode message received but no connection has been authorized", 14)
         return self.policies[0]
+
+    def aggressive_policy(self, local: Endpoint, remote: Endpoint, peer_id: Identity) -> IsakmpPolicy:
+        for one in self.policies:
+            if matches(one.peer_id, peer_id):
+                return one
+        raise IkeError("initial Aggressive Mode message received but no connection has been authorized", 14)
+
+    def revocation(self, chain: Sequence[Certificate], at: datetime) -> tuple[Question, ...]:
+        self.chains.append(tuple(chain))
+        if self.revoked:
+            raise CryptoError(self.revoked)
+        return self.unknown.pop(0) if self.unknown else ()
+
+    def wall_clock(self, now: float) -> datetime:
+        return NOON
 
     def refine(self, question: IdQuestion) -> IsakmpPolicy:
         self.questions.append(question)
@@ -179,7 +219,8 @@ class Pair:
 
     def up(self) -> Pair:
         self.start().run()
-        assert (self.a.sa.state, self.b.sa.state) == (State.MAIN_I4, State.MAIN_R3), self.a.lines() + self.b.lines()
+        states = (self.a.sa.state, self.b.sa.state)
+        assert states in UP, self.a.lines() + self.b.lines()
         return self
 
     def start(self) -> Pair:

@@ -10,7 +10,7 @@ import pytest
 from openswan.base.address import Endpoint, parse_address
 from openswan.crypto import rsakey
 from openswan.ike.effects import Forget, IkeFailed, IkeGone, Send
-from openswan.ike.v1 import main
+from openswan.ike.v1 import main, proof
 from openswan.ike.v1.effects import IsakmpEstablished
 from openswan.ike.v1.states import State
 from openswan.policy.identity import parse_identity
@@ -210,15 +210,15 @@ def test_identities_that_are_nobody(kind: int) -> None:
     """CVE-2023-38711, here of phase 1."""
     pair = Pair()
     claimed = Id(IdType(kind), b"\x0a\1\0\0\xff\xff\0\0")
-    original = main.identity_payload
+    original = proof.identity_payload
     try:
-        main.identity_payload = lambda _: claimed
+        proof.identity_payload = lambda _: claimed
         pair.start()
         while pair.a.sa.state is not State.MAIN_I3:
             sender, sent = pair.wire.pop(0)
             pair.deliver(sender, sent)
     finally:
-        main.identity_payload = original
+        proof.identity_payload = original
     pair.run()
     assert any("Unacceptable identity type" in line for line in pair.b.lines())
     assert pair.b.sa.state is State.MAIN_R2
