@@ -18,6 +18,7 @@ from openswan.base.log import Rc
 from openswan.base.said import Said, Shunt
 from openswan.engine.conn import Conn, Oriented
 from openswan.engine.statedb import IkeState
+from openswan.engine.updown import Verb
 from openswan.ike.events import MoveIke, Probe, TellAddresses
 from openswan.plane.commands import SetEroute
 
@@ -65,7 +66,7 @@ class Mobility:
                 self.brain.ikes.request(ike, MoveIke(oriented.me))
                 self.brain.liveness.heard(ike, "its silence was that of an address we have left")
         again = self.brain.negotiator.readdress(conn, oriented.me)
-        self._reindex(conn, oriented)
+        self._move(conn, oriented)
         self.brain.keyring.forget()
         self.brain.router.guard(conn)
         if again:
@@ -143,7 +144,7 @@ class Mobility:
         for conn in conns:
             if conn.oriented is not None and conn.oriented.peer not in (None, remote):
                 conn.away = remote
-                self._reindex(conn, replace(conn.oriented, peer=remote))
+                self._move(conn, replace(conn.oriented, peer=remote))
         self.brain.ikes.start_keepalive(ike)
 
     def home(self, conn: Conn) -> None:
@@ -155,6 +156,15 @@ class Mobility:
         oriented, _ = self.brain.network.orientation(conn)
         if oriented is not None:
             self._reindex(conn, oriented)
+
+    def _move(self, conn: Conn, oriented: Oriented) -> None:
+        """Another orientation of a tunnel that stays: its updown command hears of the old one and of the new one."""
+        told = bool(conn.owner)
+        if told:
+            self.brain.router.tell_move(conn, Verb.DOWN)
+        self._reindex(conn, oriented)
+        if told:
+            self.brain.router.tell_move(conn, Verb.UP)
 
     def _reindex(self, conn: Conn, oriented: Oriented) -> None:
         """Another orientation, while selectors and eroutes stay."""

@@ -234,6 +234,10 @@ class Router:
             self.routes.pop(key, None)
         return was and not users
 
+    def tell_move(self, conn: Conn, verb: Verb) -> None:
+        """An end has another address: `down` before the connection knows it, `up` afterwards; nothing depends on it."""
+        self.updowns.run(conn, verb, partial(self._noted, conn, verb), moving=True)
+
     def _noted(self, conn: Conn, verb: Verb, event: UpdownDone) -> None:
         """Log what a command said and how it ended."""
         name = verb_name(conn, verb) if conn.oriented else verb.value

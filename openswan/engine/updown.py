@@ -51,8 +51,11 @@ def _id(identity: Identity | None, fallback: object) -> str:
     return quoted(show(identity)) if identity is not None else str(fallback)
 
 
-def environment(conn: Conn, verb: Verb, stack: str = "klips") -> dict[str, str]:
-    """The PLUTO_* variables for `verb`; the connection must be oriented and its clients known."""
+def environment(conn: Conn, verb: Verb, moving: bool = False, stack: str = "klips") -> dict[str, str]:
+    """The PLUTO_* variables for `verb`; the connection must be oriented and its clients known.
+
+    `moving`: the tunnel stays and an end has another address (MOBIKE).
+    """
     oriented, local, remote = conn.oriented, conn.local, conn.remote
     if oriented is None or local is None or remote is None:
         raise ValueError(f"{conn.label} is not oriented")
@@ -96,6 +99,7 @@ def environment(conn: Conn, verb: Verb, stack: str = "klips") -> dict[str, str]:
         "PLUTO_CFG_SERVER": str(int(bool(oriented.theirs.pools))),
         "PLUTO_PEER_BANNER": "",
         "PLUTO_NM_CONFIGURED": "0",
+        "PLUTO_MOBIKE_EVENT": "yes" if moving else "",
     }
     source = next((a for a in conn.sources if a.version == mine.version), None)
     if source is not None:
@@ -127,12 +131,12 @@ class UpdownQueue:
     running: dict[int, _Job] = field(default_factory=dict)
     token: int = 0
 
-    def run(self, conn: Conn, verb: Verb, then: Then) -> None:
+    def run(self, conn: Conn, verb: Verb, then: Then, moving: bool = False) -> None:
         """Have `verb` carried out when its turn has come; `then` is called with the outcome.
 
         leftupdown="" means there is no command: that counts as done at once.
         """
-        env = environment(conn, verb)
+        env = environment(conn, verb, moving)
         command = conn.oriented.ours.updown if conn.oriented else ""
         job = _Job((env["PLUTO_PEER_CLIENT"], env["PLUTO_INTERFACE"]), command, env, then)
         queue = self.waiting.setdefault(job.key, deque())

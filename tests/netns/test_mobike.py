@@ -98,7 +98,13 @@ def test_strongswan_moves_and_we_follow(lab: Lab) -> None:
 @pytest.mark.parametrize("encapsulation", ["no", "auto"])
 def test_two_of_ours_with_raw_esp_and_in_udp(lab: Lab, encapsulation: str) -> None:
     """Beside each other, then nothing at all for a while: what is sent meanwhile waits, and arrives."""
-    more = {"encapsulation": encapsulation, "rightid": "@them", "leftid": "@us"}
+    script, notes = lab.dir / "updown", lab.dir / "notes"
+    script.write_text(f"""#!/bin/sh
+test "$PLUTO_MOBIKE_EVENT" && echo "$PLUTO_VERB $PLUTO_ME $PLUTO_PEER" >> {notes}
+exec ipsec _updown
+""")
+    script.chmod(0o755)
+    more = {"encapsulation": encapsulation, "rightid": "@them", "leftid": "@us", "leftupdown": str(script)}
     west = Gateway(lab.west, conn("net", NETS, **more, left="%defaultroute", right="192.0.2.2"), SECRETS)
     east = Gateway(lab.east, conn("net", NETS, **more, left="%any", right="192.0.2.2"), SECRETS)
     east.start()
@@ -130,3 +136,6 @@ def test_two_of_ours_with_raw_esp_and_in_udp(lab: Lab, encapsulation: str) -> No
         assert " 5 received" in said, said + west.log()
         assert_quiet(wire, INNER)
     assert spis(west) == before
+    moves = ["192.0.2.1", "192.0.2.11", "192.0.2.11", "192.0.2.33"]
+    told = [f"{verb}-client {address} 192.0.2.2" for verb, address in zip(("down", "up") * 2, moves, strict=True)]
+    wait_for("what the command was told", lambda: notes.read_text().splitlines() == told, 5, 0.05)

@@ -360,6 +360,8 @@ class SimHost:
         self.gaps: list[str] = []
         self.clear: list[Inner] = []
         self.updowns: list[str] = []
+        self.environments: list[dict[str, str]] = []
+        """Of each of them."""
         self.lines: list[str] = []
         self.events: list[str] = []
         self.whack: dict[int, list[tuple[int, str]]] = {}
@@ -478,6 +480,7 @@ class SimHost:
         elif isinstance(effect, RunUpdown):
             verb = effect.environment["PLUTO_VERB"]
             self.updowns.append(f"{verb} {effect.environment['PLUTO_CONNECTION']}")
+            self.environments.append(effect.environment)
             self.pending.append(UpdownDone(effect.token, self.updown_status(effect.environment), ()))
         elif isinstance(effect, Resolve):
             self.pending.append(HostResolved(effect.name, self.names.get(effect.name, ())))

@@ -82,6 +82,26 @@ def test_an_address_that_changes_under_traffic_loses_nothing(seed: int) -> None:
     pair.sane()
 
 
+def events(host: SimHost, *names: str) -> list[tuple[str, ...]]:
+    """What the updown command was told of moves: verbs and these variables."""
+    return [
+        (env["PLUTO_VERB"], *(env[name] for name in names)) for env in host.environments if env["PLUTO_MOBIKE_EVENT"]
+    ]
+
+
+def test_the_updown_commands_of_both_ends_hear_of_each_move() -> None:
+    pair = roaming()
+    assert events(pair.west) == events(pair.east) == []
+    for address in (ELSEWHERE, WEST):
+        move(pair.west, address, keep=True)
+        assert pair.run(30.0, lambda address=address: outer(pair.east, Direction.OUT) == {f"{EAST} {address}"})  # type: ignore[misc]
+    verbs = ("down-client", "up-client") * 2
+    where = (WEST, ELSEWHERE, ELSEWHERE, WEST)
+    assert events(pair.west, "PLUTO_ME") == list(zip(verbs, where, strict=True))
+    assert events(pair.east, "PLUTO_PEER") == list(zip(verbs, where, strict=True))
+    assert {env["PLUTO_MOBIKE_EVENT"] for env in pair.west.environments} == {"", "yes"}
+
+
 def silenced(pair: Pair) -> set[int]:
     """East is not to be reached, and west has begun anew beside the SAs it has; their SPIs."""
     spis = set(pair.west.klips.by_spi)

@@ -47,6 +47,16 @@ def test_the_whole_environment() -> None:
     assert env["PLUTO_CONN_POLICY"].startswith("PSK+ENCRYPT+TUNNEL+PFS")
 
 
+def test_moves_are_told() -> None:
+    it = placed(conn("n", end(WEST, WEST_NET), end(EAST, EAST_NET)))
+    assert environment(it, Verb.UP)["PLUTO_MOBIKE_EVENT"] == ""
+    assert environment(it, Verb.UP, moving=True)["PLUTO_MOBIKE_EVENT"] == "yes"
+    ran: list[RunUpdown] = []
+    queue = UpdownQueue(ran.append)
+    queue.run(it, Verb.DOWN, lambda event: None, moving=True)
+    assert ran[0].environment["PLUTO_MOBIKE_EVENT"] == "yes"
+
+
 def test_optional_variables_are_absent_when_not_set() -> None:
     env = environment(placed(conn("n", end(WEST, WEST_NET), end(EAST, EAST_NET))), Verb.ROUTE)
     assert not {"PLUTO_MY_SOURCEIP", "PLUTO_METRIC", "PLUTO_MTU"} & env.keys()
