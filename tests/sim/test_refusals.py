@@ -10,7 +10,7 @@ import pytest
 from openswan.base.address import Endpoint
 from openswan.base.errors import IkeError
 from openswan.engine import policies
-from openswan.ike.v2.tasks import child_create, child_rekey, ike_rekey
+from openswan.ike.v2.tasks import child_answer, child_create, child_rekey, ike_rekey
 from openswan.plane.commands import Direction
 from openswan.plane.events import UnknownSpi
 from openswan.wire.v2.notify import Notify
@@ -22,7 +22,7 @@ from tests.sim.test_rekey import traffic
 
 def minimal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The side that answered IKE_SA_INIT makes nothing more once it stands (RFC 7296 4 allows it)."""
-    for module in (child_create, child_rekey, ike_rekey):
+    for module in (child_answer, child_rekey, ike_rekey):
         real = module.respond
 
         def respond(sa, *args, real=real):  # type: ignore[no-untyped-def]
@@ -68,14 +68,14 @@ def test_a_second_conn_gets_an_ike_sa_of_its_own_when_the_first_is_full(monkeypa
 
 @pytest.mark.parametrize("shared", (False, True))
 def test_a_peer_that_wants_single_pairs_gets_the_packets_own(monkeypatch: pytest.MonkeyPatch, shared: bool) -> None:
-    real = child_create.agree
+    real = child_answer.agree
 
     def agree(proposed, allowed, narrowing):  # type: ignore[no-untyped-def]
         if len(proposed) > 1:
             raise IkeError("one pair at a time", NotifyType.SINGLE_PAIR_REQUIRED)
         return real(proposed, allowed, narrowing)
 
-    monkeypatch.setattr(child_create, "agree", agree)
+    monkeypatch.setattr(child_answer, "agree", agree)
     pair = make_pair(1)
     for host in (pair.west, pair.east):
         host.load(conn("net-net", end(WEST, "10.1.0.0/16", "@west"), end(EAST, "10.2.0.0/16", "@east"), narrowing=True))

@@ -21,12 +21,12 @@ from openswan.ike.v2.protect import Opened
 from openswan.ike.v2.states import State
 from openswan.ike.v2.task import Task
 from openswan.ike.v2.tasks import (
-    child_create,
+    auth_answer,
+    child_answer,
     child_delete,
     child_rekey,
     crash,
     followup,
-    ike_auth,
     ike_delete,
     ike_rekey,
     init,
@@ -306,7 +306,7 @@ class Receiver(Core):
 
     def _judge(self, request: Message, opened: Opened, local: Endpoint, remote: Endpoint, now: Instant) -> None:
         """The initiator proves itself."""
-        ike_auth.respond(self, request, opened, local, remote, now)
+        auth_answer.respond(self, request, opened, local, remote, now)
         self._window_size(request)
         self.pump(now)
 
@@ -317,7 +317,7 @@ class Receiver(Core):
         kind = NotifyType(why.notify or NotifyType.INVALID_SYNTAX)
         self.log(f"malformed {request.header.exchange} request: {why}; sending {kind}", Rc.LOG_SERIOUS)
         if self.state is State.R1:
-            ike_auth.refuse(self, request, opened, why, local, remote, now)
+            auth_answer.refuse(self, request, opened, why, local, remote, now)
             return
         self.reply(request.header, opened, (error(kind, why.data),), local, remote)
         if kind in FATAL:
@@ -339,7 +339,7 @@ class Receiver(Core):
         rekey = request.notify(NotifyType.REKEY_SA)
         if rekey is not None:
             return child_rekey.respond(self, rekey, request, local, remote, now)
-        return child_create.respond(self, request, local, remote, now)
+        return child_answer.respond(self, request, local, remote, now)
 
     def _followup(self, request: Message, local: Endpoint, remote: Endpoint, now: Instant) -> tuple[Payload, ...]:
         return followup.respond(self, request, now)
@@ -362,7 +362,7 @@ class Receiver(Core):
         if request.header.exchange != ExchangeType.INFORMATIONAL:
             return
         if self.state is State.R1:
-            ike_auth.given_up(self, request, now)
+            auth_answer.given_up(self, request, now)
             return
         # Some say both: why, and that it is over.
         fatal = next((n for n in request.all(Notify) if n.kind in FATAL), None)

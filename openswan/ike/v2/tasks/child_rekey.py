@@ -19,7 +19,8 @@ from openswan.ike.v2.child import Child, by_spi_out
 from openswan.ike.v2.core import Core, error
 from openswan.ike.v2.negotiate import Dh
 from openswan.ike.v2.tasks import child_delete, followup
-from openswan.ike.v2.tasks.child_create import NONCE_OCTETS, ChildCreate, Terms, agree_to, establish, finish_answer
+from openswan.ike.v2.tasks.child_answer import agree_to, finish_answer
+from openswan.ike.v2.tasks.child_create import NONCE_OCTETS, ChildCreate, Terms, establish
 from openswan.wire.message import Message
 from openswan.wire.v2.body import Payload
 from openswan.wire.v2.nonce import Nonce
