@@ -46,7 +46,8 @@ def parse_subnet(text: str) -> Subnet:
 
 def host_subnet(address: Address) -> Subnet:
     """The subnet that holds just `address`: /32 or /128."""
-    return ip_network(address)
+    # From numbers: from an address it would be written out and read again.
+    return IPv4Network((int(address), 32)) if address.version == 4 else IPv6Network((int(address), 128))
 
 
 def any_subnet(version: int) -> Subnet:

@@ -18,6 +18,7 @@ USAGE = """\
 Usage: ipsec whack [--ctlbase PATH] [--label TEXT] [--optionsfrom FILE] ACTION
 where ACTION is one of:
        --initiate | --terminate | --route | --unroute | --delete   --name NAME [--asynchronous]
+       --oppohere ADDRESS --oppothere ADDRESS [--deletepair]
        --redirect-to ADDRESS[,ADDRESS...] [--name NAME]
        --listen | --unlisten | --status [--json] | --addresspoolstatus | --shutdown [--leave-state]
        --rereadsecrets | --rereadgroups | --rereadcacerts | --rereadcrls | --rereadall | --listall | --listpubkeys |
@@ -54,8 +55,9 @@ ACTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "counters": ("counters", {}),
 }
 """Action -> (verb, arguments)."""
-WITH_VALUE = ("name", "redirect-to", "ctlbase", "label", "optionsfrom")
-FLAGS = ("asynchronous", "json", "leave-state", "utc")
+WITH_VALUE = ("name", "oppohere", "oppothere", "redirect-to", "ctlbase", "label", "optionsfrom")
+FLAGS = ("asynchronous", "deletepair", "json", "leave-state", "utc")
+OPPO = {"oppohere", "oppothere"}
 MAX_OPTIONS_FILE = 1 << 20
 MAX_NESTING = 10
 
@@ -116,6 +118,12 @@ def check(options: Options) -> None:
     """Do the options fit together? WhackError in whack's words when not."""
     if "redirect-to" in options.values and not options.action:
         return
+    if OPPO & options.values.keys() or "deletepair" in options.flags:
+        if not options.values.keys() >= OPPO:
+            raise WhackError("--oppohere and --oppothere must be used together")
+        if options.action or "name" in options.values:
+            raise WhackError("--oppohere and --oppothere stand alone, or with --deletepair")
+        return
     if not options.action:
         raise WhackError(
             "connections are loaded with `ipsec auto --add', not by whack"
@@ -145,6 +153,10 @@ def main(argv: list[str]) -> int:
         name = f'"{options.values["name"]}" ' if "name" in options.values else ""
         print(f"whack error: {label}{name}{why}", file=sys.stderr)
         return 1
+    if options.values.keys() >= OPPO:
+        pair = {"here": options.values["oppohere"], "there": options.values["oppothere"]}
+        verb = "deletepair" if "deletepair" in options.flags else "oppo"
+        return converse(verb, pair, ctlbase=options.values.get("ctlbase", ""))
     if not options.action:
         addresses = options.values["redirect-to"].replace(",", " ").split()
         where = {"to": addresses, "name": options.values.get("name", "")}

@@ -29,6 +29,7 @@ from openswan.engine.mobility import Mobility
 from openswan.engine.negotiate import Negotiator
 from openswan.engine.network import Network
 from openswan.engine.pairs import Pairs
+from openswan.engine.pairverbs import PairVerbs
 from openswan.engine.pairviews import PairViews
 from openswan.engine.pathmtu import PathMtus
 from openswan.engine.peerkeys import PeerKeys
@@ -79,6 +80,7 @@ class Brain:
         self.groups = Groups(self)
         self.pairs = Pairs(self)
         self.pairviews = PairViews(self)
+        self.pairverbs = PairVerbs(self)
         self.exemptions = Exemptions(self)
         self.router.on_change = self.exemptions.touched
         self.answers.decides = self.groups.decides

@@ -19,6 +19,7 @@ from openswan.engine.routing import RouteEvent
 from openswan.policy.connection import Connection
 from openswan.policy.flowtable import Flow, FlowTable, Rule
 from openswan.policy.groups import Target, group_end, group_file, lines_of, named, own_targets, settle, stance_of
+from openswan.policy.selector import FlowKey
 
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
@@ -42,7 +43,9 @@ class Groups:
         self.names: set[str] = set()
         """Host names in files."""
         self.table = FlowTable()
-        """Lines in force."""
+        """Lines in force,"""
+        self._in_force: dict[FlowKey, tuple[str, Connection]] = {}
+        """and by key whose each is, and on which terms."""
 
     # -- files --------------------------------------------------------------------------------------------------------
 
@@ -129,10 +132,11 @@ class Groups:
         self._settled()
 
     def terminate(self, group: Conn) -> None:
-        """End the tunnels of all lines; what the lines say stays in force."""
+        """End the tunnels of all lines and forget what was decided; what the lines say stays in force."""
         for line in self.lines.get(group.name, {}).values():
             for instance in list(line.instances.values()):
                 self.brain.negotiator.stop(instance)
+            self.brain.pairs.drop_of(line)
 
     def decides(self, src: Address, dst: Address) -> Conn | None:
         """The line that decides about all traffic of two hosts, seen outbound; None: no line does."""
@@ -214,11 +218,13 @@ class Groups:
         for line in [line for lines in self.lines.values() for line in lines.values() if not line.on_demand]:
             self._enforce(line)  # what stood in its way may have gone
         self.table = FlowTable()
+        in_force: dict[FlowKey, tuple[str, Connection]] = {}
         guarded: dict[Subnet, list[Conn]] = {}
         open_nets: set[Subnet] = set()
         for line in [line for lines in self.lines.values() for line in lines.values() if line.on_demand]:
             for key in line.keys:
-                self.table.add(Rule(key, line.name))
+                if self.table.add(Rule(key, line.name)) is None:
+                    in_force[key] = (line.name, line.policy)
                 if stance_of(line.policy).permits_clear:
                     open_nets.add(key.dst)
                 else:
@@ -234,4 +240,6 @@ class Groups:
                 line.holes = found
                 self.brain.router.guard(line)
         self.brain.exemptions.stale = True
-        self.brain.pairs.recheck()
+        before, self._in_force = self._in_force, in_force
+        both = before.keys() | in_force.keys()
+        self.brain.pairs.recheck({key.dst for key in both if before.get(key) != in_force.get(key)})

@@ -17,8 +17,9 @@ from openswan.base.interval import Instant
 from openswan.base.said import Shunt
 from openswan.engine import oeevents as ev
 from openswan.engine.oeevents import OeEffect, OeEvent, Pair, Terms, Verdict
+from openswan.engine.oeindex import PairIndex
 from openswan.engine.oejudge import ALONE, FIXED, NO_ANSWER, answer, failure, first, objection, search, worth
-from openswan.engine.oepair import CAPABLE, DEAF, LOOKED_AT, PairState, Peers, pause, round_pause
+from openswan.engine.oepair import CAPABLE, DEAF, LOOKED_AT, PairState, Peer, Peers, pause, round_pause
 from openswan.engine.oestates import LATE, SEARCHING, SHUNTS, Act, Event, State, next_move
 from openswan.engine.timers import Timer, Timers
 from openswan.policy.grade import Grade
@@ -43,6 +44,7 @@ class Opportunistic:
 
     def __init__(self, most_pairs: int = MOST_PAIRS, most_searches: int = MOST_SEARCHES) -> None:
         self.pairs: OrderedDict[Pair, PairState] = OrderedDict()
+        self.index = PairIndex()
         self.peers = Peers()
         """What this host knows of destinations,"""
         self.peers_of_others = Peers()
@@ -102,7 +104,11 @@ class Opportunistic:
     def objection(self, pair: Pair, terms: Terms, grade: Grade) -> str:
         """Why a tunnel of that grade will not do; empty: it will."""
         p = self.pairs.get(pair) or PairState(pair, terms)
-        return objection(p, grade, self.peers.known.get(pair.dst))
+        return objection(p, grade, self.remembered(pair, terms))
+
+    def remembered(self, pair: Pair, terms: Terms) -> Peer | None:
+        """What is remembered of a pair's destination."""
+        return self._peers(terms).known.get(pair.dst)
 
     def next_timer(self) -> Instant | None:
         """When Due is wanted; None: never as things stand."""
@@ -356,6 +362,7 @@ class Opportunistic:
 
     def _new(self, pair: Pair, terms: Terms) -> PairState:
         p = self.pairs[pair] = PairState(pair, terms, last_used=self._now)
+        self.index.add(pair)
         peer = self._peers(terms).get(pair.dst)
         if peer is not None and peer.capable_until > self._now and terms.asks_dns:
             p.gateways = peer.gateways
@@ -363,6 +370,7 @@ class Opportunistic:
 
     def _drop(self, p: PairState) -> None:
         self.pairs.pop(p.pair, None)
+        self.index.remove(p.pair)
         self._unask(p)
         for timer in (Timer.OE_HOLD, Timer.OE_ROUND, Timer.OE_LIFE):
             self._timers.cancel((timer, p.pair))

@@ -13,12 +13,12 @@ the eroute leads next, in order. Tunnels belong to ordinary instances, with a gu
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from openswan.base.address import Address, host_subnet
+from openswan.base.address import Address, Subnet, host_subnet
 from openswan.base.log import Rc
 from openswan.base.said import Shunt
 from openswan.engine import oeevents as oe
@@ -30,6 +30,7 @@ from openswan.engine.oejudge import shorter
 from openswan.engine.oepolicy import place_of
 from openswan.engine.oeterms import terms_of
 from openswan.engine.opportunistic import Opportunistic
+from openswan.engine.routing import RouteEvent
 from openswan.engine.statedb import ChildState
 from openswan.engine.timers import Timer
 from openswan.ike.machine import Machine
@@ -50,6 +51,10 @@ if TYPE_CHECKING:
 
 LOOK_AT_USE = 60.0
 """Seconds between two looks at which pairs still carry packets."""
+BUSY = 150.0
+"""Seconds since a tunnel was last seen to carry packets for which it is rekeyed: two looks, and what they take."""
+SLICE = 200
+"""Pairs that are looked at between two events when lines have changed: some 20 ms where each is forgotten."""
 
 
 def flow_of(pair: Pair) -> FlowKey:
@@ -91,6 +96,10 @@ class Pairs:
         """First packets there was no room for."""
         self._events: deque[OeEvent] = deque()
         self._busy = False
+        self._suspects: deque[Pair] = deque()
+        """Pairs whose lines have changed, still to be looked at."""
+        self.on_change: Callable[[], None] = lambda: None
+        """Hears that something has become of pairs."""
         self._effects: dict[type[Any], Callable[[Any], None]] = {
             oe.SetShunt: self._set_shunt,
             oe.SetTunnel: self._set_tunnel,
@@ -110,12 +119,15 @@ class Pairs:
         """A packet has met a line's trap; the packet engine keeps it, and what follows it, under the pair's key."""
         flow = event.flow
         pair = Pair(flow.src.network_address, flow.dst.network_address)
+        if pair not in self.machine.pairs:
+            self.core.say(line, f"first packet of {pair}", Rc.LOG, event="first-packet")
+        self._run(oe.Packet(pair, self._terms(line, pair)))
+
+    def _terms(self, line: Conn, pair: Pair) -> oe.Terms:
         terms = terms_of(line.policy)
         if exempt(Flow(pair.src, pair.dst), place_of(self.core.plugs)):
             terms = replace(terms, stance=Stance.CLEAR)
-        if pair not in self.machine.pairs:
-            self.core.say(line, f"first packet of {pair}", Rc.LOG, event="first-packet")
-        self._run(oe.Packet(pair, terms))
+        return terms
 
     def refuses(self, child: ChildState) -> bool:
         """Has the peer of a tunnel proved too little? Then it is not installed, so nothing is ever sent into it."""
@@ -150,6 +162,8 @@ class Pairs:
             if not conn.children:
                 del self.conns[pair]
             self._run(oe.Failed(pair, shorter(reason)))
+            if not conn.children:
+                self._run(oe.Down(pair, conn.instance, shorter(reason)))
 
     def gone(self, conn: Conn) -> None:
         """The instance of a pair is no more."""
@@ -181,12 +195,57 @@ class Pairs:
         if conn.kind is Kind.INSTANCE:
             self.brain.negotiator.remove(conn)
 
-    def recheck(self) -> None:
-        """Lines have changed: pairs that another line decides about now, or none, are forgotten."""
-        for pair, state in list(self.machine.pairs.items()):
+    def recheck(self, nets: Iterable[Subnet]) -> None:
+        """Lines about these nets have changed: pairs that another one decides about now, or none, are forgotten.
+
+        Those that go in clear first; what is more than a slice waits for its turn between other events.
+        """
+        found = {pair for net in nets for pair in self.machine.index.within(net)}
+        known = self.machine.pairs
+        self._suspects.extendleft(pair for pair in found if known[pair].shunt is not Shunt.PASS)
+        self._suspects.extendleft(pair for pair in found if known[pair].shunt is Shunt.PASS)
+        self._look_at_suspects()
+
+    def _look_at_suspects(self) -> None:
+        for _ in range(min(SLICE, len(self._suspects))):
+            pair = self._suspects.popleft()
+            state = self.machine.pairs.get(pair)
+            if state is None:
+                continue
             line = self.brain.groups.decides(pair.src, pair.dst)
             if line is None or line.name != state.terms.owner or self._changed(line, state.terms):
                 self._run(oe.Remove(pair))
+        if self._suspects:
+            self.core.after(Timer.OE_RECHECK, "", 0.0, self._look_at_suspects)
+
+    def begin(self, pair: Pair, line: Conn) -> None:
+        """Try a pair now as if a packet had come, whatever was decided about it before."""
+        self.drop(pair)
+        self._run(oe.Packet(pair, self._terms(line, pair)))
+
+    def drop(self, pair: Pair) -> bool:
+        """Forget a pair and that its peer was deaf; was anything known?"""
+        for peers in (self.machine.peers, self.machine.peers_of_others):
+            if (peer := peers.known.get(pair.dst)) is not None:
+                peer.deaf_until = 0.0
+        known, conn = pair in self.machine.pairs, self.conns.get(pair)
+        self._run(oe.Remove(pair))
+        if conn is not None and conn.kind is Kind.INSTANCE:
+            self.brain.negotiator.remove(conn)
+        return known or conn is not None
+
+    def drop_of(self, line: Conn) -> None:
+        """Forget all pairs of a line."""
+        for net in {key.dst for key in line.keys}:
+            for pair in list(self.machine.index.within(net)):
+                if self.machine.pairs[pair].terms.owner == line.name:
+                    self.drop(pair)
+
+    def busy(self, conn: Conn) -> bool:
+        """Has the tunnel of a pair carried packets lately?"""
+        pair = self._pair(conn)
+        state = self.machine.pairs.get(pair) if pair is not None else None
+        return state is not None and state.last_used + BUSY > self.core.now
 
     @staticmethod
     def _changed(line: Conn, terms: oe.Terms) -> bool:
@@ -236,6 +295,7 @@ class Pairs:
         finally:
             self._busy = False
         self._set_timers()
+        self.on_change()
 
     def _set_timers(self) -> None:
         due = self.machine.next_timer()
@@ -258,10 +318,14 @@ class Pairs:
         if line is None:
             return
         conn = self.conns.get(effect.pair)
+        key = flow_of(effect.pair)
         if conn is not None and conn.children:
             self.brain.negotiator.remove(conn)
+        elif conn is not None and self.brain.router.eroutes.get(key) is conn:
+            # It is still negotiating; what it gives up later must not be this eroute.
+            self.brain.router.happen(conn, RouteEvent.UNPLUG)
         self.shunts[effect.pair] = line.name
-        self.core.klips(SetEroute(flow_of(effect.pair), effect.shunt, line.device, line.unique, 0))
+        self.core.klips(SetEroute(key, effect.shunt, line.device, line.unique, 0))
 
     def _set_tunnel(self, effect: oe.SetTunnel) -> None:
         # Its connection has taken the eroute already.

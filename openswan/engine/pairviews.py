@@ -60,7 +60,7 @@ class PairViews:
             "since": self.brain.clock(p.since).isoformat(timespec="seconds") if p.since else None,
             "grade": str(p.grade) if p.grade is not None else None,
             "least": str(p.terms.least),
-            "best": self._best(p.pair.dst),
+            "best": self._best(p),
             "gateway": str(p.gateway) if p.grade is not None and p.gateway is not None else None,
             "reason": p.reason or None,
             "hint": p.hint or None,
@@ -79,6 +79,6 @@ class PairViews:
     def _text(self, p: PairState) -> str:
         return explain(p, self.brain.core.now, self.brain.clock)
 
-    def _best(self, peer: Address) -> str | None:
-        known = self.brain.pairs.machine.peers.known.get(peer)
+    def _best(self, p: PairState) -> str | None:
+        known = self.brain.pairs.machine.remembered(p.pair, p.terms)
         return str(known.best) if known is not None and known.best is not None else None

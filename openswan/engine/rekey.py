@@ -11,6 +11,7 @@ from openswan.base.entropy import Rng, uniform
 from openswan.base.interval import Duration
 from openswan.base.log import Rc
 from openswan.base.said import Said
+from openswan.engine.pairs import LOOK_AT_USE
 from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
 from openswan.ike.events import RekeyChild, RekeyIke, Request
@@ -32,13 +33,14 @@ class Schedule:
     expire: Duration
 
 
-def schedule(policy: Connection, lifetime: Duration, initiator: bool, rng: Rng) -> Schedule:
+def schedule(policy: Connection, lifetime: Duration, initiator: bool, rng: Rng, lazy: bool = False) -> Schedule:
     """Replace at lifetime minus margin, the margin enlarged by a random part of the fuzz.
 
     A responder waits until half its margin is left, so that normally the initiator comes first and rekeyings seldom
-    collide. A margin that does not fit into the lifetime is cut down to half of it.
+    collide. A margin that does not fit into the lifetime is cut down to half of it. `lazy`: rekey=no does not keep it
+    from being looked at then, see Lifetimes.
     """
-    if not policy.rekey:
+    if not policy.rekey and not lazy:
         return Schedule(None, lifetime)
     margin = policy.rekey_margin * (1.0 + uniform(rng, 0.0, policy.rekey_fuzz))
     if not initiator:
@@ -47,7 +49,10 @@ def schedule(policy: Connection, lifetime: Duration, initiator: bool, rng: Rng) 
 
 
 class Lifetimes:
-    """The rekey and expiry deadlines of all SAs."""
+    """The rekey and expiry deadlines of all SAs.
+
+    Those of policy groups are replaced while their pair carries packets, and let go else, whatever rekey= says.
+    """
 
     def __init__(self, brain: Brain) -> None:
         self.brain = brain
@@ -58,7 +63,8 @@ class Lifetimes:
         if ike.conn is None:
             return
         life = self.brain.dialects[ike.version].life(ike)
-        plan = schedule(ike.conn.policy, life, ike.initiator, self.core.rng)
+        lazy = ike.conn.group is not None
+        plan = schedule(ike.conn.policy, life, ike.initiator, self.core.rng, lazy)
         if plan.replace is not None:
             self.core.after(Timer.REKEY_IKE, ike.serial, plan.replace, partial(self._rekey_ike, ike))
         self.core.after(Timer.EXPIRE_IKE, ike.serial, plan.expire, partial(self._expire_ike, ike))
@@ -66,14 +72,29 @@ class Lifetimes:
     def start_child(self, child: ChildState) -> None:
         """A child SA is installed."""
         life = self.brain.dialects[child.ike.version].child_life(child)
-        plan = schedule(child.conn.policy, life, child.initiator, self.core.rng)
+        lazy = child.conn.group is not None
+        plan = schedule(child.conn.policy, life, child.initiator, self.core.rng, lazy)
         if plan.replace is not None and not child.redundant:
-            self.core.after(Timer.REKEY_CHILD, child.serial, plan.replace, partial(self.rekey_child, child))
+            self.core.after(Timer.REKEY_CHILD, child.serial, plan.replace, partial(self._due, child))
         self.core.after(Timer.EXPIRE_CHILD, child.serial, plan.expire, partial(self._expire_child, child))
 
     def _rekey_ike(self, ike: IkeState) -> None:
-        if not ike.closing and ike.conn is not None:
-            self.brain.dialects[ike.version].renew(ike)
+        if ike.closing or ike.conn is None:
+            return
+        if ike.conn.group is not None and not any(map(self._worth_it, ike.children.values())):
+            self.core.after(Timer.REKEY_IKE, ike.serial, LOOK_AT_USE, partial(self._rekey_ike, ike))
+            return
+        self.brain.dialects[ike.version].renew(ike)
+
+    def _worth_it(self, child: ChildState) -> bool:
+        """Is a child to be replaced? One of a policy group is when its pair carries packets."""
+        return child.conn.group is None or self.brain.pairs.busy(child.conn)
+
+    def _due(self, child: ChildState) -> None:
+        if self._worth_it(child):
+            self.rekey_child(child)
+        elif not child.closing:
+            self.core.after(Timer.REKEY_CHILD, child.serial, LOOK_AT_USE, partial(self._due, child))
 
     def rekey_child(self, child: ChildState) -> None:
         """Replace a child now."""

@@ -39,6 +39,7 @@ class Timer(Enum):
     OE_LIFE = "EVENT_OE_LIFE"  # a pair nobody uses is forgotten
     OE_DUE = "EVENT_OE_DUE"  # the next of those three
     OE_LATER = "EVENT_OE_LATER"  # a call that could not even begin is told
+    OE_RECHECK = "EVENT_OE_RECHECK"  # more pairs to look at whose lines have changed
     OE_USE = "EVENT_OE_USE"  # which pairs still carry packets?
     SHUTDOWN = "EVENT_SHUTDOWN"
 

@@ -44,6 +44,8 @@ class Whack:
             "route": partial(self._each, self._route),
             "unroute": partial(self._each, self._unroute),
             "initiate": self._initiate,
+            "oppo": brain.pairverbs.oppo,
+            "deletepair": brain.pairverbs.delete,
             "terminate": partial(self._each, self._terminate),
             "redirect": self._redirect,
             "listen": self._listen,

@@ -198,6 +198,27 @@ def test_used_pairs_stay_and_idle_ones_go() -> None:
     pair.sane()
 
 
+@pytest.mark.parametrize("rekey", [True, False], ids=["rekey", "rekey=no"])
+def test_busy_tunnels_are_rekeyed_and_idle_ones_are_not(rekey: bool) -> None:
+    """While packets flow nothing waits and nothing is lost; two lifetimes later, without any, nothing is left."""
+    short = group("private", ipsec_lifetime=600.0, ike_lifetime=1500.0, rekey_margin=120.0, rekey=rekey)
+    pair = both(short, short)
+    pair.send(pair.west, WEST, EAST)
+    assert pair.run(3.0, lambda: not pair.missing())
+    for _ in range(200):
+        pair.run(20.0)
+        pair.send(pair.west, WEST, EAST)
+        assert isinstance(target(pair.west, EAST), Said)
+    pair.run(1.0)
+    assert not pair.missing()
+    replaced = sum("rekeying child SA" in line for line in (*pair.west.lines, *pair.east.lines))
+    assert replaced >= 6
+    pair.run(1800.0)
+    assert target(pair.west, EAST) is Shunt.TRAP and pair.west.empty() and pair.east.empty()
+    assert sum("rekeying child SA" in line for line in (*pair.west.lines, *pair.east.lines)) <= replaced + 2
+    pair.sane()
+
+
 def test_pairs_follow_their_groups() -> None:
     """A line that is more specific takes over at once, and what a group's pairs have ends with it."""
     pair = both(PRIVATE, PRIVATE)

@@ -27,6 +27,8 @@ from openswan.cli.whack import main
             "--redirect-to 192.0.2.3,192.0.2.4 --name x",
             {"verb": "redirect", "to": ["192.0.2.3", "192.0.2.4"], "name": "x"},
         ),
+        ("--oppohere 192.0.2.1 --oppothere 192.0.2.2", {"verb": "oppo", "here": "192.0.2.1", "there": "192.0.2.2"}),
+        ("--deletepair --oppohere a --oppothere b", {"verb": "deletepair", "here": "a", "there": "b"}),
         ("--redirect-to 192.0.2.3", {"verb": "redirect", "to": ["192.0.2.3"], "name": ""}),
     ],
 )
@@ -52,6 +54,12 @@ def test_options_from_a_file(pluto: Any, places: Path) -> None:
     ("argv", "complaint"),
     [
         ("", "whack error: no action specified; try --help for hints"),
+        ("--oppohere 192.0.2.1", "whack error: --oppohere and --oppothere must be used together"),
+        ("--deletepair", "whack error: --oppohere and --oppothere must be used together"),
+        (
+            "--oppohere a --oppothere b --status",
+            "whack error: --oppohere and --oppothere stand alone, or with --deletepair",
+        ),
         ("--initiate", "whack error: missing --name <connection_name>"),
         ("--status --name x", 'whack error: "x" no reason for --name'),
         ("--label L --listen --name x", 'whack error: L "x" no reason for --name'),

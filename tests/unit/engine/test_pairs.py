@@ -6,11 +6,15 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_address
 
+import pytest
+
 from openswan.base.said import Said, Shunt
 from openswan.engine import oeevents as oe
+from openswan.engine import pairs as pairs_module
 from openswan.engine.oeevents import Pair
 from openswan.engine.oeterms import terms_of
 from openswan.engine.pairs import LOOK_AT_USE, Pairs, flow_of
+from openswan.engine.routing import RouteEvent
 from openswan.engine.timers import Timer
 from openswan.policy.connection import Connection
 from tests.sim import test_groups as groups
@@ -113,3 +117,41 @@ def test_one_instance_whoever_begins() -> None:
     line = conn.template
     assert line is not None and pairs(hosts.west).instance(line, PAIR) is conn
     assert isinstance(groups.target(hosts.west, EAST), Said)
+
+
+def test_more_pairs_than_one_slice_are_looked_at_bit_by_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those in clear come first, nothing else is looked at, and other events are handled between."""
+    monkeypatch.setattr(pairs_module, "SLICE", 10)
+    hosts = make_pair()
+    groups.ready(hosts.west, groups.PERMISSIVE, private_or_clear="198.51.100.0/24\n203.0.113.0/24\n")
+    for last in range(1, 31):
+        hosts.send(hosts.west, WEST, f"198.51.100.{last}")
+    hosts.run(20.0)
+    hosts.send(hosts.west, WEST, "203.0.113.9")
+    for last in range(31, 36):
+        hosts.send(hosts.west, WEST, f"198.51.100.{last}")
+    mine = pairs(hosts.west)
+    assert len(mine.machine.pairs) == 36
+    hosts.west.policies["private-or-clear"] = "203.0.113.0/24\n"
+    hosts.west.say("rereadgroups")
+    left = [p.shunt for p in mine.machine.pairs.values()]
+    assert 1 < len(left) < 31 and left.count(Shunt.PASS) == len(left) - 1
+    hosts.run(0.01)
+    assert [str(pair.dst) for pair in mine.machine.pairs] == ["203.0.113.9"]
+    assert not hosts.west.klips.refusals
+
+
+def test_a_negotiation_that_goes_on_keeps_no_eroute_of_the_pair() -> None:
+    """The failure shunt is the pair's, and stays when its instance ends."""
+    hosts = alone()
+    hosts.send(hosts.west, WEST, EAST)
+    hosts.run(1.0)
+    mine = pairs(hosts.west)
+    conn = mine.conns[PAIR]
+    router = hosts.west.pluto.brain.router
+    router.happen(conn, RouteEvent.ROUTE)
+    assert router.eroutes.get(flow_of(PAIR)) is conn
+    hosts.run(3.0)
+    assert groups.target(hosts.west, EAST) is Shunt.DROP and flow_of(PAIR) not in router.eroutes
+    hosts.run(20.0)
+    assert mine.conns == {} and groups.target(hosts.west, EAST) is Shunt.DROP
