@@ -11,6 +11,7 @@ from openswan.base.errors import ConfigError
 from openswan.base.interval import parse_duration
 from openswan.config.complaint import Complaint
 from openswan.config.ends import parse_gateways
+from openswan.config.ikev1 import checked, ike_version
 from openswan.config.keyword import split_list
 from openswan.config.modecfg import parse_domains, parse_servers
 from openswan.config.offers import ESN, ah_proposals, encapsulation, esp_proposals, extended_numbers, ike_proposals
@@ -92,10 +93,11 @@ def _base(values: Values, setup: Setup, left: End, right: End) -> Connection:
     mine = setup.my_id or MY_ID
     left, right = with_proof(values, auth, left, right)
     left, right = completed(left, right, auth, mine), completed(right, left, auth, mine)
+    version = ike_version(values, setup)
     esn = extended_numbers(values)
     dpd = _dpd(values)
     ah = values.value("phase2", "esp") == "ah"
-    return Connection(
+    conn = Connection(
         values.flat.name,
         left,
         right,
@@ -107,9 +109,10 @@ def _base(values: Values, setup: Setup, left: End, right: End) -> Connection:
         ppk=PpkUse(values.value("ppk", "no")),
         ppk_ids=tuple(split_list(values.value("ppk-ids"))),
         eap_identity=eap_identity(values, auth),
+        ike_version=version,
         tunnel=not _transport(values, left, right),
-        ike_proposals=ike_proposals(values),
-        esp_proposals=ah_proposals(values, ESN[esn]) if ah else esp_proposals(values, ESN[esn]),
+        ike_proposals=ike_proposals(values, version),
+        esp_proposals=(ah_proposals if ah else esp_proposals)(values, ESN[esn], version),
         ike_text=values.flat.text("ike") or "",
         esp_text=(ah and values.flat.text("ah")) or values.flat.text("phase2alg") or "",
         pfs=values.yes("pfs"),
@@ -155,6 +158,7 @@ def _base(values: Values, setup: Setup, left: End, right: End) -> Connection:
         auth_grade=parse_grade(values.value("authgrade", "null")),
         keep_grade=values.yes("keepgrade"),
     )
+    return checked(values, conn)
 
 
 def _servers(values: Values) -> tuple[Address, ...]:

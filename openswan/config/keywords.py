@@ -44,7 +44,7 @@ KLIPSDEBUG = _same(
     *"""none all verbose tunnel tunnel-xmit xmit netlink xform eroute spi radij esp ah rcv pfkey comp nat-traversal
     natt""".split()
 )
-NO_IKEV1 = "IKEv1 is not available in this release; leave it out to use IKEv2"
+NO_AGGRESSIVE = "Aggressive Mode is not available; leave it out to use Main Mode"
 NO_XAUTH = "XAUTH is not available; use IKEv2 with certificates or a preshared key"
 NO_MANUAL = "it is for manually keyed conns, those with spi= or spibase= (ipsec manual)"
 MANUAL_KEYS = ("espenckey", "espauthkey", "espreplay_window", "ahkey", "ahreplay_window")
@@ -108,9 +108,9 @@ TABLE: tuple[Keyword, ...] = (
             "ikev1-secctx-attr-type")),
     Keyword("forwardcontrol", B, OLD, "", "Was to switch IP forwarding together with IPsec.", SETUP),
     Keyword("rp_filter", X, OLD, "", "ipsecN always has rp_filter off; the leak guard checks sources.", SETUP),
-    Keyword("ikev1-policy", W, H, "drop", "What becomes of IKEv1 packets.", SETUP, choices=_same("accept", "reject",
-            "drop"),
-            fine=("drop", "reject")),
+    Keyword("ikev1-policy", W, A, "", "What becomes of IKEv1: drop and reject keep it out, conns included; accept also "
+            "tells a stranger that there is no conn for it. Not given: conns that are IKEv1 are served, and nobody "
+            "else is answered.", SETUP, choices=_same("accept", "reject", "drop")),
     Keyword("audit-log", B, H, "no", "Records for the Linux audit system.", SETUP, fine=("no",)),
     Keyword("logstderr", B, H, "no", "Log to standard error.", SETUP, fine=("no",)),
     Keyword("dns-resolver", X, H, "", "Whom libreswan has told of DNS servers it was assigned.", SETUP),
@@ -319,14 +319,13 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("keepgrade", B, A, "no", f"{OPPORTUNISTIC}a peer that had a better grade gets no tunnel with a worse one."),
     Keyword("metric", N, A, "0", "Metric of the routes."),
     Keyword("mtu", N, A, "0", "MTU of the routes.", most=65535),
-    Keyword("keyexchange", W, A, "ikev2", "The key exchange protocol.",
-            choices=_spelled(ikev2="ike rfc7296", ikev1="isakmp oakley"),
-            refused={"ikev1": NO_IKEV1}),
+    Keyword("keyexchange", W, A, "ikev2", "The key exchange protocol; ikev1 says the same as ikev2=no.",
+            choices=_spelled(ikev2="ike rfc7296", ikev1="isakmp oakley")),
     Keyword("ikev1", B, H, "no", "Allow IKEv1.", fine=("no",),
-            reason="IKEv1 is not available in this release, IKEv2 is used"),
-    Keyword("ikev2", W, A, "insist", "IKEv2: insist (yes). propose and permit mean the same here.",
-            choices=_spelled(insist="always yes y", propose="", permit="", never="no n"),
-            refused={"never": NO_IKEV1}),
+            reason="a conn has one version, IKEv2 unless it says ikev2=no"),
+    Keyword("ikev2", W, A, "insist", "IKEv2: insist (yes); propose and permit mean the same here. never (no): the conn "
+            "is IKEv1, for peers that know nothing newer: Main Mode by preshared key or RSA signature, Quick Mode.",
+            choices=_spelled(insist="always yes y", propose="", permit="", never="no n")),
     Keyword("narrowing", B, A, "no", "Accept less than the conn's subnets from the peer."),
     Keyword("esn", W, A, "either", "Extended sequence numbers: yes and no insist, either prefers them. With "
             "replay-window=0 there are none.", choices=_same("either", "yes", "no")),
@@ -341,7 +340,8 @@ TABLE: tuple[Keyword, ...] = (
             choices=FAMILIES),
     Keyword("connaddrfamily", W, A, "", "Address family of the subnets.", choices=FAMILIES,
             aliases=("clientaddrfamily", "tunneladdrfamily")),
-    Keyword("aggrmode", B, R, "no", "IKEv1 aggressive mode.", aliases=("aggressive",), fine=("no",), reason=NO_IKEV1),
+    Keyword("aggrmode", B, R, "no", "IKEv1 aggressive mode.", aliases=("aggressive",), fine=("no",),
+            reason=NO_AGGRESSIVE),
     Keyword("modecfgpull", B, H, "no", "The client asks, as it always does with IKEv2.", fine=("no", "yes")),
     Keyword("sareftrack", X, H, "yes", "SA tracking of the mast stack.", fine=("yes", "no")),
     Keyword("sha2_truncbug", B, A, "no", "Cut SHA2-256 in ESP and AH to 96 bits, as Linux before 2.6.33 did.",

@@ -11,6 +11,9 @@ from openswan.policy.algorithms import (
     DEFAULT_AH,
     DEFAULT_ESP,
     DEFAULT_IKE,
+    V1_DEFAULT_AH,
+    V1_DEFAULT_ESP,
+    V1_DEFAULT_IKE,
     Parsed,
     parse_ah,
     parse_esp,
@@ -22,10 +25,15 @@ from openswan.policy.proposal import Proposal
 ESN = {"either": (True, False), "yes": (True,), "no": (False,)}
 """esn= to the kinds of sequence numbers that are proposed, the better first; True: extended."""
 
+PLAIN = (False,)
 
-def ike_proposals(values: Values) -> tuple[Proposal, ...]:
+
+def ike_proposals(values: Values, version: int) -> tuple[Proposal, ...]:
     """ike=."""
-    return _algorithms(values, "ike", parse_ike, Parsed(DEFAULT_IKE))
+    v1 = version == 1
+    return _algorithms(
+        values, "ike", lambda text: parse_ike(text, ikev1=v1), Parsed(V1_DEFAULT_IKE if v1 else DEFAULT_IKE)
+    )
 
 
 def extended_numbers(values: Values) -> str:
@@ -41,21 +49,27 @@ def extended_numbers(values: Values) -> str:
     return "no"
 
 
-def esp_proposals(values: Values, esn: tuple[bool, ...]) -> tuple[Proposal, ...]:
-    """phase2alg= with phase2=esp; `esn`: a value of ESN."""
+def esp_proposals(values: Values, esn: tuple[bool, ...], version: int) -> tuple[Proposal, ...]:
+    """phase2alg= with phase2=esp; `esn`: a value of ESN, which IKEv1 does not know."""
     if values.param("ah") is not None:
         values.warn("ah= counts with phase2=ah only: this conn uses ESP", values.param("ah"))
+    if version == 1:
+        return _algorithms(
+            values, "phase2alg", lambda text: parse_esp(text, PLAIN, ikev1=True), Parsed(V1_DEFAULT_ESP, ())
+        )
     return _algorithms(values, "phase2alg", lambda text: parse_esp(text, esn), Parsed(with_esn(DEFAULT_ESP, esn), ()))
 
 
-def ah_proposals(values: Values, esn: tuple[bool, ...]) -> tuple[Proposal, ...]:
-    """ah= or phase2alg= with phase2=ah; `esn`: a value of ESN."""
+def ah_proposals(values: Values, esn: tuple[bool, ...], version: int) -> tuple[Proposal, ...]:
+    """ah= or phase2alg= with phase2=ah; `esn`: a value of ESN, which IKEv1 does not know."""
     if encapsulation(values) == "yes":
         values.error("phase2=ah and encapsulation=yes contradict each other: AH does not travel in UDP")
     both = values.param("ah") is not None and values.param("phase2alg") is not None
     if both:
         values.error("ah= and phase2alg= both name algorithms of AH: leave one out", values.param("ah"))
     name = "ah" if values.param("ah") is not None else "phase2alg"
+    if version == 1:
+        return _algorithms(values, name, lambda text: parse_ah(text, PLAIN, ikev1=True), Parsed(V1_DEFAULT_AH, ()))
     return _algorithms(values, name, lambda text: parse_ah(text, esn), Parsed(with_esn(DEFAULT_AH, esn), ()))
 
 

@@ -62,6 +62,8 @@ class Setup:
     fetch_interface: str = ""
     """CRLs and OCSP answers are fetched through this device alone; empty: as any traffic."""
     oe: bool = False
+    ikev1: str = ""
+    """ikev1-policy: accept, drop or reject; empty: what comes is for conns that are IKEv1."""
     protostack: str = "klips"
     values: tuple[tuple[str, str], ...] = ()
     """Every keyword given, canonical spelling and value, in the table's order: for addconn --configsetup."""
@@ -166,6 +168,7 @@ class _Reader:
             fetching=self._fetching(),
             fetch_interface=self._device("curl-iface"),
             oe=self.values.get("oe") == "yes",
+            ikev1=self.values.get("ikev1-policy", ""),
             protostack=stack,
             values=tuple(self.values.items()),
         )

@@ -170,6 +170,7 @@ def _wanted(options: Options, loaded: Loaded | None) -> Wanted:
         force_busy="force-busy" in options or (setup.force_busy if setup else defaults.force_busy),
         redirect=setup.redirect if setup else defaults.redirect,
         redirect_to=setup.redirect_to if setup else defaults.redirect_to,
+        ikev1=setup.ikev1 if setup else defaults.ikev1,
         hide_tos=setup.hide_tos if setup else defaults.hide_tos,
         ike_port=options.number("ikeport", defaults.ike_port, 65535),
         natt_port=options.number("nat-ikeport", defaults.natt_port, 65535),

@@ -71,8 +71,8 @@ class Answers:
         found: dict[object, IkePolicy] = {}
         for answering in self.core.conns.answering(local.address, remote.address):
             for way, conns in answering.ways.items():
-                if way not in found and len(found) < MOST_CANDIDATES:
-                    conn = next(iter(conns.values()))
+                conn = next(iter(conns.values()))
+                if way not in found and len(found) < MOST_CANDIDATES and conn.policy.ike_version == 2:
                     found[way] = self.keyring.ike(conn, conn.signature)
         if not found:
             raise IkeError(
@@ -99,6 +99,8 @@ class Answers:
 
     def _fit(self, conn: Conn, question: AuthQuestion) -> int:
         """How well a connection fits what a peer claims; -1: not at all."""
+        if conn.policy.ike_version != 2:
+            return -1
         if conn.group is not None:
             line = self._line(question.local.address, question.remote.address)
             # A line about hosts behind us waits until the peer says which one it means.
@@ -147,15 +149,19 @@ class Answers:
             if asked is not None and question.ike.assigns and self._client(asked, question) is None:
                 sizes = ", ".join(map(str, asked.oriented.theirs.pools)) if asked.oriented else ""
                 raise IkeError(f"no address of the right family is left in {sizes}", INTERNAL_ADDRESS_FAILURE)
-            mine = " ".join(map(str, question.mine))
-            theirs = " ".join(map(str, question.theirs))
-            raise IkeError(
-                "cannot respond to IPsec SA request because no connection is known for "
-                f"{mine}==={question.local.address}[{question.ike.my_id}]..."
-                f"{question.remote.address}[{question.peer_id}]==={theirs}",
-                TS_UNACCEPTABLE,
-            )
+            raise IkeError(self.unknown(question), TS_UNACCEPTABLE)
         return self._unless_taken(best, question)
+
+    @staticmethod
+    def unknown(question: ChildQuestion) -> str:
+        """What the log says when there is no connection for what a peer wants to protect."""
+        mine = " ".join(map(str, question.mine))
+        theirs = " ".join(map(str, question.theirs))
+        return (
+            "cannot respond to IPsec SA request because no connection is known for "
+            f"{mine}==={question.local.address}[{question.ike.my_id}]..."
+            f"{question.remote.address}[{question.peer_id}]==={theirs}"
+        )
 
     def _unless_taken(self, conn: Conn, question: ChildQuestion) -> ChildPolicy:
         """The child policy, unless its flow is another peer's already, or the peer has proved too little: better to
@@ -195,6 +201,8 @@ class Answers:
     def _same_peer(self, conn: Conn, question: ChildQuestion) -> bool:
         """May the peer of this IKE SA use the connection? Same addresses, same identities, same means of proof."""
         if conn.oriented is None or conn.never or conn.oriented.me != question.local.address:
+            return False
+        if conn.policy.ike_version != question.version:
             return False
         if conn.peer not in (None, question.remote.address):
             return False
@@ -342,7 +350,8 @@ class Answers:
     def resumable(self, session: Session, local: Endpoint, remote: Endpoint) -> IkePolicy:
         """The policy of the connection a ticket names; what was proved then must be enough now."""
         conn = self.core.conns.unique.get(session.connection)
-        if conn is None or conn.oriented is None or conn.oriented.me != local.address or conn.never:
+        known = conn is not None and conn.policy.ike_version == 2
+        if conn is None or not known or conn.oriented is None or conn.oriented.me != local.address or conn.never:
             raise IkeError(f"no connection {session.connection!r} to resume", AUTHENTICATION_FAILED)
         if conn.peer not in (None, remote.address):
             raise IkeError(f"connection {conn.name} is not with {remote.address}", AUTHENTICATION_FAILED)

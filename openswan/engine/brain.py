@@ -22,6 +22,7 @@ from openswan.engine.exemptions import Exemptions
 from openswan.engine.fetches import Fetches
 from openswan.engine.groups import Groups
 from openswan.engine.ikesas import IkeSas
+from openswan.engine.ikev1 import IkeV1
 from openswan.engine.ikev2 import IkeV2
 from openswan.engine.launches import Launches
 from openswan.engine.loading import Loader
@@ -69,7 +70,7 @@ class Brain:
         self.proofs = Proofs(self)
         self.redirects = Redirects(self)
         self.ikes = IkeSas(self)
-        self.dialects: dict[int, Dialect] = {each.version: each for each in (IkeV2(self),)}
+        self.dialects: dict[int, Dialect] = {1: IkeV1(self), 2: IkeV2(self)}
         """By IKE version."""
         self.streams = Streams(self)
         self.launches = Launches(self)

@@ -149,6 +149,7 @@ class Children:
             initiator=effect.initiator,
             established=self.core.now,
             redundant=effect.redundant,
+            yields=effect.yields,
             policy=effect.policy,
         )
 

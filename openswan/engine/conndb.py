@@ -66,7 +66,10 @@ class Answering:
 
 def way(conn: Conn) -> Hashable:
     """What a first message must fit."""
-    return conn.policy.ike_proposals, conn.encapsulation
+    policy = conn.policy
+    # IKEv1 agrees on how both ends prove themselves with the first message.
+    methods = (policy.auth, policy.left.auth, policy.right.auth) if policy.ike_version == 1 else ()
+    return policy.ike_version, policy.ike_proposals, conn.encapsulation, methods
 
 
 def wanted_peer(conn: Conn) -> Identity | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from openswan.base.address import Endpoint
 from openswan.base.errors import WireError
+from openswan.engine.demuxv1 import DemuxV1
 from openswan.engine.effects import SendDatagram
 from openswan.engine.events import SendFailed
 from openswan.engine.statedb import IkeState, source_of
@@ -68,6 +69,8 @@ def digest(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
+VERSION_AT = 17
+"""Where a header has its version."""
 ALONE = HEADER_OCTETS.to_bytes(4, "big")
 """The length field of a message that is a header alone."""
 FIRST = (ExchangeType.IKE_SA_INIT, ExchangeType.IKE_SESSION_RESUME)
@@ -85,6 +88,7 @@ class Demux:
         rate = brain.core.settings.cookie_rate
         self.strangers = Bucket(rate, 2 * rate)
         self.lines = Bucket(STATELESS_RATE, STATELESS_BURST)
+        self.v1 = DemuxV1(brain, self)
 
     def datagrams(self, local: Endpoint, messages: Sequence[tuple[Endpoint, bytes]]) -> None:
         """Several that had arrived: those of IKE SAs we have first, then strangers that seem to bring a cookie."""
@@ -93,13 +97,15 @@ class Demux:
 
     def datagram(self, local: Endpoint, remote: Endpoint, data: bytes) -> None:
         """One IKE message, non-ESP marker already off."""
+        if len(data) >= HEADER_OCTETS and data[VERSION_AT] >> 4 == 1:
+            if not self._echo(local, remote, data):
+                self.v1.datagram(local, remote, data)
+            return
         try:
             header = Header.parse(data)
             header.require_v2()
         except WireError as why:
-            if self._echo(local, remote, data):
-                return
-            self._complain(remote, str(why))
+            self.complain(remote, str(why))
             if why.notify == NotifyType.INVALID_MAJOR_VERSION:
                 self._refuse_version(local, remote, data)
             return
@@ -114,7 +120,7 @@ class Demux:
             return
         ours = header.spi_r if header.from_initiator else header.spi_i
         ike = states.by_spi.get(ours)
-        if ike is not None:
+        if ike is not None and ike.version == 2:
             self.brain.ikes.receive(ike, data, local, remote)
         else:
             self._unknown(header, local, remote, data)
@@ -147,12 +153,13 @@ class Demux:
             states.half_open_total >= settings.half_open_limit
             or states.half_open.get(source_of(remote.address), 0) >= settings.half_open_per_peer
         ):
-            self._complain(remote, "too many half-open IKE SAs, first message ignored")
+            self.complain(remote, "too many half-open IKE SAs, first message ignored")
             return
         ike = self.brain.ikes.answer(2, local, remote)
-        self._admit(ike, local, remote, data, proven)
+        self.admit(ike, local, remote, data, proven)
 
-    def _admit(self, ike: IkeState, local: Endpoint, remote: Endpoint, data: bytes, proven: bool) -> None:
+    def admit(self, ike: IkeState, local: Endpoint, remote: Endpoint, data: bytes, proven: bool) -> None:
+        """Let a new machine look at a first message; `proven`: it has shown a cookie."""
         states = self.core.states
         states.add_ike(ike)
         states.opened(ike, remote, digest(data), proven)
@@ -168,7 +175,7 @@ class Demux:
         if header.next_payload == PayloadType.NOTIFY:
             self._in_clear(local, remote, data)
             return
-        self._complain(remote, f"{header.exchange} message for an IKE SA that does not exist (expired?)")
+        self.complain(remote, f"{header.exchange} message for an IKE SA that does not exist (expired?)")
         if self.core.listening and self.answers.take(self.core.now):
             # With the proof that there was such an SA, if so (RFC 6290 4.4).
             mine = token(self.core.settings.crash_secret, header.spi_i, header.spi_r)
@@ -180,7 +187,7 @@ class Demux:
         try:
             note = Message.parse(data).notify(NotifyType.INVALID_SPI)
         except WireError as why:
-            self._complain(remote, str(why))
+            self.complain(remote, str(why))
             return
         if note is None or len(note.data) != 4:
             return
@@ -222,6 +229,9 @@ class Demux:
             self.core.emit(SendDatagram(local, remote, data[:18] + bytes((ECHO_REPLY,)) + data[19:]))
         return True
 
-    def _complain(self, remote: Endpoint, why: str) -> None:
-        if self.lines.take(self.core.now):
+    def complain(self, remote: Endpoint, why: str) -> bool:
+        """A line about a stranger, unless there were too many; was there one?"""
+        told = self.lines.take(self.core.now)
+        if told:
             self.core.log(f"packet from {remote.address}:{remote.port}: {why}", False, "bad-packet")
+        return told

@@ -37,7 +37,7 @@ from openswan.ike.effects import (
     TicketReceived,
     Work,
 )
-from openswan.ike.events import CreateChild, DeleteIke, ProbePath, Request
+from openswan.ike.events import CreateChild, DeleteChild, DeleteIke, ProbePath, Request
 from openswan.ike.later import CertificateJob, GatewaysJob, Job, KeysJob, RevocationJob
 from openswan.ike.policy import ChildPolicy
 from openswan.ike.v1.effects import InitialContact, IsakmpEstablished, IsakmpReplaced
@@ -216,14 +216,16 @@ class IkeSas:
 
     def _log(self, ike: IkeState, effect: Log) -> None:
         """A machine's line goes to everybody who waits for a connection on it."""
-        conn = ike.conn
+        conn = ike.attempts.get(effect.token) or ike.conn or ike.led_to
         if conn is None:
             remote = ike.machine.remote
             text = f"packet from {remote.address}:{remote.port}: {effect.text}"
             self.core.log(text, effect.code == Rc.LOG_SERIOUS, "ike")
             return
-        clients = dict.fromkeys(c for user in (conn, *ike.attempts.values()) for c in user.clients)
-        self.core.say(conn, effect.text, effect.code, ike.serial, clients, "ike")
+        clients: dict[int, None] = {}
+        if ike.conn is not None:
+            clients = dict.fromkeys(c for user in (ike.conn, *ike.attempts.values()) for c in user.clients)
+        self.core.say(conn, effect.text, effect.code, effect.token or ike.serial, clients, "ike")
 
     def _established(self, ike: IkeState, effect: IkeEstablished | IsakmpEstablished) -> None:
         core = self.core
@@ -277,6 +279,9 @@ class IkeSas:
         if not ike.first_contact:
             return
         ike.first_contact = False
+        for child in list(ike.children.values()):
+            if child.established < ike.started:  # it had come from an older one when the peer said so
+                self.request(ike, DeleteChild(child.spi_in))
         for other in self.core.states.with_same_peer(ike):
             if other is ike or other.closing or other.born is None or other.born >= ike.started:
                 continue
@@ -363,9 +368,7 @@ class IkeSas:
         core.states.inherit(ike, successor)
         self.brain.streams.follow(successor)
         core.leases.move(ike.serial, successor.serial)
-        ike.closing = True
-        for timer in (Timer.REKEY_IKE, Timer.EXPIRE_IKE, Timer.LIVENESS, Timer.KEEPALIVE):
-            core.timers.cancel((timer, ike.serial))
+        self._retire(ike)
         if successor.conn is not None:
             successor.conn.newest_ike = successor.serial
             core.say(successor.conn, f"IKE SA #{ike.serial} rekeyed", Rc.LOG, successor.serial, event="ike-rekeyed")
@@ -373,11 +376,23 @@ class IkeSas:
         self.brain.liveness.start(successor)
         self.start_keepalive(successor)
 
+    def _retire(self, ike: IkeState) -> None:
+        """Nothing is wanted of it any more but answers."""
+        ike.closing = True
+        self.core.states.unshare(ike)
+        for timer in (Timer.REKEY_IKE, Timer.EXPIRE_IKE, Timer.LIVENESS, Timer.KEEPALIVE):
+            self.core.timers.cancel((timer, ike.serial))
+
     def _replaced(self, ike: IkeState, effect: IsakmpReplaced) -> None:
         """An ISAKMP SA has given what it had to one that came up by itself; the second time what came since."""
         successor = self.core.states.by_machine.get(id(effect.successor))
-        if successor is not None:
-            self._hand_over(ike, successor)
+        if successor is None:
+            return
+        self._hand_over(ike, successor)
+        if not ike.closing:
+            self._retire(ike)
+            for conn in {one for one in (ike.conn, successor.conn) if one is not None}:
+                conn.newest_ike = successor.serial
 
     def _hand_over(self, ike: IkeState, successor: IkeState) -> None:
         """What `ike` carries and what was asked of it belongs to `successor` from now on."""
@@ -412,6 +427,8 @@ class IkeSas:
                 ike.conn, f"negotiation failed: {effect.reason}", Rc.LOG_SERIOUS, ike.serial, (), "ike-failed"
             )
         self._fail_attempts(ike, effect.reason)
+        if ike.replaces is not None:
+            self.brain.lifetimes.not_renewed(ike.replaces, effect.reason)
 
     def _fail_attempts(self, ike: IkeState, reason: str) -> None:
         """Whatever was asked of this IKE SA will not come; its machine has said why."""

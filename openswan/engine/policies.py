@@ -114,6 +114,7 @@ def signature(conn: Conn) -> Hashable:
         conn.peer_id or identity_of(theirs, oriented.peer),
         policy.proof(ours),
         policy.proof(theirs),
+        policy.ike_version,
         policy.ike_proposals,
         ours.cert,
         ours.ca,

@@ -99,6 +99,8 @@ class Proofs:
             self.core.timers.cancel((Timer.PROOF, child.serial))
             return
         mutual = _sends_dummies(child)
+        if not mutual and len(child.conn.children) > 1:
+            return  # each end may use another of them
         sent = max(event.sent, len(TRIES) - 1) if mutual else event.sent
         if sent >= LEAST_SENT and child.serial not in self.suspects and not child.ike.closing:
             self.suspects[child.serial] = (sent, self.core.now)

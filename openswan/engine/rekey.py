@@ -96,6 +96,12 @@ class Lifetimes:
         elif not child.closing:
             self.core.after(Timer.REKEY_CHILD, child.serial, LOOK_AT_USE, partial(self._due, child))
 
+    def not_renewed(self, ike: IkeState, reason: str) -> None:
+        """No other IKE SA could be begun in its place, or it came to nothing: again as long as this one lives."""
+        if not ike.closing and ike.serial in self.core.states.ikes:
+            self._tell(ike, f"rekeying of the IKE SA failed: {reason}")
+            self.core.after(Timer.REKEY_IKE, ike.serial, AGAIN, partial(self._rekey_ike, ike))
+
     def rekey_child(self, child: ChildState) -> None:
         """Replace a child now."""
         if not child.closing and not child.ike.closing:
@@ -144,9 +150,8 @@ class Lifetimes:
         if rekeying and notify == NotifyType.NO_ADDITIONAL_SAS and self.brain.negotiator.elsewhere(ike):
             self._tell(ike, "the peer makes no further SA on this IKE SA: a new one takes over")
             return
-        if isinstance(request, RekeyIke) and not ike.closing:
-            self._tell(ike, f"rekeying of the IKE SA failed: {reason}")
-            self.core.after(Timer.REKEY_IKE, ike.serial, AGAIN, partial(self._rekey_ike, ike))
+        if isinstance(request, RekeyIke):
+            self.not_renewed(ike, reason)
         elif isinstance(request, RekeyChild):
             child = self.core.states.by_esp.get(request.spi_in)
             if child is not None and not child.closing:

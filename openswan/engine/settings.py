@@ -42,6 +42,10 @@ class Settings:
     redirect: str = "no"
     """global-redirect: whether clients are sent elsewhere: no, yes, or auto: when there is much to do (RFC 5685)."""
     redirect_to: tuple[Address, ...] = ()
+    ikev1: str = ""
+    """ikev1-policy: accept, drop or reject; empty: what comes is for connections that are IKEv1, or dropped."""
+    half_open_v1: int = 1024
+    """Half-open ISAKMP SAs we answer at most: IKEv1 has no cookies that cost a stranger anything."""
     ike_port: int = 500
     natt_port: int = 4500
 

@@ -41,6 +41,8 @@ class IkeState:
     started: Instant
     conn: Conn | None = None
     """The connection whose policy it follows; None while a peer has not said who it is."""
+    led_to: Conn | None = None
+    """IKEv1: the one that the addresses of a peer that has proved nothing have led to, which its lines are about."""
     shared_as: tuple[Address, Address, Hashable] | None = None
     """Under what it is offered to further connections: both addresses and policies.signature."""
     established: Instant | None = None
@@ -114,6 +116,8 @@ class ChildState:
     closing: bool = False
     """Torn down here; only the peer's answer is missing."""
     reported: bool = False
+    yields: bool = False
+    """IKEv1: both ends have made one at once, and this one will go."""
     gives_way: bool = False
     """The peer refused to rekey it, or fell silent: it goes once a child of another IKE SA carries its traffic."""
 
@@ -123,12 +127,12 @@ class ChildState:
         return self.comp_out or self.said_out
 
     @property
-    def rank(self) -> tuple[Instant, int]:
+    def rank(self) -> tuple[Instant, bool, int]:
         """Of several children of a connection the highest carries traffic: one of the IKE SA that was begun last.
 
         A peer that begins anew may have lost the older one, whatever its last answers there were.
         """
-        return (self.ike.born or 0.0, self.serial)
+        return (self.ike.born or 0.0, not self.yields, self.serial)
 
     def __repr__(self) -> str:
         return f"<child SA #{self.serial} of {self.conn.unique}>"
@@ -178,6 +182,7 @@ class StateDb:
     def add_ike(self, ike: IkeState) -> None:
         """Enter an IKE SA; it is found by its SPI from now on."""
         self.ikes[ike.serial] = ike
+        ike.machine.serial = ike.serial
         self.learn(ike)
         self.by_machine[id(ike.machine)] = ike
         ike.pair = (ike.machine.local.address, ike.machine.remote.address)

@@ -264,9 +264,12 @@ def child_line(brain: Brain, child: ChildState) -> Iterator[str]:
 def ike_line(brain: Brain, ike: IkeState) -> str:
     """The line of an IKE SA."""
     machine = ike.machine
-    label = ike.conn.label if ike.conn is not None else '"?"'
+    conn = ike.conn or ike.led_to
+    label = conn.label if conn is not None else '"?"'
     newest = "; newest ISAKMP" if ike.conn is not None and ike.conn.newest_ike == ike.serial else ""
-    event = _event(brain, ike.serial, (Timer.IKE, Timer.REKEY_IKE, Timer.EXPIRE_IKE))
+    settled = ike.version == 1 and ike.established is not None and not machine.busy
+    event = _event(brain, ike.serial, (*(() if settled else (Timer.IKE,)), Timer.REKEY_IKE, Timer.EXPIRE_IKE))
+    event = event.replace("_v2_", "_") if ike.version == 1 else event
     heard = round(brain.core.now - machine.last_heard) if ike.established is not None else -1
     return (
         f"#{ike.serial}: {label}:{machine.remote.port} IKEv{ike.version}.0 {machine.state} ({machine.state.story}); "

@@ -111,8 +111,8 @@ class Whack:
         if not policy.name.isprintable():
             self.core.reply(client, Rc.FATAL, "attempt to load incomplete connection: name is not printable")
             return None
-        if policy.ike_version != 2:
-            text = f'"{policy.name}": asks for IKEv1, which is not supported: say ikev2=yes'
+        if policy.ike_version == 1 and self.core.settings.ikev1 in ("drop", "reject"):
+            text = f'"{policy.name}": it is for IKEv1, which ikev1-policy={self.core.settings.ikev1} keeps out'
             self.core.reply(client, Rc.NOALGO, text)
             return None
         return policy

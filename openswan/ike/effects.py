@@ -58,6 +58,8 @@ class Log:
 
     code: int
     text: str
+    token: int = 0
+    """The request it is about; 0: the IKE SA."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,8 @@ class ChildEstablished:
     token: int = 0
     extras: Extras = NO_EXTRAS
     """Mode and compression."""
+    yields: bool = False
+    """IKEv1: both ends have made one at once and this one will go, so outgoing traffic does not use it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ class Machine(Protocol):
 
     local: Endpoint
     remote: Endpoint
+    serial: int
+    """The owner's number, for lines of the log."""
 
     # --- what goes in
 

@@ -266,6 +266,8 @@ class ChildQuestion:
     """Addresses we have given it."""
     anonymous: bool = False
     """The peer has proved nothing (RFC 7619): it takes nothing from anybody who has."""
+    version: int = 2
+    """Of IKE: a connection is for one of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,10 @@ class Child:
         """ESP or AH."""
         return self.chosen.protocol
 
+    def loses_to(self, other: Child) -> bool:
+        """Of two pairs that both ends have made at once one stays, by what both know of them."""
+        return min(self.spi_in, self.spi_out) < min(other.spi_in, other.spi_out)
+
     def is_like(self, other: Child) -> bool:
         """Is it for the same clients, by the same protocol?"""
         return (self.protocol, self.mine, self.theirs) == (other.protocol, other.mine, other.theirs)

@@ -19,6 +19,7 @@ from openswan.crypto.dh import DhPair
 from openswan.ike.effects import ChildGone, Forget, Gone, IkeFailed, IkeGone, Log, Send
 from openswan.ike.events import CreateChild, RekeyChild
 from openswan.ike.later import Job, Later
+from openswan.ike.machine import Modest
 from openswan.ike.retransmit import Outstanding
 from openswan.ike.v1 import natt
 from openswan.ike.v1.child import Child
@@ -51,7 +52,7 @@ MOST_HINTS = 3
 HINTS_WITHIN: Duration = 60.0
 
 
-class Core:
+class Core(Modest):
     """An ISAKMP SA without ears and face."""
 
     def __init__(
@@ -119,9 +120,31 @@ class Core:
         self.assembler = Assembler()
         self.silent = False
         """A message of an established SA has been repeated a few times, and nothing was heard since."""
+        self.about = 0
+        """The request that what is done now is about; 0: none."""
         self._effects: list[Effect] = []
 
     # --- what is known by now
+
+    @property
+    def spi_i(self) -> bytes:
+        """The initiator's cookie, 8 octets;"""
+        return self.cookie_i
+
+    @property
+    def spi_r(self) -> bytes:
+        """the responder's, zero before it is known;"""
+        return self.cookie_r
+
+    @property
+    def my_spi(self) -> bytes:
+        """ours of the two."""
+        return self.cookie_i if self.is_initiator else self.cookie_r
+
+    @property
+    def ended(self) -> bool:
+        """Is it over?"""
+        return self.state is State.GONE
 
     def need_policy(self) -> IsakmpPolicy:
         """The policy; RuntimeError before there is one."""
@@ -196,12 +219,13 @@ class Core:
 
     def drain(self) -> list[Effect]:
         """All effects since the last time."""
+        self.about = 0
         effects, self._effects = self._effects, []
         return effects
 
     def log(self, text: str, code: int = Rc.LOG) -> None:
-        """A line about this SA."""
-        self.emit(Log(code, text))
+        """A line about this SA, or what it is at."""
+        self.emit(Log(code, text, self.about))
 
     def move(self, target: State) -> None:
         """Change state; a move that is not in the table is a bug."""

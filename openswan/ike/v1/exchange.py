@@ -65,6 +65,11 @@ class Quick:
     replays: int = 0
 
     @property
+    def token(self) -> int:
+        """The asker's number; 0: the peer began it."""
+        return self.request.token if self.request is not None else 0
+
+    @property
     def is_open(self) -> bool:
         """Is something still to come?"""
         return self.state in (State.QUICK_I1, State.QUICK_R1)

@@ -20,15 +20,18 @@ from openswan.base.interval import Duration, Instant
 from openswan.base.log import Rc
 from openswan.crypto import oakley
 from openswan.ike.effects import Gone, Heard, PeerMoved, RequestFailed, Silent
-from openswan.ike.events import CreateChild, DeleteChild, DeleteIke, Probe, RekeyChild, Request
+from openswan.ike.events import CreateChild, DeleteChild, DeleteIke, Probe, RekeyChild, Request, Tell
 from openswan.ike.retransmit import Due, Outstanding
 from openswan.ike.v1 import informational, quick
+from openswan.ike.v1.child import Child
 from openswan.ike.v1.core import Core
 from openswan.ike.v1.effects import Effect, IsakmpReplaced
 from openswan.ike.v1.exchange import Quick
 from openswan.ike.v1.policy import QuickPolicy
 from openswan.ike.v1.states import KEYED, State
+from openswan.plane.commands import Encap
 from openswan.wire.v1.body import Payload
+from openswan.wire.v1.delete import Delete
 from openswan.wire.v1.header import Flags
 from openswan.wire.v1.message import Content, Message
 from openswan.wire.v1.notify import Notify
@@ -44,7 +47,9 @@ MOST_REPLAYS = 5
 MOST_OWN = 16
 """Quick Modes of ours that are unanswered at once; more wait."""
 MOST_THEIRS = 64
-"""Quick Modes of the peer's that are remembered at once."""
+"""Quick Modes of the peer's that are under way at once,"""
+MOST_OVER = 256
+"""and those of both ends that are over and still answer repetitions; beyond that the oldest are forgotten."""
 MOST_IDS = 65536
 """Message IDs of one ISAKMP SA; a peer that has used them up has to begin another."""
 SILENT = 3
@@ -55,6 +60,7 @@ LINGER: Duration = 30.0
 """How long a replaced ISAKMP SA answers."""
 COMMIT = "IKE message has the Commit Flag set but Pluto doesn't implement this feature; ignoring flag"
 LIKED = "No acceptable response to our first Quick Mode message: perhaps peer likes no proposal"
+REBORN = (NotifyType.INVALID_COOKIE, NotifyType.INVALID_SPI)
 UNKNOWN = "there is no such child SA"
 
 Run: TypeAlias = Callable[[Core, Quick, Content, Instant], Sequence[Payload]]
@@ -81,6 +87,8 @@ class Exchanges(Core):
     heir: IsakmpSa | None = None
     """The one that has taken its place; children are common to both then."""
     retire_at: Instant | None = None
+    before: tuple[Exchanges, ...] = ()
+    """Those whose place this one has taken."""
 
     @property
     def peer_does_dpd(self) -> bool:
@@ -109,6 +117,8 @@ class Exchanges(Core):
             self._delete(request)
         elif isinstance(request, Probe):
             self._probe(request, now)
+        elif isinstance(request, Tell) and request.kind == NotifyType.INVALID_SPI:
+            informational.tell(self, [Delete(ProtocolId.ESP, (request.data,))])  # the first one got lost
         else:
             self._fail(request, "IKEv1 has nothing of the kind")
         return self.drain()
@@ -117,7 +127,10 @@ class Exchanges(Core):
         """Let another established ISAKMP SA with the same peer take this one's place; call its `timer` next."""
         if self.state in KEYED and self.heir is None and heir is not self:
             heir.children.update(self.children)
-            self.children = heir.children
+            heir.before += (*(one for one in self.before if one.state is not State.GONE), self)
+            for older in heir.before:
+                older.children, older.heir = heir.children, heir
+            self.before = ()
             for one in self.quicks.values():
                 if one.is_initiator and one.is_open and one.request is not None:
                     heir.waiting.append(one.request)
@@ -125,7 +138,7 @@ class Exchanges(Core):
             heir.waiting.extend(self.waiting)
             self.waiting.clear()
             self.prober.forget()
-            self.heir, self.retire_at = heir, now + LINGER
+            self.retire_at = now + LINGER
             self.emit(IsakmpReplaced(heir))
         return self.drain()
 
@@ -134,12 +147,19 @@ class Exchanges(Core):
         if self.nat_there and self.state is not State.GONE:
             self.remote = remote
 
+    def encap(self) -> Encap | None:
+        """The ports ESP uses at this moment; None for raw protocol 50."""
+        return quick.encap(self)
+
     def doubt(self, why: str, now: Instant) -> list[Effect]:
         """Somebody unauthenticated says that the peer does not know us: it is asked, if it can be."""
+        self._doubt(why, now)
+        return self.drain()
+
+    def _doubt(self, why: str, now: Instant) -> None:
         if self.is_established and self.peer_does_dpd and not self.prober.asked and self.heir is None:
             self.hint(f"{why}: asking the peer", now)
             self._probe(Probe(), now)
-        return self.drain()
 
     def pump(self, now: Instant) -> None:
         """Begin what waits, as far as there is room."""
@@ -151,14 +171,14 @@ class Exchanges(Core):
         return bool(self.waiting) and self.is_established and own < MOST_OWN
 
     def _begin(self, request: CreateChild | RekeyChild, now: Instant) -> None:
-        policy = request.policy
+        policy, self.about = request.policy, request.token
         if isinstance(request, RekeyChild):
             child = self.children.get(request.spi_in)
             if child is None:
                 self._fail(request, UNKNOWN)
                 return
-            if child.replaced_by in self.children:
-                child.delete_at = now  # the peer came first
+            if child.replaced_by in self.children or self._is_being_replaced(child):
+                self._fail(request, "the peer replaces it")
                 return
             policy = replace(policy or child.policy, mine=child.mine, theirs=child.theirs)
         if not isinstance(policy, QuickPolicy):
@@ -175,6 +195,14 @@ class Exchanges(Core):
         self._await(one, data, now)
         one.move(State.QUICK_I1)
         self.log(f"{one.state}: initiate", one.state.code)
+
+    def _is_being_replaced(self, child: Child) -> bool:
+        """Is a Quick Mode of the peer's for the same clients under way?"""
+        made = (one.agreement for one in self.quicks.values() if one.state is State.QUICK_R1)
+        wanted = (child.protocol, child.mine, child.theirs)
+        return any(
+            (one.chosen.child.protocol, (one.clients.mine,), (one.clients.theirs,)) == wanted for one in made if one
+        )
 
     def _delete(self, request: DeleteChild) -> None:
         child = self.children.get(request.spi_in)
@@ -218,6 +246,7 @@ class Exchanges(Core):
         why = self._obstacle(message)
         if why:
             self.hint(f"{why} msgid={header.message_id:08x}", now)
+            self._heed(message, now)
             return
         if header.flags & Flags.COMMIT:
             self.hint(COMMIT, now)
@@ -250,6 +279,12 @@ class Exchanges(Core):
         if fresh and (header.message_id in self.spent or len(self.spent) >= MOST_IDS):
             return f"{name} message is invalid because it uses a previously used Message ID"
         return ""
+
+    def _heed(self, message: Message, now: Instant) -> None:
+        """A peer that was reborn says in clear that it knows nothing of us; so may anybody."""
+        told = message.content.first(Notify)
+        if told is not None and told.kind in REBORN:
+            self._doubt(f"the peer says {told.kind}", now)
 
     def _authentic(self, message: Message, ends: tuple[Endpoint, Endpoint], now: Instant) -> None:
         """The peer, and nobody else, says this now."""
@@ -284,7 +319,7 @@ class Exchanges(Core):
         message_id, keys = message.header.message_id, self.need_keys()
         one = self.quicks.get(message_id)
         if one is None:
-            if sum(not known.is_initiator for known in self.quicks.values()) >= MOST_THEIRS:
+            if sum(known.is_open and not known.is_initiator for known in self.quicks.values()) >= MOST_THEIRS:
                 self.hint("too many Quick Modes at once", now)
                 return
             one = Quick(message_id, False, keys.exchange_iv(message_id), State.QUICK_R0, now)
@@ -299,7 +334,7 @@ class Exchanges(Core):
         said, rest = content.hashed()
         _same(said, self._expected(one, rest))
         self._authentic(message, ends, now)
-        self.quicks[message_id] = one
+        self.quicks[message_id], self.about = one, one.token
         one.heard, one.reply, one.replays, one.iv = digest, b"", 0, iv
         try:
             payloads = step.run(self, one, content, now)
@@ -329,14 +364,12 @@ class Exchanges(Core):
             self.log(f"{one.state}: {one.state.story}", one.state.code)
             return
         last = [quick.proof(self, one)] if one.is_initiator else []
-        quick.establish(self, one, now)
+        quick.establish(self, one, now, now + SETTLE)
         if last:
             one.reply = self._seal(one, last)
             self.send(one.reply)
-        replaced = one.request.spi_in if isinstance(one.request, RekeyChild) else 0
-        if replaced in self.children:
-            self.children[replaced].delete_at = now + SETTLE
         one.close()
+        self._forget_oldest()
         self.pump(now)
 
     def _refuse(self, one: Quick, content: Content, why: IkeError | WireError | CryptoError, now: Instant) -> None:
@@ -358,6 +391,12 @@ class Exchanges(Core):
         if one.request is not None:
             self._fail(one.request, why, notify)
         self.pump(now)
+
+    def _forget_oldest(self) -> None:
+        """Of the Quick Modes that are over no more than MOST_OVER are remembered."""
+        over = [one.message_id for one in self.quicks.values() if not one.is_open]
+        for message_id in over[: max(0, len(over) - MOST_OVER)]:
+            del self.quicks[message_id]
 
     def _over(self, one: Quick) -> None:
         quick.withdraw(self, one)
@@ -394,6 +433,7 @@ class Exchanges(Core):
                 self._look_at(one, one.outstanding, now)
             elif not one.is_open and now >= one.until:
                 del self.quicks[one.message_id]
+        self.about = 0
         for child in list(self.children.values()):
             if child.delete_at is not None and now >= child.delete_at and self.heir is None:
                 informational.delete(self, [child])
@@ -401,8 +441,7 @@ class Exchanges(Core):
         self.pump(now)
         if self.prober.clock is not None:
             self._look_for_peer(self.prober.clock, now)
-        if self.retire_at is not None and self.heir is not None and now >= self.retire_at and self.is_established:
-            self.emit(IsakmpReplaced(self.heir))
+        if self.retire_at is not None and now >= self.retire_at and self.is_established:
             self._close()
 
     def instants(self) -> list[Instant]:
@@ -417,7 +456,7 @@ class Exchanges(Core):
         return [*found, self.last_heard] if self._has_turn() else found
 
     def _look_at(self, one: Quick, outstanding: Outstanding, now: Instant) -> None:
-        due = outstanding.due(now)
+        due, self.about = outstanding.due(now), one.token
         if due is Due.REPEAT:
             self.log(f"{one.state}: retransmission; will wait {outstanding.wait:g}s for response", Rc.RETRANSMISSION)
             if self.last_word:
@@ -450,7 +489,8 @@ class Exchanges(Core):
             quick.withdraw(self, one)
         self.quicks.clear()
         self.retire_at = None
-        if self.heir is not None:
+        if self.heir is not None and self.heir.state is not State.GONE:
+            self.emit(IsakmpReplaced(self.heir))
             self.children = {}
         super().end(reason)
 

@@ -31,6 +31,8 @@ P = TypeVar("P", bound=Payload)
 
 NONCE_OCTETS = 32
 ADDRESSES = (NatD, NatDDraft)
+NOWHERE = 0
+"""A port nobody sends from: a hash of it looks like a NAT's doing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ def addresses(sa: Core) -> list[NatD]:
     """What we say of both ends' addresses, if the peer understands it."""
     if sa.method is None:
         return []
-    return natt.hashes(Oakley(sa.need_chosen().hash_name), sa.method, sa.cookies, sa.local, sa.remote)
+    me = Endpoint(sa.local.address, NOWHERE) if sa.need_policy().force_nat else sa.local
+    return natt.hashes(Oakley(sa.need_chosen().hash_name), sa.method, sa.cookies, me, sa.remote)
 
 
 def look_for_nat(sa: Core, content: Content) -> None:
@@ -107,6 +110,8 @@ def look_for_nat(sa: Core, content: Content) -> None:
         return
     hashing = Oakley(sa.need_chosen().hash_name)
     sa.nat = natt.detect(hashing, sa.method, content, sa.cookies, sa.local, sa.remote)
+    if sa.nat is not None and sa.need_policy().force_nat:
+        sa.nat = natt.Found(True, sa.nat.there)
     if sa.nat is not None:
         sa.log(f"NAT-Traversal: Result using {sa.method.name}: {sa.nat}", Rc.LOG_SERIOUS)
 

@@ -62,6 +62,11 @@ class Terms:
     unable: tuple[tuple[AuthMethod, str], ...] = ()
     """Methods that are allowed and cannot be done, and why."""
 
+    def allow(self, chosen: ChosenIsakmp) -> bool:
+        """Could this have been agreed on these terms?"""
+        agreed = (chosen.encr in p.encr and chosen.hash in p.integ and chosen.dh in p.dh for p in self.proposals)
+        return chosen.method in self.methods and any(agreed)
+
 
 @dataclass(frozen=True, slots=True)
 class ChosenIsakmp:

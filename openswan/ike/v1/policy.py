@@ -49,6 +49,8 @@ class IsakmpPolicy:
     """Begin, and let the peer begin, by Aggressive Mode: whoever listens learns who both ends are."""
     nat_traversal: bool = True
     """Look for NATs, and have ESP travel in UDP where one is found."""
+    force_nat: bool = False
+    """Claim that we are behind one, so that ESP travels in UDP anyway."""
     dpd: bool = True
     """Announce that we answer R_U_THERE (RFC 3706 5.1)."""
     fragmentation: bool = True

@@ -129,9 +129,7 @@ def require_identity(policy: IsakmpPolicy, identity: Identity) -> None:
 
 def suits(refined: IsakmpPolicy, before: IsakmpPolicy, chosen: ChosenIsakmp) -> bool:
     """Does what was agreed under one policy hold under another?"""
-    terms = refined.terms
-    agreed = any(chosen.encr in p.encr and chosen.hash in p.integ and chosen.dh in p.dh for p in terms.proposals)
-    if not agreed or chosen.method not in terms.methods:
+    if not refined.terms.allow(chosen):
         return False
     return not METHODS[chosen.method].by_secret or hmac.compare_digest(refined.psk, before.psk)
 

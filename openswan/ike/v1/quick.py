@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from openswan.base.address import Address
 from openswan.base.errors import CryptoError, IkeError, WireError
-from openswan.base.interval import Instant
+from openswan.base.interval import Duration, Instant
 from openswan.base.log import Rc
 from openswan.crypto import dh, oakley, registry
 from openswan.crypto.registry import Kind
@@ -54,6 +54,10 @@ PROPOSING = Shape((Hash, Sa, Nonce), (Ke, Id, NatOa, NatOaDraft))
 CONFIRMING = Shape((Hash,))
 TRANSPORT = (Encapsulation.TRANSPORT, Encapsulation.UDP_TRANSPORT, Encapsulation.UDP_TRANSPORT_DRAFT)
 LIFE = (IpsecAttribute.SA_LIFE_TYPE, IpsecAttribute.SA_LIFE_DURATION)
+AT_ONCE: Duration = 10.0
+"""Nobody replaces a pair as young as that."""
+OVERDUE: Duration = 60.0
+"""So long after the peer should have deleted what it has replaced we do: its Delete may have been lost."""
 MOST_DRAWS = 1000
 """Random SPIs or CPIs that may all be taken before we give up."""
 
@@ -167,8 +171,8 @@ def proof(sa: Core, quick: Quick) -> Hash:
     return Hash(oakley.hash_3(keys.oakley, keys.skeyid.a, quick.message_id, made.nonce_i, made.nonce_r))
 
 
-def establish(sa: Core, quick: Quick, now: Instant) -> Child:
-    """Derive the keys, remember the pair and have it installed."""
+def establish(sa: Core, quick: Quick, now: Instant, settled: Instant) -> Child:
+    """Derive the keys, remember the pair and have it installed; at `settled` what it replaces goes."""
     made = quick.agreement
     assert made is not None
     chosen, agreed = made.chosen, made.chosen.child
@@ -188,10 +192,15 @@ def establish(sa: Core, quick: Quick, now: Instant) -> Child:
         request.token if request else 0,
     )
     older = sa.children.get(request.spi_in) if isinstance(request, RekeyChild) else None
-    if not quick.is_initiator:
-        older = children.newest_like(sa.children.values(), new)
     if older is not None:
-        older.replaced_by = new.spi_in
+        older.replaced_by, older.delete_at = new.spi_in, settled
+        rival = children.newest_like(sa.children.values(), new)
+        if rival is not None and not rival.initiator:
+            _choose(new, rival, settled)
+    elif not quick.is_initiator:
+        older = children.newest_like(sa.children.values(), new)
+        if older is not None:
+            _make_way(older, new, settled)
     sa.children[new.spi_in] = new
     sa.emit(
         ChildEstablished(
@@ -212,9 +221,26 @@ def establish(sa: Core, quick: Quick, now: Instant) -> Child:
             replaces=older.spi_in if older else 0,
             token=new.token,
             extras=new.extras,
+            yields=bool(new.replaced_by),
         )
     )
     return new
+
+
+def _choose(mine: Child, theirs: Child, settled: Instant) -> None:
+    """Both ends have made a pair for the same clients at once: whoever made the one that loses deletes it."""
+    if mine.loses_to(theirs):
+        mine.replaced_by, mine.delete_at = theirs.spi_in, settled
+    else:
+        theirs.replaced_by, theirs.delete_at = mine.spi_in, settled + OVERDUE
+
+
+def _make_way(older: Child, new: Child, settled: Instant) -> None:
+    """The peer has made a pair where there is one: a successor, unless that is ours and so young that it cannot be."""
+    if older.initiator and new.established - older.established < AT_ONCE:
+        _choose(older, new, settled)
+    else:
+        older.replaced_by, older.delete_at = new.spi_in, settled + OVERDUE
 
 
 def withdraw(sa: Core, quick: Quick) -> None:

@@ -71,17 +71,20 @@ class IsakmpSa(Exchanges):
 
     # --- what goes in
 
-    def initiate(self, now: Instant) -> list[Effect]:
-        """Send the first message of Main or Aggressive Mode; IpsecError when it has been sent: a caller's mistake."""
+    def initiate(self, now: Instant, replacing: int = 0) -> list[Effect]:
+        """Send the first message of Main or Aggressive Mode; IpsecError when it has been sent: a caller's mistake.
+
+        `replacing`: the owner's number of the SA whose place this one is to take; 0: of none.
+        """
         if self.state is not State.MAIN_I0:
             raise IpsecError("an ISAKMP SA is initiated once")
         if self.need_policy().aggressive:
             self._begin_aggressive(now)
         else:
-            self.log("initiating Main Mode")
+            self.log("initiating Main Mode" + (f" to replace #{replacing}" if replacing else ""))
             self._ask(self.clear(main.first(self)), now)
             self.move(State.MAIN_I1)
-        self.log(f"{self.state}: initiate", self.state.code)
+        self.log(f"{self.state}: initiate" + (f", replacing #{replacing}" if replacing else ""), self.state.code)
         return self.drain()
 
     def receive(self, data: bytes, local: Endpoint, remote: Endpoint, now: Instant) -> list[Effect]:

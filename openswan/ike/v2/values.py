@@ -73,6 +73,8 @@ class Values:
         self, is_initiator: bool, local: Endpoint, remote: Endpoint, responder: Responder, rng: Rng, now: Instant
     ) -> None:
         self.is_initiator = is_initiator
+        self.serial = 0
+        """The owner's number."""
         self.local = local
         self.remote = remote
         self.ask = responder

@@ -6,15 +6,18 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
 from openswan.config.plain import connection_to_plain
 from openswan.engine.events import WhackGone
+from openswan.engine.settings import Settings
 from openswan.policy.connection import Auth, ShuntPolicy
 from tests.sim.net import Net
 from tests.sim.pair import EAST, WEST, WEST_NET, SimHost, conn, end, tunnel
 
 
-def host() -> SimHost:
-    return SimHost(Net(0), "west", WEST)
+def host(settings: Settings | None = None) -> SimHost:
+    return SimHost(Net(0), "west", WEST, settings=settings)
 
 
 def test_add_delete_and_their_classic_codes() -> None:
@@ -36,11 +39,13 @@ def test_bad_requests_get_one_line_and_an_end() -> None:
     assert it.say("terminate", name="a\nb") == [(21, 'no connection named "?"')]
 
 
-def test_ikev1_is_refused() -> None:
-    it = host()
+@pytest.mark.parametrize("policy", ["", "accept", "drop", "reject"])
+def test_ikev1_is_taken_unless_it_is_kept_out(policy: str) -> None:
+    it = host(Settings(ikev1=policy))
     answer = it.say("add", connection=connection_to_plain(replace(tunnel()[0], ike_version=1)))
-    assert answer[0][0] == 34
-    assert "IKEv1" in answer[0][1]
+    out = policy in ("drop", "reject")
+    assert answer[0][0] == (34 if out else 2)
+    assert not out or f"ikev1-policy={policy} keeps out" in answer[0][1]
 
 
 def test_initiate_says_why_not() -> None:

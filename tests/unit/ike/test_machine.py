@@ -6,8 +6,10 @@ from __future__ import annotations
 from typing import get_type_hints
 
 from openswan.ike.machine import Machine, Modest
+from openswan.ike.v1.sa import IsakmpSa
 from openswan.ike.v2.sa import IkeSaV2
 from tests.unit.ike.pair import Pair
+from tests.unit.ike.v1.pair import Pair as V1Pair
 
 
 def test_an_ikev2_machine_has_it_all() -> None:
@@ -16,6 +18,16 @@ def test_an_ikev2_machine_has_it_all() -> None:
     assert all(hasattr(machine, name) for name in wanted)
     assert isinstance(machine, IkeSaV2)
     assert not machine.ended
+    assert machine.encap() is None
+
+
+def test_an_ikev1_machine_has_it_all() -> None:
+    machine: Machine = V1Pair().tunnel().a.sa
+    wanted = {name for name in vars(Machine) if not name.startswith("_")} | set(get_type_hints(Machine))
+    assert all(hasattr(machine, name) for name in wanted)
+    assert isinstance(machine, IsakmpSa)
+    assert not machine.ended and not machine.busy
+    assert (machine.my_spi, machine.spi_r) == (machine.cookie_i, machine.cookie_r)
     assert machine.encap() is None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from openswan.base.address import Endpoint, parse_address
+from openswan.base.entropy import SeededRng
 from openswan.base.log import Rc
 from openswan.ike.effects import (
     ChildEstablished,
@@ -114,7 +115,7 @@ def test_nobody_likes_our_quick_mode() -> None:
         "max number of retransmissions (6) reached STATE_QUICK_I1."
         "  No acceptable response to our first Quick Mode message: perhaps peer likes no proposal"
     )
-    assert Log(Rc.NORETRANSMISSION, words) in pair.a.effects
+    assert Log(Rc.NORETRANSMISSION, words, 7) in pair.a.effects
     [failed] = pair.a.seen(RequestFailed)
     assert (failed.reason, failed.notify) == (words, 0)
     assert pair.a.sa.is_established
@@ -233,25 +234,32 @@ def test_rekeying_replaces_and_later_deletes() -> None:
     assert list(pair.a.sa.children) == [new.spi_in]
 
 
-def test_both_rekey_at_once() -> None:
+@pytest.mark.parametrize("seed", range(6))
+def test_of_two_pairs_that_both_made_at_once_one_stays(seed: int) -> None:
     pair = Pair().tunnel()
+    pair.a.sa.rng, pair.b.sa.rng = SeededRng(f"a {seed}"), SeededRng(f"b {seed}")
     pair.a.sa.ask.quick = [quick()]  # type: ignore[attr-defined]
     for end in (pair.a, pair.b):
         [spi] = end.sa.children
         pair.collect(end, end.sa.request(RekeyChild(spi, 9), pair.now))
     pair.run().later(2 * SETTLE)
-    assert len(pair.a.sa.children) == len(pair.b.sa.children) == 2
+    assert len(pair.a.sa.children) == len(pair.b.sa.children) == 1
     assert {one.spi_in for one in pair.a.sa.children.values()} == {one.spi_out for one in pair.b.sa.children.values()}
 
 
-def test_rekeying_what_the_peer_has_rekeyed_already_only_deletes_it() -> None:
+def test_what_the_peer_rekeys_or_has_rekeyed_is_left_to_it() -> None:
     pair = Pair().tunnel()
     [old] = pair.b.sa.children
-    pair.ask(pair.a, RekeyChild(pair.a.seen(ChildEstablished)[0].spi_in))
+    pair.collect(pair.a, pair.a.sa.request(RekeyChild(pair.a.seen(ChildEstablished)[0].spi_in), pair.now))
+    pair.deliver(*pair.wire.pop(0))
+    pair.collect(pair.b, pair.b.sa.request(RekeyChild(old), pair.now))
+    pair.run()
     pair.ask(pair.b, RekeyChild(old))
+    assert [one.reason for one in pair.b.seen(RequestFailed)] == ["the peer replaces it"] * 2
     assert stand(pair) == (2, 2)
-    pair.tick().run()
+    pair.later(SETTLE)
     assert [one.spi_in for one in pair.b.seen(ChildGone)] == [old]
+    assert len(pair.a.sa.children) == len(pair.b.sa.children) == 1
 
 
 def test_rekeying_may_have_other_terms_but_has_the_same_clients() -> None:

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which conns are IKEv1, and what of a conn that cannot mean."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from openswan.config.opportunistic import is_opportunistic
+from openswan.config.setup import Setup
+from openswan.config.values import Values
+from openswan.policy.connection import EAP, Auth, Connection, PpkUse, TcpUse
+
+PROOFS = Auth.PSK | Auth.RSASIG
+"""What IKEv1 goes by: one of them, for both ends."""
+IDLE = (
+    "session-resumption",
+    "childless",
+    "intermediate",
+    "mobike",
+    "ppk",
+    "send-redirect",
+    "accept-redirect",
+)
+"""Keywords about what only IKEv2 has; leaving it out takes nothing from a tunnel."""
+
+
+def ike_version(values: Values, setup: Setup) -> int:
+    """keyexchange= and ikev2=: 1 or 2; IKEv2 unless one of them says otherwise."""
+    said = {
+        name: {"ikev1": 1, "never": 1, "ikev2": 2, "insist": 2}.get(values.value(name))
+        for name in ("keyexchange", "ikev2")
+    }
+    wanted = {version for version in said.values() if version}
+    if len(wanted) == 2:
+        values.error("keyexchange= and ikev2= contradict each other: leave one out", values.param("ikev2"))
+    if wanted != {1} or values.flat.implicit:
+        return 2
+    if setup.ikev1 in ("drop", "reject"):
+        name = next(name for name, version in said.items() if version)
+        text = f"the conn is for IKEv1, which ikev1-policy={setup.ikev1} in config setup keeps out: say accept there"
+        values.error(text, values.param(name))
+    return 1
+
+
+def checked(values: Values, conn: Connection) -> Connection:
+    """An IKEv1 conn as IKEv1 can have it, with complaints about what it cannot."""
+    if conn.ike_version != 1 or conn.auth & Auth.NEVER:
+        return conn
+    if is_opportunistic(values.canonical):
+        values.error("opportunistic conns need IKEv2: leave ikev2=no out", values.param("ikev2"))
+    if conn.left.auth is not None or conn.right.auth is not None:
+        values.error("IKEv1 has one way to prove oneself for both ends: give authby=, or say ikev2=yes")
+    if conn.auth & EAP or not conn.auth & PROOFS:
+        text = "IKEv1 goes by a preshared key or RSA signatures: give authby=secret or rsasig, or say ikev2=yes"
+        values.error(text, values.param("authby"))
+    if conn.ppk is PpkUse.INSIST:
+        values.error("ppk=insist needs IKEv2, say ikev2=yes", values.param("ppk"))
+    if conn.tcp is not TcpUse.NO:
+        values.error(f"enable-tcp={conn.tcp.value} needs IKEv2, say ikev2=yes", values.param("enable-tcp"))
+    if conn.esn == "yes":
+        values.error("IKEv1 does not negotiate extended sequence numbers: leave esn=yes out", values.param("esn"))
+    for name, end in (("left", conn.left), ("right", conn.right)):
+        if end.use_cert_key or end.cert:
+            values.error(f"IKEv1 knows {name} by rsasigkey= here, not by a certificate: say ikev2=yes for that")
+        if end.ask_addresses or end.pools:
+            values.error(f"{name} gets its address by IKEv2 alone: say ikev2=yes")
+    for name in IDLE:
+        if values.param(name) is not None and values.value(name) not in ("no", "allow"):
+            values.warn(f"{name}= is about IKEv2 and is not acted on in an IKEv1 conn", values.param(name))
+    return replace(conn, auth=conn.auth & PROOFS, mobike=False, esn="no")

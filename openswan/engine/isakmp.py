@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What ISAKMP SAs need to know of connections: policies of both phases, and answers to what they ask (RFC 2409).
+
+Main Mode leads from addresses to a connection before anybody has said who he is: what is agreed then must fit one of
+those the addresses allow, and the identity that follows says which. A preshared key is looked up by the addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from hmac import compare_digest
+from itertools import islice
+
+from openswan.base.address import Address, Endpoint
+from openswan.base.errors import IkeError
+from openswan.engine.answers import MOST_CANDIDATES, Answers
+from openswan.engine.conn import Conn
+from openswan.engine.names import connection_policy
+from openswan.ike.policy import ChildPolicy, ChildQuestion, IkePolicy
+from openswan.ike.v1.life import Life
+from openswan.ike.v1.phase1 import Terms
+from openswan.ike.v1.policy import IdQuestion, IsakmpPolicy, QuickPolicy, QuickQuestion
+from openswan.policy.connection import Auth, Connection
+from openswan.policy.identity import address_identity, matches
+from openswan.wire.v1.numbers import AuthMethod, NotifyType
+
+METHODS = ((Auth.RSASIG, AuthMethod.RSA_SIG), (Auth.PSK, AuthMethod.PRE_SHARED_KEY))
+"""authby= as authentication methods, the better first."""
+OCTETS = 1024
+"""Of a kilobyte of an SA's life (RFC 2407 4.5)."""
+
+
+class Isakmp:
+    """openswan.ike.v1.policy.Owner over the connection database and the secrets."""
+
+    def __init__(self, answers: Answers) -> None:
+        self.answers = answers
+        self.core = answers.core
+
+    # --- policies
+
+    def ike(self, conn: Conn, remote: Address | None, first: bool = False) -> IkePolicy:
+        """What both versions have in common; somebody of whom nothing is known yet is his address."""
+        there = conn.peer if conn.peer is not None else remote
+        theirs = conn.oriented.theirs if conn.oriented is not None else None
+        nameless = conn.peer_id is None and theirs is not None and theirs.id is None and not theirs.cert
+        claimed = address_identity(there) if nameless and there is not None else None
+        return self.answers.keyring.ike(conn, conn.signature, claimed, first)
+
+    def policy(self, conn: Conn, remote: Address | None, first: bool = False) -> IsakmpPolicy:
+        """How an oriented connection negotiates its ISAKMP SA; `first`: we know no other SA with the peer."""
+        return isakmp_policy(self.ike(conn, remote, first), conn.policy)
+
+    def quick(self, conn: Conn, child: ChildPolicy) -> QuickPolicy:
+        """A child policy of a connection as Quick Mode wants it."""
+        life = Life(int(conn.policy.ipsec_lifetime), conn.policy.max_bytes // OCTETS)
+        values = {field.name: getattr(child, field.name) for field in fields(ChildPolicy)}
+        return QuickPolicy(**values, life=life, words=connection_policy(conn))
+
+    # --- questions
+
+    def isakmp_policy(self, local: Endpoint, remote: Endpoint) -> IsakmpPolicy:
+        """What any of the connections of these addresses would agree to."""
+        conns = list(self.candidates(local.address, remote.address))
+        if not conns:
+            raise IkeError(
+                f"initial Main Mode message received on {local.address}:{local.port} but no connection has been"
+                " authorized",
+                NotifyType.NO_PROPOSAL_CHOSEN,
+            )
+        if self.core.asking is not None:
+            self.core.asking.led_to = conns[0]
+        policies = [self.policy(conn, remote.address) for conn in conns]
+        first = policies[0]
+        if len(policies) == 1:
+            return first
+        terms = Terms(
+            tuple(dict.fromkeys(one for policy in policies for one in policy.terms.proposals)),
+            tuple(dict.fromkeys(one for policy in policies for one in policy.terms.methods)),
+            Life(max(policy.terms.life.seconds for policy in policies)),
+            tuple(dict.fromkeys(one for policy in policies for one in policy.terms.unable)),
+        )
+        psk = next((policy.psk for policy in policies if policy.psk), b"")
+        usable = tuple(one for one in terms.unable if one[0] not in terms.methods)
+        return replace(first, terms=replace(terms, unable=usable), psk=psk)
+
+    def candidates(self, me: Address, peer: Address) -> Iterator[Conn]:
+        """One IKEv1 connection of every way these addresses may open an ISAKMP SA, with a secret if there is one."""
+        found = 0
+        for answering in self.core.conns.answering(me, peer):
+            for conns in answering.ways.values():
+                some = list(islice(conns.values(), MOST_CANDIDATES))
+                if some[0].policy.ike_version == 1 and found < MOST_CANDIDATES:
+                    found += 1
+                    yield next((conn for conn in some if self.policy(conn, peer).terms.methods), some[0])
+
+    def refine(self, question: IdQuestion) -> IsakmpPolicy:
+        """The connection of whom the peer says it is: exact identities before wildcards, known hosts before others."""
+        best, best_rank = None, -1
+        for answering in self.core.conns.answering(question.local.address, question.remote.address):
+            for conn in answering.claimed(question.peer_id):
+                policy = self.policy(conn, question.remote.address)
+                if conn.policy.ike_version != 1 or not _fits(policy, question):
+                    continue
+                rank = 2 * (policy.peer_id == question.peer_id) + (conn.peer is not None)
+                if rank > best_rank:
+                    best, best_rank = policy, rank
+        if best is None:
+            raise IkeError(f"no suitable connection for peer '{question.peer_id}'", NotifyType.INVALID_ID_INFORMATION)
+        return best
+
+    def quick_policy(self, question: QuickQuestion) -> QuickPolicy:
+        """The connection of this peer that has these clients."""
+        conns, remote = self.core.conns.unique, question.remote.address
+        asked = conns.get(question.isakmp.name)
+        if asked is None:
+            raise IkeError(f"no connection {question.isakmp.name!r} any more", NotifyType.INVALID_ID_INFORMATION)
+        ike, clients = self.ike(asked, remote), ((question.mine,), (question.theirs,))
+        whose = ChildQuestion(
+            ike, question.peer_id, question.local, question.remote, *clients, transport=question.transport, version=1
+        )
+        try:
+            child = self.answers.child(whose)
+        except IkeError as why:
+            raise IkeError(str(why), NotifyType.INVALID_ID_INFORMATION) from None
+        conn = conns[child.name]
+        if not _covers(child, question):
+            raise IkeError(self.answers.unknown(whose), NotifyType.INVALID_ID_INFORMATION)
+        return self.quick(conn, child)
+
+    def spi_in_use(self, spi: int) -> bool:
+        """Is this inbound ESP or AH SPI taken?"""
+        return self.answers.spi_in_use(spi)
+
+    def cpi_in_use(self, cpi: int) -> bool:
+        """Is this inbound Compression Parameter Index taken?"""
+        return self.answers.cpi_in_use(cpi)
+
+
+def isakmp_policy(ike: IkePolicy, policy: Connection) -> IsakmpPolicy:
+    """The part of it that IKEv1 knows."""
+    allowed = [method for auth, method in METHODS if ike.my_auth & auth]
+    unable = {}
+    if AuthMethod.PRE_SHARED_KEY in allowed and not ike.psk:
+        unable[AuthMethod.PRE_SHARED_KEY] = f"Can't authenticate: no preshared key found for `{ike.my_id}'"
+    if AuthMethod.RSA_SIG in allowed and ike.private_key is None:
+        unable[AuthMethod.RSA_SIG] = f"unable to locate my private key for RSA Signature of '{ike.my_id}'"
+    methods = tuple(method for method in allowed if method not in unable)
+    return IsakmpPolicy(
+        name=ike.name,
+        terms=Terms(policy.ike_proposals, methods, Life(int(policy.ike_lifetime)), tuple(unable.items())),
+        my_id=ike.my_id,
+        peer_id=ike.peer_id,
+        psk=ike.psk,
+        private_key=ike.private_key,
+        peer_keys=ike.peer_keys,
+        nat_traversal=ike.encapsulation != "no",
+        force_nat=ike.encapsulation == "yes",
+        initial_contact=ike.initial_contact,
+        retransmit_interval=ike.retransmit_interval,
+        retransmit_timeout=ike.retransmit_timeout,
+        max_children=ike.max_children,
+    )
+
+
+def _fits(policy: IsakmpPolicy, question: IdQuestion) -> bool:
+    """May the peer be who it says, by what is agreed so far?"""
+    if not policy.terms.allow(question.chosen) or not matches(policy.peer_id, question.peer_id):
+        return False
+    return question.chosen.method != AuthMethod.PRE_SHARED_KEY or compare_digest(policy.psk, question.policy.psk)
+
+
+def _covers(child: ChildPolicy, question: QuickQuestion) -> bool:
+    """Are these the clients asked for, or with narrowing wider ones?"""
+    pairs = ((child.mine, question.mine), (child.theirs, question.theirs))
+    if child.narrowing:
+        return all(any(one.contains(asked) for one in ours) for ours, asked in pairs)
+    return all(asked in ours for ours, asked in pairs)

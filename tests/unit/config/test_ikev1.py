@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which conns are IKEv1, what that makes of their values, and what is said about the rest."""
+
+from __future__ import annotations
+
+import pytest
+
+from openswan.config.load import load_text
+from openswan.policy.algorithms import V1_DEFAULT_AH, V1_DEFAULT_ESP, V1_DEFAULT_IKE
+from openswan.policy.connection import Auth
+from tests.unit.config.conn import certs, errors, load, one, warned
+
+PSK = "authby=secret;ikev2=no"
+
+
+@pytest.mark.parametrize("said", ["ikev2=no", "ikev2=never", "keyexchange=ikev1", "keyexchange=ikev1;ikev2=no"])
+def test_those_that_say_so(said: str) -> None:
+    made = one(f"authby=secret;{said}")
+    assert (made.ike_version, made.auth) == (1, Auth.PSK)
+    assert (made.ike_proposals, made.esp_proposals) == (V1_DEFAULT_IKE, V1_DEFAULT_ESP)
+    assert one(f"authby=secret;{said};phase2=ah").esp_proposals == V1_DEFAULT_AH
+
+
+@pytest.mark.parametrize("said", ["", "ikev2=insist", "ikev2=propose", "keyexchange=ike", "ikev2=yes"])
+def test_all_others_are_ikev2(said: str) -> None:
+    assert one(f"authby=secret;{said}").ike_version == 2
+
+
+def test_algorithms_are_read_as_ikev1_has_them() -> None:
+    made = one(f"{PSK};ike=aes128-sha1-ecp256;esp=aes128-sha1")
+    assert made.ike_proposals[0].prf == () and made.esp_proposals[0].esn == (False,)
+    assert any("additional key exchanges" in text for text in errors(f"{PSK};ike=aes128-sha1-modp2048-addke1-mlkem768"))
+
+
+def test_rsa_is_what_goes_without_saying() -> None:
+    text = "conn x\n\tleft=192.0.2.1\n\tright=192.0.2.2\n\tikev2=no\n"
+    [made] = load_text(text, "f", lambda pattern, directory: [], certs).connections
+    assert made.auth == Auth.RSASIG
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("ikev2=insist;keyexchange=ikev1", "contradict each other"),
+        ("ikev2=no;authby=ecdsa", "authby=secret or rsasig"),
+        ("ikev2=no;authby=null", "authby=secret or rsasig"),
+        ("ikev2=no;leftauth=secret;rightauth=rsasig", "one way to prove oneself"),
+        (f"{PSK};ppk=insist", "ppk=insist needs IKEv2"),
+        (f"{PSK};enable-tcp=yes", "enable-tcp=yes needs IKEv2"),
+        (f"{PSK};esn=yes", "extended sequence numbers"),
+        ("ikev2=no;leftrsasigkey=%cert;rightrsasigkey=%cert;leftid=@a", "not by a certificate"),
+        (f"{PSK};leftsourceip=%config", "gets its address by IKEv2 alone"),
+    ],
+)
+def test_what_ikev1_cannot(body: str, words: str) -> None:
+    assert any(words in text for text in errors(body))
+
+
+@pytest.mark.parametrize(
+    "said", ["mobike=yes", "session-resumption=yes", "intermediate=yes", "childless=force", "ppk=propose"]
+)
+def test_what_is_let_be(said: str) -> None:
+    name = said.partition("=")[0]
+    body = f"{PSK};leftsubnet=10.1.0.0/16;{said}"
+    assert any(f"{name}= is about IKEv2" in text for text in warned(body))
+    assert not load(body).connections[0].mobike
+
+
+CONF = """
+config setup
+    {setup}
+conn %default
+    ikev2=no
+    authby=secret
+conn a
+    left=192.0.2.1
+    right=192.0.2.2
+conn b
+    left=192.0.2.1
+    right=192.0.2.3
+    ikev2=insist
+conn clear
+    left=192.0.2.1
+    right=192.0.2.4
+    authby=never
+    type=passthrough
+"""
+
+
+@pytest.mark.parametrize(("setup", "names"), [("ikev1-policy=accept", "a b clear"), ("", "a b clear"),
+                                              ("ikev1-policy=drop", "b"), ("ikev1-policy=reject", "b")])  # fmt: skip
+def test_a_whole_site_by_default_and_the_policy_that_keeps_ikev1_out(setup: str, names: str) -> None:
+    loaded = load_text(CONF.format(setup=setup), "f", lambda pattern, directory: [], certs)
+    found = {conn.name: conn.ike_version for conn in loaded.connections}
+    assert set(names.split()) <= set(found) and found["b"] == 2
+    assert ("a" in found) == ("a" in names.split())
+    said = [one.text for one in loaded.complaints if "ikev1-policy" in one.text]
+    assert bool(said) == ("drop" in setup or "reject" in setup)
+    assert all("say accept there" in text for text in said)

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""IKEv1 as the engine's dialect."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+
+from openswan.base.said import Said
+from openswan.engine.settings import Settings
+from openswan.ike.v1.policy import QuickPolicy
+from tests.sim.net import Nat
+from tests.sim.pair import OUTSIDE, Pair, SimHost, conn, end, make_pair, psk
+from tests.sim.test_ikev1 import isakmp
+from tests.sim.v1 import V1, v1_pair, v1_tunnel, v1_up
+
+
+def due(pair: Pair, host: SimHost) -> None:
+    """Have what was done from outside carried out."""
+    host.post(host.network())
+    pair.run(1.0)
+
+
+def test_lives_are_those_agreed_on_or_less() -> None:
+    pair = v1_pair()
+    west, east = v1_tunnel(ike_lifetime=5000.0, ipsec_lifetime=9000.0)
+    pair.west.load(west)
+    pair.east.load(replace(east, ike_lifetime=600.0, ipsec_lifetime=700.0))
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(5.0, lambda: pair.up() and pair.agreed())
+    for host, life in ((pair.west, 5000.0), (pair.east, 600.0)):
+        dialect = host.pluto.brain.dialects[1]
+        [child] = host.pluto.core.states.children.values()
+        assert (dialect.life(isakmp(host)[0]), dialect.child_life(child)) == (life, 700.0)
+        assert isinstance(child.policy, QuickPolicy) and child.policy.life.seconds == 700
+
+
+def test_another_isakmp_sa_takes_over_and_the_pair_stays() -> None:
+    pair = v1_up()
+    [old] = isakmp(pair.west)
+    [child] = old.children.values()
+    pair.west.pluto.brain.dialects[1].renew(old)
+    due(pair, pair.west)
+    [new] = isakmp(pair.west)
+    assert new is not old and child.ike is new and old.closing and not old.children
+    assert new.replaces is old and old.machine.is_established
+    assert pair.west.pluto.core.conns.named["net-net"].newest_ike == new.serial
+    assert len(isakmp(pair.east)) == 1 and pair.agreed()
+    pair.west.pluto.brain.dialects[1].renew(new)
+    due(pair, pair.west)
+    assert len(isakmp(pair.west)) == len(isakmp(pair.east)) == 1 and child.ike is isakmp(pair.west)[0]
+    pair.run(40.0)
+    assert len(pair.west.pluto.core.states.ikes) == len(pair.east.pluto.core.states.ikes) == 1
+    assert pair.up() and pair.agreed()
+    pair.sane()
+
+
+def test_one_that_carries_nothing_is_not_renewed() -> None:
+    pair = v1_up()
+    [old] = isakmp(pair.west)
+    old.children.clear()
+    pair.west.pluto.brain.dialects[1].renew(old)
+    due(pair, pair.west)
+    assert isakmp(pair.west) == [old]
+
+
+def test_a_renewal_that_fails_is_tried_again() -> None:
+    pair = v1_up(retransmit_timeout=3.0)
+    [old] = isakmp(pair.west)
+    pair.net.cut.add(pair.east.address)
+    pair.west.pluto.brain.dialects[1].renew(old)
+    due(pair, pair.west)
+    pair.run(8.0)
+    assert any("rekeying of the IKE SA failed: max number of retransmissions" in line for line in pair.west.lines)
+    pair.net.cut.clear()
+    assert pair.run(30.0, lambda: isakmp(pair.west) != [old] and bool(isakmp(pair.west)))
+    assert pair.up() and pair.agreed()
+
+
+def test_without_a_secret_nothing_is_begun() -> None:
+    pair = v1_pair()
+    pair.west.secrets = psk("@nobody", "@noone")
+    pair.west.load(v1_tunnel(keying_tries=1)[0])
+    client = pair.west.request("initiate", name="net-net")
+    pair.run(1.0)
+    assert any("Can't authenticate: no preshared key found for" in text for _, text in pair.west.whack[client])
+    assert pair.west.empty()
+
+
+@pytest.mark.parametrize("same", [False, True])
+def test_hosts_behind_one_nat_do_not_take_each_others_place(same: bool) -> None:
+    """Two that have one name, which uniqueids=no allows, or each its own."""
+    pair = make_pair(1, settings=Settings(uniqueids=not same))
+    box = Nat(ip_address(OUTSIDE), pair.net)
+    other = SimHost(pair.net, "other", "192.0.2.9", 7, psk("@west" if same else "@other", "@east"))
+    pair.east.secrets = psk("@east", "%any")
+    for host in (pair.west, other):
+        box.serve(host.address)
+    pair.east.load(conn("rw", end("%any"), end("198.51.100.7", "10.2.0.0/16", "@east"), **V1))
+    ends = end("198.51.100.7", "10.2.0.0/16", "@east")
+    pair.west.load(conn("to", end("192.0.2.1", "192.168.1.1/32", "@west"), ends, **V1))
+    other.load(conn("to", end("192.0.2.9", "192.168.1.2/32", "@west" if same else "@other"), ends, **V1))
+    for host in (pair.west, other):
+        host.request("initiate", name="to")
+        assert pair.run(20.0, host.up), host.lines[-10:]
+    pair.run(1.0)
+    assert len(isakmp(pair.east)) == 2
+    targets = [e.target for e in pair.east.klips.eroutes.values() if isinstance(e.target, Said)]
+    assert len(set(targets)) == 2
+    pair.run(60.0)
+    assert pair.west.up() and other.up() and len(isakmp(pair.east)) == 2
