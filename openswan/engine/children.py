@@ -13,8 +13,8 @@ from openswan.engine.conn import Conn, Kind
 from openswan.engine.effects import KlipsCommand
 from openswan.engine.manners import manners
 from openswan.engine.names import CHILD_STAGES
-from openswan.engine.routing import RouteEvent
-from openswan.engine.sas import commands, compressor, moved, said
+from openswan.engine.routing import RouteEvent, Routing
+from openswan.engine.sas import compressor, inbound, moved, outbound, said
 from openswan.engine.settings import CONFIRM, HELD, LINGER
 from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
@@ -69,7 +69,12 @@ class Children:
             return
         self.brain.router.guard(conn)
         path = self.brain.pathmtus.start(ike, effect.local.address, effect.remote.address)
-        for command in commands(child, effect, manners(child, core.settings.hide_tos, path, core.rng)):
+        habits = manners(child, core.settings.hide_tos, path, core.rng)
+        child.withheld = tuple(inbound(child, effect, habits))
+        confirmed = self.brain.dialects[ike.version].confirmed
+        if effect.initiator or not confirmed or conn.routing is Routing.ROUTED_TUNNEL:
+            self._receive(child)
+        for command in outbound(child, effect, habits):
             core.emit(KlipsCommand(command, child.serial))
         child.gives_way = any(other.gives_way for other in ike.children.values() if other.conn is conn)
         core.states.add_child(child)
@@ -80,8 +85,8 @@ class Children:
             return
         newest = self._youngest(conn)
         conn.newest_child = newest.serial if newest is not None else 0
-        confirmed = effect.initiator or self.brain.dialects[ike.version].confirmed
-        if not confirmed and (conn.owner or conn.shunt in (Shunt.HOLD, Shunt.TRAP)):
+        sure = effect.initiator or confirmed
+        if not sure and (conn.owner or conn.shunt in (Shunt.HOLD, Shunt.TRAP)):
             # The peer may get our next packet before our answer: until it has been heard on the new SA the older one
             # carries traffic (RFC 7296 2.8), or packets are held as they are now.
             child.waiting = True
@@ -94,6 +99,7 @@ class Children:
                 self.brain.ikes.hold_back(ike)
             self._use(child)
         else:
+            self._receive(child)
             self._report(child)
         if child.gives_way:
             self.brain.negotiator.give_way(conn)
@@ -162,10 +168,19 @@ class Children:
         conn = child.conn
         conn.owner, conn.tunnel_keys = child.serial, child.keys
         if not self.brain.router.happen(conn, RouteEvent.SA_UP, child.first_out, partial(self._routed, child)):
+            self._receive(child)
             self.brain.ikes.release(child.ike)
+
+    def _receive(self, child: ChildState) -> None:
+        """Let packets in: an initiator that has confirmed sends at once, and what is answered before there is a route
+        would be lost. They wait (SpiOffered) until there is one."""
+        commands, child.withheld = child.withheld, ()
+        for command in commands:
+            self.core.emit(KlipsCommand(command, child.serial))
 
     def _routed(self, child: ChildState, ok: bool) -> None:
         conn = child.conn
+        self._receive(child)
         self.brain.ikes.release(child.ike)
         if child.closing or child.serial not in self.core.states.children:
             return
@@ -254,6 +269,7 @@ class Children:
     def _remove(self, child: ChildState, reason: Gone) -> None:
         """Move the eroute away from a child, then take its SAs out."""
         core, conn = self.core, child.conn
+        self._receive(child)
         self.brain.pathmtus.child_gone(child)
         self.brain.proofs.gone(child)
         for timer in (Timer.REKEY_CHILD, Timer.EXPIRE_CHILD, Timer.GIVE_WAY, Timer.CONFIRM):

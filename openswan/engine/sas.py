@@ -35,15 +35,18 @@ def compressor(cpi: int, address: Address) -> Said | None:
     return Said(IpProtocol.COMP, cpi, address) if cpi else None
 
 
-def commands(child: ChildState, effect: ChildEstablished, manners: Manners) -> Iterator[AddSa | GroupSas]:
-    """Install a child: first what receives, then what sends."""
-    policy = child.conn.policy
-    pairs = tuple((mine, theirs) for mine in effect.mine for theirs in effect.theirs)
-    inward = tuple((theirs, mine) for mine, theirs in pairs) if policy.arrival_check else ()
+def inbound(child: ChildState, effect: ChildEstablished, manners: Manners) -> Iterator[AddSa | GroupSas]:
+    """Install what receives."""
+    pairs = tuple((theirs, mine) for mine in effect.mine for theirs in effect.theirs)
     encap = effect.encap
     back = Encap(encap.dst_port, encap.src_port, encap.stream) if encap else None
-    yield from _way(child, effect, Direction.IN, inward, back, manners)
-    yield from _way(child, effect, Direction.OUT, pairs, encap, manners)
+    yield from _way(child, effect, Direction.IN, pairs if child.conn.policy.arrival_check else (), back, manners)
+
+
+def outbound(child: ChildState, effect: ChildEstablished, manners: Manners) -> Iterator[AddSa | GroupSas]:
+    """Install what sends."""
+    pairs = tuple((mine, theirs) for mine in effect.mine for theirs in effect.theirs)
+    yield from _way(child, effect, Direction.OUT, pairs, effect.encap, manners)
 
 
 def _way(

@@ -16,7 +16,7 @@ from openswan.engine.pending import Pending
 from openswan.ike.machine import Machine
 from openswan.ike.policy import ChildPolicy, ChosenChild
 from openswan.ike.resumption import Ticket
-from openswan.plane.commands import Encap
+from openswan.plane.commands import Command, Encap
 from openswan.policy.identity import Identity
 from openswan.policy.selector import FlowKey, Selector
 from openswan.wire.header import NO_SPI
@@ -116,6 +116,8 @@ class ChildState:
     closing: bool = False
     """Torn down here; only the peer's answer is missing."""
     reported: bool = False
+    withheld: tuple[Command, ...] = ()
+    """What has yet to be installed of what receives."""
     yields: bool = False
     """IKEv1: both ends have made one at once, and this one will go."""
     gives_way: bool = False
