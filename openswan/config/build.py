@@ -110,6 +110,7 @@ def _base(values: Values, setup: Setup, left: End, right: End) -> Connection:
         ppk_ids=tuple(split_list(values.value("ppk-ids"))),
         eap_identity=eap_identity(values, auth),
         ike_version=version,
+        aggressive=values.yes("aggrmode"),
         tunnel=not _transport(values, left, right),
         ike_proposals=ike_proposals(values, version),
         esp_proposals=(ah_proposals if ah else esp_proposals)(values, ESN[esn], version),

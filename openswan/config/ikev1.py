@@ -24,15 +24,23 @@ IDLE = (
 """Keywords about what only IKEv2 has; leaving it out takes nothing from a tunnel."""
 
 
+VERSIONS = {
+    ("aggrmode", "yes"): 1,
+    ("keyexchange", "ikev1"): 1,
+    ("ikev2", "never"): 1,
+    ("keyexchange", "ikev2"): 2,
+    ("ikev2", "insist"): 2,
+}
+
+
 def ike_version(values: Values, setup: Setup) -> int:
-    """keyexchange= and ikev2=: 1 or 2; IKEv2 unless one of them says otherwise."""
-    said = {
-        name: {"ikev1": 1, "never": 1, "ikev2": 2, "insist": 2}.get(values.value(name))
-        for name in ("keyexchange", "ikev2")
-    }
+    """keyexchange=, ikev2= and what only IKEv1 has: 1 or 2; IKEv2 unless one of them says otherwise."""
+    said = {name: VERSIONS.get((name, values.value(name))) for name in ("aggrmode", "keyexchange", "ikev2")}
     wanted = {version for version in said.values() if version}
     if len(wanted) == 2:
-        values.error("keyexchange= and ikev2= contradict each other: leave one out", values.param("ikev2"))
+        given = [name for name, version in said.items() if version]
+        text = f"{given[0]}= and {given[-1]}= contradict each other about the version of IKE: leave one out"
+        values.error(text, values.param(given[0]))
     if wanted != {1} or values.flat.implicit:
         return 2
     if setup.ikev1 in ("drop", "reject"):
@@ -57,11 +65,15 @@ def checked(values: Values, conn: Connection) -> Connection:
         values.error("ppk=insist needs IKEv2, say ikev2=yes", values.param("ppk"))
     if conn.tcp is not TcpUse.NO:
         values.error(f"enable-tcp={conn.tcp.value} needs IKEv2, say ikev2=yes", values.param("enable-tcp"))
+    if conn.aggressive and len({group for one in conn.ike_proposals for group in one.dh}) > 1 and not conn.ike_text:
+        text = "aggrmode=yes fixes the group with the first message: name one in ike=, such as aes256-sha2_256-modp2048"
+        values.error(text, values.param("aggrmode"))
+    if conn.aggressive and conn.auth & Auth.PSK:
+        text = "Aggressive Mode with a preshared key lets anybody guess the key offline: use Main Mode or certificates"
+        values.warn(text, values.param("aggrmode"))
     if conn.esn == "yes":
         values.error("IKEv1 does not negotiate extended sequence numbers: leave esn=yes out", values.param("esn"))
     for name, end in (("left", conn.left), ("right", conn.right)):
-        if end.use_cert_key or end.cert:
-            values.error(f"IKEv1 knows {name} by rsasigkey= here, not by a certificate: say ikev2=yes for that")
         if end.ask_addresses or end.pools:
             values.error(f"{name} gets its address by IKEv2 alone: say ikev2=yes")
     for name in IDLE:

@@ -44,7 +44,6 @@ KLIPSDEBUG = _same(
     *"""none all verbose tunnel tunnel-xmit xmit netlink xform eroute spi radij esp ah rcv pfkey comp nat-traversal
     natt""".split()
 )
-NO_AGGRESSIVE = "Aggressive Mode is not available; leave it out to use Main Mode"
 NO_XAUTH = "XAUTH is not available; use IKEv2 with certificates or a preshared key"
 NO_MANUAL = "it is for manually keyed conns, those with spi= or spibase= (ipsec manual)"
 MANUAL_KEYS = ("espenckey", "espauthkey", "espreplay_window", "ahkey", "ahreplay_window")
@@ -340,8 +339,9 @@ TABLE: tuple[Keyword, ...] = (
             choices=FAMILIES),
     Keyword("connaddrfamily", W, A, "", "Address family of the subnets.", choices=FAMILIES,
             aliases=("clientaddrfamily", "tunneladdrfamily")),
-    Keyword("aggrmode", B, R, "no", "IKEv1 aggressive mode.", aliases=("aggressive",), fine=("no",),
-            reason=NO_AGGRESSIVE),
+    Keyword("aggrmode", B, A, "no", "IKEv1's Aggressive Mode in place of Main Mode: three messages instead of six, but "
+            "who both ends are goes in clear, and a preshared key can be guessed offline by anybody who asks. Makes a "
+            "conn IKEv1. Name one group in ike=.", aliases=("aggressive",)),
     Keyword("modecfgpull", B, H, "no", "The client asks, as it always does with IKEv2.", fine=("no", "yes")),
     Keyword("sareftrack", X, H, "yes", "SA tracking of the mast stack.", fine=("yes", "no")),
     Keyword("sha2_truncbug", B, A, "no", "Cut SHA2-256 in ESP and AH to 96 bits, as Linux before 2.6.33 did.",

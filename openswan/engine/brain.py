@@ -24,6 +24,7 @@ from openswan.engine.groups import Groups
 from openswan.engine.ikesas import IkeSas
 from openswan.engine.ikev1 import IkeV1
 from openswan.engine.ikev2 import IkeV2
+from openswan.engine.isakmp import Isakmp
 from openswan.engine.launches import Launches
 from openswan.engine.loading import Loader
 from openswan.engine.mobility import Mobility
@@ -70,6 +71,7 @@ class Brain:
         self.proofs = Proofs(self)
         self.redirects = Redirects(self)
         self.ikes = IkeSas(self)
+        self.isakmp = Isakmp(self.answers)
         self.dialects: dict[int, Dialect] = {1: IkeV1(self), 2: IkeV2(self)}
         """By IKE version."""
         self.streams = Streams(self)

@@ -68,7 +68,7 @@ def way(conn: Conn) -> Hashable:
     """What a first message must fit."""
     policy = conn.policy
     # IKEv1 agrees on how both ends prove themselves with the first message.
-    methods = (policy.auth, policy.left.auth, policy.right.auth) if policy.ike_version == 1 else ()
+    methods = (policy.auth, policy.aggressive) if policy.ike_version == 1 else ()
     return policy.ike_version, policy.ike_proposals, conn.encapsulation, methods
 
 

@@ -16,7 +16,6 @@ from openswan.base.errors import WireError
 from openswan.base.log import Rc
 from openswan.engine.conn import Conn
 from openswan.engine.effects import SendDatagram
-from openswan.engine.ikev1 import IkeV1
 from openswan.engine.statedb import IkeState, source_of
 from openswan.ike.v1.states import State
 from openswan.wire.v1.header import NO_COOKIE, Header
@@ -33,9 +32,11 @@ UNKNOWN = {
     ExchangeType.QUICK: "Quick Mode message is for a non-existent (expired?) ISAKMP SA",
     ExchangeType.INFORMATIONAL: "Informational Exchange is for an unknown (expired?) SA",
 }
+UNPROVEN = (State.MAIN_R1, State.AGGR_R1)
+"""Where an initiator stands that has not returned our cookie."""
 EXCHANGE_AT = 18
 """Where a header has its exchange type."""
-FIRST = (ExchangeType.MAIN,)
+FIRST = (ExchangeType.MAIN, ExchangeType.AGGRESSIVE)
 """Exchanges that begin an ISAKMP SA."""
 
 
@@ -103,8 +104,8 @@ class DemuxV1:
             self.demux.complain(remote, f"first message of exchange {header.exchange}: not supported")
             self._answer(local, remote, data, NotifyType.INVALID_EXCHANGE_TYPE)
             return
-        if not self._is_known(local, remote):
-            self._unauthorized(local, remote, data)
+        if not self._is_known(local, remote, header.exchange):
+            self._unauthorized(header.exchange, local, remote, data)
             return
         if states.half_open.get(source_of(remote.address), 0) >= core.settings.half_open_per_peer or not self._room():
             self.demux.complain(remote, "too many half-open ISAKMP SAs, first message ignored")
@@ -116,20 +117,22 @@ class DemuxV1:
         states, settings = self.core.states, self.core.settings
         if states.half_open_v1 < settings.half_open_v1 and states.half_open_total < settings.half_open_limit:
             return True
-        unproven = (ike for ike in states.by_init.values() if ike.version == 1 and ike.machine.state is State.MAIN_R1)
+        unproven = (ike for ike in states.by_init.values() if ike.version == 1 and ike.machine.state in UNPROVEN)
         oldest = next(unproven, None)
         if oldest is None:
             return False
         self.brain.ikes.abandon(oldest)
         return True
 
-    def _unauthorized(self, local: Endpoint, remote: Endpoint, data: bytes) -> None:
+    def _unauthorized(self, exchange: ExchangeType, local: Endpoint, remote: Endpoint, data: bytes) -> None:
         """No IKEv1 connection for these addresses: what it would take is said."""
         where = f"{local.address}:{local.port}"
-        text = f"initial Main Mode message received on {where} but no connection has been authorized"
+        mode = exchange.name.capitalize()
+        text = f"initial {mode} Mode message received on {where} but no connection has been authorized"
         if self.demux.complain(remote, text):
             other = self._other_version(local, remote)
-            remedy = f'say ikev2=no in "{other.name}"' if other else "a conn between the two with ikev2=no lets it in"
+            said = "ikev2=no" if exchange == ExchangeType.MAIN else "ikev2=no and aggrmode=yes"
+            remedy = f'say {said} in "{other.name}"' if other else f"a conn between the two with {said} lets it in"
             self.core.log(f"if {remote.address} speaks IKEv1 alone: {remedy}", False, "remedy")
         self._answer(local, remote, data, NotifyType.NO_PROPOSAL_CHOSEN)
 
@@ -137,11 +140,11 @@ class DemuxV1:
         """An IKEv2 connection of that host."""
         return next(self.core.conns.candidates(local.address, remote.address), None)
 
-    def _is_known(self, local: Endpoint, remote: Endpoint) -> bool:
-        """Is there an IKEv1 connection for these addresses?"""
-        dialect = self.brain.dialects[1]
-        assert isinstance(dialect, IkeV1)
-        return next(dialect.owner.candidates(local.address, remote.address), None) is not None
+    def _is_known(self, local: Endpoint, remote: Endpoint, exchange: ExchangeType = ExchangeType.MAIN) -> bool:
+        """Is there an IKEv1 connection for these addresses, which allows Aggressive Mode if it is that?"""
+        wanted = exchange == ExchangeType.AGGRESSIVE
+        conns = self.brain.isakmp.candidates(local.address, remote.address)
+        return any(conn.policy.aggressive or not wanted for conn in conns)
 
     def _answer(self, local: Endpoint, remote: Endpoint, data: bytes, kind: NotifyType) -> None:
         """A notification in clear, if one may be sent: those IKEv1 has nothing to do with hear nothing of us."""

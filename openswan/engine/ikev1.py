@@ -16,7 +16,6 @@ from openswan.base.address import Endpoint
 from openswan.base.interval import Duration
 from openswan.base.log import Rc
 from openswan.engine.conn import Conn
-from openswan.engine.isakmp import Isakmp
 from openswan.engine.policies import child_policy
 from openswan.engine.statedb import ChildState, IkeState
 from openswan.ike.events import CreateChild
@@ -38,7 +37,7 @@ class IkeV1:
     def __init__(self, brain: Brain) -> None:
         self.brain = brain
         self.core = brain.core
-        self.owner = Isakmp(brain.answers)
+        self.owner = brain.isakmp
 
     def _policy(self, conn: Conn) -> IsakmpPolicy:
         first = conn.me is not None and conn.peer is not None and self.core.states.strangers(conn.me, conn.peer)

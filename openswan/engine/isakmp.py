@@ -7,13 +7,18 @@ those the addresses allow, and the identity that follows says which. A preshared
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
+from datetime import datetime
 from hmac import compare_digest
 from itertools import islice
 
+from cryptography.x509 import Certificate
+
 from openswan.base.address import Address, Endpoint
 from openswan.base.errors import IkeError
+from openswan.base.interval import Instant
+from openswan.crypto.revocation import Question
 from openswan.engine.answers import MOST_CANDIDATES, Answers
 from openswan.engine.conn import Conn
 from openswan.engine.names import connection_policy
@@ -22,7 +27,7 @@ from openswan.ike.v1.life import Life
 from openswan.ike.v1.phase1 import Terms
 from openswan.ike.v1.policy import IdQuestion, IsakmpPolicy, QuickPolicy, QuickQuestion
 from openswan.policy.connection import Auth, Connection
-from openswan.policy.identity import address_identity, matches
+from openswan.policy.identity import Identity, address_identity, matches
 from openswan.wire.v1.numbers import AuthMethod, NotifyType
 
 METHODS = ((Auth.RSASIG, AuthMethod.RSA_SIG), (Auth.PSK, AuthMethod.PRE_SHARED_KEY))
@@ -96,19 +101,43 @@ class Isakmp:
                     yield next((conn for conn in some if self.policy(conn, peer).terms.methods), some[0])
 
     def refine(self, question: IdQuestion) -> IsakmpPolicy:
-        """The connection of whom the peer says it is: exact identities before wildcards, known hosts before others."""
-        best, best_rank = None, -1
-        for answering in self.core.conns.answering(question.local.address, question.remote.address):
-            for conn in answering.claimed(question.peer_id):
-                policy = self.policy(conn, question.remote.address)
-                if conn.policy.ike_version != 1 or not _fits(policy, question):
-                    continue
-                rank = 2 * (policy.peer_id == question.peer_id) + (conn.peer is not None)
-                if rank > best_rank:
-                    best, best_rank = policy, rank
-        if best is None:
+        """The connection of whom the peer says it is."""
+        found = [
+            (self._leads(conn, question), policy)
+            for conn, policy in self._claimed(question.local, question.remote, question.peer_id)
+            if _fits(policy, question)
+        ]
+        if not found:
             raise IkeError(f"no suitable connection for peer '{question.peer_id}'", NotifyType.INVALID_ID_INFORMATION)
-        return best
+        return max(found, key=lambda one: one[0])[1]
+
+    def _leads(self, conn: Conn, question: IdQuestion) -> bool:
+        """Could the certificates the peer has sent come from the authority a connection wants?"""
+        return self.answers.keyring.may_lead_to(self.ike(conn, question.remote.address), question.issuers)
+
+    def _claimed(self, local: Endpoint, remote: Endpoint, peer_id: Identity) -> list[tuple[Conn, IsakmpPolicy]]:
+        """The connections that let an identity in: exact ones before wildcards, known hosts before others."""
+        found = []
+        for answering in self.core.conns.answering(local.address, remote.address):
+            for conn in answering.claimed(peer_id):
+                policy = self.policy(conn, remote.address)
+                if conn.policy.ike_version == 1 and matches(policy.peer_id, peer_id):
+                    found.append((conn, policy))
+        return sorted(found, key=lambda one: (one[1].peer_id != peer_id, one[0].peer is None))
+
+    def aggressive_policy(self, local: Endpoint, remote: Endpoint, peer_id: Identity) -> IsakmpPolicy:
+        """The connection of whom a peer says it is in its very first message."""
+        found = self._claimed(local, remote, peer_id)
+        if not found:
+            raise IkeError(
+                f"initial Aggressive Mode message received on {local.address}:{local.port} from '{peer_id}' but no"
+                " connection has been authorized",
+                NotifyType.NO_PROPOSAL_CHOSEN,
+            )
+        conn, policy = next((one for one in found if one[1].aggressive), found[0])
+        if self.core.asking is not None:
+            self.core.asking.led_to = conn
+        return policy
 
     def quick_policy(self, question: QuickQuestion) -> QuickPolicy:
         """The connection of this peer that has these clients."""
@@ -137,6 +166,14 @@ class Isakmp:
         """Is this inbound Compression Parameter Index taken?"""
         return self.answers.cpi_in_use(cpi)
 
+    def revocation(self, chain: Sequence[Certificate], at: datetime) -> tuple[Question, ...]:
+        """What has to be fetched before a chain can be judged."""
+        return self.answers.revocation(chain, at)
+
+    def wall_clock(self, now: Instant) -> datetime:
+        """The calendar time of an instant."""
+        return self.answers.wall_clock(now)
+
 
 def isakmp_policy(ike: IkePolicy, policy: Connection) -> IsakmpPolicy:
     """The part of it that IKEv1 knows."""
@@ -155,6 +192,16 @@ def isakmp_policy(ike: IkePolicy, policy: Connection) -> IsakmpPolicy:
         psk=ike.psk,
         private_key=ike.private_key,
         peer_keys=ike.peer_keys,
+        certificates=ike.certificates,
+        send_cert=ike.send_cert,
+        peer_certificate=ike.peer_certificate,
+        peer_by_certificate=ike.peer_by_certificate,
+        anchors=ike.anchors,
+        peer_ca=ike.peer_ca,
+        request_certs=ike.request_certs,
+        aggressive=policy.aggressive,
+        fragmentation=ike.fragmentation,
+        fragment_size=ike.fragment_size,
         nat_traversal=ike.encapsulation != "no",
         force_nat=ike.encapsulation == "yes",
         initial_contact=ike.initial_contact,
@@ -165,8 +212,8 @@ def isakmp_policy(ike: IkePolicy, policy: Connection) -> IsakmpPolicy:
 
 
 def _fits(policy: IsakmpPolicy, question: IdQuestion) -> bool:
-    """May the peer be who it says, by what is agreed so far?"""
-    if not policy.terms.allow(question.chosen) or not matches(policy.peer_id, question.peer_id):
+    """Does a connection agree to what is agreed so far?"""
+    if not policy.terms.allow(question.chosen):
         return False
     return question.chosen.method != AuthMethod.PRE_SHARED_KEY or compare_digest(policy.psk, question.policy.psk)
 

@@ -44,6 +44,7 @@ def connection_policy(conn: Conn) -> str:
     words += ["UP"] if conn.wanted else []
     words += ["OVERLAPIP"] if policy.overlap_ip else []
     words += ["!IKEv1", "IKEv2ALLOW", "IKEv2Init"] if negotiates and policy.ike_version == 2 else []
+    words += ["AGGRESSIVE"] if policy.aggressive else []
     words += ["IKEv2ALLOW_NARROWING"] if policy.narrowing else []
     if policy.prospective in SHUNT_NAMES:
         words.append(SHUNT_NAMES[policy.prospective])

@@ -115,6 +115,7 @@ def signature(conn: Conn) -> Hashable:
         policy.proof(ours),
         policy.proof(theirs),
         policy.ike_version,
+        policy.aggressive,
         policy.ike_proposals,
         ours.cert,
         ours.ca,

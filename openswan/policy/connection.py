@@ -196,6 +196,8 @@ class Connection:
     eap_identity: str = ""
     """The user name we give, or the only one we let in; empty: our identity, and anybody with a secret."""
     ike_version: int = 2
+    aggressive: bool = False
+    """aggrmode: Aggressive Mode in place of Main Mode (IKEv1)."""
     tunnel: bool = True
     ike_proposals: tuple[Proposal, ...] = ()
     esp_proposals: tuple[Proposal, ...] = ()

@@ -96,6 +96,26 @@ def test_by_either_proof_with_and_without_pfs(rsa: bool, pfs: bool) -> None:
     pair.sane()
 
 
+@pytest.mark.parametrize("rsa", [False, True])
+def test_aggressive_mode(rsa: bool) -> None:
+    pair = v1_up(rsa=rsa, aggressive=True)
+    both_ways(pair)
+    assert any("STATE_AGGR_I2: sent AI2, ISAKMP SA established" in line for line in pair.west.lines)
+    assert any("STATE_AGGR_R2: ISAKMP SA established" in line for line in pair.east.lines)
+    assert rsa or any("guess the key offline" in line for line in pair.west.lines)
+    pair.sane()
+
+
+def test_aggressive_mode_is_not_answered_where_it_is_not_wanted() -> None:
+    pair = v1_pair()
+    pair.west.load(v1_tunnel(aggressive=True, keying_tries=1, retransmit_timeout=4.0)[0])
+    pair.east.load(v1_tunnel()[1])
+    client = pair.west.request("initiate", name="net-net")
+    assert pair.run(60.0, lambda: client in pair.west.finished)
+    assert not pair.up() and pair.east.empty()
+    assert any("initial Aggressive Mode message received" in line for line in pair.east.lines)
+
+
 def test_another_preshared_key() -> None:
     from tests.sim.pair import make_pair, psk
 

@@ -123,7 +123,6 @@ def test_pfs_insists_only_when_it_is_written(body: str, pfs: bool, optional: boo
         ("phase2=ah;ah=aes128", 'f:7: conn "x": ah="aes128"'),
         ("auth=ah+esp", "Can only do AH, or ESP, not AH+ESP"),
         ("esn=yes;replay-window=0", "esn=yes needs replay protection, which replay-window=0 switches off"),
-        ("aggrmode=yes", "aggrmode=yes: Aggressive Mode is not available"),
         ("leftxauthserver=yes", "leftxauthserver=yes: XAUTH is not available"),
         ("rightxauthclient=yes", "XAUTH is not available"),
         ("rightaddresspool=10.0.0.9-10.0.0.1", "rightaddresspool=: '10.0.0.9-10.0.0.1' is not a range"),

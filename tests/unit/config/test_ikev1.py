@@ -21,6 +21,13 @@ def test_those_that_say_so(said: str) -> None:
     assert one(f"authby=secret;{said};phase2=ah").esp_proposals == V1_DEFAULT_AH
 
 
+def test_aggressive_mode_makes_a_conn_ikev1_and_warns_of_what_it_shows() -> None:
+    body = "authby=secret;aggrmode=yes;ike=aes256-sha2_256-modp2048"
+    assert any("lets anybody guess the key offline" in text for text in warned(body))
+    [made] = load(body).connections
+    assert (made.ike_version, made.aggressive) == (1, True)
+
+
 @pytest.mark.parametrize("said", ["", "ikev2=insist", "ikev2=propose", "keyexchange=ike", "ikev2=yes"])
 def test_all_others_are_ikev2(said: str) -> None:
     assert one(f"authby=secret;{said}").ike_version == 2
@@ -48,7 +55,8 @@ def test_rsa_is_what_goes_without_saying() -> None:
         (f"{PSK};ppk=insist", "ppk=insist needs IKEv2"),
         (f"{PSK};enable-tcp=yes", "enable-tcp=yes needs IKEv2"),
         (f"{PSK};esn=yes", "extended sequence numbers"),
-        ("ikev2=no;leftrsasigkey=%cert;rightrsasigkey=%cert;leftid=@a", "not by a certificate"),
+        ("ikev2=insist;aggrmode=yes;authby=secret", "aggrmode= and ikev2= contradict each other"),
+        ("aggrmode=yes;authby=secret", "name one in ike="),
         (f"{PSK};leftsourceip=%config", "gets its address by IKEv2 alone"),
     ],
 )
