@@ -53,8 +53,7 @@ class Network:
                 self.resume(conn)
         if moved:
             self.brain.mobility.tell()
-            for name in list(core.conns.hosts):
-                self.resolve(name, again=True)
+            self.resolve_all()
 
     def listen(self) -> None:
         """Open sockets on every address of ours, close those on addresses that are gone."""
@@ -155,6 +154,11 @@ class Network:
             self.asked.setdefault(name, 0)
             self.looked[name] = self.core.now
             self.core.emit(Resolve(name))
+
+    def resolve_all(self) -> None:
+        """Look up every name that conns and groups depend on: where we are now, or whom we ask, it may have others."""
+        for name in sorted({*self.core.conns.hosts, *self.brain.groups.names}):
+            self.resolve(name, again=True)
 
     def look_again(self, conn: Conn) -> None:
         """The peer of a connection does not answer: its name may have another address by now."""

@@ -231,7 +231,7 @@ class Whack:
         core, network = self.core, self.brain.network
         core.log("listening for IKE messages", event="listen")
         core.reply(client, Rc.LOG, "listening for IKE messages")
-        core.listening = True
+        again, core.listening = core.listening, True
         core.reading = 2
         core.emit(ReadSecrets())
         core.emit(ReadCertificates())
@@ -242,6 +242,8 @@ class Whack:
             core.reply(client, Rc.LOG_SERIOUS, "no public interfaces found")
         for conn in list(core.conns.named.values()):
             network.reorient(conn)
+        if again:
+            network.resolve_all()
         return True
 
     def _unlisten(self, client: int, args: Arguments) -> bool:
