@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Against libreswan: certificates with RSA and ECDSA, raw RSA keys, and proofs that one of us refuses.
+"""Against libreswan: certificates with RSA and ECDSA, raw RSA keys, proofs that one of us refuses, and no appointment.
 
     sunset ----lan---- west (ours) =======wan======= virtual machine: libreswan, 192.0.2.2, behind it 10.2.0.1
 
@@ -16,13 +16,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 
+from tests.netns.capture import Capture
 from tests.netns.conns import NET4, SECRETS, conn
 from tests.netns.gateway import Gateway
 from tests.netns.keys import Authority, Credential
 from tests.netns.lab import Lab, wait_for
 from tests.netns.libreswan import Libreswan
 from tests.netns.test_tunnel import certified
-from tests.netns.traffic import assert_ping
+from tests.netns.traffic import assert_ping, ping
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(600), pytest.mark.xdist_group("kernelpeer")]
 
@@ -174,3 +175,64 @@ def public_key(shown: str) -> str:
 def test_a_secret_that_differs(stage: Stage, who: str) -> None:
     stage.play({}, {}, ': PSK "something else"')
     assert "AUTHENTICATION_FAILED" in stage.fails(who) + stage.west.log()
+
+
+OPPORTUNISTIC = {
+    "right": "%opportunisticgroup",
+    "type": "tunnel",
+    "keyingtries": "1",
+    "failureshunt": "drop",
+    "auto": "route",
+}
+GROUP = b"198.51.100.0/24\n"
+"""Addresses of their own: the group may not take our orders to the machine."""
+PROOFS = {
+    "null": ({"leftauth": "null", "leftid": "%null", "rightauth": "null", "rightid": "%null"}, {"authby": "null"}),
+    "rsa": (
+        {"authby": "rsasig", "leftcert": "rsa", "leftid": "%fromcert", "rightid": "%fromcert", "rightca": "%same"},
+        {"authby": "rsasig", "leftcert": "west.example.pem", "rightid": "%fromcert", "rightca": "%same"},
+    ),
+}
+"""What libreswan says in a group's conn, and what we do."""
+
+
+@pytest.fixture
+def strangers(stage: Stage) -> Iterator[Stage]:
+    """Both have addresses for the group alone, and its file."""
+    stage.east.sh("ip addr replace 198.51.100.2/24 dev eth0; mkdir -p /etc/ipsec.d/policies")
+    stage.east.put("/etc/ipsec.d/policies/private", GROUP)
+    stage.lab.west.ip("addr", "replace", "198.51.100.1/24", "dev", "tap0")
+    (stage.west.dir / "ipsec.d" / "policies" / "private").write_bytes(GROUP)
+    yield stage
+    stage.west.ipsec("auto", "--delete", "private", check=False)
+    stage.east.sh("ipsec auto --delete private", check=False)
+
+
+@pytest.mark.parametrize("kind", PROOFS)
+def test_opportunistically_from_either_side(strangers: Stage, kind: str) -> None:
+    """Hosts that know no more of each other than a group; what ends on our side has ended on theirs."""
+    west, east, (theirs, ours) = strangers.west, strangers.east, PROOFS[kind]
+    more = {"left": "198.51.100.2", "ikev2": "insist", "negotiationshunt": "hold", "leftupdown": "%disabled"}
+    east.add("private", conn("private", OPPORTUNISTIC, **more, **theirs))
+    east.sh("ipsec whack --listen; ipsec auto --route private")
+    # An emulated machine takes longer than hosts do.
+    text = conn("private", OPPORTUNISTIC, left="198.51.100.1", holdtimeout="30s", **ours)
+    west.configure(text, certified(west, strangers.authorities["rsa"], "west.example"))
+    west.ipsec("auto", "--rereadall")
+    west.ipsec("auto", "--add", "private")
+    west.ipsec("auto", "--route", "private")
+    with Capture(west.host, "tap0") as wire:
+        assert ping(west.host, "198.51.100.2", 3, wait=30).received == 3, "our first packet is not lost"
+        west.ipsec("auto", "--unroute", "private")
+        wait_for("libreswan to let go", lambda: not east.states(), 20, 0.3)
+        west.ipsec("auto", "--route", "private")
+        # For half a minute its kernel does not ask again for an SA that it has asked for, even if it has come and gone.
+        east.sh("ip xfrm state flush")
+        order = "ping -c 3 -i 0.2 -W 5 -I 198.51.100.2 198.51.100.1"
+        # Its kernel loses the first packets.
+        wait_for("their tunnel", lambda: east.sh(order, check=False) and west.tunnels(), 20, 0.2)
+        said = east.sh(order)
+        assert " 0% packet loss" in said, said
+        seen = wire.packets(lambda s: s.src.startswith("198.51.100."))
+    assert {"esp", "ike"} == {each.kind for each in seen}
+    assert west.log().count({"null": "theirsig=NULL", "rsa": "theirsig=RSA"}[kind]) >= 2
