@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "initscripts"
-SHELL = sorted(path for path in SCRIPTS.iterdir() if path.read_bytes().startswith(b"#!/bin/sh\n"))
+SHELL = sorted(path for path in SCRIPTS.iterdir() if path.is_file() and path.read_bytes().startswith(b"#!/bin/sh\n"))
 UNITS = sorted(SCRIPTS.glob("*.service"))
 LEAST_EXPOSED = 2.5
 
