@@ -18,6 +18,8 @@ TEST_PACKAGES  := conntrack ipset iperf3 openssl strongswan-charon strongswan-sw
 # Unpacked, not installed: an installed server would be running.
 DNS_PACKAGES   := nsd unbound ldnsutils
 PEER_PACKAGES  := qemu-system-x86 debootstrap cpio
+DEB_PACKAGES   := debhelper dh-apparmor dh-python dpkg-dev lintian python3-pip python3-venv
+DEB_TESTS      := mmdebstrap
 FUZZ_PACKAGES  := clang libclang-rt-dev llvm
 
 # How many tests run side by side: those with namespaces have their own.
@@ -25,7 +27,7 @@ JOBS   ?= $(shell nproc)
 
 SOURCES := setup.py pyproject.toml $(wildcard _fast/*.pyx _fast/*.pxd _fast/*.h)
 
-.PHONY: build demo test lint conformance bench clean distclean fuzz fuzz-ike asan man help
+.PHONY: build deb test-deb demo test lint conformance bench clean distclean fuzz fuzz-ike asan man help
 .DEFAULT_GOAL := help
 
 help:
@@ -49,6 +51,10 @@ build/packages-fuzz: Makefile .ci/packages
 build/packages-test: Makefile .ci/packages .ci/unpack
 	@.ci/packages $(DEMO_PACKAGES) $(TEST_PACKAGES) -- $(PEER_PACKAGES)
 	@.ci/unpack build/dns $(DNS_PACKAGES)
+	@mkdir -p build && touch $@
+
+build/packages-deb: Makefile .ci/packages
+	@.ci/packages $(DEB_PACKAGES) $(DEB_TESTS) -- $(BUILD_WANTED)
 	@mkdir -p build && touch $@
 
 $(VENV)/.installed: pyproject.toml | build/packages-build
@@ -107,6 +113,14 @@ asan: build
 ## soak-X  the long run tests/soak/X.py
 soak-%: build build/packages-demo build/packages-test
 	@$(PY) -m tests.soak.$*
+
+## deb     Debian packages, from what git has of this tree, into build/package; lintian has nothing to say
+deb: build build/packages-deb
+	@.ci/deb
+
+## test-deb  the package in a bare Debian 12: eight lines, `ipsec setup start', traffic; upgraded, removed, purged (root)
+test-deb: build build/packages-demo build/packages-deb
+	@$(PY) -m tests.deb
 
 ## man     the generated part of the manual pages
 man: build

@@ -32,6 +32,7 @@ FULL_SIZES = (
     ("random input", "seconds for each parser and the packet engine", "make fuzz, FUZZ_SECONDS=600 and more"),
     ("input guided by coverage", "what earlier runs kept", "make fuzz, FUZZ_MINUTES=30"),
     ("the packet engine under ASan, UBSan and LeakSanitizer", "nothing", "make asan"),
+    ("the Debian package", "its sources, scripts, samples and examples", "make deb test-deb"),
     ("throughput, many connections, memory", "nothing: a test must not depend on a machine's speed", "make bench"),
 )
 """What is too long for every run: what is taken of it here, and what runs all of it."""

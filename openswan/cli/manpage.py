@@ -32,12 +32,12 @@ def escaped(text: str) -> str:
 
 def page(syntax: Syntax) -> str:
     """The page in man(7) macros."""
-    name = f"ipsec {syntax.name}"
     lines = [
         '.\\" SPDX-License-Identifier: GPL-2.0-or-later',
         f'.TH IPSEC_{syntax.name.upper()} 8 "" "Openswan 3.0" "IPsec"',
         ".SH NAME",
-        f"{escaped(name)} \\- {escaped(syntax.summary)}",
+        # One word, as whatis(1) wants it.
+        f"ipsec_{escaped(syntax.name)} \\- {escaped(syntax.summary)}",
         ".SH SYNOPSIS",
         ".nf",
         escaped(syntax.usage.removeprefix("Usage: ")),

@@ -39,3 +39,10 @@ def test_it_renders_without_a_warning(syntax: Syntax) -> None:
 
 def test_words_of_roff_stay_words() -> None:
     assert escaped(".TH a-b \\") == "\\&.TH a\\-b \\e" and escaped("'quoted'") == "\\&'quoted'"
+
+
+@pytest.mark.parametrize("path", sorted(MAN.iterdir()), ids=lambda path: path.name)
+def test_whatis_finds_every_page_by_its_name(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    entry = lines[lines.index(".SH NAME") + 1]
+    assert entry.startswith(f"{path.stem} \\- "), entry

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`make test-deb`: the package where nothing else is, a bare Debian 12, as its user would go about it.
+
+sunset ----lan---- west =======wan======= east ----lan---- sunrise        west and east are such roots
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.deb.machine import Machine
+from tests.deb.root import Root, bare
+from tests.netns.capture import Capture, assert_quiet
+from tests.netns.conns import INNER
+from tests.netns.gateway import Gateway
+from tests.netns.lab import Lab, run, wait_for
+from tests.netns.traffic import assert_ping, ping
+
+TREE = Path(__file__).resolve().parents[2]
+BUILT = TREE / "build/package"
+SECRET = '192.0.2.1 192.0.2.2 : PSK "nobody else knows this"\n'
+
+
+def say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+def package() -> Path:
+    """The package as it was built last, of this version."""
+    found = sorted(BUILT.glob("openswan_*.deb"))
+    if not found:
+        subprocess.run([TREE / ".ci/deb"], check=True)
+        found = sorted(BUILT.glob("openswan_*.deb"))
+    return found[-1]
+
+
+def edit(root: Root) -> None:
+    """Eight lines: seven lose their #, the eighth is the secret."""
+    conf = root.path / "etc/ipsec.conf"
+    text, count = re.subn(r"^#(?=conn |\t)", "", conf.read_text(), flags=re.MULTILINE)
+    assert count == 7
+    conf.write_text(text)
+    with (root.path / "etc/ipsec.secrets").open("a") as secrets:
+        secrets.write(SECRET)
+
+
+def next_version(deb: Path, work: Path) -> Path:
+    """The same package as a later one whose ipsec.conf has another comment."""
+    tree = work / "next"
+    run("dpkg-deb", "-R", deb, tree)
+    control = tree / "DEBIAN/control"
+    control.write_text(re.sub(r"(?m)^(Version: .*)$", r"\1+next", control.read_text()))
+    conf = tree / "etc/ipsec.conf"
+    conf.write_text("# Another comment.\n" + conf.read_text())
+    made = work / "next.deb"
+    run("dpkg-deb", "--root-owner-group", "-b", tree, made)
+    return made
+
+
+def install(root: Root, deb: Path) -> None:
+    shutil.copy(deb, root.path / "tmp/openswan.deb")
+    root.apt("install", "/tmp/openswan.deb")
+
+
+def tunnel(lab: Lab, west: Root, east: Root) -> None:
+    """Edit, start, traffic; the init script's words; nothing in clear over a restart."""
+    begun = time.monotonic()
+    for root in (west, east):
+        edit(root)
+        root.run("ipsec", "setup", "start")
+    wait_for("traffic", lambda: ping(lab.sunset, "10.2.0.2", 1).received, 30, 0.2)
+    say(f"two bare roots, eight lines each, traffic {time.monotonic() - begun:.1f} s after the editor was opened")
+    with Capture(lab.east) as wire:
+        assert_ping(lab.sunset, "10.2.0.2")
+        assert_ping(lab.sunrise, "10.1.0.2")
+        assert west.run("/etc/init.d/ipsec", "status").returncode == 0
+        assert west.run("/etc/init.d/ipsec", "restart").returncode == 0
+        wait_for("traffic", lambda: ping(lab.sunset, "10.2.0.2", 1).received, 30, 0.2)
+        assert_quiet(wire, INNER)
+    say("restarted by its init script: nothing in clear")
+
+
+def upgrade(west: Root, later: Path) -> None:
+    install(west, later)
+    assert "+next" in west.run("dpkg-query", "-W", "openswan").stdout
+    kept = (west.path / "etc/ipsec.conf").read_text()
+    assert "\nconn net-net\n" in kept and "Another comment" not in kept
+    secrets = west.path / "etc/ipsec.secrets"
+    assert SECRET in secrets.read_text() and secrets.stat().st_mode & 0o777 == 0o600
+    say("upgraded: ipsec.conf and ipsec.secrets are the user's still")
+
+
+def removal(lab: Lab, west: Root, before: set[str]) -> None:
+    assert west.at is not None and "10.2.0.0" in west.at.run("nft", "list", "ruleset").stdout
+    west.apt("remove", "openswan")
+    assert "10.2.0.0" not in west.at.run("nft", "list", "ruleset").stdout
+    assert "ipsec0" not in west.at.ip("-br", "link")
+    assert (west.path / "etc/ipsec.conf").exists()
+    say("removed: guard, routes and ipsec0 are gone, configuration stays")
+    west.apt("purge", "openswan")
+    left = west.names() - before
+    assert not left, f"purge leaves {sorted(left)}"
+    say("purged: nothing is left")
+
+
+def boot(root: Root) -> None:
+    """systemd, the units in their sandbox: guard before there is a network, then addresses, traffic, a stuck pluto."""
+    edit(root)
+    with Machine(root.path) as west, Lab() as lab:
+        wait_for("ipsec.service", lambda: west.state("ipsec", "ActiveState") == "active", 90, 0.5)
+        assert west.state("ipsec-guard", "Result") == "success" and west.state("ipsec-guard", "ActiveState") == "active"
+        assert "10.2.0.0" in west.run("nft", "list", "ruleset")
+        say("booted by systemd without a network: the guard is in force, pluto serves in its sandbox")
+        east = Gateway(lab.east, (root.path / "etc/ipsec.conf").read_text(), SECRET)
+        east.start()
+        with Capture(lab.east) as wire:
+            west.plug(lab.west, "wan", "192.0.2.1/24")
+            west.plug(lab.west, "lan", "10.1.0.1/24")
+            west.run("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
+            west.run("ip", "route", "add", "default", "via", "192.0.2.2")
+
+            def traffic(after: str) -> None:
+                wait_for(f"traffic after {after}", lambda: ping(lab.sunset, "10.2.0.2", 1).received, 40, 0.2)
+                say(f"traffic after {after}")
+
+            traffic("the network came")
+            pid = west.state("ipsec", "MainPID")
+            west.run("systemctl", "restart", "ipsec")
+            assert west.state("ipsec", "MainPID") != pid
+            traffic("systemctl restart")
+            west.run("systemctl", "kill", "-s", "STOP", "ipsec")
+            wait_for("the watchdog", lambda: west.state("ipsec", "NRestarts") == "1", 90, 0.5)
+            traffic("the watchdog ended a pluto that stood still")
+            assert_quiet(wire, INNER)
+        west.run("systemctl", "stop", "ipsec")
+        assert "10.2.0.0" in west.run("nft", "list", "ruleset"), "the guard went with the service"
+        assert "guard.journal" in west.run("ls", "/run/pluto")
+        west.run("ipsec", "setup", "stop")
+        assert "10.2.0.0" not in west.run("nft", "list", "ruleset")
+        # A start after a stop is a start like any other.
+        west.run("systemctl", "start", "ipsec")
+        assert west.state("ipsec", "ActiveState") == "active"
+        for device in ("wan", "lan"):
+            west.run("ip", "link", "del", device)
+    say("stopped: the guard stays until `ipsec setup stop'")
+
+
+def main() -> int:
+    """All of it; the seconds it took."""
+    begun = time.monotonic()
+    deb = package()
+    archive = TREE / "build/deb-root/bare.tar"
+    bare(archive)
+    say(f"a bare root; {deb.name} goes in")
+    work = Path(tempfile.mkdtemp(prefix="osw-deb-"))
+    try:
+        west = Root.unpacked(archive, work / "west")
+        west.apt("update")
+        before = west.names()
+        install(west, deb)
+        say("installed: " + west.run("ipsec", "--version").stdout.splitlines()[0])
+        east = west.copy(work / "east")
+        booting = west.copy(work / "booting")
+        with Lab() as lab:
+            west.at, east.at = lab.west, lab.east
+            tunnel(lab, west, east)
+            upgrade(west, next_version(deb, work))
+            removal(lab, west, before)
+            east.run("ipsec", "setup", "stop")
+        booting.apt("install", "systemd", "systemd-sysv")
+        booting.run("systemctl", "mask", "-q", "apt-daily.timer", "apt-daily-upgrade.timer", "getty@tty1.service")
+        boot(booting)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    say(f"all of it in {time.monotonic() - begun:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
