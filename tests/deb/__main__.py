@@ -59,7 +59,7 @@ def next_version(deb: Path, work: Path) -> Path:
     conf = tree / "etc/ipsec.conf"
     conf.write_text("# Another comment.\n" + conf.read_text())
     made = work / "next.deb"
-    run("dpkg-deb", "--root-owner-group", "-b", tree, made)
+    run("dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "-b", tree, made, timeout=300)
     return made
 
 
