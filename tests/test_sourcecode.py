@@ -23,6 +23,7 @@ RUNGS = {
     "config": 2,
     "plane": 2,
     "ike": 3,
+    "diagnosis": 3,
     "engine": 4,
     "klips": 4,
     "host": 5,

@@ -42,6 +42,7 @@ COMMANDS: dict[str, Command] = {
     "checkconfig": _cli("addconn", "check ipsec.conf and say what is wrong with it", "--checkconfig"),
     "connectionstatus": _view("connectionstatus", "show the loaded connections without their SAs"),
     "delete": _cli("auto", "forget one connection (auto --delete)", "--delete"),
+    "diagnose": _cli("diagnose", "say why it does not work, the most likely cause first"),
     "down": _cli("auto", "end one connection (auto --down)", "--down"),
     "eroute": _cli("eroute", "show or change the eroute table, or explain one packet's way (--match)"),
     "klipsdebug": _cli("klipsdebug", "show or set what the packet engine writes to the log"),

@@ -23,7 +23,7 @@ where ACTION is one of:
        --listen | --unlisten | --status [--json] | --addresspoolstatus | --shutdown [--leave-state]
        --rereadsecrets | --rereadgroups | --rereadcacerts | --rereadcrls | --rereadall | --listall | --listpubkeys |
        --listpsks | --listcerts | --listcacerts | --listocspcerts | --listcrls | --listocsp | --fetchcrls | --purgeocsp
-       --eroutes | --spis | --counters [--json]
+       --eroutes | --spis | --counters | --events [--json]
 Connections are described in ipsec.conf and loaded with `ipsec auto --add NAME'."""
 
 NEED_NAME = ("initiate", "terminate", "route", "unroute", "delete")
@@ -53,6 +53,7 @@ ACTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "eroutes": ("eroute", {}),
     "spis": ("spi", {}),
     "counters": ("counters", {}),
+    "events": ("events", {}),
 }
 """Action -> (verb, arguments)."""
 WITH_VALUE = ("name", "oppohere", "oppothere", "redirect-to", "ctlbase", "label", "optionsfrom")

@@ -47,6 +47,7 @@ from openswan.host.files import read_certificates, read_groups
 from openswan.host.guard.guard import Guard
 from openswan.host.icmpsock import IcmpEar
 from openswan.host.ikesock import Kind, Outer, OuterSockets, open_pass_socket
+from openswan.host.journal import Journal
 from openswan.host.notify import Notifier
 from openswan.host.oelookup import OeLookup
 from openswan.host.perform import Parts, Performer
@@ -74,11 +75,16 @@ class Gateway:
 
     def __init__(self, wanted: Wanted, log: Callable[[str, bool], None], manager: Notifier | None = None) -> None:
         self._wanted = wanted
-        self._log = log
+        self._sink = log
+        self._journal = Journal(clock.unix)
         self._manager = manager or Notifier()
         self._keep_guard = True
         self._beating = False
         self.control = ControlServer(wanted.places.control, self._request, self._gone)
+
+    def _log(self, text: str, serious: bool, event: str = "") -> None:
+        self._journal.note(text, serious, event)
+        self._sink(text, serious)
 
     async def run(self, ready: Callable[[], None], signals: bool = True) -> None:
         """Bring everything up, call `ready` once whack is answered, serve until told to stop, take it all down.
@@ -132,7 +138,10 @@ class Gateway:
         self._raw = RawPath(self._klips, self._raw_endpoints, self._interfaces.mtu_of, self._log)
         self._icmp = IcmpEar(self._post)
         self._reactor = Reactor(self._pluto, self._perform, self._log)
-        tables = {"klipsdebug": (self._debug.text, self._debug.rows)}
+        tables = {
+            "klipsdebug": (self._debug.text, self._debug.rows),
+            "events": (self._journal.text, self._journal.rows),
+        }
         self._queries = Queries(self._klips, self._explain, self._guard.counters, tables)
         try:
             self._klips.start()

@@ -13,6 +13,7 @@ from openswan.base.log import Rc
 from openswan.engine.conn import Conn
 from openswan.engine.conndb import ConnDb
 from openswan.engine.effects import Effect, KlipsCommand, Log, WhackDone, WhackLine
+from openswan.engine.eventcodes import of_reply
 from openswan.engine.events import NetworkState
 from openswan.engine.leases import Leases
 from openswan.engine.orient import Plugs
@@ -75,7 +76,8 @@ class Core:
         """A line about a connection: to the log (not code 000) and to the whack clients that wait for it."""
         line = conn.prefix(serial) + text
         if code != Rc.COMMENT:
-            self.effects.append(Log(line, code not in (Rc.LOG, Rc.SUCCESS) and code < Rc.NEW_STATE, event))
+            serious = code not in (Rc.LOG, Rc.SUCCESS) and code < Rc.NEW_STATE
+            self.effects.append(Log(line, serious, event or of_reply(code)))
         for client in conn.clients if clients is None else clients:
             self.effects.append(WhackLine(client, code, line))
 

@@ -12,6 +12,7 @@ from openswan.base.errors import CryptoError
 from openswan.base.log import Rc
 from openswan.engine.conn import Conn, Kind
 from openswan.engine.effects import SendDatagram, SendKeepalive
+from openswan.engine.eventcodes import of_reply
 from openswan.engine.settings import ANSWER
 from openswan.engine.statedb import IkeState
 from openswan.engine.timers import Timer
@@ -220,12 +221,13 @@ class IkeSas:
         if conn is None:
             remote = ike.machine.remote
             text = f"packet from {remote.address}:{remote.port}: {effect.text}"
-            self.core.log(text, effect.code == Rc.LOG_SERIOUS, "ike")
+            self.core.log(text, effect.code == Rc.LOG_SERIOUS, event=of_reply(effect.code) or "ike")
             return
         clients: dict[int, None] = {}
         if ike.conn is not None:
             clients = dict.fromkeys(c for user in (ike.conn, *ike.attempts.values()) for c in user.clients)
-        self.core.say(conn, effect.text, effect.code, effect.token or ike.serial, clients, "ike")
+        event = of_reply(effect.code) or "ike"
+        self.core.say(conn, effect.text, effect.code, effect.token or ike.serial, clients, event=event)
 
     def _established(self, ike: IkeState, effect: IkeEstablished | IsakmpEstablished) -> None:
         core = self.core
@@ -420,11 +422,13 @@ class IkeSas:
         if ike.conn is None:
             remote = ike.machine.remote
             self.core.log(
-                f"packet from {remote.address}:{remote.port}: negotiation failed: {effect.reason}", True, "ike-failed"
+                f"packet from {remote.address}:{remote.port}: negotiation failed: {effect.reason}",
+                True,
+                event="ike-failed",
             )
         elif not ike.initiator:
             self.core.say(
-                ike.conn, f"negotiation failed: {effect.reason}", Rc.LOG_SERIOUS, ike.serial, (), "ike-failed"
+                ike.conn, f"negotiation failed: {effect.reason}", Rc.LOG_SERIOUS, ike.serial, (), event="ike-failed"
             )
         self._fail_attempts(ike, effect.reason)
         if ike.replaces is not None:

@@ -127,7 +127,9 @@ class Proofs:
             return
         else:
             what = blocked if child.encap else f"protocol {blocked}"
-            self.core.say(conn, f"{text}; a firewall has to let {what} pass", Rc.LOG_SERIOUS, serial)
+            self.core.say(
+                conn, f"{text}; a firewall has to let {what} pass", Rc.LOG_SERIOUS, serial, event="esp-blocked"
+            )
             return
         self.core.conns.unindex(conn)
         conn.in_udp = True

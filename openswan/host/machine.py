@@ -79,6 +79,13 @@ class Machine:
             and (self.text(f"/sys/class/net/{name}/operstate") or "").strip() != "down"
         ]
 
+    def devices(self) -> list[str]:
+        """Every network device."""
+        try:
+            return sorted(each.name for each in (self.root / "proc/sys/net/ipv4/conf").iterdir())
+        except OSError:
+            return []
+
     def device(self, path: str) -> str:
         """Why a character device cannot be opened; empty when it can."""
         try:

@@ -11,19 +11,21 @@ from pathlib import Path
 from openswan.base.address import Address
 from openswan.base.errors import HostError
 from openswan.host.dnslookup import DnsLookup
-from openswan.host.resolver import HOSTS, RESOLV_CONF, Resolver
+from openswan.host.resolver import HOSTS, LIFETIME, RESOLV_CONF, Resolver
 from openswan.policy.dnsanswer import DnsAnswer
 
 
-def addresses_of(name: str, version: int = 0, hosts: Path = HOSTS, resolv_conf: Path = RESOLV_CONF) -> list[Address]:
+def addresses_of(
+    name: str, version: int = 0, hosts: Path = HOSTS, resolv_conf: Path = RESOLV_CONF, lifetime: float = LIFETIME
+) -> list[Address]:
     """The addresses of a host, which may be an address already; HostError says why there are none.
 
-    `version` 4 or 6 wants that family, 0 takes both.
+    `version` 4 or 6 wants that family, 0 takes both; name servers have `lifetime` seconds to answer.
     """
     try:
         found = [ip_address(name)]
     except ValueError:
-        resolver = Resolver(hosts, resolv_conf)
+        resolver = Resolver(hosts, resolv_conf, lifetime)
         addresses, reason, _ = asyncio.run(resolver.look_up(name, version))
         if not addresses:
             raise HostError(reason) from None

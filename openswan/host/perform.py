@@ -113,6 +113,13 @@ class Control(Protocol):
         """End the conversation."""
 
 
+class Logger(Protocol):
+    """Where lines of the log go."""
+
+    def __call__(self, text: str, serious: bool, event: str = "") -> None:
+        """One line, and its event code or nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Everything effects act on."""
@@ -133,7 +140,7 @@ class Parts:
     read_groups: Callable[[tuple[str, ...], int], GroupsRead]
     """(names of files in ipsec.d/policies, client) -> what is in them."""
     flush_conntrack: Callable[[tuple[tuple[Subnet, Subnet], ...]], object]
-    log: Callable[[str, bool], None]
+    log: Logger
     shutdown: Callable[[bool], None]
     """Called with keep_guard once pluto has said its last word."""
     interface_mtu: Callable[[str], int]
@@ -186,7 +193,7 @@ class Performer:
             FlushConntrack: self._flush,
             WhackLine: self._whack_line,
             WhackDone: lambda effect: parts.control.finish(effect.client),
-            Log: lambda effect: parts.log(effect.text, effect.serious),
+            Log: lambda effect: parts.log(effect.text, effect.serious, effect.event),
             Shutdown: lambda effect: parts.shutdown(effect.keep_guard),
         }
 

@@ -33,6 +33,9 @@ from openswan.host.nlmsg import (
 
 NEWADDR, DELADDR, GETADDR = 20, 21, 22
 NEWROUTE, DELROUTE, GETROUTE, NEWRULE, DELRULE, GETRULE = 24, 25, 26, 32, 33, 34
+GETNEIGH = 30
+NDA_DST = 1
+NUD_INCOMPLETE, NUD_FAILED = 0x01, 0x20
 UNICAST, LOCAL, BLACKHOLE, THROW = 1, 2, 6, 9
 KINDS = {
     1: "unicast",
@@ -262,6 +265,15 @@ class Rtnetlink:
             if family in FAMILY.values() and packed is not None:
                 found.append((scope, ip_address(bytes(packed)), _name(index)))
         return [(address, device) for _, address, device in sorted(found, key=lambda each: each[0])]
+
+    def neighbour(self, address: Address) -> str:
+        """The state of a neighbour entry: FAILED, INCOMPLETE, or empty when it is fine or there is none."""
+        for _, answer in self.socket.ask(Message(GETNEIGH, NLM_F_DUMP, struct.pack("=BBHiHBB", 0, 0, 0, 0, 0, 0, 0))):
+            state = struct.unpack_from("=H", answer, 8)[0]
+            attrs = dict(parse_attrs(answer[12:]))
+            if NDA_DST in attrs and bytes(attrs[NDA_DST]) == address.packed:
+                return "FAILED" if state & NUD_FAILED else "INCOMPLETE" if state & NUD_INCOMPLETE else ""
+        return ""
 
     def change_address(self, address: Address, device: str, delete: bool = False) -> None:
         """Give a device an address of its own (/32, /128), or take it away; what is so already is fine."""

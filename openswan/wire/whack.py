@@ -8,8 +8,8 @@ one line of code 000 whose text is a JSON document.
 Verbs pluto answers: add (connection: see openswan.config.write.connection_to_plain), delete, route, unroute, initiate,
 terminate (name, asynchronous), listen, unlisten, status (json), addresspoolstatus, rereadsecrets, rereadcerts,
 rereadgroups, rereadall, listall, shutdown (keep_guard). Verbs the daemon answers from the packet engine: eroute, spi,
-spigrp, tncfg, counters (json), match (src, dst, protocol, port), klipsdebug (json), and klips (do and the arguments of
-openswan.plane.orders): change them by hand.
+spigrp, tncfg, counters (json), events (json), match (src, dst, protocol, port), klipsdebug (json), and klips (do and
+the arguments of openswan.plane.orders): change them by hand.
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ def test_settings_and_interfaces(root: Path) -> None:
     assert machine.number("ipv4/conf/eth1/rp_filter") is None and machine.number("ipv4/none") is None
     assert machine.interfaces() == ["eth0"]
     assert Machine(root / "none").interfaces() == []
+    assert machine.devices() == ["all", "eth0", "eth1", "ipsec0", "lo"] and Machine(root / "none").devices() == []
     assert len(machine.text("/proc/big") or "") == MOST_OCTETS
 
 

@@ -68,7 +68,7 @@ class Doubles:
             read_groups=lambda names, client: GroupsRead(tuple(GroupFile(n, n, "") for n in names), client),
             read_certificates=lambda client: CertificatesRead((), (), (), client),
             flush_conntrack=lambda flows: self.note("flush", flows),
-            log=lambda text, serious: self.lines.append((text, serious)),
+            log=lambda text, serious, event="": self.lines.append((text, serious)),
             shutdown=lambda keep: self.note("shutdown", keep),
             interface_mtu=lambda name: {"lo": 1400}[name],
             fetch=self.fetch,

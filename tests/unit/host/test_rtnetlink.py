@@ -36,6 +36,12 @@ def test_a_rule() -> None:
     assert attrs.keys() == {6, 10, 15, 16}
 
 
+def test_neighbours_that_are_fine_or_unknown_have_no_state() -> None:
+    netlink = Rtnetlink()
+    assert netlink.neighbour(ip_address("127.0.0.1")) == "" and netlink.neighbour(ip_address("2001:db8::99")) == ""
+    netlink.close()
+
+
 def test_the_kernel_tells_its_way_to_ourselves() -> None:
     netlink = Rtnetlink()
     way = netlink.way(ip_address("127.0.0.1"))

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a diagnosis wants to know of this machine and of the way to its peers; nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+
+from openswan.base.address import Address
+from openswan.base.errors import HostError
+from openswan.base.numbers import FWMARK, IKE_PORT, NATT_PORT, ROUTE_TABLE, RULE_PRIORITY
+from openswan.cli.ikeping import Asking
+from openswan.diagnosis.facts import Link, Machine, Peer, Way
+from openswan.diagnosis.firewall import Firewall, merged, read_iptables
+from openswan.diagnosis.nftables import read_nft
+from openswan.host.entropy import SystemRng
+from openswan.host.ikeping import Target, ask
+from openswan.host.machine import Machine as Kernel
+from openswan.host.naming import addresses_of
+from openswan.host.rtnetlink import Rtnetlink
+from openswan.wire.header import SPI_OCTETS
+from openswan.wire.v2.numbers import ECHO_REQUEST
+
+NAME_SECONDS = 1.0
+"""How long the DNS may take."""
+PING_SECONDS = 1.0
+"""How long a peer may take to answer."""
+TOOL_SECONDS = 3.0
+MOST_PEERS = 20
+"""Peers that are asked and looked up; the others are judged by the rest."""
+
+
+def machine(kernel: Kernel, pid: int) -> Machine:
+    """The machine; `pid` is the daemon's, 0 when it does not live."""
+    with closing(Rtnetlink()) as netlink:
+        addresses = tuple(one for one in netlink.addresses() if not one[1].startswith("ipsec"))
+        routed = tuple(
+            str(route.subnet)
+            for version in (4, 6)
+            for route in netlink.routes(version, ROUTE_TABLE)
+            if route.device.startswith("ipsec")
+        )
+        rules = {version: any(rule.priority == RULE_PRIORITY for rule in netlink.rules(version)) for version in (4, 6)}
+    devices = sorted({device for _, device in addresses} - {"lo"})
+    tunnels = [name for name in kernel.devices() if name.startswith("ipsec")]
+    return Machine(
+        tun=kernel.device("/dev/net/tun"),
+        queueing=kernel.queueing(),
+        owners=_owners(kernel, pid),
+        forwarding={
+            4: kernel.number("ipv4/ip_forward") != 0,
+            6: kernel.number("ipv6/conf/all/forwarding") != 0,
+        },
+        addresses=addresses,
+        links={name: _link(kernel, name) for name in devices},
+        tunnels={name: _link(kernel, name) for name in tunnels},
+        routed=routed,
+        rules=rules,
+    )
+
+
+def _owners(kernel: Kernel, pid: int) -> dict[int, str]:
+    found = {}
+    for bound in kernel.bound():
+        if bound.port in (IKE_PORT, NATT_PORT):
+            owner, name = kernel.owner(bound.inode)
+            if owner and owner != pid:
+                found[bound.port] = f"{name} (process {owner})"
+    return found
+
+
+def _link(kernel: Kernel, name: str) -> Link:
+    state = (kernel.text(f"/sys/class/net/{name}/operstate") or "").strip()
+    flags = (kernel.text(f"/sys/class/net/{name}/flags") or "0x1").strip()
+    mtu = (kernel.text(f"/sys/class/net/{name}/mtu") or "").strip()
+    wanted = max(kernel.number(f"ipv4/conf/{each}/rp_filter") or 0 for each in ("all", name))
+    marked = any(kernel.number(f"ipv4/conf/{each}/src_valid_mark") for each in ("all", name))
+    return Link(
+        name,
+        up=bool(int(flags, 16) & 1) and state not in ("down", "lowerlayerdown"),
+        mtu=int(mtu) if mtu.isdecimal() else 1500,
+        strict=wanted == 1 and not marked,
+    )
+
+
+def firewalls(kernel: Kernel) -> Firewall:
+    """Every packet filter that can be asked."""
+    found: list[Firewall] = []
+    skip: set[tuple[str, str]] = set()
+    for command, family in (("iptables", "ip"), ("ip6tables", "ip6")):
+        if kernel.tool(f"{command}-save"):
+            status, text = kernel.output(f"{command}-save", timeout=TOOL_SECONDS)
+            if status == 0:
+                found.append(read_iptables(text, command))
+                skip |= {(family, table) for table in ("filter", "nat", "mangle", "raw", "security")}
+    if kernel.tool("nft"):
+        status, text = kernel.output("nft", "-j", "list", "ruleset", timeout=TOOL_SECONDS)
+        found += [read_nft(text, frozenset(skip))] if status == 0 else []
+    return merged(*found)
+
+
+def peers(wanted: Mapping[str, tuple[str, Address | None]], ping: bool) -> dict[str, Peer]:
+    """By conn: (host name or nothing, address) to what is known of it. `ping`: may they be asked?"""
+    found: dict[str, Peer] = {}
+    for conn, (name, address) in list(wanted.items())[:MOST_PEERS]:
+        lookup = ""
+        found_address = address
+        if name and address is None:
+            try:
+                found_address = addresses_of(name, lifetime=NAME_SECONDS)[0]
+            except HostError as why:
+                lookup = str(why)
+        found[conn] = Peer(name, found_address, lookup)
+    addresses = tuple(dict.fromkeys(peer.address for peer in found.values() if peer.address is not None))
+    answers, errors = _answers(addresses) if ping else ({}, {})
+    with closing(Rtnetlink()) as netlink:
+        ways = {address: _way(netlink, address) for address in addresses}
+        hops = {address: _neighbour(netlink, way, address) for address, way in ways.items()}
+    return {
+        conn: peer
+        if peer.address is None
+        else Peer(
+            peer.name,
+            peer.address,
+            way=ways[peer.address],
+            neighbour=hops[peer.address],
+            answers=answers.get(peer.address, {}),
+            errors=errors.get(peer.address, {}),
+        )
+        for conn, peer in found.items()
+    }
+
+
+def _way(netlink: Rtnetlink, address: Address) -> Way:
+    try:
+        way = netlink.way(address, mark=FWMARK)
+    except HostError as why:
+        return Way(error=str(why))
+    if way.kind not in ("unicast", "local"):
+        return Way(way.device, error=f"the route to {address} says {way.kind}")
+    return Way(way.device, way.gateway, way.source)
+
+
+def _neighbour(netlink: Rtnetlink, way: Way, address: Address) -> str:
+    try:
+        return "" if way.error else netlink.neighbour(way.gateway or address)
+    except OSError:
+        return ""
+
+
+def _answers(addresses: Sequence[Address]) -> tuple[dict[Address, dict[int, bool]], dict[Address, dict[int, str]]]:
+    """Who speaks IKE on ports 500 and 4500, and what ICMP says; all are asked at once."""
+    rng = SystemRng()
+    targets = []
+    for address in addresses:
+        for port in (IKE_PORT, NATT_PORT):
+            asking = Asking(address.version, ECHO_REQUEST, True, port == NATT_PORT, False)
+            targets.append(Target(address, port, asking.messages(rng.octets(SPI_OCTETS))))
+    answers = {address: {IKE_PORT: False, NATT_PORT: False} for address in addresses}
+    errors: dict[Address, dict[int, str]] = {address: {} for address in addresses}
+    try:
+        for answer in ask(targets, PING_SECONDS):
+            if answer.error:
+                errors[answer.target.address][answer.target.port] = answer.error
+            else:
+                answers[answer.target.address][answer.target.port] = True
+    except HostError:
+        return {}, {}
+    return answers, errors

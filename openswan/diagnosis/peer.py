@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Causes on the way to the peer, and in what it wants: routes, firewalls, answers, and what the log says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from openswan.base.address import Address
+from openswan.base.numbers import IKE_PORT, NATT_PORT
+from openswan.diagnosis import firewall
+from openswan.diagnosis.facts import Facts, Peer
+from openswan.diagnosis.finding import Finding, Kind
+from openswan.diagnosis.firewall import Packet
+from openswan.diagnosis.sayings import SAID
+from openswan.policy.connection import Auth, Connection, End
+
+MACHINE, NETWORK, PEER = Kind.MACHINE, Kind.NETWORK, Kind.PEER
+
+
+FAILURES = ("failed", "ike-failed", "no-answer", "notification", "retransmission", "cannot-initiate", "no-secret")
+"""Events that show somebody has tried."""
+
+
+def _ends(facts: Facts) -> Iterator[tuple[Connection, End, Peer]]:
+    """Conns that negotiate and are not up, our end, and what is known of the peer."""
+    for conn in facts.config.conns:
+        ends = facts.ours(conn)
+        if ends is not None and not conn.auth & Auth.NEVER and conn.name in facts.peers:
+            yield conn, ends[0], facts.peers[conn.name]
+
+
+def nameless(facts: Facts) -> Iterator[Finding]:
+    """The peer's name has no address."""
+    for conn, _, peer in _ends(facts):
+        if peer.name and peer.lookup and not facts.children(conn.name):
+            if facts.machine.nameserver:
+                yield Finding(
+                    "dead-resolver",
+                    NETWORK,
+                    84,
+                    f"the name server does not answer, and {peer.name} is a name",
+                    (facts.machine.nameserver, peer.lookup),
+                    "name one that answers in /etc/resolv.conf, or the peer by its address",
+                    conn.name,
+                )
+            else:
+                yield Finding(
+                    "peer-name",
+                    NETWORK,
+                    83,
+                    f"conn {conn.name}: the peer's name {peer.name} has no address",
+                    (peer.lookup,),
+                    "mend the name in ipsec.conf or its DNS, or name the peer by its address",
+                    conn.name,
+                )
+
+
+def unroutable(facts: Facts) -> Iterator[Finding]:
+    """No route to the peer, or no answer from the next hop."""
+    for conn, _, peer in _ends(facts):
+        if peer.way is not None and peer.way.error:
+            yield Finding(
+                "no-route",
+                MACHINE,
+                82,
+                f"there is no route to the peer {peer.address}",
+                (peer.way.error,),
+                f"ip route add {peer.address} via GATEWAY",
+                conn.name,
+            )
+        elif peer.neighbour and not _heard(peer):
+            hop = (peer.way.gateway if peer.way else None) or peer.address
+            what = "the next hop" if peer.way and peer.way.gateway else "the peer"
+            yield Finding(
+                "no-neighbour",
+                NETWORK,
+                80,
+                f"{what} {hop} is not there: nobody has that address on {peer.way.device if peer.way else 'the link'}",
+                (f"ip neigh: {peer.neighbour}",),
+                f"look at the cable and at {hop} itself",
+                conn.name,
+            )
+
+
+def filtered(facts: Facts) -> Iterator[Finding]:
+    """Our own firewall drops IKE or ESP."""
+    for conn, mine, peer in _ends(facts):
+        local = mine.host.address or (peer.way.source if peer.way else None)
+        if local is None or peer.address is None or local.version != peer.address.version:
+            continue
+        device = peer.way.device if peer.way else ""
+        up = bool(facts.children(conn.name))
+        for protocol, port, what in (
+            (firewall.UDP, IKE_PORT, "IKE"),
+            (firewall.UDP, NATT_PORT, "IKE and ESP in UDP"),
+            (firewall.ESP, 0, "ESP"),
+        ):
+            if protocol == firewall.ESP and conn.encapsulation == "yes":
+                continue
+            name = f"UDP port {port}" if port else "protocol 50"
+            outbound = Packet(protocol, local, peer.address, port, outward=device)
+            inbound = Packet(protocol, peer.address, local, port, inward=device)
+            for hook, packet, way in (("output", outbound, "out"), ("input", inbound, "in")):
+                rule = facts.firewall.stops(hook, packet)
+                if rule is None:
+                    continue
+                weight = (40 if up else 81) if port or not up else 62
+                weight -= 0 if port == IKE_PORT else 2 if port else (35 if not facts.ikes(conn.name) else 0)
+                yield Finding(
+                    f"firewall-{way}-{port or 'esp'}",
+                    MACHINE,
+                    max(weight, 31),
+                    f"this host's firewall drops {name} ({what}) {'to' if way == 'out' else 'from'} the peer",
+                    (rule.text,),
+                    rule.remove or "let it pass",
+                    conn.name,
+                )
+
+
+def _heard(peer: Peer) -> bool:
+    return any(peer.answers.values())
+
+
+def unanswered(facts: Facts) -> Iterator[Finding]:
+    """Nobody speaks IKE at the peer's address."""
+    for conn, _, peer in _ends(facts):
+        if peer.address is None or not peer.answers or facts.children(conn.name):
+            continue
+        if IKE_PORT in peer.errors and not peer.answers.get(IKE_PORT):
+            why = peer.errors[IKE_PORT]
+            if "refused" in why.lower():
+                yield Finding(
+                    "peer-port-closed",
+                    PEER,
+                    77,
+                    f"nothing listens on UDP port 500 of the peer {peer.address}",
+                    (f"ICMP: {why}",),
+                    "start IPsec on the peer (ipsec setup start), and see that it listens",
+                    conn.name,
+                )
+            else:
+                yield Finding(
+                    "peer-unreachable",
+                    NETWORK,
+                    77,
+                    f"the peer {peer.address} cannot be reached",
+                    (f"sending to UDP port 500: {why}",),
+                    f"ping {peer.address}; look at the routes there and back",
+                    conn.name,
+                )
+        elif not peer.answers.get(IKE_PORT, True) and not peer.answers.get(NATT_PORT):
+            yield Finding(
+                "peer-silent",
+                NETWORK,
+                73,
+                f"the peer {peer.address} does not answer on UDP port 500",
+                ("neither on 4500; no ICMP says why",),
+                "see that the peer is up and that no firewall on the way drops UDP 500 and 4500, in or out: "
+                f"tcpdump -ni any udp port 500 and host {peer.address}, here and there",
+                conn.name,
+            )
+        elif not peer.answers.get(IKE_PORT, True):
+            yield Finding(
+                "udp-500-blocked",
+                NETWORK,
+                74,
+                f"UDP port 500 of the peer {peer.address} is blocked on the way",
+                ("port 4500 answers, 500 does not",),
+                "let UDP port 500 pass, both ways",
+                conn.name,
+            )
+        elif not peer.answers.get(NATT_PORT, True):
+            yield Finding(
+                "udp-4500-blocked",
+                NETWORK,
+                74,
+                f"UDP port 4500 of the peer {peer.address} is blocked on the way",
+                (
+                    "port 500 answers, 4500 does not; behind a NAT, and between two of this Openswan, IKE and ESP "
+                    "go by 4500",
+                ),
+                "let UDP port 4500 pass, both ways",
+                conn.name,
+            )
+
+
+def no_esp(facts: Facts) -> Iterator[Finding]:
+    """IKE passes, ESP does not."""
+    for conn, _, peer in _ends(facts):
+        blocked = next(
+            (
+                line
+                for line in facts.log[::-1]
+                if line.event == "esp-blocked" and line.text.startswith((f'"{conn.name}"', f'"{conn.name}['))
+            ),
+            None,
+        )
+        outward, inward = facts.counted(conn.name, "out"), facts.counted(conn.name, "in")
+        encapsulated = any(row["encapsulated"] for row in facts.children(conn.name))
+        if not facts.children(conn.name) or inward or encapsulated:
+            continue
+        if blocked is not None:
+            yield Finding(
+                "esp-blocked",
+                NETWORK,
+                76,
+                f"IKE passes, but protocol 50 (ESP) to or from {peer.address} does not",
+                (blocked.text, f"{outward} packets out, {inward} in"),
+                f"let protocol 50 pass on the way, or write encapsulation=yes in conn {conn.name} on both ends",
+                conn.name,
+            )
+
+
+def told(facts: Facts) -> Iterator[Finding]:
+    """What the log says, for conns that are not up; the first pattern that fits a line, the newest line first."""
+    for conn, _, peer in _ends(facts):
+        if facts.children(conn.name):
+            continue
+        found: set[str] = set()
+        for line in facts.lines(conn.name):
+            if not _about(line.text, conn.name, peer.address):
+                continue
+            for said in SAID:
+                if said.code in found or (match := said.pattern.search(line.text)) is None:
+                    continue
+                found.add(said.code)
+                words = {"conn": conn.name, **match.groupdict()}
+                # Old lines may be about what has been mended since.
+                weight = said.weight - min(3 * (len(found) - 1), 20)
+                yield Finding(
+                    said.code,
+                    said.kind,
+                    weight,
+                    f"conn {conn.name}: {said.cause.format(**words)}",
+                    (line.text,),
+                    said.remedy.format(**words),
+                    conn.name,
+                )
+                break
+
+
+def unexplained(facts: Facts) -> Iterator[Finding]:
+    """It was tried and failed, for a reason no rule knows."""
+    for conn, _, _ in _ends(facts):
+        if facts.children(conn.name):
+            continue
+        lines = [line for line in facts.lines(conn.name) if line.event in FAILURES and f'"{conn.name}"' in line.text]
+        if lines:
+            yield Finding(
+                "negotiation-failed",
+                PEER,
+                45,
+                f"conn {conn.name}: the negotiation does not come to an end",
+                (lines[0].text,),
+                "ipsec diagnose on the peer; the line above, and ipsec whack --events, say how far it got",
+                conn.name,
+            )
+
+
+def _about(text: str, conn: str, peer: Address | None) -> bool:
+    """Is a line about the conn, or about a packet of its peer's?"""
+    if text.startswith((f'"{conn}"', f'"{conn}[')):
+        return True
+    return peer is not None and text.startswith(f"packet from {peer}:")
+
+
+def quiet(facts: Facts) -> Iterator[Finding]:
+    """Loaded, not up, and nobody has asked for it."""
+    for conn in facts.config.conns:
+        row = facts.loaded(conn.name)
+        if row is None or facts.children(conn.name) or conn.auth & Auth.NEVER or row["kind"] != "CK_PERMANENT":
+            continue
+        tried = [line for line in facts.lines(conn.name) if line.event in FAILURES and f'"{conn.name}"' in line.text]
+        if not tried and not row["wanted"] and row["routing"] == "unrouted":
+            weight = 50 if facts.target or facts.address is not None else 10
+            yield Finding(
+                "not-up",
+                Kind.DAEMON,
+                weight,
+                f"conn {conn.name} is loaded, and nobody has brought it up",
+                (f"auto={facts.config.automatic.get(conn.name) or 'ignore'}",),
+                f"ipsec auto --up {conn.name}",
+                conn.name,
+            )
+        elif not tried and row["routing"] == "prospective erouted":
+            yield Finding(
+                "waiting",
+                Kind.DAEMON,
+                5,
+                f"conn {conn.name} waits for traffic to begin it",
+                (),
+                f"ipsec auto --up {conn.name}, or send something through it",
+                conn.name,
+            )
+
+
+RULES = (nameless, unroutable, filtered, unanswered, no_esp, told, unexplained, quiet)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""THE table of event codes: what programs may rely on in log lines, whatever their wording (docs/EVENTS.md)."""
+
+from __future__ import annotations
+
+from openswan.base.log import Rc
+
+EVENTS: dict[str, str] = {
+    "acquire": "a packet met a trap: its connection is being negotiated",
+    "cannot-initiate": "a negotiation could not begin; the line says why",
+    "cert-fetched": "a certificate named by hash and URL was fetched",
+    "certificates": "certificates and revocation lists of ipsec.d were read",
+    "child-established": "a pair of IPsec SAs is up",
+    "child-expired": "a pair of IPsec SAs has come to its end",
+    "child-rekey": "a pair of IPsec SAs is being replaced",
+    "conn-added": "a connection was loaded",
+    "conn-deleted": "a connection was forgotten",
+    "crl-fetched": "a certificate revocation list was fetched",
+    "disoriented": "neither end of a loaded connection is an address of this host any more",
+    "dns-record": "a DNS record of opportunistic encryption cannot be used",
+    "dpd-clear": "a dead peer's connection was cleared",
+    "dpd-heard": "a peer taken for silent has been heard",
+    "dpd-hold": "a dead peer's connection waits for traffic",
+    "dpd-restart": "a dead peer's connection begins anew",
+    "dpd-silent": "a peer does not answer; a new negotiation begins beside the old SAs",
+    "eroute-conflict": "another connection has the same traffic",
+    "esp-blocked": "IKE passes, ESP does not",
+    "failed": "a negotiation has failed; the line says why",
+    "first-packet": "the first packet of a pair of hosts in a policy group",
+    "group": "a policy group's file was read",
+    "ike": "what an IKE SA has to say about its course",
+    "ike-expired": "an IKE SA has come to its end",
+    "ike-failed": "the negotiation of an IKE SA has failed; the line says why",
+    "ike-rekey": "an IKE SA is being replaced",
+    "ike-rekeyed": "an IKE SA has been replaced",
+    "klips-refused": "the packet engine refused an SA or an eroute",
+    "listen": "IKE is listened for",
+    "moving": "our address has changed and the SAs move",
+    "no-answer": "a peer has not answered in all the time it had",
+    "no-secret": "ipsec.secrets has nothing to prove ourselves with",
+    "notification": "an exchange was refused by the peer or by us; the line names the notification",
+    "ocsp": "what an OCSP responder says about a certificate",
+    "redirect-refused": "a peer's wish to send us elsewhere was not followed",
+    "redirected": "a peer has sent us elsewhere",
+    "remedy": "what would let in a peer that was refused",
+    "retransmission": "a request is repeated",
+    "revoked": "a peer's certificate has been revoked",
+    "route-failed": "a connection could not be routed",
+    "shutdown": "the daemon ends",
+    "stranded": "our address is gone; traffic waits for another",
+    "tcp": "a TCP connection that carries IKE and ESP, opened, lost or closed",
+    "tcp-fallback": "nobody answers in UDP: TCP is tried",
+    "unknown-spi": "a peer sends ESP of an SA we do not have",
+    "unlisten": "IKE is no longer listened for",
+    "updown-failed": "an updown command has failed",
+}
+"""Code -> what has happened. A code is never given another meaning."""
+
+BY_REPLY = {Rc.RETRANSMISSION: "retransmission", Rc.NORETRANSMISSION: "no-answer"}
+"""Reply codes that say it already."""
+
+
+def of_reply(code: int) -> str:
+    """The event a line with this reply code is when it names none itself; empty: none."""
+    if code > Rc.NOTIFICATION:
+        return "notification"
+    return next((event for reply, event in BY_REPLY.items() if reply == code), "")

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`make soak-diagnose`: every fault brought about, every healthy set-up looked at; how often `ipsec diagnose` is right.
+
+`python -m tests.soak.diagnose [WORD [FIRST]]`: those whose name holds WORD, from number FIRST on, in SOAK_JOBS
+processes (default 1).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import lru_cache
+
+from tests.netns.diagnosing import Fault, Outcome, inject
+from tests.netns.faults import FAULTS
+from tests.netns.healthy import HEALTHY, look
+from tests.netns.keys import Authority
+
+EMPTY = Fault("", "", "")
+
+
+@lru_cache
+def authority() -> Authority:
+    """One for all."""
+    return Authority("rsa")
+
+
+def one_fault(number: int) -> Outcome:
+    """Bring it about. Its steps do not travel between processes."""
+    return replace(inject(FAULTS[number], authority), fault=EMPTY)
+
+
+def one_set_up(number: int) -> list[str]:
+    """What is said although nothing is wrong."""
+    return list(look(HEALTHY[number], authority))
+
+
+def verdict(outcome: Outcome) -> str:
+    """One line."""
+    word = "right" if outcome.right_remedy else "CAUSE ONLY" if outcome.right_cause else "WRONG"
+    first = outcome.first
+    said = f"{first['code']}: {first['remedy']}" if first else outcome.text.strip()[-200:] or "nothing"
+    return f"{word:<10} {outcome.seconds:.1f} s  {outcome.fault.name}: {said}"
+
+
+def main(argv: list[str]) -> int:
+    """Bring about, ask, count; 1 when too much is wrong."""
+    word = argv[0] if argv else ""
+    begin = time.monotonic()
+    first = int(argv[1]) if len(argv) > 1 else 0
+    faults = [number for number, fault in enumerate(FAULTS) if word in fault.name and number >= first]
+    set_ups = [number for number, one in enumerate(HEALTHY) if word in one.name]
+    outcomes, alarms = [], 0
+    with ProcessPoolExecutor(int(os.environ.get("SOAK_JOBS", "1"))) as pool:
+        for number, said in zip(faults, pool.map(one_fault, faults), strict=True):
+            outcomes.append(replace(said, fault=FAULTS[number]))
+            print(verdict(outcomes[-1]), flush=True)
+        for number, wrong in zip(set_ups, pool.map(one_set_up, set_ups), strict=True):
+            alarms += len(wrong)
+            print("".join(f"ALARM      {HEALTHY[number].name}: {each}\n" for each in wrong), end="", flush=True)
+    causes, remedies = (sum(getattr(one, name) for one in outcomes) for name in ("right_cause", "right_remedy"))
+    slow = max((one.seconds for one in outcomes), default=0.0)
+    print(f"{len(outcomes)} faults: right cause first for {causes}, right remedy for {remedies}; slowest {slow:.1f} s")
+    print(
+        f"{len(set_ups)} healthy set-ups, each from both ends: {alarms} alarms; {time.monotonic() - begin:.0f} s in all"
+    )
+    good = causes >= 0.9 * len(outcomes) and remedies >= 0.85 * len(outcomes) and not alarms
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

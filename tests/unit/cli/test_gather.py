@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a diagnosis gathers of files and of the daemon."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openswan.base.errors import HostError
+from openswan.cli import gather as module
+from openswan.cli.gather import gather
+from openswan.diagnosis.facts import Machine, Peer
+from openswan.diagnosis.firewall import Firewall
+from openswan.host.process import PidState
+from tests.unit.diagnosis.world import CONF, ME
+from tests.unit.engine.test_policies import certificate
+
+STATUS = {"listening": True, "connections": [], "ike_sas": [], "child_sas": []}
+EVENTS = {"counts": {}, "lines": [{"time": 1.5, "event": "failed", "serious": True, "text": "x"}]}
+ANSWERS: dict[str, Any] = {"status": STATUS, "events": EVENTS, "spi": [], "eroute": [],
+                           "counters": {"engine": {}, "guard": {"out": 3}}}  # fmt: skip
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A gateway's files, a daemon that answers, and a machine that has the left end's address."""
+    monkeypatch.setenv("IPSEC_CONFS", str(tmp_path))
+    monkeypatch.setenv("IPSEC_RUNDIR", str(tmp_path))
+    (tmp_path / "ipsec.conf").write_text(CONF)
+    (tmp_path / "ipsec.secrets").touch(0o600)
+    (tmp_path / "ipsec.secrets").write_text('192.0.2.1 198.51.100.7 : PSK "x"\n')
+    (tmp_path / "ipsec.d/cacerts").mkdir(parents=True)
+
+    def request(verb: str, **arguments: Any) -> Iterator[tuple[int, str]]:
+        yield 0, "no eroute takes it" if verb == "match" else json.dumps(ANSWERS[verb])
+
+    def peers(wanted: dict[str, Any], ping: bool) -> dict[str, Peer]:
+        return {name: Peer(host, address, "no DNS server answered" if host else "")
+                for name, (host, address) in wanted.items()}  # fmt: skip
+
+    monkeypatch.setattr(module, "request", request)
+    monkeypatch.setattr(module.process, "pid_state", lambda path: PidState(True, 7, True))
+    monkeypatch.setattr(module.gathermachine, "machine", lambda kernel, pid: Machine(addresses=((ME, "wan"),)))
+    monkeypatch.setattr(module.gathermachine, "firewalls", lambda kernel: Firewall())
+    monkeypatch.setattr(module.gathermachine, "peers", peers)
+    return tmp_path
+
+
+def test_all_of_it(host: Path) -> None:
+    facts = gather()
+    assert facts.config.names == ("net",) and facts.config.automatic == {"net": "add"}
+    assert (
+        facts.daemon.alive and facts.daemon.listening and facts.log[0].event == "failed" and facts.guard == {"out": 3}
+    )
+    assert facts.secrets.mode == 0o600 and facts.secrets.missing == {}
+    assert facts.peers == {"net": Peer(address=ip_address("198.51.100.7"))}
+
+
+def test_of_one_conn_and_of_one_address(host: Path) -> None:
+    (host / "ipsec.conf").write_text(CONF + CONF.replace("conn net", "conn bad").replace("=10.2", "=1x"))
+    assert [one.name for one in gather("net").config.conns] == ["net"]
+    assert {one.conn for one in gather("net").config.complaints} <= {"", "net"}
+    facts = gather(address=ip_address("10.2.0.9"))
+    assert [one.name for one in facts.config.conns] == ["net"] and facts.match == "no eroute takes it"
+    assert gather(address=ip_address("10.7.0.9")).config.conns == ()
+
+
+def test_no_files_no_daemon(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (host / "ipsec.conf").unlink()
+    (host / "ipsec.secrets").unlink()
+    monkeypatch.setattr(module.process, "pid_state", lambda path: PidState(True, 7, False))
+    facts = gather()
+    assert "cannot read" in facts.config.error and facts.secrets.mode is None
+    assert not facts.daemon.alive and facts.daemon.orphan
+
+
+def test_a_daemon_that_does_not_answer(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def silence(verb: str, **arguments: Any) -> Iterator[tuple[int, str]]:
+        raise HostError("no answer")
+
+    monkeypatch.setattr(module, "request", silence)
+    assert not gather().daemon.answers
+
+
+def test_what_ipsec_secrets_lacks(host: Path) -> None:
+    (host / "ipsec.secrets").write_text('1.2.3.4 5.6.7.8 : PSK "x"\n')
+    assert gather().secrets.missing == {"net": '192.0.2.1 198.51.100.7 : PSK "..."'}
+    (host / "ipsec.d/certs").mkdir()
+    (host / "ipsec.d/certs/gw.der").write_bytes(certificate("gw"))
+    (host / "ipsec.conf").write_text(CONF.replace("authby=secret", "leftcert=gw.der"))
+    facts = gather()
+    assert facts.secrets.missing == {"net": ": RSA gw.der (the private key of gw.der)"}
+    [cert] = facts.certificates
+    assert (cert.side, cert.subject, cert.key, cert.issued) == ("left", "CN=gw", False, True)
+    (host / "ipsec.d/cacerts/gw.der").write_bytes(certificate("gw"))
+    (host / "ipsec.d/cacerts/junk").write_text("junk")
+    assert [one.name for one in gather().authorities] == ["gw.der"]
+
+
+def test_a_resolver_that_is_dead(host: Path) -> None:
+    (host / "ipsec.conf").write_text(CONF.replace("198.51.100.7", "gw.example.org"))
+    assert gather().machine.nameserver == "no DNS server answered"

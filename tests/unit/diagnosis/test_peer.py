@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Causes on the way to the peer and at the peer."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from openswan.diagnosis.facts import Facts, Line, Peer, Way
+from openswan.diagnosis.firewall import read_iptables
+from tests.unit.diagnosis.world import HIM, ME, NOW, codes, down, first, up
+
+FILTER = "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+
+
+def peer(**what: Any) -> Facts:
+    return replace(down(("retransmission", '"net" #1: x')), peers={"net": Peer(**{"address": HIM, **what})})
+
+
+@pytest.mark.parametrize(
+    ("facts", "code"),
+    [
+        (peer(name="gw.example.org", address=None, lookup="no such name"), "peer-name"),
+        (peer(way=Way(error="no route from here to 198.51.100.7: Network is unreachable")), "no-route"),
+        (peer(way=Way("wan"), neighbour="FAILED", answers={500: False, 4500: False}), "no-neighbour"),
+        (peer(answers={500: False, 4500: False}, errors={500: "Connection refused"}), "peer-port-closed"),
+        (peer(answers={500: False, 4500: False}, errors={500: "No route to host"}), "peer-unreachable"),
+        (peer(answers={500: False, 4500: False}), "peer-silent"),
+        (peer(answers={500: False, 4500: True}), "udp-500-blocked"),
+        (peer(answers={500: True, 4500: False}), "udp-4500-blocked"),
+    ],
+)
+def test_the_way_there(facts: Facts, code: str) -> None:
+    assert first(facts).code == code
+
+
+def test_a_dead_resolver_is_told_from_a_wrong_name() -> None:
+    facts = peer(name="gw.example.org", address=None, lookup="no DNS server answered")
+    facts = replace(facts, machine=replace(facts.machine, nameserver="no DNS server answered"))
+    assert first(facts).code == "dead-resolver" and "/etc/resolv.conf" in first(facts).remedy
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"),
+    [
+        ("-A INPUT -p udp -m udp --dport 500 -j DROP", "firewall-in-500"),
+        ("-A OUTPUT -p udp -m udp --dport 4500 -j DROP", "firewall-out-4500"),
+        ("-A INPUT -p esp -j DROP", "firewall-in-esp"),
+    ],
+)
+def test_our_own_firewall(rule: str, code: str) -> None:
+    facts = peer(way=Way("wan", source=ME), answers={500: True, 4500: True})
+    found = first(replace(facts, firewall=read_iptables(FILTER + rule + "\n")))
+    assert found.code == code and found.remedy == "iptables -D " + rule.removeprefix("-A ")
+
+
+def test_esp_that_does_not_pass() -> None:
+    facts = up()
+    rows = tuple({**row, "packets": 5 if row["direction"] == "out" else 0} for row in facts.sas)
+    said = (Line(NOW - 5, "esp-blocked", '"net" #1: IKE up, ESP blocked'),)
+    found = first(replace(facts, sas=rows, log=said))
+    assert found.code == "esp-blocked" and "encapsulation=yes" in found.remedy
+    assert "esp-blocked" not in codes(replace(facts, log=said))
+
+
+def test_what_the_log_says() -> None:
+    text = "packet from 198.51.100.7:500: rejecting I1: no acceptable IKE proposal"
+    found = first(down(("ike-failed", text)))
+    assert (found.code, found.evidence, found.conn) == ("ike-mismatch", (text,), "net")
+    other = down(("ike-failed", text.replace("198.51.100.7", "203.0.113.5")))
+    assert "ike-mismatch" not in codes(other)
+    assert "ike-mismatch" not in codes(replace(up(), log=(Line(NOW, "ike-failed", text),)))
+
+
+def test_what_no_rule_explains_is_still_shown() -> None:
+    facts = down(("failed", '"net" #1: negotiation failed: the moon is full'))
+    assert first(facts).code == "negotiation-failed" and "moon" in first(facts).evidence[0]
+
+
+def test_nobody_has_brought_it_up() -> None:
+    facts = replace(down(wanted=False), target="net")
+    assert first(facts).code == "not-up" and first(facts).remedy == "ipsec auto --up net"
+    assert codes(down(routing="prospective erouted")) == ["waiting"]
