@@ -11,7 +11,7 @@ from openswan import __version__
 from openswan.base import paths
 from openswan.base.errors import ConfigError, HostError
 from openswan.cli.talk import request
-from openswan.host import process
+from openswan.host import process, units
 
 USAGE = (
     "Usage: ipsec setup start | stop | restart | reload | force-reload | condrestart | try-restart | guard |\n"
@@ -43,6 +43,8 @@ def start() -> int:
     _remove_orphans()
     _load_modules()
     say(f"Starting Openswan IPsec {__version__}...")
+    if units.manages():
+        return _start_unit()
     status, out, err = process.start_daemon(process.ipsec_argv("pluto", "--autostart"))
     for line in [*err.splitlines(), *(line for line in out.splitlines() if line != "Pluto initialized")]:
         say(line)
@@ -52,6 +54,17 @@ def start() -> int:
     if status:
         say(f"!pluto failure!:  exited with error status {status}")
         return status if status in (STOPPED,) else 1
+    say("...Openswan IPsec started")
+    return 0
+
+
+def _start_unit() -> int:
+    status, said = units.start()
+    for line in said.splitlines():
+        say(line)
+    if status:
+        say(f"!pluto failure!:  `journalctl -u {units.UNIT}' has its words")
+        return 1
     say("...Openswan IPsec started")
     return 0
 
@@ -132,6 +145,8 @@ def stop() -> int:
         say("stop ordered, but IPsec appears to be already stopped!")
         say("doing cleanup anyway...")
     gone = _end(keep_guard=False)
+    if units.manages():
+        units.stop()
     if not gone:
         say("pluto does not end; guard and routes stay")
         return 1

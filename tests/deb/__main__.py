@@ -134,6 +134,10 @@ def boot(root: Root) -> None:
             west.run("systemctl", "restart", "ipsec")
             assert west.state("ipsec", "MainPID") != pid
             traffic("systemctl restart")
+            pid = west.state("ipsec", "MainPID")
+            west.run("ipsec", "setup", "restart")
+            assert west.state("ipsec", "MainPID") not in (pid, "0"), "that pluto is nobody's"
+            traffic("ipsec setup restart, which leaves pluto to systemd")
             west.run("systemctl", "kill", "-s", "STOP", "ipsec")
             wait_for("the watchdog", lambda: west.state("ipsec", "NRestarts") == "1", 90, 0.5)
             traffic("the watchdog ended a pluto that stood still")
@@ -143,6 +147,7 @@ def boot(root: Root) -> None:
         assert "guard.journal" in west.run("ls", "/run/pluto")
         west.run("ipsec", "setup", "stop")
         assert "10.2.0.0" not in west.run("nft", "list", "ruleset")
+        assert west.state("ipsec", "ActiveState") == "inactive"
         # A start after a stop is a start like any other.
         west.run("systemctl", "start", "ipsec")
         assert west.state("ipsec", "ActiveState") == "active"

@@ -34,6 +34,12 @@ class World:
         monkeypatch.setattr(setup.process, "start_daemon", self._start)
         monkeypatch.setattr(setup.process, "await_end", self._await_end)
         monkeypatch.setattr(setup.process, "end", self._end)
+        self.managed = False
+        self.unit: list[str] = []
+        self.unit_answer = (0, "")
+        monkeypatch.setattr(setup.units, "manages", lambda: self.managed)
+        for verb in ("start", "stop"):
+            monkeypatch.setattr(setup.units, verb, lambda verb=verb: self.unit.append(verb) or self.unit_answer)
         monkeypatch.setattr(cleanup, "remove_everything", lambda rundir: self.left)
 
     def _start(self, argv: list[str]) -> tuple[int, str, str]:
@@ -83,6 +89,18 @@ def test_start_loads_what_the_kernel_has_as_a_module(
     monkeypatch.setattr(setup, "MODULES", ((tmp_path / "there", "loaded"), (tmp_path / "absent", "tun")))
     assert setup.main(["start"]) == 0
     assert asked == [["modprobe", "-q", "tun"]] and world.started
+
+
+def test_where_systemd_runs_pluto_it_is_asked_to(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.managed = True
+    assert setup.main(["start"]) == 0 and world.unit == ["start"] and not world.started
+    world.unit_answer = (1, "Job for ipsec.service failed.\n")
+    assert setup.main(["start"]) == 1
+    assert said(capsys)[-2:] == [
+        "Job for ipsec.service failed.",
+        "!pluto failure!:  `journalctl -u ipsec.service' has its words",
+    ]
+    assert setup.main(["stop"]) == 0 and world.unit == ["start", "start", "stop"]
 
 
 def test_start_when_active(world: World, capsys: pytest.CaptureFixture[str]) -> None:
