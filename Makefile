@@ -27,7 +27,7 @@ JOBS   ?= $(shell nproc)
 
 SOURCES := setup.py pyproject.toml $(wildcard _fast/*.pyx _fast/*.pxd _fast/*.h)
 
-.PHONY: build deb test-deb demo test lint conformance bench clean distclean fuzz fuzz-ike asan man help
+.PHONY: build deb image test-deb demo test lint conformance bench clean distclean fuzz fuzz-ike asan man help
 .DEFAULT_GOAL := help
 
 help:
@@ -118,8 +118,13 @@ soak-%: build build/packages-demo build/packages-test
 deb: build build/packages-deb
 	@.ci/deb
 
-## test-deb  the package in a bare Debian 12: eight lines, `ipsec setup start', traffic; upgraded, removed, purged (root)
-test-deb: build build/packages-demo build/packages-deb
+## image   the root filesystem of a router that has the package, build/image/router.tar (root)
+image: deb
+	@.ci/image
+
+## test-deb  the package in a bare Debian 12: eight lines, `ipsec setup start', traffic; upgraded, removed, purged; and the
+##         router's image, booted: guard, network, traffic, watchdog (root)
+test-deb: build build/packages-demo image
 	@$(PY) -m tests.deb
 
 ## man     the generated part of the manual pages

@@ -1,23 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Host names to addresses: /etc/hosts first, then dnspython's asynchronous resolver; never blocks, ends in time."""
+"""Host names to addresses: /etc/hosts first, then dnspython's asynchronous resolver; never blocks, ends in time.
+
+A question goes the way of all traffic first, perhaps through a tunnel. Where everything belongs into a tunnel that is
+not there yet, for its peer is a name, the guard lets no such question out: it is asked again with our sockets' mark.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from openswan.base.address import Address
+from openswan.base.numbers import FWMARK
+from openswan.host.ikesock import SO_MARK
 
 if TYPE_CHECKING:
     import dns.asyncresolver
+    import dns.resolver
 
 HOSTS = Path("/etc/hosts")
 RESOLV_CONF = Path("/etc/resolv.conf")
 LIFETIME = 10.0
 """Seconds one look-up may take, all servers and retries together."""
+UNMARKED_PART = 0.4
+"""Of it, for the question without our mark."""
 CONCURRENT = 64
 HOSTS_LIMIT = 4 << 20
 HOSTS_TTL = 300.0
@@ -72,11 +82,10 @@ class Resolver:
         import dns.resolver
 
         try:
-            resolver = self._current()
-            # The library bounds a look-up itself; the outer limit holds should one of its sockets hang.
-            answer = await asyncio.wait_for(
-                resolver.resolve(name, kind, lifetime=self._lifetime, raise_on_no_answer=False), self._lifetime + 1
-            )
+            try:
+                answer = await self._resolve(name, kind, self._lifetime * UNMARKED_PART)
+            except (TimeoutError, dns.exception.Timeout, dns.resolver.NoNameservers):
+                answer = await self._resolve(name, kind, self._lifetime * (1 - UNMARKED_PART), marked_backend())
         except dns.resolver.NXDOMAIN:
             return (), f"{name} does not exist in the DNS", 0.0
         except (TimeoutError, dns.exception.Timeout):
@@ -85,6 +94,11 @@ class Resolver:
             return (), f"DNS look-up of {name} failed: {' '.join(str(why).split()) or type(why).__name__}", 0.0
         ttl = max(0.0, answer.expiration - time.time())
         return tuple(ip_address(record.address) for record in answer.rrset or ()), "", ttl
+
+    async def _resolve(self, name: str, kind: str, lifetime: float, backend: Any = None) -> dns.resolver.Answer:
+        # The library bounds a look-up itself; the outer limit holds should one of its sockets hang.
+        asked = self._current().resolve(name, kind, lifetime=lifetime, raise_on_no_answer=False, backend=backend)
+        return await asyncio.wait_for(asked, lifetime + 1)
 
     def _current(self) -> dns.asyncresolver.Resolver:
         """The resolver, made afresh when resolv.conf has changed. Imported late: most daemons never ask the DNS."""
@@ -98,3 +112,17 @@ class Resolver:
             self._resolver = dns.asyncresolver.Resolver(filename=str(self._resolv_conf))
             self._read_at = changed
         return self._resolver
+
+
+def marked_backend() -> Any:
+    """The library's sockets with our mark, which the guard lets out and no conn takes; TCP's come without it."""
+    import dns.asyncbackend
+
+    class Marked(type(dns.asyncbackend.get_backend("asyncio"))):  # type: ignore[misc]
+        async def make_socket(self, *where: Any, **more: Any) -> Any:
+            made = await super().make_socket(*where, **more)
+            if (transport := getattr(made, "transport", None)) is not None:
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, SO_MARK, FWMARK)
+            return made
+
+    return Marked()

@@ -24,6 +24,8 @@ from tests.netns.traffic import assert_ping, ping
 
 TREE = Path(__file__).resolve().parents[2]
 BUILT = TREE / "build/package"
+IMAGE = TREE / "build/image/router.tar"
+NETWORK = "[Match]\nName={}\n\n[Network]\nAddress={}\n"
 SECRET = '192.0.2.1 192.0.2.2 : PSK "nobody else knows this"\n'
 
 
@@ -110,8 +112,11 @@ def removal(lab: Lab, west: Root, before: set[str]) -> None:
 
 
 def boot(root: Root) -> None:
-    """systemd, the units in their sandbox: guard before there is a network, then addresses, traffic, a stuck pluto."""
+    """The router's image, its units in their sandbox: guard, then a network, traffic, a pluto that stands still."""
     edit(root)
+    networks = root.path / "etc/systemd/network"
+    (networks / "10-wan.network").write_text(NETWORK.format("wan", "192.0.2.1/24") + "Gateway=192.0.2.2\n")
+    (networks / "10-lan.network").write_text(NETWORK.format("lan", "10.1.0.1/24"))
     with Machine(root.path) as west, Lab() as lab:
         wait_for("ipsec.service", lambda: west.state("ipsec", "ActiveState") == "active", 90, 0.5)
         assert west.state("ipsec-guard", "Result") == "success" and west.state("ipsec-guard", "ActiveState") == "active"
@@ -120,10 +125,8 @@ def boot(root: Root) -> None:
         east = Gateway(lab.east, (root.path / "etc/ipsec.conf").read_text(), SECRET)
         east.start()
         with Capture(lab.east) as wire:
-            west.plug(lab.west, "wan", "192.0.2.1/24")
-            west.plug(lab.west, "lan", "10.1.0.1/24")
-            west.run("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
-            west.run("ip", "route", "add", "default", "via", "192.0.2.2")
+            west.plug(lab.west, "wan")
+            west.plug(lab.west, "lan")
 
             def traffic(after: str) -> None:
                 wait_for(f"traffic after {after}", lambda: ping(lab.sunset, "10.2.0.2", 1).received, 40, 0.2)
@@ -171,16 +174,13 @@ def main() -> int:
         install(west, deb)
         say("installed: " + west.run("ipsec", "--version").stdout.splitlines()[0])
         east = west.copy(work / "east")
-        booting = west.copy(work / "booting")
         with Lab() as lab:
             west.at, east.at = lab.west, lab.east
             tunnel(lab, west, east)
             upgrade(west, next_version(deb, work))
             removal(lab, west, before)
             east.run("ipsec", "setup", "stop")
-        booting.apt("install", "systemd", "systemd-sysv")
-        booting.run("systemctl", "mask", "-q", "apt-daily.timer", "apt-daily-upgrade.timer", "getty@tty1.service")
-        boot(booting)
+        boot(Root.unpacked(IMAGE, work / "router"))
     finally:
         shutil.rmtree(work, ignore_errors=True)
     say(f"all of it in {time.monotonic() - begun:.0f} s")

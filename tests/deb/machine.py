@@ -9,7 +9,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-from tests.netns.lab import run, wait_for
+from tests.netns.lab import Host, run, wait_for
 
 BOOT = r"""
 echo $$ >"$2/cgroup.procs"
@@ -18,7 +18,7 @@ mount --make-rprivate /
 mount --bind "$0" "$0"
 cd "$0"
 mount -t proc proc proc
-mount -t sysfs sysfs sys
+mount -t sysfs -o ro sysfs sys
 mount -t cgroup2 cgroup2 sys/fs/cgroup
 mount -t tmpfs -o mode=755 tmpfs dev
 mkdir dev/net dev/pts dev/shm
@@ -87,8 +87,6 @@ class Machine:
         """A property of a unit; empty while systemd does not answer."""
         return self.run("systemctl", "show", "--value", "-p", field, unit, check=False).strip()
 
-    def plug(self, host: object, device: str, address: str) -> None:
-        """Take a device of a namespace and give it an address."""
-        host.ip("link", "set", device, "netns", str(self.pid))  # type: ignore[attr-defined]
-        self.run("ip", "addr", "add", address, "dev", device)
-        self.run("ip", "link", "set", device, "up")
+    def plug(self, host: Host, device: str) -> None:
+        """Take a device out of a namespace; its own network manager does the rest."""
+        host.ip("link", "set", device, "netns", str(self.pid))

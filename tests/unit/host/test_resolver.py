@@ -5,19 +5,23 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import dns.flags
 import dns.message
 import dns.rcode
 import dns.rrset
 
+from openswan.base.numbers import FWMARK
 from openswan.host.resolver import Resolver, from_hosts
 
+Namespace = Callable[[Callable[[], Any]], Any]
 RECORDS = {
     ("gw.example.org.", "A"): ["192.0.2.7", "192.0.2.8"],
     ("gw.example.org.", "AAAA"): ["2001:db8::7"],
@@ -93,6 +97,19 @@ def test_a_dead_server_ends_in_time(tmp_path: Path) -> None:
     with server(answering=False) as port:
         addresses, reason = look_up(tmp_path, port, "gw.example.org", 4, lifetime=0.3)
     assert (addresses, reason) == ([], "no DNS server answered about gw.example.org within 0.3 s")
+
+
+def test_where_everything_belongs_into_a_tunnel_it_asks_with_our_mark(namespace: Namespace, tmp_path: Path) -> None:
+    def work() -> None:
+        with server() as port:
+            rule = f"type filter hook output priority 0;\n udp dport {port} meta mark != {FWMARK} drop"
+            subprocess.run(["nft", f"table inet t {{\n chain c {{\n {rule}\n }}\n}}"], check=True)
+            found = look_up(tmp_path, port, "gw.example.org", 4)
+            # The server's end is a datagram too.
+            subprocess.run(["nft", "flush", "ruleset"], check=True)
+        assert found == (["192.0.2.7", "192.0.2.8"], "")
+
+    namespace(work)
 
 
 def test_a_name_that_is_none(tmp_path: Path) -> None:
