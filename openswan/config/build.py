@@ -146,6 +146,7 @@ def _base(values: Values, setup: Setup, left: End, right: End) -> Connection:
         metric=values.number("metric"),
         mtu=values.number("mtu"),
         tfc=values.number("tfc"),
+        refuse_tfc=values.yes("send-no-esp-tfc"),
         max_bytes=values.amount("ipsec-max-bytes", OCTETS),
         max_packets=values.amount("ipsec-max-packets", PACKETS),
         path_mtu=not values.yes("nopmtudisc"),

@@ -56,6 +56,8 @@ class Children:
             return
         self.brain.negotiator.adopt(conn, ike, effect.mine, effect.theirs)
         child = self._child(ike, conn, effect)
+        if conn.policy.tfc and effect.extras.unpadded:
+            core.say(conn, "the peer takes no padded packets: tfc= is not followed", Rc.LOG, child.serial)
         if conn.group is not None and self.brain.pairs.refuses(child):
             self._refuse(ike, effect)
             self.brain.pairs.up(child)

@@ -371,6 +371,7 @@ def selected_policy(conn: Conn, mine: tuple[Selector, ...], theirs: tuple[Select
         pfs_optional=policy.pfs_optional,
         transport=not policy.tunnel,
         compress=policy.compress,
+        unpadded=policy.refuse_tfc,
         virtual=conn.virtual,
         trigger=conn.trigger,
     )

@@ -87,7 +87,7 @@ def _way(
         original=None if inner else original,
         life=manners.life,
         copy_dscp=manners.copy_dscp,
-        tfc=0 if inward or mode is Mode.TRANSPORT or inner else manners.tfc,
+        tfc=0 if inward or mode is Mode.TRANSPORT or inner or effect.extras.unpadded else manners.tfc,
         mtu=manners.mtu,
         unproven=manners.unproven and not inward,
     )

@@ -141,6 +141,8 @@ class ChildPolicy:
     """Transport mode, and nothing else (RFC 7296 1.3.1)."""
     compress: bool = False
     """Offer IPComp with DEFLATE, and take it when offered (RFC 7296 2.22)."""
+    unpadded: bool = False
+    """Tell the peer not to pad packets to hide their lengths (RFC 7296 3.10.1)."""
     virtual: bool = False
     """Our side is the address the responder assigns; `mine` is what it is narrowed from."""
     trigger: tuple[Selector, Selector] | None = None
@@ -224,6 +226,8 @@ class Extras:
     """The peer's."""
     original: tuple[Address, Address] | None = None
     """Transport mode behind a NAT: source and destination of inbound packets as the peer wrote them."""
+    unpadded: bool = False
+    """The peer takes no packets that are padded to hide their lengths (ESP_TFC_PADDING_NOT_SUPPORTED)."""
 
 
 NO_EXTRAS = Extras()

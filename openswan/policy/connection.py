@@ -251,6 +251,8 @@ class Connection:
     mtu: int = 0
     tfc: int = 0
     """Octets that inner packets are padded to; 0: none."""
+    refuse_tfc: bool = False
+    """send-no-esp-tfc=yes: the peer is told not to do that."""
     max_bytes: int = 0
     """ipsec-max-bytes: octets after which a child SA has ended; 0: no such end."""
     max_packets: int = 0

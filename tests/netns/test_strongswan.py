@@ -448,6 +448,17 @@ def test_both_rekey_at_once(stage: Stage, what: str) -> None:
     assert_ping(stage.lab.sunrise, "10.1.0.2")
 
 
+def test_padding_that_hides_lengths(stage: Stage) -> None:
+    """What goes to strongSwan has one size, whatever is inside; it does not say that it takes no padding."""
+    stage.play(swanctl(), net(tfc="900"))
+    stage.up("we")
+    with Capture(stage.lab.west) as wire:
+        assert_ping(stage.lab.sunset, "10.2.0.2")
+        assert_ping(stage.lab.sunset, "10.2.0.2", size=700)
+        sizes = {len(seen.data) for seen in wire.packets(lambda s: s.kind == "esp-udp" and s.src == "192.0.2.1")}
+    assert len(sizes) == 1 and min(sizes) > 900, sizes
+
+
 @who
 def test_selectors_are_narrowed(stage: Stage, who: str) -> None:
     """The initiator asks for more than the responder gives."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is agreed beside a child's algorithms: transport mode, compression, and addresses that a NAT has changed.
+"""What is agreed beside a child's algorithms: transport mode, compression, padding, and addresses behind a NAT.
 
-Both are notifications in the message that holds the SA payload (RFC 7296 1.3.1, 2.22). In transport mode the selectors
+All are notifications in the message that holds the SA payload (RFC 7296 1.3.1, 2.22). In transport mode the selectors
 are the two hosts themselves; behind a NAT each end has its own idea of their addresses, so what comes in is first put
 into ours (2.23.1), and the addresses as the peer wrote them are kept: its checksums were made with them.
 """
@@ -59,7 +59,18 @@ def ask(sa: Core, policy: ChildPolicy) -> tuple[list[Payload], int]:
         payloads.append(Notify(NotifyType.IPCOMP_SUPPORTED, IpcompOffer(cpi, IpcompId.DEFLATE).emit()))
     if policy.transport:
         payloads.append(Notify(NotifyType.USE_TRANSPORT_MODE))
-    return payloads, cpi
+    return [*payloads, *_no_padding(policy)], cpi
+
+
+def _no_padding(policy: ChildPolicy) -> list[Payload]:
+    """ESP alone can be padded that way (RFC 4303 2.7)."""
+    refused = policy.unpadded and policy.protocol == ProtocolId.ESP
+    return [Notify(NotifyType.ESP_TFC_PADDING_NOT_SUPPORTED)] if refused else []
+
+
+def _unpadded(message: Message) -> bool:
+    """Each end says it for what it receives (RFC 7296 3.10.1)."""
+    return message.notify(NotifyType.ESP_TFC_PADDING_NOT_SUPPORTED) is not None
 
 
 def offers(message: Message) -> tuple[IpcompOffer, ...]:
@@ -81,10 +92,10 @@ def accept(sa: Core, policy: ChildPolicy, answer: Message, cpi: int) -> Extras:
     if not chosen:
         if cpi:
             sa.log("the peer does without compression")
-        return Extras(transport)
+        return Extras(transport, unpadded=_unpadded(answer))
     if len(chosen) > 1 or not cpi or chosen[0].transform != IpcompId.DEFLATE:
         raise IkeError("the peer chose a compression we did not offer")
-    return Extras(transport, cpi, chosen[0].cpi)
+    return Extras(transport, cpi, chosen[0].cpi, unpadded=_unpadded(answer))
 
 
 def answer(sa: Core, policy: ChildPolicy, request: Message, transport: bool) -> tuple[Extras, list[Payload]]:
@@ -99,7 +110,7 @@ def answer(sa: Core, policy: ChildPolicy, request: Message, transport: bool) -> 
         sa.log(f'compression proposed by {sa.remote.address}, but policy for "{policy.name}" forbids it')
     if transport:
         payloads.append(Notify(NotifyType.USE_TRANSPORT_MODE))
-    return Extras(transport, cpi_in, cpi_out), payloads
+    return Extras(transport, cpi_in, cpi_out, unpadded=_unpadded(request)), [*payloads, *_no_padding(policy)]
 
 
 def as_we_see(

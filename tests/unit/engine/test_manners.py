@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from openswan.base.entropy import SeededRng
@@ -10,7 +12,7 @@ from openswan.engine.manners import life
 from openswan.engine.settings import Settings
 from openswan.plane.commands import NO_LIMIT, Direction, Life
 from openswan.plane.events import SaExpired
-from tests.sim.pair import EAST, WEST, Pair, conn, end, make_pair
+from tests.sim.pair import EAST, WEST, Pair, conn, end, make_pair, tunnel
 
 LEFT, RIGHT = end(WEST, "10.1.0.0/24", "@west"), end(EAST, "10.2.0.0/24", "@east")
 
@@ -47,6 +49,18 @@ def test_they_reach_the_packet_engine() -> None:
         assert sa.tfc == (700 if sa.direction is Direction.OUT else 0)
         assert sa.life.hard_packets == 4000 and not sa.copy_dscp
     assert Settings().hide_tos
+
+
+def test_a_peer_that_takes_no_padded_packets_gets_none() -> None:
+    pair = make_pair(1)
+    west, east = tunnel(tfc=700)
+    pair.west.load(west)
+    pair.east.load(replace(east, refuse_tfc=True))
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(5, pair.up)
+    assert {sa.tfc for sa in pair.west.klips.sas.values()} == {0}
+    assert {sa.tfc for sa in pair.east.klips.sas.values() if sa.direction is Direction.OUT} == {700}, "each for itself"
+    assert any("the peer takes no padded packets: tfc= is not followed" in line for line in pair.west.lines)
 
 
 def test_a_soft_end_rekeys_and_a_hard_one_ends() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Transport mode, IPComp and AH between two machines: agreed, declined, refused, rekeyed, and behind a NAT."""
+"""Transport mode, IPComp, AH and padding between two machines: agreed, declined, refused, rekeyed, behind a NAT."""
 
 from __future__ import annotations
 
@@ -345,3 +345,23 @@ def test_groups_come_first_and_proposals_without_behind() -> None:
     pair.run()
     assert only(pair.a).chosen.dh == X25519
     pair.agree()
+
+
+@pytest.mark.parametrize("who", ["a", "b"])
+@pytest.mark.parametrize("rekeyed", [False, True])
+def test_each_end_says_for_itself_whether_it_takes_padding(who: str, rekeyed: bool) -> None:
+    """The other one knows, and knows again after a rekeying, whoever begins that (RFC 7296 3.10.1)."""
+    plain, told = child_policy(), child_policy(unpadded=True)
+    pair = Pair(child=told if who == "a" else plain, child_b=mirrored(told if who == "b" else plain)).up()
+    if rekeyed:
+        pair.b.request(RekeyChild(only(pair.b).spi_in))
+        pair.run()
+    assert (only(pair.a).extras.unpadded, only(pair.b).extras.unpadded) == (who == "b", who == "a")
+
+
+def test_padding_is_an_affair_of_esp() -> None:
+    """AH protects whole packets and hides nothing."""
+    pair = Pair(child=child_policy(proposals=(AH,), unpadded=True)).up()
+    request = next(d for d in pair.log if d.data[18] == 35)
+    said = [p.kind for p in pair.peek(request) if isinstance(p, Notify)]
+    assert NotifyType.ESP_TFC_PADDING_NOT_SUPPORTED not in said
