@@ -17,7 +17,7 @@ from openswan.policy.connection import Connection, End, Host, HostKind, Startup
 
 USAGE = """\
 Usage: ipsec addconn [--config FILE] [--ctlbase PATH] [--rootdir DIR] [--defaultroute ADDR] [--defaultroutenexthop ADDR]
-                     [--warningsfatal] [--debug] [--verbose]
+                     [--warningsfatal | --warningsarefatal] [--noexport] [--debug] [--verbose]
                      --addall | --checkconfig | --listroute | --liststart | --configsetup [--varprefix PREFIX] |
                      [--search] NAME..."""
 

@@ -56,7 +56,7 @@ SYNTAX = Syntax(
         15: "it is at the peer",
         16: "the tunnel is up, traffic does not pass",
     },
-    see=("ipsec_verify(8)", "ipsec_ikeping(8)", "ipsec_status(8)"),
+    see=("ipsec_verify(8)", "ipsec_ikeping(8)", "ipsec_status(8)", "ipsec_barf(8)"),
 )
 
 
