@@ -65,16 +65,8 @@ class Root:
         self.run("apt-get", "-qq", "-y", "--no-install-recommends", *keep, *words)
 
     def names(self) -> set[str]:
-        """Every file there is that has our name in its path or is in one of our directories."""
-        marks = ("ipsec", "openswan", "pluto")
-        found = (
-            str(path.relative_to(self.path))
-            for path in self.path.rglob("*")
-            if not path.is_relative_to(self.path / "proc")
-        )
-        # What apt and dpkg keep of every package they have ever seen.
-        return {
-            name
-            for name in found
-            if any(mark in name for mark in marks) and not name.startswith(("tmp/", "var/cache/apt/"))
-        }
+        """Every file there is that has our name in its path; not what apt and a library of that name keep."""
+        marks, others = ("ipsec", "openswan", "pluto"), ("tmp/", "proc/", "var/cache/apt/")
+        found = (str(path.relative_to(self.path)) for path in self.path.rglob("*"))
+        ours = (name for name in found if any(mark in name.replace("libipsec-mb", "") for mark in marks))
+        return {name for name in ours if not name.startswith(others)}
