@@ -19,6 +19,7 @@ from openswan.config.load import load
 from openswan.config.secrets import SecretKind
 from openswan.config.secretsfile import load_secrets
 from openswan.host import process
+from openswan.host.intercept.table import TABLE
 from openswan.host.machine import Machine
 from openswan.host.naming import records
 from openswan.policy.dnsanswer import DnsStatus
@@ -102,12 +103,23 @@ def engine(scene: Scene) -> Iterator[Finding]:
     why = scene.machine.queueing()
     remedy = (why, "first packets of policy groups wait in the kernel's queue: modprobe nfnetlink_queue") if why else ()
     yield Finding(" KLIPS: checking for NFQUEUE", MISSING if why else OK, remedy)
+    yield interception(scene.machine)
     status, output = scene.machine.output("nft", "list", "tables") if scene.machine.tool("nft") else (0, "")
     yield Finding(
         " KLIPS: checking for nf_tables (leak guard)",
         WARNING if status else OK,
         (output.strip().partition("\n")[0], "without it iptables must do: see `ipsec auto --status'") if status else (),
     )
+
+
+def interception(machine: Machine) -> Finding:
+    """How packets that nothing is decided about are stopped now."""
+    text = " KLIPS: how policy groups meet first packets"
+    status, output = machine.output("nft", "list", "table", "ip", TABLE) if machine.tool("nft") else (1, "")
+    if status:
+        return Finding(text, NOTHING, ("no group that looks for tunnels is in force",))
+    how = "forwarded ones by NFQUEUE" if "queue" in output.lower() else "forwarded ones by the route into ipsecN"
+    return Finding(text, OK, (f"{how}, this host's own by the route into ipsecN",))
 
 
 def redirects(scene: Scene) -> Iterator[Finding]:

@@ -47,6 +47,7 @@ from openswan.host.files import read_certificates, read_groups
 from openswan.host.guard.guard import Guard
 from openswan.host.icmpsock import IcmpEar
 from openswan.host.ikesock import Kind, Outer, OuterSockets, open_pass_socket
+from openswan.host.intercept.intercept import Interceptor
 from openswan.host.journal import Journal
 from openswan.host.notify import Notifier
 from openswan.host.oelookup import OeLookup
@@ -119,6 +120,7 @@ class Gateway:
         self._tasks: set[asyncio.Task[None]] = set()
         self._tokens = Tokens()
         self._authorities = self._wanted.authorities
+        self._interceptor = self._intercept()
         self._performer = Performer(self._parts(), self._post)
         self._performer.sockets = OuterSockets(
             lambda local, messages: self._reactor.post(Datagrams(local, messages)),
@@ -157,6 +159,8 @@ class Gateway:
             self._keep_guard = True
             self._guard.start()
             self._routes.start()
+            if self._interceptor is not None:
+                self._interceptor.start()
             watching = loop.create_task(self._interfaces.follow(self._settle_guard))
             self._look_at_resolvers()
             await self.control.serve()
@@ -172,6 +176,13 @@ class Gateway:
         finally:
             self._manager.stopping("saying goodbye to peers")
             await self._end()
+
+    def _intercept(self) -> Interceptor | None:
+        try:
+            return Interceptor(self._post, self._log)
+        except HostError as why:
+            self._log(f"{why}: all packets of policy groups go through the packet engine", False)
+            return None
 
     def _parts(self) -> Parts:
         places = self._wanted.places
@@ -194,6 +205,8 @@ class Gateway:
             log=self._log,
             shutdown=self._shutdown,
             interface_mtu=self._interfaces.mtu_of,
+            intercept=self._interceptor.set if self._interceptor is not None else lambda plan: None,
+            decide=self._interceptor.decide if self._interceptor is not None else lambda decision: None,
             listen_only=self._wanted.listen,
         )
 
@@ -379,6 +392,8 @@ class Gateway:
         asyncio.get_running_loop().remove_reader(self._klips.event_fd())
         self._icmp.close()
         self._raw.stop()
+        if self._interceptor is not None:
+            self._interceptor.close(self._keep_guard)
         await self._performer.finish()
         if self._performer.sockets:
             self._performer.sockets.close()

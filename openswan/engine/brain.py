@@ -24,6 +24,7 @@ from openswan.engine.groups import Groups
 from openswan.engine.ikesas import IkeSas
 from openswan.engine.ikev1 import IkeV1
 from openswan.engine.ikev2 import IkeV2
+from openswan.engine.interception import Interception
 from openswan.engine.isakmp import Isakmp
 from openswan.engine.launches import Launches
 from openswan.engine.loading import Loader
@@ -44,6 +45,7 @@ from openswan.engine.router import Router
 from openswan.engine.settings import Settings
 from openswan.engine.signing import Signing
 from openswan.engine.streams import Streams
+from openswan.engine.triggers import Triggers
 
 
 class Brain:
@@ -86,6 +88,8 @@ class Brain:
         self.pairverbs = PairVerbs(self)
         self.exemptions = Exemptions(self)
         self.router.on_change = self.exemptions.touched
+        self.interception = Interception(self)
+        self.triggers = Triggers(self)
         self.answers.decides = self.groups.decides
         self.answers.objection = self.pairs.objection
         self.mobility = Mobility(self)

@@ -120,6 +120,8 @@ class Conn:
     """Of an opportunistic instance that we begin: whom the DNS has named."""
     group: Conn | None = None
     """The conn of the policy group this is a line of."""
+    once: bool = False
+    """Somebody's packet has begun it who may not be there: its first message is not repeated."""
     holes: tuple[Subnet, ...] = ()
     """Nets inside the peer's client that more specific lines of groups let go in clear: not guarded."""
 

@@ -93,6 +93,8 @@ class ConnDb:
         """Every connection and instance by its unique name, which is what eroutes and SAs carry as owner."""
         self.hosts: dict[str, dict[str, Conn]] = {}
         """Connections by the host names they depend on."""
+        self.changes = 0
+        """Grows whenever an ordinary connection or instance comes, goes, or has other flows."""
 
     def add(self, conn: Conn) -> None:
         """Enter a connection under its name and aliases; KeyError when the name is taken."""
@@ -120,6 +122,7 @@ class ConnDb:
     def index(self, conn: Conn) -> None:
         """Make a connection findable by host pair and flow; call after its orientation or selectors changed."""
         self.unique[conn.unique] = conn
+        self.changes += conn.group is None
         if conn.oriented is None:
             return
         if not conn.never and conn.kind is not Kind.GROUP:
@@ -132,6 +135,7 @@ class ConnDb:
     def unindex(self, conn: Conn) -> None:
         """The reverse of `index`; call before changing orientation or selectors."""
         self.unique.pop(conn.unique, None)
+        self.changes += conn.group is None
         if conn.oriented is None:
             return
         pair = (conn.oriented.me, conn.oriented.peer)

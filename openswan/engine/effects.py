@@ -8,6 +8,7 @@ must wait for an updown's exit status is emitted when its UpdownDone event comes
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 from openswan.base.address import Address, Endpoint, Subnet
@@ -94,6 +95,48 @@ class SetGuard:
     connection: str
     entries: tuple[GuardEntry, ...]
     block_families: tuple[int, ...] = ()
+
+
+class Way(Enum):
+    """What policy groups say of packets to a net; of equal nets the first one counts."""
+
+    CLOSED = "nothing goes there in clear before it is decided"
+    OPEN = "looked for a tunnel, in clear where there is none"
+    APART = "not looked at: in clear, refused, or an ordinary conn's"
+
+
+@dataclass(frozen=True, slots=True)
+class Intercept:
+    """For whom packets are stopped until they are decided; the most specific of the nets counts."""
+
+    nets: tuple[tuple[Subnet, Way], ...] = ()
+    """Where they go."""
+    inside: tuple[Subnet, ...] = ()
+    """Nets behind this host whose packets are meant,"""
+    own: tuple[Subnet, ...] = ()
+    """and addresses of this host."""
+    others: tuple[tuple[Subnet, Subnet], ...] = ()
+    """(source, destination) of ordinary conns, which are none of a group's business."""
+
+
+class Decision(Enum):
+    """What becomes of a pair's packets."""
+
+    HOLD = "they wait"
+    PASS = "in clear, past the packet engine"
+    TUNNEL = "into ipsecN: there is a tunnel, or they are refused there"
+    DROP = "dropped"
+    FORGET = "those that wait are dropped, the next ones ask anew"
+    LEAVE = "none of our business: as if nobody had asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """From now on packets from `src` to `dst` go this way, those that wait first."""
+
+    src: Address
+    dst: Address
+    decision: Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +296,8 @@ Effect: TypeAlias = (
     | SetGuard
     | DelGuard
     | OpenFlows
+    | Intercept
+    | Decide
     | RunUpdown
     | Resolve
     | LearnGateways

@@ -27,6 +27,7 @@ EVENTS: dict[str, str] = {
     "esp-blocked": "IKE passes, ESP does not",
     "failed": "a negotiation has failed; the line says why",
     "first-packet": "the first packet of a pair of hosts in a policy group",
+    "trigger": "a host of a policy group sends in clear, and is asked for a tunnel",
     "group": "a policy group's file was read",
     "ike": "what an IKE SA has to say about its course",
     "ike-expired": "an IKE SA has come to its end",

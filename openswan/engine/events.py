@@ -243,6 +243,19 @@ class FlowsUsed:
 
 
 @dataclass(frozen=True, slots=True)
+class Intercepted:
+    """A packet between a host here or behind us and one elsewhere met no decision. Decide answers what waits.
+
+    Outbound ones wait. Inbound ones, in clear, have gone on: they only tell that the pair is in use.
+    """
+
+    src: Address
+    """On our side, whichever way the packet went."""
+    dst: Address
+    inbound: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class UpdownDone:
     """The updown command that RunUpdown started has ended; `output` lines are for the log."""
 
@@ -281,6 +294,7 @@ EngineEvent: TypeAlias = (
     | KeysLearned
     | PacketsCounted
     | FlowsUsed
+    | Intercepted
     | UpdownDone
     | EffectFailed
     | KlipsEvent

@@ -239,7 +239,7 @@ class Groups:
             if line.holes != found:
                 line.holes = found
                 self.brain.router.guard(line)
-        self.brain.exemptions.stale = True
+        self.brain.exemptions.stale = self.brain.interception.stale = True
         before, self._in_force = self._in_force, in_force
         both = before.keys() | in_force.keys()
         self.brain.pairs.recheck({key.dst for key in both if before.get(key) != in_force.get(key)})

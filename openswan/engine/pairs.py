@@ -23,7 +23,7 @@ from openswan.base.log import Rc
 from openswan.base.said import Shunt
 from openswan.engine import oeevents as oe
 from openswan.engine.conn import Conn, Kind
-from openswan.engine.effects import CountUse, LearnGateways
+from openswan.engine.effects import CountUse, Decision, LearnGateways
 from openswan.engine.events import FlowsUsed, GatewaysLearned
 from openswan.engine.oeevents import OeEvent, Pair
 from openswan.engine.oejudge import shorter
@@ -118,10 +118,17 @@ class Pairs:
     def packet(self, line: Conn, event: Acquire) -> None:
         """A packet has met a line's trap; the packet engine keeps it, and what follows it, under the pair's key."""
         flow = event.flow
-        pair = Pair(flow.src.network_address, flow.dst.network_address)
-        if pair not in self.machine.pairs:
+        self.met(line, Pair(flow.src.network_address, flow.dst.network_address))
+
+    def met(self, line: Conn, pair: Pair) -> None:
+        """A packet of a pair that nothing was decided about, where it was met."""
+        state = self.machine.pairs.get(pair)
+        if state is None:
             self.core.say(line, f"first packet of {pair}", Rc.LOG, event="first-packet")
         self._run(oe.Packet(pair, self._terms(line, pair)))
+        if state is not None and self.machine.pairs.get(pair) is state:
+            # It has been forgotten there: in time, or with the table.
+            self.brain.interception.decide(pair, Decision.TUNNEL if state.shunt is None else state.shunt)
 
     def _terms(self, line: Conn, pair: Pair) -> oe.Terms:
         terms = terms_of(line.policy)
@@ -186,6 +193,7 @@ class Pairs:
         for complaint in event.complaints:
             self.core.log(complaint, event="dns-record")
         self._run(event.learned)
+        self.brain.triggers.learned(event.learned)
 
     def forget(self, conn: Conn) -> None:
         """Another line has the flow of a pair's connection."""
@@ -259,7 +267,9 @@ class Pairs:
         has called us for a host behind it."""
         known = self.conns.get(pair)
         if known is not None and known.kind is Kind.INSTANCE and known.template is line:
-            if gateway is None or known.children or _same(gateway, known.gateway):
+            # What a packet from there has begun is given up for what is wanted here: it asks only once.
+            same = gateway is None or known.children or _same(gateway, known.gateway)
+            if same and not (known.once and not known.children):
                 return known
             self._hang(pair)
         # A line may let go in clear what a peer may still encrypt; its tunnel is a tunnel.
@@ -325,14 +335,17 @@ class Pairs:
             # It is still negotiating; what it gives up later must not be this eroute.
             self.brain.router.happen(conn, RouteEvent.UNPLUG)
         self.shunts[effect.pair] = line.name
+        self.brain.interception.decide(effect.pair, effect.shunt)
         self.core.klips(SetEroute(key, effect.shunt, line.device, line.unique, 0))
 
     def _set_tunnel(self, effect: oe.SetTunnel) -> None:
         # Its connection has taken the eroute already.
         self.shunts.pop(effect.pair, None)
+        self.brain.interception.decide(effect.pair, Decision.TUNNEL)
 
     def _release(self, pair: Pair) -> None:
         """Nothing is decided any more: the line's own eroute counts again."""
+        self.brain.interception.decide(pair, Decision.FORGET)
         owner = self.shunts.pop(pair, None)
         if owner is None:
             return
@@ -381,6 +394,7 @@ class Pairs:
     def _overflow(self, effect: oe.Overflow) -> None:
         # The packet engine's own hold ends, and what it keeps is dropped; the next packet asks again.
         self.overflows += 1
+        self.brain.interception.decide(effect.pair, Decision.FORGET)
         if effect.pair not in self.shunts and effect.pair not in self.conns:
             self.core.klips(DelEroute(flow_of(effect.pair)))
 

@@ -54,6 +54,7 @@ class Pluto:
             ev.Signed: brain.signing.signed,
             ev.HostResolved: brain.network.resolved,
             ev.FlowsUsed: brain.pairs.used,
+            ev.Intercepted: brain.triggers.intercepted,
             ev.GatewaysLearned: self._gateways_learned,
             ev.KeysLearned: brain.peerkeys.learned,
             ev.PacketsCounted: brain.proofs.counted,
@@ -88,6 +89,7 @@ class Pluto:
         if late:
             core.timers.run(core.now)
         self.brain.exemptions.settle()
+        self.brain.interception.settle()
         effects, core.effects = core.effects, []
         return effects
 

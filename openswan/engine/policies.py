@@ -17,7 +17,7 @@ from openswan.crypto.trust import MAX_DEPTH
 from openswan.crypto.x509 import chain_to_send as x509_chain
 from openswan.crypto.x509 import der, load
 from openswan.engine.conn import Conn
-from openswan.engine.settings import FALL_BACK
+from openswan.engine.settings import FALL_BACK, ONCE
 from openswan.ike.policy import ChildPolicy, IkePolicy
 from openswan.ike.resumption import TicketBox
 from openswan.ike.v2.tasks.cert import carries_name, trust_store
@@ -266,7 +266,8 @@ class Keyring:
             encapsulation=conn.encapsulation,
             retransmit_interval=policy.retransmit_interval,
             retransmit_timeout=policy.retransmit_timeout,
-            init_timeout=FALL_BACK if policy.tcp is TcpUse.FALLBACK and not conn.in_tcp else 0.0,
+            init_once=conn.once,
+            init_timeout=ONCE if conn.once else FALL_BACK if policy.tcp is TcpUse.FALLBACK and not conn.in_tcp else 0.0,
             accept_redirect=policy.accept_redirect,
             redirected_from=conn.redirected_from,
             initial_contact=first,

@@ -52,6 +52,8 @@ class Settings:
 
 FALL_BACK = 5.0
 """UDP has to answer within this where TCP may be tried: the first request is repeated three times."""
+ONCE = 2.0
+"""Seconds for which the only first message that somebody's packet has begun may be answered."""
 RETRY_FIRST = 5.0
 """Pause before the second keying attempt; doubles for each further one."""
 RETRY_MOST = 300.0

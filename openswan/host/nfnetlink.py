@@ -35,10 +35,11 @@ NEWTABLE, GETTABLE, DELTABLE, NEWCHAIN, GETCHAIN, DELCHAIN = 0, 1, 2, 3, 4, 5
 NEWRULE, GETRULE, DELRULE, NEWSET, GETSET, DELSET = 6, 7, 8, 9, 10, 11
 NEWSETELEM, GETSETELEM, DELSETELEM, NEWOBJ, GETOBJ = 12, 13, 14, 18, 19
 TABLE_OWNER, TABLE_PERSIST = 0x2, 0x4
-SET_INTERVAL, SET_CONCAT = 0x4, 0x80
+SET_INTERVAL, SET_MAP, SET_TIMEOUT, SET_EVAL, SET_CONCAT = 0x4, 0x8, 0x10, 0x20, 0x80
 NF_DROP, NF_ACCEPT, NFT_GOTO, NFT_JUMP, NFT_RETURN = 0, 1, -4, -3, -5
 HOOKS = {"ingress": 0, "prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
 OBJECT_COUNTER = 1
+INTERVAL_END = 1
 ELEMENTS_A_MESSAGE = 400
 """An attribute holds at most 65,535 octets."""
 
@@ -49,6 +50,12 @@ class SetType:
 
     fields: tuple[tuple[int, int], ...]
     interval: bool = False
+    data: tuple[int, int] | None = None
+    """Of a map: what a key leads to."""
+    size: int = 0
+    """Most elements; 0: no end."""
+    learns: bool = False
+    """Packets add elements by themselves, which may have a timeout."""
 
     @property
     def key_length(self) -> int:
@@ -58,7 +65,7 @@ class SetType:
         return sum((size + 3) & ~3 for _, size in self.fields)
 
 
-IFNAME, IPV4, IPV6, PROTO, SERVICE = (41, 16), (7, 4), (8, 16), (12, 1), (13, 2)
+IFNAME, IPV4, IPV6, PROTO, SERVICE, MARK = (41, 16), (7, 4), (8, 16), (12, 1), (13, 2), (19, 4)
 
 
 def _message(kind: int, family: int, body: bytes, flags: int = 0) -> Message:
@@ -141,10 +148,18 @@ class Nftables:
         for number_of_type, _ in kind.fields:
             key_type = (key_type << 6) | number_of_type
         flags = (SET_INTERVAL if kind.interval else 0) | (SET_CONCAT if concat and kind.interval else 0)
+        flags |= (SET_MAP if kind.data else 0) | (SET_TIMEOUT | SET_EVAL if kind.learns else 0)
         body = self._name + attr(2, zstr(name)) + attr(3, be32(flags)) + attr(4, be32(key_type))
         body += attr(5, be32(kind.key_length)) + attr(10, be32(number))
-        if concat:
-            body += nest(9, nest(2, *(nest(1, attr(1, be32(size))) for _, size in kind.fields)))
+        if kind.data:
+            body += attr(6, be32(kind.data[0])) + attr(7, be32(kind.data[1]))
+        most = [attr(1, be32(kind.size))] if kind.size else []
+        if flags & SET_CONCAT:
+            most.append(nest(2, *(nest(1, attr(1, be32(size))) for _, size in kind.fields)))
+        if most:
+            body += nest(9, *most)
+        if kind.data:
+            body += attr(13, bytes((1, 4)) + struct.pack("=I", 1))  # the same of data
         if kind.fields[0] == IFNAME:
             # User data for `nft list`: names are in host byte order.
             body += attr(13, bytes((0, 4)) + struct.pack("=I", 1))
@@ -163,6 +178,28 @@ class Nftables:
                 packed = []
         if packed:
             yield self._element_message(name, packed, delete)
+
+    def spans(self, name: str, ends: Iterable[tuple[bytes, bytes | None]]) -> Iterator[Message]:
+        """Add ranges to a set of intervals of one field: (first key, key after the last one; None: no end)."""
+        packed: list[bytes] = []
+        for first, after in ends:
+            packed.append(nest(1, nest(1, attr(1, first))))
+            if after is not None:
+                packed.append(nest(1, nest(1, attr(1, after)), attr(3, be32(INTERVAL_END))))
+        for start in range(0, len(packed), ELEMENTS_A_MESSAGE):
+            yield self._element_message(name, packed[start : start + ELEMENTS_A_MESSAGE], False)
+
+    def entries(self, name: str, entries: Iterable[tuple[bytes, bytes, int]]) -> Iterator[Message]:
+        """Add to a map: (key, data, milliseconds until it is forgotten; 0: never)."""
+        packed: list[bytes] = []
+        for key, data, timeout in entries:
+            until = attr(4, struct.pack(">Q", timeout)) if timeout else b""
+            packed.append(nest(1, nest(1, attr(1, key)), nest(2, attr(1, data)), until))
+            if len(packed) == ELEMENTS_A_MESSAGE:
+                yield self._element_message(name, packed, False)
+                packed = []
+        if packed:
+            yield self._element_message(name, packed, False)
 
     def _element_message(self, name: str, packed: list[bytes], delete: bool) -> Message:
         body = self._name + attr(2, zstr(name)) + nest(3, *packed)
@@ -297,9 +334,38 @@ def bitwise(register: int, mask: bytes, xor: bytes) -> bytes:
     )
 
 
-def lookup(set_name: str, register: int) -> bytes:
-    """Go on only when the key that starts in `register` is in the set."""
-    return expression("lookup", attr(1, zstr(set_name)), attr(2, be32(register)))
+def lookup(set_name: str, register: int, into: int = 0, absent: bool = False) -> bytes:
+    """Go on only when the key that starts in `register` is in the set (or `absent`: is not).
+
+    What a map's key leads to is loaded into the register `into`.
+    """
+    data = attr(3, be32(into)) if into else b""
+    return expression("lookup", attr(1, zstr(set_name)), attr(2, be32(register)), data, attr(5, be32(int(absent))))
+
+
+def learn(set_name: str, register: int, data: int = 0, timeout: int = 0) -> bytes:
+    """Add the key that starts in `register`, or begin its milliseconds anew; to a map with register `data`."""
+    value = attr(5, be32(data)) if data else b""
+    until = attr(6, struct.pack(">Q", timeout)) if timeout else b""
+    return expression("dynset", attr(1, zstr(set_name)), attr(3, be32(1)), attr(4, be32(register)), value, until)
+
+
+def load(register: int, value: bytes) -> bytes:
+    """Load a constant into a register."""
+    return expression("immediate", attr(1, be32(register)), nest(2, attr(1, value)))
+
+
+QUEUE_BYPASS = 1
+"""Accept what nobody listens for."""
+
+
+def queue(number: int, bypass: bool, native: bool) -> bytes:
+    """Hand the packet to a queue; not `native`: by the target of iptables, in tables of family ip and ip6."""
+    if native:
+        flags = attr(3, struct.pack(">H", QUEUE_BYPASS if bypass else 0))
+        return expression("queue", attr(1, struct.pack(">H", number)), attr(2, struct.pack(">H", 1)), flags)
+    info = struct.pack("=HHHH", number, 1, QUEUE_BYPASS if bypass else 0, 0)
+    return expression("target", attr(1, zstr("NFQUEUE")), attr(2, be32(3)), attr(3, info))
 
 
 def fib_type(register: int) -> bytes:

@@ -92,10 +92,12 @@ class Refusal:
 class NetlinkSocket:
     """A blocking netlink socket; HostError when the kernel has no such protocol."""
 
-    def __init__(self, protocol: int, groups: Sequence[int] = ()) -> None:
+    def __init__(self, protocol: int, groups: Sequence[int] = (), sock: socket.socket | None = None) -> None:
+        """`sock`: one that is bound already, and perhaps older than this process."""
         try:
-            self.sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
-            self.sock.bind((0, 0))
+            self.sock = sock or socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+            if sock is None:
+                self.sock.bind((0, 0))
         except OSError as why:
             raise HostError(f"no netlink socket (protocol {protocol}): {why.strerror}") from None
         self.portid: int = self.sock.getsockname()[0]

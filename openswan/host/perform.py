@@ -18,11 +18,13 @@ from openswan.crypto.tokenkey import TokenKey
 from openswan.engine.effects import (
     CountPackets,
     CountUse,
+    Decide,
     DelGuard,
     Effect,
     Fetch,
     FlushConntrack,
     GuardEntry,
+    Intercept,
     KlipsCommand,
     LearnGateways,
     LearnKeys,
@@ -148,6 +150,10 @@ class Parts:
     """(URI, most octets, seconds, body, its type) -> what the server sent; HostError."""
     sign: Callable[[TokenKey, Scheme, bytes], Coroutine[Any, Any, bytes]]
     """What a token signs; HostError."""
+    intercept: Callable[[Intercept], None] = lambda plan: None
+    """For whom packets are stopped from now on,"""
+    decide: Callable[[Decide], None] = lambda decision: None
+    """and what becomes of those of a pair."""
     listen_only: tuple[Address, ...] = ()
     """Use only these local addresses; empty: all."""
 
@@ -180,6 +186,8 @@ class Performer:
             SetGuard: self._set_guard,
             DelGuard: self._del_guard,
             OpenFlows: self._open_flows,
+            Intercept: parts.intercept,
+            Decide: parts.decide,
             RunUpdown: self._updown,
             Resolve: self._resolve,
             LearnGateways: self._learn_gateways,

@@ -21,10 +21,13 @@ from openswan.crypto.revocation import Places
 from openswan.engine.effects import (
     CountPackets,
     CountUse,
+    Decide,
+    Decision,
     DelGuard,
     Effect,
     Fetch,
     FlushConntrack,
+    Intercept,
     KlipsCommand,
     LearnGateways,
     LearnKeys,
@@ -333,6 +336,10 @@ class SimHost:
         self.dns: dict[str, Learned | Published] = {}
         """What the DNS says about a destination, and which keys a name has,"""
         self.dns_delay = 0.05
+        self.plan = Intercept()
+        """For whom packets are to be stopped,"""
+        self.decisions: list[tuple[str, str, Decision]] = []
+        """and what was said of them."""
         """and how long that takes; what is not there is never answered."""
         self.questions: list[str] = []
         self.authorities: tuple[bytes, ...] = ()
@@ -495,6 +502,10 @@ class SimHost:
             self.pending.append(CertificatesRead(self.authorities, (), (), effect.client, (), self.places))
         elif isinstance(effect, Fetch):
             self._fetch(effect)
+        elif isinstance(effect, Intercept):
+            self.plan = effect
+        elif isinstance(effect, Decide):
+            self.decisions.append((str(effect.src), str(effect.dst), effect.decision))
         elif isinstance(effect, Listen):
             self.listening = effect.addresses
         elif isinstance(effect, WhackLine):

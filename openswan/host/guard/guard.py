@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable, Iterable, Iterator, MutableSet
+from collections.abc import Callable, Iterable, Iterator, MutableSet, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -249,7 +249,7 @@ class Guard:
         loop = asyncio.get_running_loop()
         woken = asyncio.Event()
         try:
-            events = _Events(self.backend.portid)
+            events = Events({self.backend.portid}, (TABLE,) if self.backend.portid else (TABLE, "mangle", "nat"))
         except HostError as why:
             self._log(f"leak guard: {why}: foreign changes are noticed by looking only", False)
             while True:
@@ -280,22 +280,25 @@ class Guard:
             self._log(f"leak guard: {why}", True)
 
 
-class _Events:
-    """nf_tables events of others: which concern our table, which somebody's chains."""
+class Events:
+    """nf_tables events of others: which concern our tables, which somebody's chains."""
 
-    def __init__(self, own: int) -> None:
-        self._own = own
+    def __init__(self, own: Set[int], tables: Sequence[str]) -> None:
+        """`own`: netlink addresses of ours, whose events are no news; 0 is nobody's."""
+        self._own, self._tables = own, frozenset(tables)
         self._socket = NetlinkSocket(NETLINK_NETFILTER, (nf.NFNLGRP_NFTABLES,))
         self._socket.sock.setblocking(False)
 
     def fileno(self) -> int:
+        """The descriptor, for an event loop."""
         return self._socket.fileno()
 
     def close(self) -> None:
+        """Close it."""
         self._socket.close()
 
     def read(self) -> tuple[bool, bool]:
-        """(our table was touched, chains came or went) since the last call."""
+        """(one of our tables was touched, chains came or went) since the last call."""
         ours = nat = False
         while True:
             try:
@@ -306,14 +309,14 @@ class _Events:
                 ours = nat = True  # events were lost
                 continue
             for kind, _seq, portid, body in split_from(data):
-                if portid == self._own or kind >> 8 != nf.SUBSYS_NFTABLES:
+                if portid in self._own or kind >> 8 != nf.SUBSYS_NFTABLES:
                     continue
                 what = kind & 0xFF
                 if what in (nf.NEWCHAIN, nf.DELCHAIN, nf.NEWTABLE, nf.DELTABLE):
                     nat = True
                 table = dict(parse_attrs(body[struct.calcsize("BBH") :])).get(1, memoryview(b""))
                 name = bytes(table).rstrip(b"\0").decode(errors="replace")
-                if name == TABLE or (not self._own and name in ("mangle", "nat")):
+                if name in self._tables:
                     ours = True
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from openswan.base.numbers import FWMARK, FWMARK_MASK, IpProtocol
+from openswan.base.numbers import FWMARK, GUARD_MASK, IpProtocol
 
 TABLE = "openswan"
 MANGLE, BEFORE_SRCNAT = -150, 99
@@ -394,4 +394,4 @@ NAT_CHAINS: tuple[Chain, ...] = (
 kernel goes on to the next table until a translation is settled.
 """
 
-MARK, MASK = FWMARK, FWMARK_MASK
+MARK, MASK = FWMARK, GUARD_MASK

@@ -90,6 +90,9 @@ def test_every_check_has_its_words_whatever_the_machine(places: Path) -> None:
     [
         (verify.engine, {"tun": "/dev/net/tun: No such file"}, "/dev/net/tun", "FAILED", "modprobe tun"),
         (verify.engine, {"queue": "Operation not supported"}, "NFQUEUE", "MISSING", "nfnetlink_queue"),
+        (verify.engine, {"rules": "ip daddr @open queue num 4951 bypass"}, "first packets", "OK", "by NFQUEUE"),
+        (verify.engine, {"rules": "chain before"}, "first packets", "OK", "ones by the route into ipsecN"),
+        (verify.engine, {"tools": ["nft"]}, "first packets", "N/A", "no group"),
         (verify.version, {"tools": ["ipsec"]}, "on-path", "WARNING", "in no directory of the PATH"),
         (verify.redirects, {"ipv4/conf/eth0/send_redirects": 1}, "send", "WARNING", "conf.eth0.send_redirects=0"),
         (verify.forwarding, {"ipv4/ip_forward": 0}, "Two or more", "FAILED", "net.ipv4.ip_forward=1"),

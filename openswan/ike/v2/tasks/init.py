@@ -55,6 +55,7 @@ class InitTask(OpeningTask):
     def __init__(self, policy: IkePolicy) -> None:
         super().__init__(policy)
         self.patience = policy.init_timeout
+        self.interval = self.patience if policy.init_once else 0.0
         self.group = policy.proposals[0].dh[0]
         self.tried = {self.group}
         self.pair: dh.DhPair | None = None

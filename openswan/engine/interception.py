@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""For whom packets are stopped before they are decided: the lines of policy groups as one plan for the host.
+
+Lines that look for tunnels stop packets, and how depends on whether anything may go in clear; the others, single
+services and ordinary conns are left to routes and eroutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from openswan.base.address import Subnet
+from openswan.base.said import Shunt
+from openswan.engine.conn import Conn
+from openswan.engine.effects import Decide, Decision, Intercept, Way
+from openswan.engine.oeevents import Pair
+from openswan.policy.groups import stance_of
+
+if TYPE_CHECKING:
+    from openswan.engine.brain import Brain
+
+SHUNTS = {Shunt.HOLD: Decision.HOLD, Shunt.PASS: Decision.PASS, Shunt.DROP: Decision.DROP}
+"""Anything else is the packet engine's to do."""
+
+
+def way_of(line: Conn) -> Way:
+    """What a line says of packets that nothing is decided about."""
+    stance = stance_of(line.policy)
+    if not stance.initiates:
+        return Way.APART
+    return Way.OPEN if stance.permits_clear else Way.CLOSED
+
+
+class Interception:
+    """The plan in force."""
+
+    def __init__(self, brain: Brain) -> None:
+        self.brain = brain
+        self.core = brain.core
+        self.plan = Intercept()
+        self.stale = False
+        """Lines have changed."""
+        self._changes = -1
+
+    def settle(self) -> None:
+        """Let the plan be what it should be, if anything has changed that it depends on."""
+        changes = self.core.conns.changes
+        if not self.stale and (not self.plan.nets or changes == self._changes):
+            return
+        self.stale, self._changes = False, changes
+        plan = self._wanted()
+        if plan != self.plan:
+            self.plan = plan
+            self.core.emit(plan)
+
+    def decide(self, pair: Pair, decision: Decision | Shunt) -> None:
+        """What becomes of a pair's packets from now on."""
+        if self.plan.nets:
+            found = decision if isinstance(decision, Decision) else SHUNTS.get(decision, Decision.TUNNEL)
+            self.core.emit(Decide(pair.src, pair.dst, found))
+
+    def _lines(self) -> Iterator[Conn]:
+        for lines in self.brain.groups.lines.values():
+            yield from (line for line in lines.values() if line.on_demand)
+
+    def _wanted(self) -> Intercept:
+        nets: dict[tuple[Subnet, Way], None] = {}
+        inside: dict[Subnet, None] = {}
+        own: dict[Subnet, None] = {}
+        others: dict[tuple[Subnet, Subnet], None] = {}
+        for line in self._lines():
+            way = way_of(line)
+            for key in line.keys:
+                if key.protocol:
+                    others[key.src, key.dst] = None
+                    continue
+                nets[key.dst, way] = None
+                if way is not Way.APART:
+                    (inside if line.behind else own)[key.src] = None
+        if not inside and not own:
+            return Intercept()
+        for conn in self._ordinary():
+            others.update(((key.src, key.dst), None) for key in conn.keys)
+        return Intercept(tuple(nets), tuple(inside), tuple(own), tuple(others))
+
+    def _ordinary(self) -> Iterable[Conn]:
+        return (conn for conn in self.core.conns.unique.values() if conn.group is None and conn.keys)

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Interception as the daemon uses it: a plan and decisions in, packets that wait for decisions out as events.
+
+NFQUEUE -> Holding -> Intercepted -> pluto -> Decide -> verdicts of what waits, the last one teaches the table
+                                                    -> nothing waits: the table is told
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping
+
+from openswan.base.errors import HostError
+from openswan.base.numbers import DROP_MARK, PASS_MARK
+from openswan.engine.effects import Decide, Decision, Intercept
+from openswan.engine.events import Intercepted
+from openswan.host.guard.guard import Events
+from openswan.host.intercept.holding import Holding, Hosts, read_head
+from openswan.host.intercept.table import PASS_LIFE, QUEUES, TABLE, Table
+from openswan.host.nfqueue import NfQueue
+
+LENGTHS = {"closed": 16_384, "open": 16_384, "trigger": 1024}
+"""Packets the kernel keeps for us at most."""
+SETTLE, POLL = 0.05, 2.0
+"""Seconds between a foreign change and the look at what it did, and between looks without one."""
+CODES = {Decision.PASS: PASS_MARK, Decision.DROP: DROP_MARK}
+BY_QUEUE, BY_ROUTE = "by NFQUEUE", "by the route into ipsecN"
+
+
+class Interceptor:
+    """Tables and queues. Where the kernel has no queues the routes into ipsecN and the engine's hold do their work."""
+
+    def __init__(
+        self,
+        post: Callable[[Intercepted], None],
+        log: Callable[[str, bool], None],
+        inherited: Mapping[str, socket.socket] | None = None,
+    ) -> None:
+        """HostError when not even tables can be had."""
+        self._post, self._log = post, log
+        self._plan = Intercept()
+        self._decided: dict[Hosts, int] = {}
+        """What we have told the tables, or have let them learn."""
+        self._queues: dict[int, NfQueue] = {}
+        self._watch: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._told = False
+        self.holding = Holding(self._verdict)
+        self.tables = {version: Table(version) for version in (4, 6)}
+        try:
+            for name, number in QUEUES.items():
+                known = (inherited or {}).get(name)
+                self._queues[number] = NfQueue(number, LENGTHS[name], name != "closed", known)
+        except HostError as why:
+            log(f"{why}: first packets of hosts behind this one are held by the packet engine", False)
+            self._drop_queues()
+
+    @property
+    def how(self) -> str:
+        """How first packets of hosts behind us are met."""
+        queued = self._queues and all(table.queue is not None for table in self.tables.values())
+        return BY_QUEUE if queued else BY_ROUTE
+
+    @property
+    def sockets(self) -> dict[str, socket.socket]:
+        """The queues', by name, for a keeper."""
+        return {name: self._queues[number].sock for name, number in QUEUES.items() if number in self._queues}
+
+    def start(self) -> None:
+        """Listen from now on (inside a running event loop)."""
+        self._loop = asyncio.get_running_loop()
+        for queue in self._queues.values():
+            self._loop.add_reader(queue.fileno(), self._read, queue)
+        self._watch = self._loop.create_task(self._follow())
+
+    def set(self, plan: Intercept) -> None:
+        """These are the groups' nets from now on; without any the tables go."""
+        if plan != self._plan:
+            self._plan = plan
+            self._load()
+
+    def decide(self, effect: Decide) -> None:
+        """A pair's packets go this way from now on, those that wait first."""
+        hosts = (effect.src, effect.dst)
+        waited = self.holding.decide(hosts, effect.decision)
+        if waited:
+            self._queues_flush()
+        code = CODES.get(effect.decision, 0)
+        if waited and effect.decision in (Decision.PASS, Decision.TUNNEL):
+            self._decided[hosts] = code  # its last packet teaches the table
+            return
+        if effect.decision is Decision.LEAVE or (not code and hosts not in self._decided) or not self._plan.nets:
+            return
+        if code:
+            self._decided[hosts] = code
+        else:
+            del self._decided[hosts]
+        try:
+            self.tables[effect.src.version].decide(hosts, code, PASS_LIFE if code else 0.0)
+        except (HostError, OSError) as why:
+            # The routes lead the pair's packets to the engine, which knows.
+            self._complain(f"a decision could not be noted: {why}")
+
+    def close(self, keep: bool) -> None:
+        """End; with `keep` tables stay, and queues as long as a keeper has them."""
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._loop is not None:
+            for queue in self._queues.values():
+                self._loop.remove_reader(queue.fileno())
+        for table in self.tables.values():
+            if not keep:
+                try:
+                    table.clear()
+                except (HostError, OSError) as why:
+                    self._log(f"interception: {why}", True)
+            table.close()
+        self._drop_queues()
+
+    def counters(self) -> dict[str, int]:
+        """What waits, what was dropped for want of room, and reads that came too late."""
+        lost = sum(queue.overflows for queue in self._queues.values())
+        return {"held": self.holding.count, "dropped": self.holding.drops, "overflows": lost}
+
+    # -- queues -------------------------------------------------------------------------------------------------------
+
+    def _read(self, queue: NfQueue) -> None:
+        asked: dict[Hosts, bool] = {}
+        for queued in queue.read():
+            if queue.number == QUEUES["trigger"]:
+                # It goes on at once: whether it may come in is for the guard to say.
+                queue.verdict(queued.id, True)
+                head = read_head(queued.head)
+                if head is not None:
+                    asked[head.hosts[1], head.hosts[0]] = True
+            elif (hosts := self.holding.take(queue.number, queued)) is not None:
+                asked[hosts] = False
+        self._queues_flush()
+        for hosts, inbound in asked.items():
+            self._post(Intercepted(*hosts, inbound))
+
+    def _verdict(self, queue: int, number: int, accept: bool, mark: int | None) -> None:
+        self._queues[queue].verdict(number, accept, mark)
+
+    def _queues_flush(self) -> None:
+        for queue in self._queues.values():
+            try:
+                queue.flush()
+            except OSError as why:
+                self._complain(f"verdicts could not be told: {why}")
+
+    def _drop_queues(self) -> None:
+        for queue in self._queues.values():
+            queue.close()
+        self._queues.clear()
+
+    # -- tables -------------------------------------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        self._decided.clear()
+        for table in self.tables.values():
+            if not self._queues:
+                table.queue = None
+            try:
+                if self._plan.nets:
+                    table.load(self._plan)
+                else:
+                    table.clear()
+            except (HostError, OSError) as why:
+                self._complain(f"no table of decisions: {why}; all goes through the packet engine")
+
+    def _complain(self, text: str) -> None:
+        if not self._told:
+            self._told = True
+            self._log(f"interception: {text}", True)
+
+    def _look(self) -> None:
+        if self._plan.nets and not all(table.check() for table in self.tables.values()):
+            self._load()
+            self._log("interception: somebody changed its tables; restored", True)
+
+    async def _follow(self) -> None:
+        """Put back what somebody else takes away; routes and engine do without meanwhile."""
+        loop, woken = asyncio.get_running_loop(), asyncio.Event()
+        events = Events({table.portid for table in self.tables.values()}, (TABLE,))
+        loop.add_reader(events.fileno(), woken.set)
+        try:
+            while True:
+                try:
+                    await asyncio.wait_for(woken.wait(), POLL)
+                    await asyncio.sleep(SETTLE)
+                except TimeoutError:
+                    continue
+                woken.clear()
+                ours, _ = events.read()
+                if ours:
+                    self._look()
+        finally:
+            loop.remove_reader(events.fileno())
+            events.close()

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""From nested nets, of which the most specific counts, to disjoint ranges of addresses.
+
+10.0.0.0/8 closed      |------------------------------------|
+10.1.0.0/16 open               |---------|
+10.1.2.0/24 apart                 |--|
+
+closed                 |------|           |-----------------|
+open                           |-|    |--|
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from openswan.base.address import Subnet
+from openswan.engine.effects import Way
+from openswan.host.guard.boxes import Range
+from openswan.host.guard.model import address_range, union
+
+
+def flatten(nets: Iterable[tuple[Subnet, Way]], version: int) -> dict[Way, list[Range]]:
+    """The ranges of each way in which it is the most specific net's; of equal nets the closed one counts."""
+    best: dict[Range, Way] = {}
+    for net, way in nets:
+        if net.version == version:
+            where = address_range(net)
+            best[where] = min(best.get(where, way), way, key=tuple(Way).index)
+    found: dict[Way, list[Range]] = {way: [] for way in Way}
+    around: list[tuple[int, Way]] = []
+    at = 0
+
+    def fill(last: int, way: Way) -> None:
+        nonlocal at
+        if at <= last:
+            found[way].append((at, last))
+        at = last + 1
+
+    for first, last in sorted(best, key=lambda where: (where[0], -where[1])):
+        while around and around[-1][0] < first:
+            fill(*around.pop())
+        if around:
+            fill(first - 1, around[-1][1])
+        at = first
+        around.append((last, best[first, last]))
+    while around:
+        fill(*around.pop())
+    return {way: union(ranges) for way, ranges in found.items()}
+
+
+def cover(nets: Iterable[Subnet], version: int) -> list[Range]:
+    """The same of nets that are all alike."""
+    return union(address_range(net) for net in nets if net.version == version)

@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The kernel's part: for each family a table of our own that knows what has been decided, and stops what has not been.
+
+    prerouting  from ipsecN, or of an ordinary conn -> on          decided -> its mark, or dropped
+                of a host behind us, undecided      -> NFQUEUE, closed groups and open ones apart
+                inbound in clear, undecided         -> NFQUEUE once a minute a pair: it triggers us
+                of nobody groups are about          -> past the routes into ipsecN
+    learn       a verdict's mark -> the decision of its pair, before the next packet
+    output      what would go into ipsecN: in clear if that is decided, or if no group is about it
+
+Routes lead undecided packets into ipsecN also when this table is gone, and the engine holds or drops them there:
+nothing leaks by a foreign flush. The tables belong to our netlink sockets where the kernel knows owners.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from openswan.base.errors import HostError
+from openswan.base.numbers import (
+    DECISION_MASK,
+    DROP_MARK,
+    FWMARK,
+    FWMARK_MASK,
+    IKE_PORT,
+    LEARN_MARK,
+    NATT_PORT,
+    PASS_MARK,
+    TUNNEL_MARK,
+    IpProtocol,
+)
+from openswan.engine.effects import Intercept, Way
+from openswan.host import nfnetlink as nf
+from openswan.host.guard.boxes import Range
+from openswan.host.intercept.holding import Hosts
+from openswan.host.intercept.spans import cover, flatten
+from openswan.host.nlmsg import Message
+
+TABLE = "openswan_oe"
+BEFORE, AFTER, OUTPUT = -140, -139, -150
+"""Priorities: after the guard has marked what is for our own sockets, and before destination NAT."""
+QUEUES = {"closed": 4950, "open": 4951, "trigger": 4952}
+MOST_DECISIONS, MOST_SEEN = 200_000, 65_536
+PASS_LIFE = 300.0
+"""Seconds after which a pair in clear is asked about again, so that it is known to be in use."""
+SEEN_LIFE = 60.0
+"""Seconds between two triggers by one pair."""
+R = 8
+"""NFT_REG32_00, the first of sixteen 32-bit registers."""
+RTN_UNICAST, RTN_LOCAL = 1, 2
+ICMP6_FIRST, ICMP6_LAST = 133, 137
+FAMILY = {4: nf.NFPROTO_IPV4, 6: nf.NFPROTO_IPV6}
+DEVICES = ("lo", *(f"ipsec{number}" for number in range(64)))
+"""What comes from there has been decided; there need not be any of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addressing:
+    """Where addresses stand in a packet of one family."""
+
+    version: int
+
+    @property
+    def size(self) -> int:
+        """Octets of an address."""
+        return 4 if self.version == 4 else 16
+
+    @property
+    def kind(self) -> tuple[int, int]:
+        """nft's datatype."""
+        return nf.IPV4 if self.version == 4 else nf.IPV6
+
+    def source(self, register: int = R) -> bytes:
+        """Load the source address."""
+        return nf.payload("network", 12 if self.version == 4 else 8, self.size, register)
+
+    def destination(self, register: int = R) -> bytes:
+        """Load the destination address."""
+        return nf.payload("network", 16 if self.version == 4 else 24, self.size, register)
+
+    @property
+    def after(self) -> int:
+        """The register behind two addresses."""
+        return R + self.size // 2
+
+    def outward(self) -> list[bytes]:
+        """Load a pair as it is seen outbound, of an outbound packet,"""
+        return [self.source(), self.destination(R + self.size // 4)]
+
+    def inward(self) -> list[bytes]:
+        """and of an inbound one."""
+        return [self.destination(), self.source(R + self.size // 4)]
+
+    def key(self, hosts: Hosts) -> bytes:
+        """A pair as the sets hold it."""
+        return hosts[0].packed + hosts[1].packed
+
+
+def native(value: int) -> bytes:
+    """A mark in a register, or as a map's data."""
+    return struct.pack("=I", value)
+
+
+def device_key(name: str) -> bytes:
+    """An interface name as a set holds it."""
+    return name.encode().ljust(16, b"\0")
+
+
+ACCEPT, DROP = nf.verdict(nf.NF_ACCEPT), nf.verdict(nf.NF_DROP)
+
+
+def set_mark(value: int) -> list[bytes]:
+    """Write our bits of the mark, and leave others' alone."""
+    bits = nf.bitwise(R, native(0xFFFFFFFF & ~DECISION_MASK), native(value))
+    return [nf.meta("mark", R), bits, nf.meta_set_mark(R)]
+
+
+def marked(value: int, mask: int) -> list[bytes]:
+    """Go on only with that mark."""
+    return [nf.meta("mark", R), nf.bitwise(R, native(mask), native(0)), nf.compare(R, native(value))]
+
+
+def protocol(number: int) -> list[bytes]:
+    """Go on only with that protocol."""
+    return [nf.meta("l4proto", R), nf.compare(R, bytes((number,)))]
+
+
+def udp_to(port: int) -> list[bytes]:
+    """Go on only with UDP to that port."""
+    return [*protocol(IpProtocol.UDP), nf.payload("transport", 2, 2, R), nf.compare(R, port.to_bytes(2, "big"))]
+
+
+class Table:
+    """The table of one family. HostError when the kernel cannot have it."""
+
+    def __init__(self, version: int) -> None:
+        self.at = Addressing(version)
+        self.nft = nf.Nftables(TABLE, family=FAMILY[version])
+        self.flags = nf.TABLE_OWNER | nf.TABLE_PERSIST
+        self.queue: bool | None = True
+        """How packets are queued: natively, by iptables' target (False), or not at all (None)."""
+        self._plan = Intercept()
+
+    def close(self) -> None:
+        """Let go of the table, leaving it as it is."""
+        self.nft.close()
+
+    @property
+    def portid(self) -> int:
+        """Events that carry it are our own doing."""
+        return self.nft.socket.portid
+
+    def load(self, plan: Intercept) -> None:
+        """Have the table for this plan, in one step; what was learned is forgotten, and asked about again."""
+        self._plan = plan
+        while True:
+            old = [self.nft.delete_table()] if self.nft.table_info() is not None else []
+            try:
+                self.nft.commit([*old, *self._everything()])
+            except HostError as why:
+                cause = why.__cause__
+                number = cause.errno if isinstance(cause, OSError) else 0
+                if self.flags and number in (22, 95):  # EINVAL, EOPNOTSUPP: a kernel before 6.9
+                    self.flags = 0
+                elif self.queue is not None and number == 2:  # ENOENT: no such expression, or no such target
+                    self.queue = False if self.queue else None
+                else:
+                    raise
+                continue
+            return
+
+    def clear(self) -> None:
+        """Take it away."""
+        if self.nft.table_info() is not None:
+            self.nft.commit([self.nft.delete_table()])
+
+    def check(self) -> bool:
+        """Is it there, with all its chains?"""
+        try:
+            counts = self.nft.rule_counts()
+        except OSError:
+            return False
+        return all(counts.get(name) == len(rules) for name, _, rules in self._chains())
+
+    def decide(self, hosts: Hosts, code: int, life: float) -> None:
+        """Note a decision, in place of another one; code 0: none any more. `life` 0: for good."""
+        key = self.at.key(hosts)
+        try:
+            self.nft.commit(self.nft.elements("decided", [(key, None)], delete=True))
+        except HostError as why:
+            if not isinstance(why.__cause__, FileNotFoundError):
+                raise
+        if code:
+            self.nft.commit(self.nft.entries("decided", [(key, native(code), int(life * 1000))]))
+
+    def counts(self) -> int:
+        """Pairs that are decided."""
+        try:
+            return len(self.nft.dump_elements("decided"))
+        except OSError:
+            return 0
+
+    def _everything(self) -> Iterator[Message]:
+        nft, kind, version = self.nft, self.at.kind, self.at.version
+        pair = (kind, kind)
+        yield nft.new_table(self.flags)
+        yield nft.counter("dropped")
+        yield nft.new_set("devices", 1, nf.SetType((nf.IFNAME,)))
+        yield nft.new_set("decided", 2, nf.SetType(pair, data=nf.MARK, size=MOST_DECISIONS, learns=True))
+        yield nft.new_set("seen", 3, nf.SetType(pair, size=MOST_SEEN, learns=True))
+        yield from nft.elements("devices", [(device_key(name), None) for name in DEVICES])
+        flat = flatten(self._plan.nets, version)
+        ranges = {
+            "closed": flat[Way.CLOSED],
+            "open": flat[Way.OPEN],
+            "inside": cover(self._plan.inside, version),
+            "own": cover(self._plan.own, version),
+            "others_from": cover((src for src, _ in self._plan.others), version),
+            "others_to": cover((dst for _, dst in self._plan.others), version),
+        }
+        for number, (name, spans) in enumerate(ranges.items(), 4):
+            yield nft.new_set(name, number, nf.SetType((kind,), interval=True))
+            yield from nft.spans(name, self._ends(spans))
+        chains = self._chains()
+        for name, hook, _ in chains:
+            yield nft.base_chain(name, *hook) if hook else nft.chain(name)
+        for name, _, rules in chains:
+            yield from (nft.rule(name, rule) for rule in rules)
+
+    def _ends(self, spans: Iterable[Range]) -> Iterator[tuple[bytes, bytes | None]]:
+        size = self.at.size
+        most = (1 << 8 * size) - 1
+        for first, last in spans:
+            yield first.to_bytes(size, "big"), (last + 1).to_bytes(size, "big") if last < most else None
+
+    def _chains(self) -> list[tuple[str, tuple[str, str, int] | None, list[list[bytes]]]]:
+        """Name, where the kernel calls it, rules; each stands before those that jump to it."""
+        at = self.at
+        goto = {name: nf.verdict(nf.NFT_GOTO, name) for name in ("trigger", "inward", "elsewhere")}
+
+        def into(name: str, address: bytes, absent: bool = False) -> list[bytes]:
+            return [address, nf.lookup(name, R, absent=absent)]
+
+        def decided(pair: list[bytes], code: int) -> list[bytes]:
+            return [*pair, nf.lookup("decided", R, into=at.after), nf.compare(at.after, native(code))]
+
+        def stop(name: str) -> list[bytes]:
+            if self.queue is None:
+                return [ACCEPT]
+            return [nf.queue(QUEUES[name], name != "closed", self.queue)]
+
+        passes = [*set_mark(PASS_MARK), ACCEPT]
+        others = [
+            [*into("others_from", at.source()), *into("others_to", at.destination()), ACCEPT],
+            [*into("others_from", at.destination()), *into("others_to", at.source()), ACCEPT],
+        ]
+        neighbours = [
+            [*protocol(IpProtocol.ICMP6), nf.payload("transport", 0, 1, R),
+             nf.compare(R, bytes((ICMP6_FIRST,)), ">="), nf.compare(R, bytes((ICMP6_LAST,)), "<="), ACCEPT]
+        ]  # fmt: skip
+        trigger = [
+            *([*decided(at.inward(), code), ACCEPT] for code in (PASS_MARK, DROP_MARK)),
+            [*at.inward(), nf.lookup("seen", R, absent=True),
+             nf.learn("seen", R, timeout=int(SEEN_LIFE * 1000)), *stop("trigger")],
+        ]  # fmt: skip
+        inward = [
+            [*marked(FWMARK, FWMARK_MASK), ACCEPT],
+            *([*protocol(each), ACCEPT] for each in (IpProtocol.ESP, IpProtocol.AH)),
+            *([*udp_to(port), ACCEPT] for port in (IKE_PORT, NATT_PORT)),
+            *(neighbours if at.version == 6 else []),
+            [*into("closed", at.source()), goto["trigger"]],
+            [*into("open", at.source()), goto["trigger"]],
+        ]
+        elsewhere = [
+            [*into("inside", at.destination()), goto["inward"]],
+            [*into("closed", at.destination()), *passes],
+            [*into("open", at.destination()), *passes],
+        ]
+        kind = [nf.fib_type(R)]
+        before = [
+            [nf.meta("iifname", R), nf.lookup("devices", R), ACCEPT],
+            *others,
+            [*kind, nf.compare(R, native(RTN_LOCAL)), goto["inward"]],
+            [*kind, nf.compare(R, native(RTN_UNICAST), "!="), ACCEPT],
+            [*into("inside", at.source(), absent=True), goto["elsewhere"]],
+            [*into("inside", at.destination()), ACCEPT],
+            [*decided(at.outward(), PASS_MARK), *passes],
+            [*decided(at.outward(), TUNNEL_MARK), ACCEPT],
+            [*decided(at.outward(), DROP_MARK), nf.count("dropped"), DROP],
+            [*into("closed", at.destination()), *stop("closed")],
+            [*into("open", at.destination()), *stop("open")],
+        ]
+        learn = [
+            [*marked(LEARN_MARK | code, DECISION_MASK), *at.outward(), nf.load(at.after, native(code)),
+             nf.learn("decided", R, at.after, life), *set_mark(kept), ACCEPT]
+            for code, life, kept in ((PASS_MARK, int(PASS_LIFE * 1000), PASS_MARK), (TUNNEL_MARK, 0, 0))
+        ]  # fmt: skip
+        output = [
+            [*marked(FWMARK, FWMARK_MASK), ACCEPT],
+            [nf.meta("oifname", R), nf.compare(R, device_key("lo")), ACCEPT],
+            [nf.meta("oifname", R), nf.lookup("devices", R, absent=True), ACCEPT],
+            others[0],
+            [*decided(at.outward(), PASS_MARK), *passes],
+            [*into("own", at.source()), ACCEPT],
+            [*into("inside", at.source()), ACCEPT],
+            [*into("closed", at.destination()), *passes],
+            [*into("open", at.destination()), *passes],
+        ]
+        return [
+            ("trigger", None, trigger),
+            ("inward", None, inward),
+            ("elsewhere", None, elsewhere),
+            ("before", ("filter", "prerouting", BEFORE), before),
+            ("learn", ("filter", "prerouting", AFTER), learn),
+            ("output", ("route", "output", OUTPUT), output),
+        ]

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""From decisions to verdicts and tables; real packets are in tests/netns/test_intercept.py."""
+
+from __future__ import annotations
+
+import asyncio
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import pytest
+
+from openswan.base.errors import HostError
+from openswan.base.numbers import DROP_MARK, PASS_MARK
+from openswan.engine.effects import Decide, Decision, Intercept, Way
+from openswan.engine.events import Intercepted
+from openswan.host.intercept import intercept
+from openswan.host.intercept.intercept import BY_QUEUE, BY_ROUTE, Interceptor
+from openswan.host.intercept.table import QUEUES
+from openswan.host.nfqueue import Queued
+from tests.unit.host.intercept.test_holding import packet
+
+A, B = ip_address("10.1.0.2"), ip_address("192.0.2.2")
+PLAN = Intercept(((ip_network("192.0.2.0/24"), Way.OPEN),), (ip_network("10.1.0.0/24"),))
+
+
+class Table:
+    """The kernel's table."""
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+        self.queue: bool | None = True
+        self.portid = version
+        self.done: list[Any] = []
+        self.good = True
+
+    def load(self, plan: Intercept) -> None:
+        self.done.append(("load", plan))
+        self.good = True
+
+    def clear(self) -> None:
+        self.done.append("clear")
+
+    def check(self) -> bool:
+        return self.good
+
+    def decide(self, hosts: Any, code: int, life: float) -> None:
+        self.done.append((hosts, code, life))
+
+    def close(self) -> None:
+        self.done.append("close")
+
+
+class Queue:
+    """The kernel's queue."""
+
+    refuses = False
+
+    def __init__(self, number: int, length: int, fail_open: bool, inherited: Any = None) -> None:
+        if self.refuses:
+            raise HostError("packets cannot be queued")
+        self.number, self.fail_open, self.inherited = number, fail_open, inherited
+        self.coming: list[Queued] = []
+        self.verdicts: list[tuple[int, bool, int | None]] = []
+        self.told: list[tuple[int, bool, int | None]] = []
+        self.overflows = 0
+        self.closed = False
+        self.sock = f"socket {number}"
+
+    def read(self) -> list[Queued]:
+        coming, self.coming = self.coming, []
+        return coming
+
+    def verdict(self, number: int, accept: bool, mark: int | None = None) -> None:
+        self.verdicts.append((number, accept, mark))
+
+    def flush(self) -> None:
+        self.told += self.verdicts
+        self.verdicts = []
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture(autouse=True)
+def _doubles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intercept, "Table", Table)
+    monkeypatch.setattr(intercept, "NfQueue", Queue)
+    monkeypatch.setattr(Queue, "refuses", False)
+
+
+def made() -> tuple[Any, list[Intercepted], list[str]]:
+    events: list[Intercepted] = []
+    lines: list[str] = []
+    return Interceptor(events.append, lambda text, serious: lines.append(text)), events, lines
+
+
+def come(interceptor: Any, name: str, *packets: Queued) -> Queue:
+    queue: Queue = interceptor._queues[QUEUES[name]]
+    queue.coming += packets
+    interceptor._read(queue)
+    return queue
+
+
+def test_a_packet_is_asked_about_once_and_then_goes_its_way() -> None:
+    interceptor, events, _ = made()
+    interceptor.set(PLAN)
+    queue = come(interceptor, "open", *(Queued(n, 0, 0, packet(str(A), str(B))) for n in (1, 2)))
+    assert events == [Intercepted(A, B)] and queue.told == [] and interceptor.counters()["held"] == 2
+    interceptor.decide(Decide(A, B, Decision.PASS))
+    assert [(number, accept) for number, accept, _ in queue.told] == [(1, True), (2, True)]
+    assert interceptor.tables[4].done == [("load", PLAN)], "the packet teaches the table"
+    interceptor.decide(Decide(A, B, Decision.FORGET))
+    assert interceptor.tables[4].done[1:] == [((A, B), 0, 0.0)]
+
+
+def test_an_inbound_one_goes_on_at_once() -> None:
+    interceptor, events, _ = made()
+    queue = come(interceptor, "trigger", Queued(5, 0, 0, packet(str(B), str(A))), Queued(6, 0, 0, b""))
+    assert queue.told == [(5, True, None), (6, True, None)]
+    assert events == [Intercepted(A, B, inbound=True)], "seen from us"
+
+
+def test_the_table_is_told_where_nothing_waits() -> None:
+    interceptor, _, _ = made()
+    interceptor.decide(Decide(A, B, Decision.PASS))
+    assert interceptor.tables[4].done == [], "there are no groups"
+    interceptor.set(PLAN)
+    for decision, code in ((Decision.PASS, PASS_MARK), (Decision.DROP, DROP_MARK), (Decision.TUNNEL, 0)):
+        interceptor.decide(Decide(A, B, decision))
+        assert interceptor.tables[4].done[-1][:2] == ((A, B), code)
+    before = len(interceptor.tables[4].done)
+    for decision in (Decision.TUNNEL, Decision.FORGET, Decision.LEAVE, Decision.HOLD):
+        interceptor.decide(Decide(A, B, decision))
+    assert len(interceptor.tables[4].done) == before, "nothing is known of it there"
+
+
+def test_a_plan_comes_once_and_an_empty_one_takes_the_tables_away() -> None:
+    interceptor, _, _ = made()
+    interceptor.set(PLAN)
+    interceptor.set(PLAN)
+    interceptor.set(Intercept())
+    assert interceptor.tables[6].done == [("load", PLAN), "clear"]
+    interceptor.close(keep=True)
+    assert interceptor.tables[6].done[-1] == "close" and interceptor.sockets == {}
+
+
+def test_a_kernel_without_queues() -> None:
+    Queue.refuses = True
+    interceptor, _, lines = made()
+    assert interceptor.how == BY_ROUTE and "held by the packet engine" in lines[0]
+    interceptor.set(PLAN)
+    assert interceptor.tables[4].queue is None
+    interceptor.close(keep=False)
+    assert interceptor.tables[4].done[-2:] == ["clear", "close"]
+
+
+def test_with_them_and_what_a_keeper_gets() -> None:
+    interceptor, _, _ = made()
+    assert interceptor.how == BY_QUEUE and set(interceptor.sockets) == {"closed", "open", "trigger"}
+    assert [queue.fail_open for queue in interceptor._queues.values()] == [False, True, True]
+    interceptor.tables[4].queue = None
+    assert interceptor.how == BY_ROUTE
+
+
+def test_what_somebody_takes_away_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    interceptor, _, lines = made()
+    interceptor.set(PLAN)
+    interceptor.tables[4].good = False
+    interceptor._look()
+    assert interceptor.tables[4].good and lines == ["interception: somebody changed its tables; restored"]
+    interceptor._look()
+    assert len(lines) == 1
+
+
+def test_trouble_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    interceptor, _, lines = made()
+    interceptor.set(PLAN)
+
+    def refuse(*_: object) -> None:
+        raise HostError("no")
+
+    interceptor.tables[4].decide = refuse
+    for _ in range(3):
+        interceptor.decide(Decide(A, B, Decision.PASS))
+    assert lines == ["interception: a decision could not be noted: no"]
+    assert asyncio.run(asyncio.sleep(0)) is None
