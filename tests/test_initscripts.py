@@ -70,7 +70,7 @@ def test_the_guard_comes_before_the_network_and_pluto_after_it() -> None:
     guard, pluto = unit(SCRIPTS / "ipsec-guard.service"), unit(SCRIPTS / "ipsec.service")
     assert guard["DefaultDependencies"] == ["no"] and "network-pre.target" in guard["Before"][0].split()
     assert guard["Wants"] == ["network-pre.target"] and guard["WantedBy"] == ["sysinit.target"]
-    assert "ipsec-guard.service" in pluto["After"][0].split() and "network-online.target" in pluto["After"][0].split()
+    assert "ipsec-guard.service" in pluto["After"][0].split() and "network.target" in pluto["After"][0].split()
     # What was guarded is on record there.
     for each in (guard, pluto):
         assert each["RuntimeDirectory"] == ["pluto"] and each["RuntimeDirectoryPreserve"] == ["yes"]

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-from tests.netns.lab import Host, run, wait_for
+from tests.netns.lab import Host, alive, run, wait_for
 
 BOOT = r"""
 echo $$ >"$2/cgroup.procs"
@@ -67,9 +66,10 @@ class Machine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+        # unshare's end is that of its child too, and with it of all that runs in there.
+        self.process.kill()
         self.process.wait(10)
+        wait_for("the end of systemd", lambda: not alive(self.pid), 10)
         for path in sorted(self.group.rglob("*/"), reverse=True):
             with suppress(OSError):
                 path.rmdir()
