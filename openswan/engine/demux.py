@@ -202,6 +202,8 @@ class Demux:
         pair = (event.local.address, event.remote.address)
         for ike in list(self.core.states.pairs.get(pair, {}).values()):
             self.brain.ikes.doubt(ike, f"{event.remote.address} is said to be unreachable: {event.reason}")
+            for conn in list(ike.attempts.values()):
+                self.brain.pairs.hinted(conn, event.reason)
 
     def tell_unknown_spi(self, local: Endpoint, remote: Endpoint, spi: int) -> None:
         """Let whoever sends us ESP of a life before this one know, in clear (RFC 7296 1.5)."""

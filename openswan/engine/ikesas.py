@@ -21,10 +21,12 @@ from openswan.ike.effects import (
     ChildGone,
     Forget,
     Heard,
+    Hinted,
     IkeEstablished,
     IkeFailed,
     IkeGone,
     IkeRekeyed,
+    InitAnswered,
     Log,
     NewSuccessor,
     PathProbed,
@@ -77,6 +79,8 @@ class IkeSas:
             TicketReceived: self._ticket_received,
             PathProbed: self._path_probed,
             Redirected: brain.redirects.redirected,
+            InitAnswered: self._answered,
+            Hinted: self._hinted,
             Silent: self._silent,
             Heard: self._heard,
             NewSuccessor: self._new_successor,
@@ -342,6 +346,14 @@ class IkeSas:
         if child is not None and child.ike is ike:
             # It has had our answer to its request for this child, or it could not answer this.
             self.brain.children.confirm(child)
+
+    def _answered(self, ike: IkeState, effect: InitAnswered) -> None:
+        for conn in list(ike.attempts.values()):
+            self.brain.pairs.answered(conn)
+
+    def _hinted(self, ike: IkeState, effect: Hinted) -> None:
+        for conn in list(ike.attempts.values()):
+            self.brain.pairs.hinted(conn, effect.hint)
 
     def _silent(self, ike: IkeState, effect: Silent) -> None:
         self.brain.liveness.silent(ike)

@@ -28,6 +28,7 @@ from openswan.engine.events import FlowsUsed, GatewaysLearned
 from openswan.engine.oeevents import OeEvent, Pair
 from openswan.engine.oejudge import shorter
 from openswan.engine.oepolicy import place_of
+from openswan.engine.oestates import State
 from openswan.engine.oeterms import terms_of
 from openswan.engine.opportunistic import Opportunistic
 from openswan.engine.routing import RouteEvent
@@ -162,6 +163,18 @@ class Pairs:
         terms, grade = terms_of(conn.template.policy), grade_of(child.ike.machine, conn)
         self._run(oe.Up(pair, terms, conn.instance, grade, child.remote.address, child.initiator))
 
+    def answered(self, conn: Conn) -> None:
+        """Whoever a call goes to has answered: what is held may wait until IKE has had its time."""
+        pair = self._pair(conn)
+        if pair is not None and self.conns.get(pair) is conn:
+            self._run(oe.Answered(pair))
+
+    def hinted(self, conn: Conn, text: str) -> None:
+        """Somebody says without proof that a call comes to nothing: that is shown, and ends nothing."""
+        pair = self._pair(conn)
+        if pair is not None and self.conns.get(pair) is conn:
+            self._run(oe.Hinted(pair, text))
+
     def failed(self, conn: Conn, reason: str) -> None:
         """A call has come to nothing."""
         pair = self._pair(conn)
@@ -182,6 +195,7 @@ class Pairs:
         if state is not None and state.calling is not None:
             self._run(oe.Failed(pair, "called off"))
         self._run(oe.Down(pair, conn.instance))
+        self._fall_back(pair)
 
     def used(self, event: FlowsUsed) -> None:
         """These flows have carried packets of late."""
@@ -330,13 +344,19 @@ class Pairs:
         conn = self.conns.get(effect.pair)
         key = flow_of(effect.pair)
         if conn is not None and conn.children:
-            self.brain.negotiator.remove(conn)
-        elif conn is not None and self.brain.router.eroutes.get(key) is conn:
+            return  # its tunnel is being put in place, and is told when that is done: see _fall_back
+        if conn is not None and self.brain.router.eroutes.get(key) is conn:
             # It is still negotiating; what it gives up later must not be this eroute.
             self.brain.router.happen(conn, RouteEvent.UNPLUG)
         self.shunts[effect.pair] = line.name
         self.brain.interception.decide(effect.pair, effect.shunt)
         self.core.klips(SetEroute(key, effect.shunt, line.device, line.unique, 0))
+
+    def _fall_back(self, pair: Pair) -> None:
+        """A pair's connection has let go of its eroute: what was decided meanwhile counts."""
+        state = self.machine.pairs.get(pair)
+        if state is not None and state.shunt is not None and pair not in self.conns:
+            self._set_shunt(oe.SetShunt(pair, state.shunt, state.terms.owner))
 
     def _set_tunnel(self, effect: oe.SetTunnel) -> None:
         # Its connection has taken the eroute already.
@@ -365,8 +385,9 @@ class Pairs:
             return
         conn = self.instance(line, effect.pair, effect.gateway)
         if conn.children:
-            self._events.append(oe.Failed(effect.pair, "it has a tunnel already"))
-            return
+            if self.machine.pairs[effect.pair].state is State.TUNNEL:
+                self._events.append(oe.Failed(effect.pair, "it has a tunnel already"))
+            return  # else that is told as soon as it is in place
         problem = self.brain.negotiator.impossible(conn)
         if problem is not None:
             self.core.after(Timer.OE_LATER, effect.pair, 0.0, partial(self.failed, conn, problem[1]))

@@ -189,6 +189,18 @@ class ProbeAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class InitAnswered:
+    """Somebody at the peer's address answers our first message and makes keys with us; who it is remains to be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hinted:
+    """Somebody says without proof that it comes to nothing, in answer to our first message."""
+
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
 class Silent:
     """A request of an established IKE SA has been repeated a few times: the peer may be gone."""
 
@@ -261,6 +273,8 @@ Effect: TypeAlias = (
     | TicketReceived
     | PathProbed
     | Redirected
+    | InitAnswered
+    | Hinted
     | Silent
     | Heard
     | NewSuccessor

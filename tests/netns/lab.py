@@ -16,6 +16,8 @@
 
     vm:      as direct, without east and sunrise: west's wan is a TAP on which a virtual machine plays east.
 
+    empty:   nothing yet.
+
 Namespaces carry the process id in their names, so several labs stand side by side and a crashed run's remains are known
 as such. Nothing outside these namespaces is touched.
 """
@@ -79,6 +81,7 @@ ADDRESSES = {
         west lan 10.1.0.1/24 2001:db8:1::1/64
         sunset lan 10.1.0.2/24 2001:db8:1::2/64
         """,
+    "empty": "",
 }
 WIRES = {
     "direct": [("west", "wan", "east", "wan"), ("west", "lan", "sunset", "lan"), ("east", "lan", "sunrise", "lan")],
@@ -97,6 +100,7 @@ WIRES = {
         ("east", "lan", "sunrise", "lan"),
     ],
     "vm": [("west", "lan", "sunset", "lan")],
+    "empty": [],
 }
 DEFAULT_ROUTES = {
     "direct": """
@@ -123,6 +127,7 @@ DEFAULT_ROUTES = {
     "vm": """
         sunset 10.1.0.1 2001:db8:1::1
         """,
+    "empty": "",
 }
 
 

@@ -329,6 +329,8 @@ class SimHost:
         self.secrets = secrets or SecretStore()
         self.settings = settings
         self.updown_status: Callable[[dict[str, str]], int] = lambda env: 0
+        self.updown_delay = 0.0
+        """Seconds an updown command takes."""
         self.births = 0
         self.extra: tuple[Address, ...] = ()
         self.resolvers: tuple[Address, ...] = ()
@@ -488,7 +490,11 @@ class SimHost:
             verb = effect.environment["PLUTO_VERB"]
             self.updowns.append(f"{verb} {effect.environment['PLUTO_CONNECTION']}")
             self.environments.append(effect.environment)
-            self.pending.append(UpdownDone(effect.token, self.updown_status(effect.environment), ()))
+            done, born = UpdownDone(effect.token, self.updown_status(effect.environment), ()), self.births
+            if self.updown_delay:
+                self.net.at(self.net.now + self.updown_delay, lambda: self.post(done) if self.births == born else None)
+            else:
+                self.pending.append(done)
         elif isinstance(effect, Resolve):
             self.pending.append(HostResolved(effect.name, self.names.get(effect.name, ())))
         elif isinstance(effect, LearnGateways | LearnKeys):

@@ -8,11 +8,17 @@ from typing import Any
 
 import pytest
 
+from openswan.base.address import Endpoint
 from openswan.base.said import Said, Shunt
+from openswan.engine.events import SendFailed
 from openswan.engine.oestates import State
+from openswan.ike.v2.cookie import refusal
 from openswan.policy.connection import Auth, Connection, End, Host, HostKind, ShuntPolicy
 from openswan.policy.grade import Grade
-from tests.sim.net import PERFECT, Faults
+from openswan.wire.header import Header
+from openswan.wire.v2.notify import Notify
+from openswan.wire.v2.numbers import ExchangeType, NotifyType
+from tests.sim.net import PERFECT, Faults, Packet
 from tests.sim.pair import EAST, WEST, Pair, SimHost, conn, make_pair, psk
 
 LOSSY = Faults(loss=0.2, duplicate=0.1)
@@ -252,3 +258,109 @@ def test_a_peer_that_forgot_everything_is_found_again() -> None:
     packet = pair.send(pair.west, WEST, EAST)
     assert pair.run(10.0, lambda: packet in pair.east.klips.delivered)
     assert pair.west.clear == pair.east.clear == []
+
+
+@pytest.mark.parametrize("policy", [PRIVATE, PERMISSIVE], ids=lambda each: each.name)
+def test_a_network_error_ends_no_hold(policy: Connection) -> None:
+    """Anybody can forge ICMP: it is shown as what somebody says, and the peer that answers late is still found."""
+    pair = both(policy, PERMISSIVE)
+    local, remote = Endpoint(pair.west.address, 500), Endpoint(pair.east.address, 500)
+    pair.net.detach(pair.east.address)
+    first = pair.send(pair.west, WEST, EAST)
+    for _ in range(5):
+        pair.run(0.2)
+        pair.west.post(SendFailed(local, remote, "Connection refused"))
+        assert target(pair.west, EAST) is Shunt.HOLD and pair.west.clear == []
+    [state] = pair.west.pluto.brain.pairs.machine.pairs.values()
+    assert state.hint == "Connection refused"
+    pair.net.attach(pair.east.address, pair.east.receive)
+    assert pair.run(4.0, lambda: first in pair.east.klips.delivered)
+    assert pair.west.clear == []
+    pair.sane()
+
+
+@pytest.mark.parametrize("policy", [PRIVATE, PERMISSIVE], ids=lambda each: each.name)
+def test_a_refusal_that_nobody_signed_ends_no_hold(policy: Connection) -> None:
+    """It comes before the peer's own answer, and that one counts."""
+    pair = both(policy, PERMISSIVE)
+
+    def forge(packet: Packet) -> None:
+        pair.net.attach(pair.east.address, pair.east.receive)
+        message = refusal(Header.parse(packet.body), Notify(NotifyType.NO_PROPOSAL_CHOSEN))
+        pair.net.send(packet.dst, packet.src, message, 100)
+
+    pair.net.attach(pair.east.address, forge)
+    first = pair.send(pair.west, WEST, EAST)
+    pair.run(0.3)
+    [state] = pair.west.pluto.brain.pairs.machine.pairs.values()
+    assert "NO_PROPOSAL_CHOSEN" in state.hint and target(pair.west, EAST) is Shunt.HOLD
+    assert pair.run(3.0, lambda: first in pair.east.klips.delivered) and pair.west.clear == []
+    pair.sane()
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["answers", "silent"])
+def test_who_has_answered_gets_time_to_finish(answers: bool) -> None:
+    """East is slow after its first answer: what is held waits longer than for somebody who says nothing."""
+    pair = both(PERMISSIVE, PERMISSIVE)
+    begun = pair.net.now
+
+    def slow(packet: Packet) -> None:
+        if answers and Header.parse(packet.body).exchange == ExchangeType.IKE_SA_INIT:
+            pair.east.receive(packet)
+
+    pair.net.attach(pair.east.address, slow)
+    first = pair.send(pair.west, WEST, EAST)
+    pair.run(3.2)
+    assert (target(pair.west, EAST) is Shunt.HOLD) is answers and pair.west.clear == [first] * (not answers)
+    [state] = pair.west.pluto.brain.pairs.machine.pairs.values()
+    assert (state.state is State.SHAKING) is answers and pair.net.now - begun < 5.0
+    pair.net.attach(pair.east.address, pair.east.receive)
+    pair.run(6.0)
+    assert (first in pair.east.klips.delivered) is answers
+    pair.sane()
+
+
+def test_a_deaf_peer_is_not_waited_for_again_until_its_time_is_over() -> None:
+    pair = make_pair()
+    ready(pair.west, PERMISSIVE, private_or_clear="198.51.100.0/24\n")
+    machine = pair.west.pluto.brain.pairs.machine
+    pair.send(pair.west, WEST, EAST)
+    pair.run(20.0)
+    assert len(pair.west.clear) == 1
+
+    def forget() -> None:
+        pair.west.policies["private-or-clear"] = ""
+        pair.west.say("rereadgroups")
+        pair.west.policies["private-or-clear"] = "198.51.100.0/24\n"
+        pair.west.say("rereadgroups")
+        assert not machine.pairs and target(pair.west, EAST) is Shunt.TRAP
+
+    forget()
+    again = pair.send(pair.west, WEST, EAST)
+    assert target(pair.west, EAST) is Shunt.PASS and again in pair.west.clear, "at once"
+    pair.run(900.0)
+    forget()
+    last = pair.send(pair.west, WEST, EAST)
+    assert target(pair.west, EAST) is Shunt.HOLD and last not in pair.west.clear
+    pair.run(3.5)
+    assert last in pair.west.clear
+    assert not pair.west.klips.refusals
+
+
+@pytest.mark.parametrize("works", [True, False], ids=["works", "fails"])
+@pytest.mark.parametrize("policy", [PRIVATE, PERMISSIVE], ids=lambda each: each.name)
+def test_a_hold_that_ends_while_the_tunnel_is_put_in_place(policy: Connection, works: bool) -> None:
+    """updown takes its time: the tunnel there is by then is no victim of the failure shunt; that counts if it fails."""
+    pair = both(policy, PERMISSIVE)
+    pair.west.updown_status = lambda env: 0 if works or not env["PLUTO_VERB"].startswith("up-") else 1
+    pair.west.updown_delay = 20.0
+    pair.send(pair.west, WEST, EAST)
+    pair.run(14.0)
+    assert isinstance(target(pair.west, EAST), Said)
+    pair.run(60.0)
+    [state] = pair.west.pluto.brain.pairs.machine.pairs.values()
+    if works:
+        assert isinstance(target(pair.west, EAST), Said) and not pair.missing() and state.state is State.TUNNEL
+    else:
+        assert target(pair.west, EAST) is (Shunt.DROP if policy is PRIVATE else Shunt.PASS)
+    assert not pair.west.klips.refusals

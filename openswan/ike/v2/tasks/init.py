@@ -25,7 +25,7 @@ from openswan.crypto import dh, keymat, sign
 from openswan.crypto.prf import Prf
 from openswan.crypto.registry import Kind
 from openswan.ike import rules
-from openswan.ike.effects import Gone, IkeFailed, IkeGone
+from openswan.ike.effects import Gone, Hinted, IkeFailed, IkeGone, InitAnswered
 from openswan.ike.policy import ChosenIke, IkePolicy
 from openswan.ike.rules import Shape
 from openswan.ike.v2.cookie import refusal
@@ -126,6 +126,7 @@ class InitTask(OpeningTask):
         """Nobody signed this: note it and wait a little for a better answer."""
         if self.refusal is None and sa.outstanding is not None:
             self.refusal = text, notify
+            sa.emit(Hinted(text))
             sa.outstanding.give_up = min(sa.outstanding.give_up, now + REFUSED_WAIT)
             sa.outstanding.next = min(sa.outstanding.next, sa.outstanding.give_up)
 
@@ -146,6 +147,7 @@ class InitTask(OpeningTask):
         natd.detect(sa, self.policy, answer, sa.spi_r)
         learn(sa, self.policy, answer)
         natd.float_ports(sa, self.policy, answer.notify(NotifyType.NAT_DETECTION_SOURCE_IP) is not None)
+        sa.emit(InitAnswered())
 
 
 def derive(sa: Core, chosen: ChosenIke, shared: bytes) -> None:
