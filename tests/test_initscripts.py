@@ -123,3 +123,13 @@ def test_units_are_ini_files_without_a_setting_twice_by_mistake() -> None:
         assert parser.sections() == ["Unit", "Service", "Install"]
         twice = {name for name, values in unit(path).items() if len(values) > 1}
         assert twice <= {"SystemCallFilter", "ReadWritePaths"}
+
+
+def test_the_apparmor_profile_is_understood() -> None:
+    """It stops nothing before an administrator says so, and lets pluto have what its unit lets it have."""
+    profile = SCRIPTS / "apparmor/openswan-pluto"
+    run("apparmor_parser", "--skip-kernel-load", "--skip-cache", profile)
+    text = profile.read_text()
+    assert "flags=(complain)" in text and unit(SCRIPTS / "ipsec.service")["AppArmorProfile"] == ["-openswan-pluto"]
+    allowed = {f"CAP_{name.upper()}" for name in re.findall(r"^  capability (\w+),$", text, re.MULTILINE)}
+    assert allowed == set(unit(SCRIPTS / "ipsec.service")["CapabilityBoundingSet"][0].split())
