@@ -5,9 +5,31 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from openswan.ike.v2.tasks import ike_delete
 from openswan.policy.connection import Auth
 from openswan.policy.identity import NOBODY
-from tests.sim.pair import EAST, EAST_NET, WEST, WEST_NET, Pair, SimHost, conn, end, make_pair, psk, tunnel
+from openswan.wire.v2.body import Payload
+from openswan.wire.v2.delete import Delete
+from openswan.wire.v2.notify import Notify
+from openswan.wire.v2.numbers import NotifyType, ProtocolId
+from tests.sim.net import Faults
+from tests.sim.pair import (
+    EAST,
+    EAST_NET,
+    WEST,
+    WEST_NET,
+    Pair,
+    SimHost,
+    conn,
+    end,
+    make_pair,
+    psk,
+    rfc3110,
+    rsa_key,
+    tunnel,
+)
 
 
 def test_null_on_both_sides() -> None:
@@ -94,3 +116,31 @@ def test_who_logs_out_does_not_resume() -> None:
     pair.west.request("terminate", name="net-net")
     pair.run(5)
     assert not pair.west.pluto.core.states.tickets
+
+
+REFUSAL = Notify(NotifyType.AUTHENTICATION_FAILED)
+
+
+@pytest.mark.parametrize("said", [(REFUSAL,), (REFUSAL, Delete(ProtocolId.IKE)), (Delete(ProtocolId.IKE),)])
+@pytest.mark.parametrize("seed", range(4))
+def test_an_initiator_that_refuses_us_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch, said: tuple[Payload, ...], seed: int
+) -> None:
+    """East has established both SAs when west tells it, in one word or the other, that its proof is no good."""
+    monkeypatch.setattr(ike_delete.IkeDelete, "build", lambda self, sa, now: said)
+    pair = make_pair(seed, Faults(loss=0.1 * seed))
+    west, east = tunnel(keying_tries=1, rekey=False, dpd_delay=0.0)
+    # West wants a signature, east has but the secret.
+    theirs = replace(west.right, auth=Auth.RSASIG, rsa_keys=(rfc3110(rsa_key(1)),))
+    pair.west.load(replace(west, left=replace(west.left, auth=Auth.PSK), right=theirs))
+    pair.east.load(east)
+    pair.west.request("initiate", name="net-net")
+    established = []
+
+    def over() -> bool:
+        established.extend(pair.east.klips.sas)
+        return bool(established) and pair.west.empty() and not pair.east.klips.sas
+
+    assert pair.run(25.0, over), (pair.west.lines[-5:], pair.east.lines[-5:])
+    assert not pair.east.up() and pair.run(30.0, pair.east.empty)
+    pair.sane()
