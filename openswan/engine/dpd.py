@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from openswan.engine.brain import Brain
 
 
+FIRST_WORD: Duration = 30.0
+"""As long an initiator may say nothing at all after it has been let in, until it is asked whether it is there."""
 LEAST_PATIENCE = 1.0
 """Seconds; a peer may take that long to answer."""
 TICK = 0.01
@@ -41,6 +43,21 @@ class Liveness:
         delay = self.delay(ike)
         if delay and not ike.closing:
             self.core.after(Timer.LIVENESS, ike.serial, delay, partial(self._check, ike))
+
+    def let_in(self, ike: IkeState) -> None:
+        """An initiator has proved itself, and has our proof now: if that is not good enough for it, some say nothing.
+
+        libreswan up to 4.10 says so once and does not repeat it, or not at all. One question makes up for that where
+        dpddelay= does not. Whoever has said anything after IKE_AUTH has an SA and is not asked, nor is one of our own
+        kind, which does say so.
+        """
+        if not self.delay(ike) and not ike.closing:
+            self.core.after(Timer.LIVENESS, ike.serial, FIRST_WORD, partial(self._first_word, ike))
+
+    def _first_word(self, ike: IkeState) -> None:
+        heard = ike.established is None or ike.machine.last_heard > ike.established
+        if not ike.closing and not heard and not ike.machine.takes_probes:
+            self.brain.ikes.request(ike, Probe())
 
     def _check(self, ike: IkeState) -> None:
         delay = self.delay(ike)

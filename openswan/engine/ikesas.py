@@ -252,6 +252,8 @@ class IkeSas:
             core.states.share(ike, ike.machine.local.address, ike.machine.remote.address, conn.signature)
         self.brain.lifetimes.start_ike(ike)
         self.brain.liveness.start(ike)
+        if not ike.initiator and ike.version == 2:
+            self.brain.liveness.let_in(ike)
         self.start_keepalive(ike)
         self.brain.streams.follow(ike)
         if not ike.machine.anonymous:  # nobody is not the same peer as another nobody

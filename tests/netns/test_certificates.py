@@ -164,6 +164,9 @@ def test_revoked_by_a_list_that_is_fetched(stage: Stage, web: WebServer, who: st
         assert f"/{number}.crl" in web.asked
     listed = stage.west.ipsec("auto", "--listcrls").stdout
     assert "distPts: 'http://192.0.2.2/" in listed and "revoked certs: 1" in listed
+    before = len(web.asked)
+    assert "CRLs; `ipsec auto --listcrls' shows what has come" in stage.west.ipsec("auto", "--fetchcrls").stdout
+    assert len(web.asked) > before
 
 
 @who

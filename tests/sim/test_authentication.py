@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from openswan.ike.v2.tasks import ike_delete
+from openswan.engine.dpd import FIRST_WORD
+from openswan.ike.v2.tasks import ike_delete, natd
 from openswan.policy.connection import Auth
 from openswan.policy.identity import NOBODY
 from openswan.wire.v2.body import Payload
@@ -144,3 +145,35 @@ def test_an_initiator_that_refuses_us_leaves_nothing_behind(
     assert pair.run(25.0, over), (pair.west.lines[-5:], pair.east.lines[-5:])
     assert not pair.east.up() and pair.run(30.0, pair.east.empty)
     pair.sane()
+
+
+@pytest.mark.parametrize("kindred", [False, True])
+def test_an_initiator_that_says_nothing_after_our_proof_is_asked_whether_it_is_there(
+    monkeypatch: pytest.MonkeyPatch, kindred: bool
+) -> None:
+    """libreswan 4.10 refuses with one Delete or without a word; the SAs end then, though nothing asks for DPD."""
+    if not kindred:
+        monkeypatch.setattr(natd, "vendor", lambda policy: [])
+    pair = make_pair(1)
+    for host, it in zip((pair.west, pair.east), tunnel(rekey=False, dpd_delay=0.0), strict=True):
+        host.load(replace(it, retransmit_timeout=10.0))
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(5.0, lambda: bool(pair.east.klips.sas))
+    pair.net.cut.add(pair.west.address)
+    assert not pair.run(FIRST_WORD - 1.0, pair.east.empty)
+    assert pair.run(15.0, pair.east.empty) is not kindred, pair.east.lines[-5:]
+    pair.sane()
+
+
+def test_who_has_said_anything_since_is_not_asked() -> None:
+    """Two of ours test the path as soon as they are up: nothing further is said."""
+    pair = make_pair(1)
+    for host, it in zip((pair.west, pair.east), tunnel(rekey=False, dpd_delay=0.0), strict=True):
+        host.load(it)
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(5.0, pair.up)
+    pair.run(10.0)
+    before = len(pair.net.transcript)
+    pair.run(FIRST_WORD + 60.0)
+    assert not [row for row in pair.net.transcript[before:] if row[1].startswith(EAST)]
+    assert pair.up() and pair.agreed()

@@ -30,6 +30,8 @@ CONF = "conn x\n    left=192.0.2.1\n    right=192.0.2.2\n    authby=secret\nconn
         ("--rereadcacerts --utc", {"verb": "rereadcerts"}),
         ("--rereadall", {"verb": "rereadall"}),
         ("--listall", {"verb": "listall"}),
+        ("--fetchcrls", {"verb": "fetchcrls"}),
+        ("--purgeocsp", {"verb": "purgeocsp"}),
     ],
 )
 def test_operations_become_requests(pluto: Any, argv: str, asked: dict[str, Any]) -> None:
