@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from openswan.base.address import Address
@@ -19,6 +20,7 @@ MACHINE, NETWORK, PEER = Kind.MACHINE, Kind.NETWORK, Kind.PEER
 
 FAILURES = ("failed", "ike-failed", "no-answer", "notification", "retransmission", "cannot-initiate", "no-secret")
 """Events that show somebody has tried."""
+REMARK = 25
 
 
 def _ends(facts: Facts) -> Iterator[tuple[Connection, End, Peer]]:
@@ -29,6 +31,14 @@ def _ends(facts: Facts) -> Iterator[tuple[Connection, End, Peer]]:
             yield conn, ends[0], facts.peers[conn.name]
 
 
+def _weight(facts: Facts, conn: Connection, weight: int) -> int:
+    """Less than an alarm for a conn nobody has asked about or tried: its peer may be away, and call when it is not."""
+    row = facts.loaded(conn.name)
+    asked = facts.target or facts.address is not None or (row is not None and row["wanted"])
+    tried = any(line.event in FAILURES and f'"{conn.name}"' in line.text for line in facts.lines(conn.name))
+    return weight if asked or tried or row is None or row["routing"] != "unrouted" else min(weight, REMARK)
+
+
 def nameless(facts: Facts) -> Iterator[Finding]:
     """The peer's name has no address."""
     for conn, _, peer in _ends(facts):
@@ -37,7 +47,7 @@ def nameless(facts: Facts) -> Iterator[Finding]:
                 yield Finding(
                     "dead-resolver",
                     NETWORK,
-                    84,
+                    _weight(facts, conn, 84),
                     f"the name server does not answer, and {peer.name} is a name",
                     (facts.machine.nameserver, peer.lookup),
                     "name one that answers in /etc/resolv.conf, or the peer by its address",
@@ -47,7 +57,7 @@ def nameless(facts: Facts) -> Iterator[Finding]:
                 yield Finding(
                     "peer-name",
                     NETWORK,
-                    83,
+                    _weight(facts, conn, 83),
                     f"conn {conn.name}: the peer's name {peer.name} has no address",
                     (peer.lookup,),
                     "mend the name in ipsec.conf or its DNS, or name the peer by its address",
@@ -62,7 +72,7 @@ def unroutable(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "no-route",
                 MACHINE,
-                82,
+                _weight(facts, conn, 82),
                 f"there is no route to the peer {peer.address}",
                 (peer.way.error,),
                 f"ip route add {peer.address} via GATEWAY",
@@ -74,7 +84,7 @@ def unroutable(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "no-neighbour",
                 NETWORK,
-                80,
+                _weight(facts, conn, 80),
                 f"{what} {hop} is not there: nobody has that address on {peer.way.device if peer.way else 'the link'}",
                 (f"ip neigh: {peer.neighbour}",),
                 f"look at the cable and at {hop} itself",
@@ -132,7 +142,7 @@ def unanswered(facts: Facts) -> Iterator[Finding]:
                 yield Finding(
                     "peer-port-closed",
                     PEER,
-                    77,
+                    _weight(facts, conn, 77),
                     f"nothing listens on UDP port 500 of the peer {peer.address}",
                     (f"ICMP: {why}",),
                     "start IPsec on the peer (ipsec setup start), and see that it listens",
@@ -142,7 +152,7 @@ def unanswered(facts: Facts) -> Iterator[Finding]:
                 yield Finding(
                     "peer-unreachable",
                     NETWORK,
-                    77,
+                    _weight(facts, conn, 77),
                     f"the peer {peer.address} cannot be reached",
                     (f"sending to UDP port 500: {why}",),
                     f"ping {peer.address}; look at the routes there and back",
@@ -152,7 +162,7 @@ def unanswered(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "peer-silent",
                 NETWORK,
-                73,
+                _weight(facts, conn, 73),
                 f"the peer {peer.address} does not answer on UDP port 500",
                 ("neither on 4500; no ICMP says why",),
                 "see that the peer is up and that no firewall on the way drops UDP 500 and 4500, in or out: "
@@ -163,7 +173,7 @@ def unanswered(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "udp-500-blocked",
                 NETWORK,
-                74,
+                _weight(facts, conn, 74),
                 f"UDP port 500 of the peer {peer.address} is blocked on the way",
                 ("port 4500 answers, 500 does not",),
                 "let UDP port 500 pass, both ways",
@@ -173,7 +183,7 @@ def unanswered(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "udp-4500-blocked",
                 NETWORK,
-                74,
+                _weight(facts, conn, 74),
                 f"UDP port 4500 of the peer {peer.address} is blocked on the way",
                 (
                     "port 500 answers, 4500 does not; behind a NAT, and between two of this Openswan, IKE and ESP "
@@ -239,6 +249,28 @@ def told(facts: Facts) -> Iterator[Finding]:
                 break
 
 
+STRANGER = re.compile(r"packet from (?P<who>[0-9a-fA-F.:]+):[0-9]+: .*received on (?P<on>\S+):[0-9]+ but no connection")
+
+
+def strangers(facts: Facts) -> Iterator[Finding]:
+    """Somebody calls for whom there is no conn; only said where nothing in particular was asked about."""
+    if facts.target or facts.address is not None:
+        return
+    known = {str(peer.address) for peer in facts.peers.values()}
+    for line in facts.log[::-1]:
+        found = STRANGER.match(line.text)
+        if found is not None and found["who"] not in known:
+            yield Finding(
+                "no-conn-for-peer",
+                Kind.CONFIG,
+                60,
+                f"{found['who']} calls, and no loaded conn is with it",
+                (line.text,),
+                f"load a conn with left={found['on']} and right={found['who']} (or %any): ipsec auto --add NAME",
+            )
+            return
+
+
 def unexplained(facts: Facts) -> Iterator[Finding]:
     """It was tried and failed, for a reason no rule knows."""
     for conn, _, _ in _ends(facts):
@@ -294,4 +326,4 @@ def quiet(facts: Facts) -> Iterator[Finding]:
             )
 
 
-RULES = (nameless, unroutable, filtered, unanswered, no_esp, told, unexplained, quiet)
+RULES = (nameless, unroutable, filtered, unanswered, no_esp, told, strangers, unexplained, quiet)

@@ -322,6 +322,10 @@ def status_lines(brain: Brain) -> Iterator[str]:
         yield ""
 
 
+VERSION = 1
+"""Of the JSON form; docs/STATUS.md. A key that is taken away or means something else makes it another one."""
+
+
 def status_json(brain: Brain) -> str:
     """The same as one JSON document."""
     core = brain.core
@@ -364,6 +368,7 @@ def status_json(brain: Brain) -> str:
         if not ike.machine.ended
     ]
     document = {
+        "version": VERSION,
         "listening": core.listening,
         "connections": [facts(brain, conn) for conn in core.conns],
         "ike_sas": ikes,

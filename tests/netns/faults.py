@@ -113,7 +113,7 @@ def cut_esp(world: World) -> None:
     wait_for(
         "the engine to see that ESP is blocked",
         lambda: "esp-blocked" in world.west.ipsec("whack", "--events").stdout,
-        20,
+        40,
     )
 
 
@@ -484,11 +484,12 @@ NETWORK = (
     ),
     Fault(
         "the peer's firewall drops protocol 50",
-        "esp-blocked",
-        "protocol 50",
+        "firewall-in-esp",
+        "iptables -D INPUT",
         both={"encapsulation": "no"},
         after=rule("east", "-A", "INPUT", "-p", "esp", "-j", "DROP"),
-        late=cut_esp,
+        late=lambda world: world.ping(),
+        at="east",
     ),
     Fault(
         "the resolver is dead",
@@ -510,7 +511,7 @@ NETWORK = (
     ),
     Fault(
         "the next hop is gone",
-        "no-neighbour",
+        "no-neighbour link-down",
         "cable",
         shape="routed",
         both={"right": "198.51.100.2"},

@@ -48,6 +48,11 @@ def test_the_modern_spellings_take_a_tunnel_through_its_life(lab: Lab) -> None:
     assert '"net": 10.1.0.0/24===192.0.2.1' in west.ipsec("connectionstatus", "net").stdout
     assert "#" not in west.ipsec("connectionstatus").stdout.split(";")[0]
     assert west.ipsec("showroute", "192.0.2.2").stdout == "192.0.2.1 192.0.2.2 192.0.2.2\n"
+    assert west.json("status")["version"] == 1
+    assert 'openswan_connection_up{connection="net"} 1.0' in west.ipsec("metrics").stdout
+    assert "net                      192.0.2.2                up" in west.ipsec("top", "--delay", "1").stdout
+    barf = west.ipsec("barf", "--short").stdout
+    assert "+ _________________________ ipsec/secrets\n" in barf and "horse" not in barf and "ESP_AES_GCM_16" in barf
     west.ipsec("down", "net")
     assert west.ipsec("trafficstatus").stdout == ""
     west.ipsec("unroute", "net")

@@ -18,6 +18,7 @@ from tests.netns.diagnosing import Fault, Outcome, inject
 from tests.netns.faults import FAULTS
 from tests.netns.healthy import HEALTHY, look
 from tests.netns.keys import Authority
+from tests.netns.lab import LabError
 
 EMPTY = Fault("", "", "")
 
@@ -30,7 +31,10 @@ def authority() -> Authority:
 
 def one_fault(number: int) -> Outcome:
     """Bring it about. Its steps do not travel between processes."""
-    return replace(inject(FAULTS[number], authority), fault=EMPTY)
+    try:
+        return replace(inject(FAULTS[number], authority), fault=EMPTY)
+    except LabError as why:
+        return Outcome(EMPTY, -1, 0.0, (), f"could not be brought about: {why}")
 
 
 def one_set_up(number: int) -> list[str]:

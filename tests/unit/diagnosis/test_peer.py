@@ -77,6 +77,21 @@ def test_what_no_rule_explains_is_still_shown() -> None:
     assert first(facts).code == "negotiation-failed" and "moon" in first(facts).evidence[0]
 
 
+def test_a_stranger_calls() -> None:
+    text = (
+        "packet from 203.0.113.9:500: initial message received on 192.0.2.1:500 but no connection has been authorized"
+    )
+    found = first(down(("ike-failed", text), wanted=False))
+    assert found.code == "no-conn-for-peer" and "left=192.0.2.1 and right=203.0.113.9" in found.remedy
+    assert "no-conn-for-peer" not in codes(replace(down(("ike-failed", text)), target="net"))
+
+
+def test_a_peer_that_is_away_is_a_remark_until_somebody_wants_it() -> None:
+    away = replace(down(wanted=False), peers={"net": Peer(address=HIM, answers={500: False, 4500: False})})
+    assert first(away).code == "peer-silent" and first(away).weight < 30
+    assert first(replace(away, target="net")).weight > 30
+
+
 def test_nobody_has_brought_it_up() -> None:
     facts = replace(down(wanted=False), target="net")
     assert first(facts).code == "not-up" and first(facts).remedy == "ipsec auto --up net"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from ipaddress import ip_address
+from pathlib import Path
 
 from openswan.engine.conn import Conn
 from openswan.engine.status import end_text, host_text, topology
@@ -88,3 +89,26 @@ def test_topologies() -> None:
     ports = end(EAST, EAST_NET, protocol=6, port=443)
     assert end_text(Conn(conn("t", end(WEST), ports)), ports, False) == f"{EAST}:6/443===10.2.0.0/16"
     assert host_text(end("%any"), None) == "%any"
+
+
+def test_the_documentation_has_every_key() -> None:
+    pair = make_pair(1)
+    west, east = tunnel()
+    pair.west.load(west)
+    pair.east.load(east)
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(5.0, pair.up)
+    document = json.loads(pair.west.say("status", json=True)[0][1])
+    text = (Path(__file__).resolve().parents[3] / "docs/STATUS.md").read_text()
+    head, *parts = re.split(r"^## An? ", text, flags=re.MULTILINE)
+    tables = [
+        {
+            key
+            for row in part.splitlines()
+            if row.startswith("| `")
+            for key in re.findall(r"`([a-z_]+)`", row.split("|")[1])
+        }
+        for part in parts
+    ]
+    assert tables == [set(document[name][0]) for name in ("connections", "ike_sas", "child_sas")]
+    assert set(document) <= set(re.findall(r"`([a-z_]+)`", head)) and document["version"] == 1
