@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from openswan.base.address import Endpoint
+from openswan.base.interval import Duration
 from openswan.base.log import Rc
 from openswan.base.said import Said, Shunt
 from openswan.engine.conn import Conn, Kind
@@ -15,7 +16,7 @@ from openswan.engine.manners import manners
 from openswan.engine.names import CHILD_STAGES
 from openswan.engine.routing import RouteEvent, Routing
 from openswan.engine.sas import compressor, inbound, moved, outbound, said
-from openswan.engine.settings import CONFIRM, HELD, LINGER
+from openswan.engine.settings import CONFIRM, HELD, LINGER, SWITCH, UNDER_WAY
 from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
 from openswan.ike.effects import ChildEstablished, ChildGone, Gone, SpiOffered
@@ -87,15 +88,16 @@ class Children:
             return
         newest = self._youngest(conn)
         conn.newest_child = newest.serial if newest is not None else 0
-        sure = effect.initiator or confirmed
-        if not sure and (conn.owner or conn.shunt in (Shunt.HOLD, Shunt.TRAP)):
-            # The peer may get our next packet before our answer: until it has been heard on the new SA the older one
+        wait = self._patience(effect, confirmed, old is not None)
+        if wait and (conn.owner or conn.shunt in (Shunt.HOLD, Shunt.TRAP)):
+            # The peer may get our next packet before it has this SA: until it has been heard on it the older one
             # carries traffic (RFC 7296 2.8), or packets are held as they are now.
             child.waiting = True
-            core.after(Timer.CONFIRM, child.serial, CONFIRM if old else HELD, partial(self._unheard, child))
+            core.after(Timer.CONFIRM, child.serial, wait, partial(self._unheard, child))
             if conn.owner:
                 self._report(child)
-                self._distrust(child)
+                if not effect.initiator:
+                    self._distrust(child)
         elif self._outranks(child):
             if not effect.initiator:
                 self.brain.ikes.hold_back(ike)
@@ -106,6 +108,13 @@ class Children:
         if child.gives_way:
             self.brain.negotiator.give_way(conn)
         self.brain.ikes.first_contact(ike)
+
+    @staticmethod
+    def _patience(effect: ChildEstablished, confirmed: bool, rekeyed: bool) -> Duration:
+        """How long a new SA is not used unless the peer has been heard on it; 0: it is used at once."""
+        if effect.initiator:
+            return (SWITCH if effect.replaces else UNDER_WAY) if confirmed else 0.0
+        return 0.0 if confirmed else CONFIRM if rekeyed else HELD
 
     def _outranks(self, child: ChildState) -> bool:
         """Is it to carry traffic instead of the child that does?"""

@@ -407,6 +407,7 @@ class IkeSas:
         self._hand_over(ike, successor)
         if not ike.closing:
             self._retire(ike)
+            successor.before = [*(one for one in (*successor.before, *ike.before) if not one.machine.ended), ike]
             for conn in {one for one in (ike.conn, successor.conn) if one is not None}:
                 conn.newest_ike = successor.serial
 
@@ -459,6 +460,7 @@ class IkeSas:
         self.core.leases.release(ike.serial)
         ike.closing = True
         self._fail_attempts(ike, effect.reason.value)
+        self.later += [(one, DeleteIke()) for one in ike.before if not one.machine.ended]
         orphans, ike.orphans = ike.orphans, []
         for conn in dict.fromkeys(orphans):
             self.brain.negotiator.aftermath(conn, effect.reason)

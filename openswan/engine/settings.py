@@ -71,6 +71,11 @@ CONFIRM = 90.0
 after this, which is longer than an initiator asks for an answer that gets lost."""
 HELD = 2.0
 """The same for a first SA, and for one on another IKE SA than the older: packets are held meanwhile."""
+SWITCH = 1.0
+"""As initiator in IKEv1 we go over to a new pair after this, or when the peer does: our last message may be slower than
+our packets, or get lost and be said again."""
+UNDER_WAY = 0.1
+"""The same for a first pair: packets are held meanwhile."""
 ANSWER = 2.0
 """The peer waits this long at most for an answer while the updown commands of the child it asked for run."""
 SHUTDOWN_PATIENCE = 5.0

@@ -76,6 +76,8 @@ class IkeState:
     version: int = 2
     replaces: IkeState | None = None
     """IKEv1: the ISAKMP SA this one was begun to replace."""
+    before: list[IkeState] = field(default_factory=list)
+    """IKEv1: those whose place it has taken, which linger."""
     closing: bool = False
     failed: bool = False
 

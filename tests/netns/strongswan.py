@@ -121,7 +121,7 @@ class StrongSwan:
 
     def ike_spis(self) -> list[tuple[str, str]]:
         """(initiator, responder) SPI of each established IKE SA."""
-        return re.findall(r"ESTABLISHED, IKEv2, ([0-9a-f]{16})_i\*? ([0-9a-f]{16})_r", self.sas())
+        return re.findall(r"ESTABLISHED, IKEv[12], ([0-9a-f]{16})_i\*? ([0-9a-f]{16})_r", self.sas())
 
     def wait_children(self, count: int = 1, timeout: float = 15) -> None:
         """Until that many child SAs are installed."""

@@ -45,6 +45,8 @@ class Quick:
     state: State
     until: Instant
     """When it is forgotten, unless something is outstanding."""
+    begun: Instant = 0.0
+    """When its first message was sent or came."""
     request: CreateChild | RekeyChild | None = None
     """As initiator: what is asked of us."""
     policy: QuickPolicy | None = None

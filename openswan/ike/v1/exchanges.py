@@ -184,7 +184,7 @@ class Exchanges(Core):
         if not isinstance(policy, QuickPolicy):
             raise TypeError("a Quick Mode needs a QuickPolicy")
         keys, message_id = self.need_keys(), self.new_message_id()
-        one = Quick(message_id, True, keys.exchange_iv(message_id), State.QUICK_I0, now, request)
+        one = Quick(message_id, True, keys.exchange_iv(message_id), State.QUICK_I0, now, now, request)
         try:
             payloads = quick.begin(self, one, policy)
         except (IkeError, CryptoError, WireError) as why:
@@ -307,10 +307,13 @@ class Exchanges(Core):
         informational.take(self, content, now, lambda notify: self._refused(notify, now))
 
     def _refused(self, notify: Notify, now: Instant) -> None:
-        """The peer does not want a Quick Mode of ours: the one whose SPI it names, or the only one there is."""
+        """The peer does not want a Quick Mode of ours: the one whose SPI it names, or the only one there is.
+
+        Who refuses before it has read the proposal says an SPI of 0.
+        """
         asking = [one for one in self.quicks.values() if one.state is State.QUICK_I1]
         meant = [one for one in asking if one.spi.to_bytes(4, "big") == notify.spi]
-        if not meant and len(asking) == 1 and len(notify.spi) != 4:
+        if not meant and len(asking) == 1 and (len(notify.spi) != 4 or not any(notify.spi)):
             meant = asking
         for one in meant:
             self._lost(one, f"the peer refuses our Quick Mode: {notify.kind}", int(notify.kind), now)
@@ -322,7 +325,7 @@ class Exchanges(Core):
             if sum(known.is_open and not known.is_initiator for known in self.quicks.values()) >= MOST_THEIRS:
                 self.hint("too many Quick Modes at once", now)
                 return
-            one = Quick(message_id, False, keys.exchange_iv(message_id), State.QUICK_R0, now)
+            one = Quick(message_id, False, keys.exchange_iv(message_id), State.QUICK_R0, now, now)
         elif digest == one.heard:
             self._again(one, ends[1], now)
             return
@@ -435,9 +438,13 @@ class Exchanges(Core):
                 del self.quicks[one.message_id]
         self.about = 0
         for child in list(self.children.values()):
-            if child.delete_at is not None and now >= child.delete_at and self.heir is None:
+            if child.delete_at is None or now < child.delete_at or self.heir is not None:
+                continue
+            if child.replaced_by in self.children:
                 informational.delete(self, [child])
                 self.lose(child, Gone.REPLACED)
+            else:  # what was to take over is gone
+                child.delete_at, child.replaced_by = None, 0
         self.pump(now)
         if self.prober.clock is not None:
             self._look_for_peer(self.prober.clock, now)

@@ -54,7 +54,7 @@ PROPOSING = Shape((Hash, Sa, Nonce), (Ke, Id, NatOa, NatOaDraft))
 CONFIRMING = Shape((Hash,))
 TRANSPORT = (Encapsulation.TRANSPORT, Encapsulation.UDP_TRANSPORT, Encapsulation.UDP_TRANSPORT_DRAFT)
 LIFE = (IpsecAttribute.SA_LIFE_TYPE, IpsecAttribute.SA_LIFE_DURATION)
-AT_ONCE: Duration = 10.0
+AT_ONCE: Duration = 4.0
 """Nobody replaces a pair as young as that."""
 OVERDUE: Duration = 60.0
 """So long after the peer should have deleted what it has replaced we do: its Delete may have been lost."""
@@ -195,7 +195,7 @@ def establish(sa: Core, quick: Quick, now: Instant, settled: Instant) -> Child:
     if older is not None:
         older.replaced_by, older.delete_at = new.spi_in, settled
         rival = children.newest_like(sa.children.values(), new)
-        if rival is not None and not rival.initiator:
+        if rival is not None and not rival.initiator and rival.established >= quick.begun:
             _choose(new, rival, settled)
     elif not quick.is_initiator:
         older = children.newest_like(sa.children.values(), new)
