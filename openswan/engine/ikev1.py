@@ -81,7 +81,8 @@ class IkeV1:
             if ike.first_contact and not at_once:
                 continue
             loser, winner = (ike, other) if at_once and _cookies(other) > _cookies(ike) else (other, ike)
-            self.brain.ikes.run(loser, _machine(loser).supersede(_machine(winner), self.core.now))
+            told = winner.replaces is not None and not at_once
+            self.brain.ikes.run(loser, _machine(loser).supersede(_machine(winner), self.core.now, told=told))
             if winner is not ike:
                 self.brain.ikes.run(winner, ())
                 return

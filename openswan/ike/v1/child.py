@@ -58,3 +58,8 @@ def newest_like(children: Iterable[Child], new: Child) -> Child | None:
     """The youngest pair for the same clients that nothing has taken over from yet."""
     like = [one for one in children if one is not new and not one.replaced_by and one.is_like(new)]
     return max(like, key=lambda one: one.established, default=None)
+
+
+def has_younger(children: Iterable[Child], old: Child) -> bool:
+    """Is there a pair for the same clients that was made later?"""
+    return any(one.is_like(old) and one.established > old.established for one in children)

@@ -22,6 +22,7 @@ from openswan.crypto import oakley
 from openswan.ike.effects import Gone, Heard, PeerMoved, RequestFailed, Silent
 from openswan.ike.events import CreateChild, DeleteChild, DeleteIke, Probe, RekeyChild, Request, Tell
 from openswan.ike.retransmit import Due, Outstanding
+from openswan.ike.v1 import child as children
 from openswan.ike.v1 import informational, quick
 from openswan.ike.v1.child import Child
 from openswan.ike.v1.core import Core
@@ -58,6 +59,8 @@ SETTLE: Duration = 5.0
 """How long a replaced pair is kept before it is deleted: the peer may not have had QI2 yet."""
 LINGER: Duration = 30.0
 """How long a replaced ISAKMP SA answers."""
+IDLE: Duration = 300.0
+"""And one that the peer may still take for the better: since it was last heard on it."""
 COMMIT = "IKE message has the Commit Flag set but Pluto doesn't implement this feature; ignoring flag"
 LIKED = "No acceptable response to our first Quick Mode message: perhaps peer likes no proposal"
 REBORN = (NotifyType.INVALID_COOKIE, NotifyType.INVALID_SPI)
@@ -87,6 +90,7 @@ class Exchanges(Core):
     heir: IsakmpSa | None = None
     """The one that has taken its place; children are common to both then."""
     retire_at: Instant | None = None
+    told = True
     before: tuple[Exchanges, ...] = ()
     """Those whose place this one has taken."""
 
@@ -123,8 +127,12 @@ class Exchanges(Core):
             self._fail(request, "IKEv1 has nothing of the kind")
         return self.drain()
 
-    def supersede(self, heir: IsakmpSa, now: Instant) -> list[Effect]:
-        """Let another established ISAKMP SA with the same peer take this one's place; call its `timer` next."""
+    def supersede(self, heir: IsakmpSa, now: Instant, *, told: bool = True) -> list[Effect]:
+        """Let another established ISAKMP SA with the same peer take this one's place; call its `timer` next.
+
+        `told`: the peer hears of its end after LINGER. Where the peer may take this one for the better of the two it
+        goes on answering as long as it is used, and ends without a word.
+        """
         if self.state in KEYED and self.heir is None and heir is not self:
             heir.children.update(self.children)
             heir.before += (*(one for one in self.before if one.state is not State.GONE), self)
@@ -138,7 +146,7 @@ class Exchanges(Core):
             heir.waiting.extend(self.waiting)
             self.waiting.clear()
             self.prober.forget()
-            self.retire_at = now + LINGER
+            self.retire_at, self.told = now + LINGER, told
             self.emit(IsakmpReplaced(heir))
         return self.drain()
 
@@ -440,7 +448,7 @@ class Exchanges(Core):
         for child in list(self.children.values()):
             if child.delete_at is None or now < child.delete_at or self.heir is not None:
                 continue
-            if child.replaced_by in self.children:
+            if child.replaced_by in self.children or children.has_younger(self.children.values(), child):
                 informational.delete(self, [child])
                 self.lose(child, Gone.REPLACED)
             else:  # what was to take over is gone
@@ -449,7 +457,12 @@ class Exchanges(Core):
         if self.prober.clock is not None:
             self._look_for_peer(self.prober.clock, now)
         if self.retire_at is not None and now >= self.retire_at and self.is_established:
-            self._close()
+            if self.told:
+                self._close()
+            elif now - self.last_heard >= IDLE:
+                self.end(Gone.REPLACED)
+            else:
+                self.retire_at = self.last_heard + IDLE
 
     def instants(self) -> list[Instant]:
         """When something of all this is due."""
