@@ -2,8 +2,8 @@
 """IKEv1 with everything at once: both ends renew both kinds of SA at the same moment, over links that lose up to 30%,
 reorder and repeat, by each mode and proof, behind a NAT or not.
 
-Whatever happens, once the network is good again each SA has its other half, there is one ISAKMP SA, which both ends know,
-and nothing is left over; and no packet was lost, unless an end had to take the other for dead.
+Whatever happens, once the network is good again each SA has its other half, each end uses one ISAKMP SA, which the
+other knows, and nothing is left over; and no packet was lost, unless an end had to take the other for dead.
 """
 
 from __future__ import annotations
@@ -108,10 +108,12 @@ def asking(host: SimHost, what: str) -> Callable[[], None]:
 
 def settled(pair: Pair) -> bool:
     """Have both ends the same, and nothing under way?"""
-    ends = [isakmp(host) for host in (pair.west, pair.east)]
-    cookies = [{(one.machine.spi_i, one.machine.spi_r) for one in end} for end in ends]
-    busy = any(one.machine.busy for end in ends for one in end)
-    return not busy and cookies[0] == cookies[1] and len(cookies[0]) == 1 and pair.up() and pair.agreed() and both(pair)
+    hosts = (pair.west, pair.east)
+    known = [{one.machine.spi_r for one in host.pluto.core.states.ikes.values()} for host in hosts]
+    used = [[one.machine for one in isakmp(host)] for host in hosts]
+    agreed = all(len(one) == 1 and one[0].spi_r in other for one, other in zip(used, reversed(known), strict=True))
+    busy = any(one.busy for end in used for one in end)
+    return not busy and agreed and pair.up() and pair.agreed() and both(pair)
 
 
 def both(pair: Pair) -> bool:

@@ -110,6 +110,8 @@ class Core(Modest):
         """The owner's number, for the log."""
         self.children: dict[int, Child] = {}
         """By inbound SPI."""
+        self.again: list[tuple[Instant, Child]] = []
+        """Pairs whose Delete is to be said once more, and when."""
         self.quicks: dict[int, Quick] = {}
         """By Message ID: those under way, and for a while those that are over."""
         self.spent: set[int] = set()

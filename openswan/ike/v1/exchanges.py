@@ -59,6 +59,8 @@ SETTLE: Duration = 5.0
 """How long a replaced pair is kept before it is deleted: the peer may not have had QI2 yet."""
 LINGER: Duration = 30.0
 """How long a replaced ISAKMP SA answers."""
+AGAIN: Duration = 2.0
+"""A pair that was replaced is deleted once more after this: who has not had the first Delete may still send on it."""
 IDLE: Duration = 300.0
 """And one that the peer may still take for the better: since it was last heard on it."""
 COMMIT = "IKE message has the Commit Flag set but Pluto doesn't implement this feature; ignoring flag"
@@ -451,8 +453,11 @@ class Exchanges(Core):
             if child.replaced_by in self.children or children.has_younger(self.children.values(), child):
                 informational.delete(self, [child])
                 self.lose(child, Gone.REPLACED)
+                self.again.append((now + AGAIN, child))
             else:  # what was to take over is gone
                 child.delete_at, child.replaced_by = None, 0
+        while self.again and now >= self.again[0][0]:
+            informational.delete(self, [self.again.pop(0)[1]])
         self.pump(now)
         if self.prober.clock is not None:
             self._look_for_peer(self.prober.clock, now)
@@ -469,6 +474,7 @@ class Exchanges(Core):
         found = [one.outstanding.next if one.outstanding else one.until for one in self.quicks.values()]
         if self.heir is None:
             found += [one.delete_at for one in self.children.values() if one.delete_at is not None]
+        found += [when for when, _ in self.again[:1]]
         if self.prober.clock is not None:
             found.append(self.prober.clock.next)
         if self.retire_at is not None:
@@ -508,6 +514,7 @@ class Exchanges(Core):
         for one in self.quicks.values():
             quick.withdraw(self, one)
         self.quicks.clear()
+        self.again.clear()
         self.retire_at = None
         if self.heir is not None and self.heir.state is not State.GONE:
             self.emit(IsakmpReplaced(self.heir))

@@ -201,6 +201,10 @@ def establish(sa: Core, quick: Quick, now: Instant, settled: Instant) -> Child:
         older = children.newest_like(sa.children.values(), new)
         if older is not None:
             _make_way(older, new, settled)
+    for other in sa.children.values():
+        if other.is_like(new) and not other.replaced_by and other.established < quick.begun:
+            # Left over, as a Delete may get lost.
+            other.replaced_by, other.delete_at = new.spi_in, settled + OVERDUE
     sa.children[new.spi_in] = new
     sa.emit(
         ChildEstablished(
