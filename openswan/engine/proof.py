@@ -143,7 +143,13 @@ class Proofs:
         return conn.kind is Kind.PERMANENT and conn.policy.encapsulation == "auto" and not conn.in_udp
 
     def gone(self, child: ChildState) -> None:
-        """A child has ended."""
+        """A child has ended.
+
+        In IKEv1 each end may have used another of two for seconds: what the one that stays has carried says nothing.
+        """
+        if child.ike.version == 1:
+            for serial in child.conn.children:
+                self.core.timers.cancel((Timer.PROOF, serial))
         self.core.timers.cancel((Timer.PROOF, child.serial))
         self.suspects.pop(child.serial, None)
 
