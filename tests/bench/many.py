@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Many tunnels at once and thousands of conns, beside strongSwan in the same run.
 
-`python -m tests.bench.many [load] [up] [asked] [ten]`, as root; all of it without arguments. Each conn has
-identities of its own, so each tunnel is an IKE SA of its own: PSK, X25519, AES-GCM.
+`python -m tests.bench.many [load] [up] [v1] [asked] [ten]`, as root; all of it without arguments. Each conn has
+identities of its own, so each tunnel is an IKE SA of its own: PSK, X25519, AES-GCM; IKEv1: PSK, P-256, AES-GCM.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from tests.netns.strongswan import SECRET, StrongSwan
 MANY = 500
 THOUSANDS = 10_000
 ALGORITHMS = {"ike": "aes_gcm128-sha2_256-x25519", "esp": "aes_gcm128"}
+V1 = {"ikev2": "no", "ike": "aes128-sha2_256-dh19", "esp": "aes_gcm128", "pfs": "no"}
 
 
 def nets(n: int) -> tuple[str, str]:
@@ -39,7 +40,7 @@ def conns(count: int, auto: str, **more: str) -> str:
     for n in range(count):
         west, east = nets(n)
         ids = {"leftid": f"@west{n}", "rightid": f"@east{n}", "leftsubnet": west, "rightsubnet": east}
-        text += conn(f"peer{n}", NET4, **ids, **ALGORITHMS, auto=auto, **more)
+        text += conn(f"peer{n}", NET4, **{**ids, **ALGORITHMS, "auto": auto, **more})
     return text
 
 
@@ -94,13 +95,14 @@ class Tail:
         return self.counts
 
 
-UP, AGAIN, FIRST = "established tunnel mode", "retransmission; will wait", "initiating v2 parent SA"
+UP, AGAIN = "established tunnel mode", "retransmission; will wait"
+FIRSTS = ("initiating v2 parent SA", "initiating Main Mode")
 THEIRS, THEIRS_AGAIN = "} established with SPIs", "retransmit "
 
 
 def ours(gateway: Gateway) -> Tail:
     """What our daemon says."""
-    return Tail(gateway.run_dir / "pluto.log", UP, AGAIN, FIRST)
+    return Tail(gateway.run_dir / "pluto.log", UP, AGAIN, *FIRSTS)
 
 
 def theirs(swan: StrongSwan) -> Tail:
@@ -139,12 +141,12 @@ def tunnels(left: Tail, right: Tail, words: tuple[str, str], count: int, most: f
     return time.monotonic() - begin
 
 
-def between_ours(count: int, most: float) -> tuple[float, float, int, float]:
+def between_ours(count: int, most: float, **more: str) -> tuple[float, float, int, float]:
     """Seconds from the first that is initiated until all are up on both sides, and from the initiator's `setup start`;
     repetitions; KB a tunnel of one side."""
     with Lab() as lab:
-        east = Gateway(lab.east, conns(count, "add"), SECRETS)
-        west = Gateway(lab.west, conns(count, "start"), SECRETS)
+        east = Gateway(lab.east, conns(count, "add", **more), SECRETS)
+        west = Gateway(lab.west, conns(count, "start", **more), SECRETS)
         east.start()
         loaded(east, count)
         time.sleep(0.5)
@@ -152,7 +154,7 @@ def between_ours(count: int, most: float) -> tuple[float, float, int, float]:
         a, b = ours(west), ours(east)
         begin = time.monotonic()
         west.start()
-        wait_for("the first", lambda: a.look()[FIRST] > 0, most, 0.005)
+        wait_for("the first", lambda: any(a.look()[first] for first in FIRSTS), most, 0.005)
         first = time.monotonic()
         tunnels(a, b, (UP, UP), count, most)
         end = time.monotonic()
@@ -217,7 +219,7 @@ def row(what: str, figures: str, wanted: str) -> None:
 def main(words: list[str]) -> None:
     """Measure and print."""
     print(f"machine: {describe()}")
-    chosen = words or ["load", "up", "asked", "ten"]
+    chosen = words or ["load", "up", "v1", "asked", "ten"]
     if "load" in chosen:
         took, one, asked = load(THOUSANDS)
         row(
@@ -232,6 +234,10 @@ def main(words: list[str]) -> None:
         other, their_again = between_theirs(MANY)
         row(f"{MANY} between two strongSwans; repetitions", f"{other:.2f} s; {their_again}", "")
         row("ratio", f"{took / other:.2f}", "0.25")
+    if "v1" in chosen:
+        took, whole, again, memory = between_ours(MANY, 60, **V1)
+        what = f"{MANY} IKEv1 tunnels between two of ours; from `setup start`; repetitions; KB a tunnel"
+        row(what, f"{took:.2f} s; {whole:.2f} s; {again}; {memory:.0f}", "5 s; -; 0; 60")
     if "asked" in chosen:
         took, again = asked_by_strongswan(MANY)
         row(f"{MANY} by strongSwan to us; repetitions", f"{took:.2f} s; {again}", "no slower than to strongSwan")
