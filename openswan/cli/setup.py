@@ -86,7 +86,7 @@ def _remove_orphans() -> None:
 def guard() -> int:
     """Put the leak guard of ipsec.conf in force and nothing else; at boot, before there is a network."""
     from openswan.config.load import load  # nobody else needs all of these
-    from openswan.engine.bootguard import guards, manual_guards
+    from openswan.engine.bootguard import group_guards, guards, manual_guards
     from openswan.host.guard.guard import Guard
     from openswan.host.guard.journal import MANUAL
 
@@ -102,8 +102,10 @@ def guard() -> int:
         guard = Guard.open(rundir=paths.rundir(), log=lambda line, serious: say(line))
         try:
             held = guard.entries()
+            ours = loaded.connections
+            ahead = (*guards(ours), *group_guards(ours, dict(loaded.groups)), *manual_guards(loaded.manual, MANUAL))
             with guard.batch():
-                for each in (*guards(loaded.connections), *manual_guards(loaded.manual, MANUAL)):
+                for each in ahead:
                     if each.connection not in held:
                         guard.set(each.connection, each.entries, each.block_families)
             say(f"leak guard in force for {len(guard.entries())} connections")

@@ -372,7 +372,7 @@ class Gateway:
             return
         # One guard transaction for all of them, which is in force before anything is routed by the tasks that follow.
         with self._guard.batch():
-            self._leftovers.guard_ahead(connections, self._pluto.core.plugs)
+            self._leftovers.guard_ahead(self._wanted, self._pluto.core.plugs)
             self._reactor.post_all(autostart.requests(connections))
         self._start(self._manual_start())
         names = self._leftovers.keep_named(self._wanted)

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from openswan.daemon.manual import PREFIX
 from openswan.daemon.wanted import Wanted
-from openswan.engine.bootguard import guards
+from openswan.engine.bootguard import group_guards, guards
 from openswan.engine.orient import Plugs, orient
 from openswan.host.guard.guard import Guard
 from openswan.host.guard.journal import conn_of
@@ -34,12 +34,18 @@ class Leftovers:
         self._tell = tell
         self._log = log
 
-    def guard_ahead(self, connections: Iterable[Connection], plugs: Plugs) -> None:
+    def guard_ahead(self, wanted: Wanted, plugs: Plugs) -> None:
         """Guard conns whose addresses are not there yet, so that pluto cannot route them before they are."""
         held = self._guard.entries()
-        waiting = (each for each in connections if each.name not in held and orient(each, plugs, {})[0] is None)
-        for each in guards(waiting):
-            self._guard.set(each.connection, each.entries, each.block_families)
+        connections = wanted.connections or ()
+
+        def known(policy: Connection) -> bool:
+            return orient(policy, plugs, {})[0] is not None
+
+        waiting = [each for each in connections if not known(each)]
+        for each in (*guards(waiting), *group_guards(connections, dict(wanted.groups), known=known)):
+            if each.connection not in held:
+                self._guard.set(each.connection, each.entries, each.block_families)
 
     def keep_named(self, wanted: Wanted) -> set[str]:
         """Give up what no conn of ipsec.conf stands for any more; the names of those that are there.
@@ -47,6 +53,8 @@ class Leftovers:
         One that has an error now is there too: a slip of the pen must not send its traffic out in clear.
         """
         names = {each.name for each in wanted.connections or ()} | {PREFIX + each.name for each in wanted.manual}
+        # The lines of groups are read later than this.
+        names |= {each.connection for each in group_guards(wanted.connections or (), dict(wanted.groups))}
         held = self._guard.entries()
         keep = {each for each in held if each.partition("[")[0] in names}
         lost = {each for each in held if conn_of(each) in wanted.unusable}

@@ -191,6 +191,7 @@ def _wanted(options: Options, loaded: Loaded | None) -> Wanted:
         pinned=setup.pinned if setup else False,
         connections=loaded.connections if loaded and "autostart" in options else None,
         manual=loaded.manual if loaded and "autostart" in options else (),
+        groups=loaded.groups if loaded and "autostart" in options else (),
         unusable=loaded.unusable if loaded and "autostart" in options else frozenset(),
         authorities=loaded.authorities if loaded else (),
         fetch_interface=setup.fetch_interface if setup else "",

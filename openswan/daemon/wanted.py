@@ -11,6 +11,7 @@ from openswan.base.address import Address
 from openswan.config.authority import Authority
 from openswan.engine.settings import Settings
 from openswan.policy.connection import Connection
+from openswan.policy.groups import Target
 from openswan.policy.manual import ManualConn
 
 
@@ -41,6 +42,8 @@ class Wanted:
     """What to load and bring up by ourselves; None: nothing, whack will tell."""
     manual: tuple[ManualConn, ...] = ()
     """Manually keyed conns of ipsec.conf."""
+    groups: tuple[tuple[str, tuple[Target, ...]], ...] = ()
+    """The files of policy groups by name, as they were at the start."""
     unusable: frozenset[str] = frozenset()
     """Conns of ipsec.conf with an error: not loaded, but what a daemon before this one guarded for them stays."""
     authorities: tuple[Authority, ...] = ()

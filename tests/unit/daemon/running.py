@@ -41,7 +41,7 @@ class Running:
         self.lines: list[str] = []
         places = Places(directory, self.path, directory / "ipsec.secrets", directory / "ipsec.d")
         loaded = load(directory / "ipsec.conf")
-        wanted = Wanted(places, connections=loaded.connections, unusable=loaded.unusable, **more)
+        wanted = Wanted(places, connections=loaded.connections, unusable=loaded.unusable, groups=loaded.groups, **more)
         self.gateway = Gateway(wanted, lambda line, _: self.lines.append(line))
 
     async def ask(self, line: bytes) -> list[tuple[int, str]]:

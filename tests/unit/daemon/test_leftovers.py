@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from openswan.wire.whack import encode_request
 from tests.unit.daemon.running import CONF, Namespace, Running, network, nothing, sh
 
@@ -65,5 +67,32 @@ def test_what_a_killed_daemon_left_goes_when_the_operator_says_so(namespace: Nam
         # A killed daemon leaves its routes too: put back what the orderly end took away.
         sh("ip route add blackhole 10.2.0.0/24 table 50 proto static metric 2147483647")
         Running(tmp_path, conf=CONF.replace("auto=route", "auto=add")).serve(unrouted, keep_guard=False)
+
+    namespace(work)
+
+
+def test_a_closed_group_stays_closed_over_a_restart_without_an_address(
+    namespace: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ("left=%defaultroute", "right=%opportunisticgroup", "authby=secret", "failureshunt=drop", "auto=route")
+    group = "conn lan\n" + "".join(f"\t{line}\n" for line in lines)
+    monkeypatch.setenv("IPSEC_CONFS", str(tmp_path))
+    (tmp_path / "ipsec.d/policies").mkdir(parents=True)
+    (tmp_path / "ipsec.d/policies/lan").write_text("10.77.0.0/16\n")
+
+    def closed() -> bool:
+        return "10.77.0.0/16" in sh("nft list ruleset")
+
+    async def in_force(running: Running) -> None:
+        assert closed(), running.lines
+
+    def work() -> None:
+        network()  # without a default route: nobody knows which end is ours
+        Running(tmp_path, conf=group).serve(in_force, keep_guard=True)
+        assert closed()
+        Running(tmp_path, conf=group).serve(in_force, keep_guard=True)
+        assert closed()
+        Running(tmp_path, conf="version 2.0\n").serve(nothing, keep_guard=False)
+        assert not closed()
 
     namespace(work)

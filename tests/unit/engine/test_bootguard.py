@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 
-from openswan.engine.bootguard import guards, manual_guards
+from openswan.config.load import load_text
+from openswan.engine.bootguard import group_guards, guards, manual_guards
+from openswan.policy.groups import Target
 from openswan.policy.manual import ManualConn
-from tests.unit.config.conn import load, one
+from tests.unit.config.conn import certs, load, one
 
 NETS = "auto=start;leftsubnet=10.1.0.0/16;rightsubnet=10.2.0.0/16"
 
@@ -78,3 +82,36 @@ def test_conns_keyed_by_hand() -> None:
     ]
     idle = ManualConn("y", conn.left, conn.right)
     assert not list(manual_guards([idle], "%manual/"))
+
+
+def group_flows(conf: str, **files: str) -> dict[str, list[str]]:
+    """What is guarded for each line of groups with these files, the nets of a file apart by spaces."""
+    loaded = load_text(conf, "f", lambda pattern, directory: [], certs)
+    targets = {name: tuple(Target(ip_network(net)) for net in nets.split()) for name, nets in files.items()}
+    found = group_guards(loaded.connections, targets)
+    return {each.connection: [f"{entry.key.src}>{entry.key.dst}" for entry in each.entries] for each in found}
+
+
+OUR_LAN = "conn lan\n\tleft=%defaultroute\n\tright=%opportunisticgroup\n\tauthby=secret\n\tauto=route\n"
+CLEAR = "conn open\n\tleft=%defaultroute\n\tright=%group\n\ttype=passthrough\n\tauthby=never\n\tauto=route\n"
+
+
+def test_lines_of_closed_groups_but_for_what_narrower_ones_let_go() -> None:
+    closed = OUR_LAN + "\tfailureshunt=drop\n"
+    assert group_flows(closed, lan="10.0.0.0/8 2001:db8::/32") == {
+        "lan#10.0.0.0/8": ["0.0.0.0/0>10.0.0.0/8"],
+        "lan#2001:db8::/32": ["::/0>2001:db8::/32"],
+    }
+    assert group_flows(closed + CLEAR, lan="10.0.0.0/30 10.9.0.0/16", open="10.0.0.1/32 10.0.0.0/8") == {
+        "lan#10.0.0.0/30": ["0.0.0.0/0>10.0.0.0/32", "0.0.0.0/0>10.0.0.2/31"],
+        "lan#10.9.0.0/16": ["0.0.0.0/0>10.9.0.0/16"],
+    }
+    assert group_flows(OUR_LAN + "\tfailureshunt=passthrough\n", lan="10.0.0.0/8") == {}
+    assert group_flows(closed.replace("auto=route", "auto=add"), lan="10.0.0.0/8") == {}
+    assert group_flows(closed) == {}
+
+
+def test_groups_that_pluto_knows_are_left_to_it_and_their_open_nets_count() -> None:
+    loaded = load_text(OUR_LAN + "\tfailureshunt=drop\n", "f", lambda pattern, directory: [], certs)
+    files = {"lan": (Target(ip_network("10.0.0.0/8")),)}
+    assert not list(group_guards(loaded.connections, files, known=lambda policy: True))
