@@ -85,6 +85,7 @@ class Triggers:
         if (
             self._known(pair)
             or exempt(Flow(pair.src, pair.dst), place_of(self.core.plugs))
+            or pair.dst in self.brain.exemptions.open_to()  # it answers what this host asks it in clear
             or not self._budget(pair.dst)
         ):
             return

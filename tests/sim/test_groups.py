@@ -10,6 +10,7 @@ import pytest
 
 from openswan.base.address import Endpoint
 from openswan.base.said import Said, Shunt
+from openswan.config.plain import connection_to_plain
 from openswan.engine.events import SendFailed
 from openswan.engine.oestates import State
 from openswan.ike.v2.cookie import refusal
@@ -222,6 +223,31 @@ def test_busy_tunnels_are_rekeyed_and_idle_ones_are_not(rekey: bool) -> None:
     pair.run(1800.0)
     assert target(pair.west, EAST) is Shunt.TRAP and pair.west.empty() and pair.east.empty()
     assert sum("rekeying child SA" in line for line in (*pair.west.lines, *pair.east.lines)) <= replaced + 2
+    pair.sane()
+
+
+def test_a_reload_that_changes_nothing_keeps_what_holds() -> None:
+    """Tunnels, and what was decided of others, outlive files read again and conns replaced by their like."""
+    pair = both(PRIVATE, PRIVATE)
+    pair.send(pair.west, WEST, EAST)
+    pair.send(pair.west, WEST, "198.51.100.99")
+    pair.run(20.0)
+    assert target(pair.west, "198.51.100.99") is Shunt.DROP
+    known = dict(pair.west.pluto.brain.pairs.machine.pairs)
+    for verb, args in (
+        ("rereadgroups", {}),
+        ("rereadall", {}),
+        ("listen", {}),
+        ("replace", {"connection": connection_to_plain(PRIVATE)}),
+        ("route", {"name": PRIVATE.name}),
+    ):
+        pair.west.say(verb, **args)
+        pair.run(1.0)
+        assert isinstance(target(pair.west, EAST), Said) and target(pair.west, "198.51.100.99") is Shunt.DROP, verb
+    assert pair.west.pluto.brain.pairs.machine.pairs == known
+    packet = pair.send(pair.west, WEST, EAST)
+    assert pair.run(1.0, lambda: packet in pair.east.klips.delivered)
+    assert sum("initiating v2 parent SA" in line for line in pair.west.lines) == 2
     pair.sane()
 
 

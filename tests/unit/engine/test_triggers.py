@@ -60,6 +60,17 @@ def test_who_does_not_begin_by_himself_is_not_triggered(policy: Connection) -> N
     assert "trigger" not in pair.west.events and not pair.west.pluto.core.states.ikes
 
 
+def test_answers_of_a_resolver_that_is_asked_in_clear_begin_nothing() -> None:
+    pair = make_pair()
+    pair.west.resolvers = (ip_address(EAST),)
+    pair.west.post(pair.west.network())
+    ready(pair.west, PRIVATE, private="0.0.0.0/0\n")
+    comes(pair.west, EAST)
+    assert "trigger" not in pair.west.events
+    comes(pair.west, STRANGER)
+    assert "trigger" in pair.west.events
+
+
 def test_a_forged_sender_costs_one_message_and_changes_nothing() -> None:
     """Nobody is there: one IKE_SA_INIT, no shunt, nothing remembered against the address."""
     pair = make_pair()
