@@ -111,6 +111,14 @@ def removal(lab: Lab, west: Root, before: set[str]) -> None:
     say("purged: nothing is left")
 
 
+def own_test(root: Root) -> None:
+    """What autopkgtest runs."""
+    root.apt("install", "iputils-ping")
+    shutil.copy(TREE / "debian/tests/tunnel", root.path / "tmp/tunnel")
+    assert "1 tunnels up" in root.run("sh", "/tmp/tunnel").stdout
+    say("its own test for autopkgtest passes")
+
+
 def boot(root: Root) -> None:
     """The router's image, its units in their sandbox: guard, then a network, traffic, a pluto that stands still."""
     edit(root)
@@ -180,6 +188,9 @@ def main() -> int:
             upgrade(west, next_version(deb, work))
             removal(lab, west, before)
             east.run("ipsec", "setup", "stop")
+        east.at = None
+        shutil.copy(TREE / "initscripts/ipsec.conf", east.path / "etc/ipsec.conf")
+        own_test(east)
         boot(Root.unpacked(IMAGE, work / "router"))
     finally:
         run("rm", "-rf", "--one-file-system", work, timeout=300)
