@@ -131,6 +131,7 @@ test-deb: build build/packages-demo image
 man: build
 	@$(PY) -m openswan.cli.ipsec readwriteconf --man >man/ipsec.conf.5
 	@$(PY) -m openswan.cli.manpage man
+	@$(PY) -m tests.test_documents
 	@mkdir -p initscripts/bash-completion && $(PY) -m openswan.cli.completion >initscripts/bash-completion/ipsec
 
 ## clean   compiled files and caches; distclean takes .venv too

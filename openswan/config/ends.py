@@ -50,6 +50,7 @@ AUTHS = {
     "eap-mschapv2": Auth.EAP_MSCHAPV2,
     "eaponly": Auth.EAP_ONLY,
     "eap-only": Auth.EAP_ONLY,
+    "pubkey": Auth.RSASIG | Auth.ECDSA | Auth.EDDSA,
     "null": Auth.NULL,
     "never": Auth.NEVER,
 }

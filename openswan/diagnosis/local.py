@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -97,7 +98,7 @@ def _differences(facts: Facts, name: str) -> list[str]:
         return found
     mine, his = ends
     for word, end, loaded in (("our", mine, row["local"]), ("the peer's", his, row["remote"])):
-        if end.subnet is not None and loaded and str(loaded).partition(":")[0] != str(end.subnet):
+        if end.subnet is not None and loaded and _net(loaded) != str(end.subnet):
             found.append(f"{word} subnet: {end.subnet} in the file, {loaded} in pluto")
     if his.host.address is not None and row["peer"] and row["peer"] != str(his.host.address):
         found.append(f"the peer: {his.host.address} in the file, {row['peer']} in pluto")
@@ -109,6 +110,11 @@ def _differences(facts: Facts, name: str) -> list[str]:
     if ("+TUNNEL+" in policy) != conn.tunnel:
         found.append("type= differs")
     return found
+
+
+def _net(selector: str) -> str:
+    """The subnet of `SUBNET` or `SUBNET:PROTOCOL/PORT`, of either family."""
+    return re.sub(r"(/[0-9]+):.*", r"\1", selector)
 
 
 def tun(facts: Facts) -> Iterator[Finding]:
@@ -254,7 +260,7 @@ def routes(facts: Facts) -> Iterator[Finding]:
             continue
         if facts.match and "route" in facts.match and "not" in facts.match:
             continue
-        net = str(row["remote"]).partition(":")[0]
+        net = _net(row["remote"])
         if row["routing"] in ("unrouted",) or not facts.children(conn.name):
             continue
         version = 6 if "." not in net else 4

@@ -636,14 +636,6 @@ TRAFFIC = (
         ),
     ),
     Fault(
-        "the host behind the peer is off",
-        "nothing-in",
-        "hosts",
-        late=steps(
-            ip("sunrise", "link", "set", "lan", "down"), lambda world: world.ping(6), lambda world: time.sleep(1.0)
-        ),
-    ),
-    Fault(
         "the peer's firewall drops what comes out",
         "nothing-in",
         "firewall",

@@ -44,6 +44,14 @@ def test_found_here(facts: Facts, code: str, remedy: str) -> None:
     assert found.code == code and remedy in found.remedy
 
 
+def test_ipv6_routes_and_ports() -> None:
+    text = CONF.replace("10.1.0.0/24", "fd01::/64").replace("10.2.0.0/24", "fd02::/64")
+    facts = replace(machine(routed=("fd02::/64",)), config=config(text))
+    row = {**facts.connections[0], "local": "fd01::/64:17/500", "remote": "fd02::/64:17/500"}
+    assert codes(replace(facts, connections=(row,))) == []
+    assert codes(replace(facts, connections=({**row, "remote": "fd03::/64"},))) == ["route-gone", "conf-unread"]
+
+
 def test_auto_ignore_is_no_fault_until_it_is_asked_about() -> None:
     facts = replace(down(), connections=(), config=config(CONF.replace("auto=add", "auto=ignore")))
     assert codes(facts) == []
