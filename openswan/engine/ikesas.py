@@ -101,6 +101,8 @@ class IkeSas:
         port = core.settings.ike_port
         ends = self.brain.streams.ends(conn)
         local, remote = ends or (Endpoint(oriented.me, port), Endpoint(oriented.peer, port))
+        if replaces is not None:  # a NAT between the ends lets through what comes by the ports in use
+            local, remote = replaces.machine.local, replaces.machine.remote
         machine = dialect.initiator(conn, local, remote)
         ike = IkeState(core.states.serial(), machine, True, core.now, conn, version=dialect.version, replaces=replaces)
         core.states.add_ike(ike)

@@ -54,6 +54,9 @@ class Proofs:
         self.suspects: dict[int, tuple[int, Instant]] = {}
         """Children whose peer is being asked by IKE, how many packets went out in vain, and since when."""
 
+        self.mixed: set[int] = set()
+        """Children that have not been the only one of their connection: what came may have come by another."""
+
     def start(self, child: ChildState) -> None:
         """A child is installed; what it has come to replace goes when that went in a way that was blocked."""
         conn = child.conn
@@ -99,7 +102,7 @@ class Proofs:
             self.core.timers.cancel((Timer.PROOF, child.serial))
             return
         mutual = _sends_dummies(child)
-        if not mutual and len(child.conn.children) > 1:
+        if not mutual and (len(child.conn.children) > 1 or child.serial in self.mixed):
             return  # each end may use another of them
         sent = max(event.sent, len(TRIES) - 1) if mutual else event.sent
         if sent >= LEAST_SENT and child.serial not in self.suspects and not child.ike.closing:
@@ -150,6 +153,8 @@ class Proofs:
         if child.ike.version == 1:
             for serial in child.conn.children:
                 self.core.timers.cancel((Timer.PROOF, serial))
+                self.mixed.add(serial)
+        self.mixed.discard(child.serial)
         self.core.timers.cancel((Timer.PROOF, child.serial))
         self.suspects.pop(child.serial, None)
 

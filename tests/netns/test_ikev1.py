@@ -118,7 +118,7 @@ def test_both_kinds_of_sa_are_replaced_and_nothing_is_lost(lab: Lab) -> None:
         )
         assert_all_arrived(running)
         assert_quiet(wire, INNER)
-    wait_for("the old ones to go", lambda: not spis(both) & first, 15)
+    wait_for("the old ones to go", lambda: not spis(both) & first, 30)
 
 
 def test_a_peer_that_falls_silent_comes_back(lab: Lab) -> None:

@@ -55,7 +55,7 @@ MOST_IDS = 65536
 """Message IDs of one ISAKMP SA; a peer that has used them up has to begin another."""
 SILENT = 3
 """Repetitions after which a peer counts as silent."""
-SETTLE: Duration = 5.0
+SETTLE: Duration = 20.0
 """How long a replaced pair is kept before it is deleted: the peer may not have had QI2 yet."""
 LINGER: Duration = 30.0
 """How long a replaced ISAKMP SA answers."""
@@ -436,6 +436,9 @@ class Exchanges(Core):
         one.replays += 1
         self.log(f"retransmitting in response to duplicate packet; already {one.state}", Rc.RETRANSMISSION)
         self.send(one.reply)
+        old = self.children.get(one.request.spi_in) if isinstance(one.request, RekeyChild) else None
+        if old is not None and old.delete_at is not None:
+            old.delete_at = max(old.delete_at, now + SETTLE)  # the peer has no other pair yet
 
     # --- time
 

@@ -171,8 +171,8 @@ def choose(sa: Core, policy: IsakmpPolicy, content: Content) -> Sa:
 
 
 def float_ports(sa: Core) -> None:
-    """As initiator: go on from the port a NAT wants (RFC 3947 4)."""
+    """As initiator: go on from the port a NAT wants, unless we have begun there (RFC 3947 4)."""
     policy = sa.need_policy()
-    if sa.encapsulate:
+    if sa.encapsulate and sa.local.port != policy.local_natt_port:
         sa.local = Endpoint(sa.local.address, policy.local_natt_port)
         sa.remote = Endpoint(sa.remote.address, policy.remote_natt_port)

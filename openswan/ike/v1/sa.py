@@ -39,6 +39,8 @@ DIFFER = "probable authentication failure (mismatch of preshared secrets?)"
 EXCHANGE_AT = 18
 """Where a header has its exchange type (RFC 2408 3.1)."""
 STEPS: dict[State, Step] = {**main.STEPS, **aggressive.STEPS}
+LATER = (ExchangeType.QUICK, ExchangeType.TRANSACTION, ExchangeType.INFORMATIONAL)
+"""Exchanges of an ISAKMP SA that is established."""
 OPENED = (State.MAIN_I1, State.AGGR_I1)
 """Initiators that do not know the responder's cookie yet."""
 EXHAUSTED = {
@@ -208,7 +210,7 @@ class IsakmpSa(Exchanges):
         to it, and it says AI2 again when it hears AR1 again. We never repeat that by ourselves.
         """
         header = message.header
-        early = self.state is State.AGGR_R1 and header.exchange in (ExchangeType.QUICK, ExchangeType.TRANSACTION)
+        early = self.state is State.AGGR_R1 and header.is_encrypted and header.exchange in LATER
         if early and (header.cookie_i, header.cookie_r) == (self.cookie_i, self.cookie_r):
             self._repeat(self.remote)
             return

@@ -57,6 +57,15 @@ def test_another_isakmp_sa_takes_over_and_the_pair_stays() -> None:
     pair.sane()
 
 
+def test_a_responder_renews_by_the_ports_that_a_nat_has_open() -> None:
+    pair = v1_up(nat=True)
+    [old] = isakmp(pair.east)
+    pair.east.pluto.brain.dialects[1].renew(old)
+    due(pair, pair.east)
+    [new] = isakmp(pair.east)
+    assert new is not old and new.machine.remote == old.machine.remote and pair.agreed() and pair.up()
+
+
 def test_one_that_carries_nothing_is_not_renewed() -> None:
     pair = v1_up()
     [old] = isakmp(pair.west)
