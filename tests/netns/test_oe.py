@@ -30,9 +30,9 @@ NETS = "192.0.2.0/24\n2001:db8::/64\n"
 each_family = pytest.mark.parametrize("target", ["192.0.2.2", "2001:db8::2"], ids=["ipv4", "ipv6"])
 
 
-def host(lab: Lab, name: str, resolv: str | None = None, **groups: str) -> Gateway:
-    """One of our hosts with these files of policy groups, started."""
-    gateway = Gateway(lab[name], CONF, resolv=resolv)
+def host(lab: Lab, name: str, resolv: str | None = None, more: str = "", **groups: str) -> Gateway:
+    """One of our hosts with these files of policy groups, started; `more` are further conns."""
+    gateway = Gateway(lab[name], CONF + more, resolv=resolv)
     for group, text in groups.items():
         (gateway.dir / "ipsec.d" / "policies" / group.replace("_", "-")).write_text(text)
     gateway.start()
