@@ -33,9 +33,11 @@ from openswan.policy.connection import (
     ShuntPolicy,
     Startup,
     TcpUse,
+    XauthBy,
 )
 from openswan.policy.grade import parse_grade
 from openswan.policy.identity import MY_ID
+from openswan.policy.modecfg import MOST_BANNER
 
 SHUNTS = {"passthrough": ShuntPolicy.PASS, "drop": ShuntPolicy.DROP, "reject": ShuntPolicy.REJECT}
 DPD_TIMEOUT = 120.0
@@ -156,6 +158,11 @@ def _base(values: Values, setup: Setup, left: End, right: End) -> Connection:
         mobike=values.yes("mobike"),
         dns=_servers(values),
         domains=_domains(values),
+        wins=_winses(values),
+        banner=values.value("modecfgbanner")[:MOST_BANNER],
+        config_pull=values.yes("modecfgpull"),
+        unity=values.yes("cisco-unity"),
+        xauth_by=XauthBy.ALWAYS_OK if values.value("xauthby") == "alwaysok" else XauthBy.FILE,
         hold_timeout=values.positive("holdtimeout", values.time("holdtimeout")),
         auth_grade=parse_grade(values.value("authgrade", "null")),
         keep_grade=values.yes("keepgrade"),
@@ -168,6 +175,13 @@ def _servers(values: Values) -> tuple[Address, ...]:
     sides = [("modecfgdns", side) for side in ("", "left", "right")]
     sides += [("modecfgdns2", side) for side in ("", "left", "right")]
     found = [server for name, side in sides for server in values.read(name, side, parse_servers, NO_ADDRESSES)]
+    return tuple(dict.fromkeys(found))
+
+
+def _winses(values: Values) -> tuple[Address, ...]:
+    """modecfgwins1= and modecfgwins2=, of either side or none."""
+    given = [(name, side) for name in ("modecfgwins1", "modecfgwins2") for side in ("", "left", "right")]
+    found = [server for name, side in given for server in values.read(name, side, parse_servers, NO_ADDRESSES)]
     return tuple(dict.fromkeys(found))
 
 

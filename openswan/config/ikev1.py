@@ -36,6 +36,9 @@ VERSIONS = {
 def ike_version(values: Values, setup: Setup) -> int:
     """keyexchange=, ikev2= and what only IKEv1 has: 1 or 2; IKEv2 unless one of them says otherwise."""
     said = {name: VERSIONS.get((name, values.value(name))) for name in ("aggrmode", "keyexchange", "ikev2")}
+    for name in ("xauthserver", "xauthclient"):
+        if any(values.of_side(name, side) == "yes" for side in ("left", "right")):
+            said[name] = 1
     wanted = {version for version in said.values() if version}
     if len(wanted) == 2:
         given = [name for name, version in said.items() if version]
@@ -73,10 +76,11 @@ def checked(values: Values, conn: Connection) -> Connection:
         values.warn(text, values.param("aggrmode"))
     if conn.esn == "yes":
         values.error("IKEv1 does not negotiate extended sequence numbers: leave esn=yes out", values.param("esn"))
-    for name, end in (("left", conn.left), ("right", conn.right)):
-        if end.ask_addresses or end.pools:
-            values.error(f"{name} gets its address by IKEv2 alone: say ikev2=yes")
+    if (conn.left.xauth_client or conn.right.xauth_server) and (conn.left.xauth_server or conn.right.xauth_client):
+        values.error("XAUTH has one server and one client: both ends are said to be both", values.param("xauthserver"))
+    # IKEv1 gives an address of one family, unless both are asked for by name.
+    left, right = (replace(end, ask_addresses=end.ask_addresses[:1]) for end in (conn.left, conn.right))
     for name in IDLE:
         if values.param(name) is not None and values.value(name) not in ("no", "allow"):
             values.warn(f"{name}= is about IKEv2 and is not acted on in an IKEv1 conn", values.param(name))
-    return replace(conn, auth=conn.auth & PROOFS, mobike=False, esn="no")
+    return replace(conn, auth=conn.auth & PROOFS, mobike=False, esn="no", left=left, right=right)

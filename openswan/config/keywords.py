@@ -44,7 +44,6 @@ KLIPSDEBUG = _same(
     *"""none all verbose tunnel tunnel-xmit xmit netlink xform eroute spi radij esp ah rcv pfkey comp nat-traversal
     natt""".split()
 )
-NO_XAUTH = "XAUTH is not available; use IKEv2 with certificates or a preshared key"
 NO_MANUAL = "it is for manually keyed conns, those with spi= or spibase= (ipsec manual)"
 MANUAL_KEYS = ("espenckey", "espauthkey", "espreplay_window", "ahkey", "ahreplay_window")
 """Keywords that mean nothing without spi= or spibase=."""
@@ -236,10 +235,11 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("pubkey", X, R, "", "Raw public key of any kind.", halves=LR, aliases=("ecdsakey", "ecdsasigkey",
             "eddsakey"),
             reason="only RSA keys are read raw (rsasigkey=); use a certificate for ECDSA"),
-    Keyword("xauthserver", B, R, "no", "Ask the peer for a user name and password.", halves=LR, fine=("no",),
-            reason=NO_XAUTH),
-    Keyword("xauthclient", B, R, "no", "Answer such a question.", halves=LR, fine=("no",), reason=NO_XAUTH),
-    Keyword("xauthname", X, H, "", "User name for XAUTH.", halves=LR, aliases=("xauthusername", "username")),
+    Keyword("xauthserver", B, A, "no", "IKEv1: this end asks the other for a user name and a password.", halves=LR),
+    Keyword("xauthclient", B, A, "no", "IKEv1: this end answers such a question, with the password that stands in "
+            "ipsec.secrets as `@name : XAUTH \"...\"'.", halves=LR),
+    Keyword("xauthname", X, A, "the id", "The user name it answers with.", halves=LR,
+            aliases=("xauthusername", "username")),
     Keyword("modecfgserver", B, A, "no", "This end gives the other an address: the other's addresspool= says so too.",
             halves=LR),
     Keyword("modecfgclient", B, A, "no", "This end gets its address from the other, as with sourceip=%config.",
@@ -249,8 +249,8 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("modecfgdns", L, A, "", "DNS servers told to whoever gets an address.", halves=EITHER,
             aliases=("modecfgdns1",)),
     Keyword("modecfgdns2", L, A, "", "Further DNS servers.", halves=EITHER),
-    Keyword("modecfgwins1", X, H, "", "WINS server.", halves=EITHER),
-    Keyword("modecfgwins2", X, H, "", "Second WINS server.", halves=EITHER),
+    Keyword("modecfgwins1", X, A, "", "WINS server told to whoever gets an address (IKEv1).", halves=EITHER),
+    Keyword("modecfgwins2", X, A, "", "Second WINS server.", halves=EITHER),
     Keyword("cat", B, R, "no", "Translate our client's address for opportunistic encryption behind a NAT.", halves=LR,
             fine=("no",), reason=OE_LATER),
     Keyword("ikeport", N, R, "", "Port IKE uses.", halves=LR, fine=("0", "500"),
@@ -342,7 +342,8 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("aggrmode", B, A, "no", "IKEv1's Aggressive Mode in place of Main Mode: three messages instead of six, but "
             "who both ends are goes in clear, and a preshared key can be guessed offline by anybody who asks. Makes a "
             "conn IKEv1. Name one group in ike=.", aliases=("aggressive",)),
-    Keyword("modecfgpull", B, H, "no", "The client asks, as it always does with IKEv2.", fine=("no", "yes")),
+    Keyword("modecfgpull", B, A, "no", "IKEv1: the client asks for its address; without it the server tells it one. "
+            "With IKEv2 it always asks."),
     Keyword("sareftrack", X, H, "yes", "SA tracking of the mast stack.", fine=("yes", "no")),
     Keyword("sha2_truncbug", B, A, "no", "Cut SHA2-256 in ESP and AH to 96 bits, as Linux before 2.6.33 did.",
             aliases=("sha2-truncbug",)),
@@ -386,7 +387,9 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("sendca", W, A, "all", "Which certificates above ours go with it: all intermediate ones, the issuer's, or "
             "none. Those are found in leftcert's file and in ipsec.d/cacerts; a root is never sent.",
             choices=_same("none", "issuer", "all")),
-    Keyword("xauthby", X, H, "file", "Where XAUTH users are looked up."),
+    Keyword("xauthby", W, A, "file", "How xauthserver= judges passwords: by lines `user:hash' or `user:hash:conn' in "
+            "ipsec.d/passwd, hashes as of crypt(3), or not at all.", choices=_same("file", "alwaysok", "pam"),
+            refused={"pam": "PAM is not asked here; give the users in ipsec.d/passwd, xauthby=file"}),
     Keyword("xauthfail", X, H, "hard", "What a failed XAUTH means."),
     Keyword("pam-authorize", B, R, "no", "Ask PAM whether a peer may connect.", fine=("no",),
             reason="PAM is not asked; peers it refuses would be let in"),
@@ -428,13 +431,14 @@ TABLE: tuple[Keyword, ...] = (
             reason="tcpdump -i ipsec0 shows them"),
     Keyword("debug", X, H, "none", "Debugging output about this conn alone.", fine=("none",)),
     Keyword("send-vendorid", B, H, "yes", "Announce what software this is.", fine=("yes",)),
-    Keyword("cisco-unity", B, H, "no", "Cisco's IKEv1 extension.", fine=("no",)),
+    Keyword("cisco-unity", B, A, "no", "IKEv1: as client, ask for Cisco's attributes (banner, default domain, split "
+            "networks) also where the server does not announce them."),
     Keyword("cisco-split", B, H, "no", "Cisco's split tunnels.", fine=("no",)),
     Keyword("ms-dh-downgrade", B, H, "no", "Accept a weaker group at rekey, as Windows offers.", fine=("no",)),
     Keyword("pfs-rekey-workaround", B, H, "no", "For peers that rekey without PFS.", fine=("no",)),
     Keyword("modecfgdomains", L, A, "", "The domains those DNS servers are to be asked about (RFC 8598); none: all.",
             aliases=("modecfgdomain",)),
-    Keyword("modecfgbanner", X, H, "", "Banner shown to a mode config client."),
+    Keyword("modecfgbanner", X, A, "", "Text told to whoever gets an address (IKEv1, Cisco's attribute)."),
     Keyword("mark", X, R, "", "Firewall mark of the policies.", reason=NO_MARKS, fine=("no",)),
     Keyword("mark-in", X, R, "", "Firewall mark inward.", reason=NO_MARKS, fine=("no",)),
     Keyword("mark-out", X, R, "", "Firewall mark outward.", reason=NO_MARKS, fine=("no",)),

@@ -49,6 +49,7 @@ from openswan.host.icmpsock import IcmpEar
 from openswan.host.ikesock import Kind, Outer, OuterSockets, open_pass_socket
 from openswan.host.intercept.intercept import Interceptor
 from openswan.host.journal import Journal
+from openswan.host.login import Logins
 from openswan.host.notify import Notifier
 from openswan.host.oelookup import OeLookup
 from openswan.host.perform import Parts, Performer
@@ -119,6 +120,7 @@ class Gateway:
         self._manual = Manual(self._keying, self._perform, self._updown.run, self._log, self._interfaces.device_of)
         self._tasks: set[asyncio.Task[None]] = set()
         self._tokens = Tokens()
+        self._logins = Logins(places.ipsec_d / "passwd")
         self._authorities = self._wanted.authorities
         self._interceptor = self._intercept()
         self._performer = Performer(self._parts(), self._post)
@@ -198,6 +200,7 @@ class Gateway:
             learn_keys=opportunism.published,
             fetch=Fetcher(resolver.look_up, self._wanted.fetch_interface).fetch,
             sign=self._tokens.sign,
+            login=self._logins.check,
             read_secrets=lambda client: SecretsRead(*load_secrets(places.secrets, self._tokens.public), client),
             read_certificates=self._read_certificates,
             read_groups=lambda names, client: read_groups(places.ipsec_d / "policies", names, client),
@@ -401,6 +404,7 @@ class Gateway:
             self._performer.streams.close()
         await self.control.close()
         self._tokens.close()
+        self._logins.close()
         self._interfaces.detach()
         self._klips.stop()
         if not self._keep_guard:

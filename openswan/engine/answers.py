@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -325,7 +325,9 @@ class Answers:
             raise IkeError(f"no connection {question.ike.name!r} any more", INTERNAL_ADDRESS_FAILURE)
         holder = self.core.asking.serial if self.core.asking is not None else 0
         # Peers without an identity of their own share nothing.
-        owner = question.peer_id if question.peer_id.kind is not IdKind.NULL else holder
+        owner: Hashable = question.peer_id if question.peer_id.kind is not IdKind.NULL else holder
+        if question.user:
+            owner = (question.peer_id, question.user)
         found = []
         for version in question.versions:
             pools = [pool for pool in conn.oriented.theirs.pools if pool.version == version]

@@ -28,6 +28,7 @@ from openswan.engine.interception import Interception
 from openswan.engine.isakmp import Isakmp
 from openswan.engine.launches import Launches
 from openswan.engine.loading import Loader
+from openswan.engine.logins import Logins
 from openswan.engine.mobility import Mobility
 from openswan.engine.negotiate import Negotiator
 from openswan.engine.network import Network
@@ -60,6 +61,7 @@ class Brain:
         self.revocation = Revocation(self, clock)
         self.certificates = Certificates(self.core, self.fetches)
         self.signing = Signing(self.core)
+        self.logins = Logins(self.core)
         self.peerkeys = PeerKeys(self.core)
         self.answers = Answers(self.core, self.keyring, self.router, clock, self.revocation)
         self.answers.published = self.peerkeys.published

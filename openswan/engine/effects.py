@@ -7,7 +7,7 @@ must wait for an updown's exit status is emitted when its UpdownDone event comes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
@@ -240,6 +240,16 @@ class Sign:
 
 
 @dataclass(frozen=True, slots=True)
+class Login:
+    """Have an XAUTH user's password judged by ipsec.d/passwd without blocking; LoggedIn with the same token answers."""
+
+    token: int
+    connection: str
+    user: str
+    password: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Listen:
     """Open IKE and ESP sockets on these addresses and close those on others; virtual interfaces attached as needed."""
 
@@ -307,6 +317,7 @@ Effect: TypeAlias = (
     | ReadCertificates
     | Fetch
     | Sign
+    | Login
     | Listen
     | FlushConntrack
     | WhackLine

@@ -199,6 +199,14 @@ class Signed:
 
 
 @dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """An XAUTH user's password is right, or `reason` says why not. Answers Login."""
+
+    token: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HostResolved:
     """Addresses of a host name; empty when the name has none or the resolver failed (`reason`)."""
 
@@ -289,6 +297,7 @@ EngineEvent: TypeAlias = (
     | CertificatesRead
     | Fetched
     | Signed
+    | LoggedIn
     | HostResolved
     | GatewaysLearned
     | KeysLearned

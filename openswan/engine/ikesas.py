@@ -41,7 +41,7 @@ from openswan.ike.effects import (
     Work,
 )
 from openswan.ike.events import CreateChild, DeleteChild, DeleteIke, ProbePath, Request
-from openswan.ike.later import CertificateJob, GatewaysJob, Job, KeysJob, RevocationJob
+from openswan.ike.later import CertificateJob, GatewaysJob, Job, KeysJob, RevocationJob, XauthJob
 from openswan.ike.policy import ChildPolicy
 from openswan.ike.v1.effects import InitialContact, IsakmpEstablished, IsakmpReplaced
 from openswan.ike.v2.tasks.mobike import CONFIRMED
@@ -198,6 +198,8 @@ class IkeSas:
             self.brain.certificates.start(job, partial(self._done, ike, job, b""))
         elif isinstance(job, GatewaysJob):
             self.brain.delegations.start(job.host, partial(self._done, ike, job, b""))
+        elif isinstance(job, XauthJob):
+            self.brain.logins.start(job, partial(self._done, ike, job))
         else:
             self.brain.signing.start(job, partial(self._done, ike, job))
 

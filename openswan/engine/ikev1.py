@@ -41,7 +41,8 @@ class IkeV1:
 
     def _policy(self, conn: Conn) -> IsakmpPolicy:
         first = conn.me is not None and conn.peer is not None and self.core.states.strangers(conn.me, conn.peer)
-        return self.owner.policy(conn, conn.peer, first)
+        policy = self.owner.policy(conn, conn.peer, first, initiator=True)
+        return replace(policy, wishes=conn.assigned.addresses)
 
     def lacks(self, conn: Conn) -> str:
         """Why we could not prove ourselves; empty when we can."""

@@ -7,10 +7,11 @@ those the addresses allow, and the identity that follows says which. A preshared
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from hmac import compare_digest
+from ipaddress import IPv4Network
 from itertools import islice
 
 from cryptography.x509 import Certificate
@@ -22,12 +23,15 @@ from openswan.crypto.revocation import Question
 from openswan.engine.answers import MOST_CANDIDATES, Answers
 from openswan.engine.conn import Conn
 from openswan.engine.names import connection_policy
-from openswan.ike.policy import ChildPolicy, ChildQuestion, IkePolicy
+from openswan.ike.policy import AddressQuestion, ChildPolicy, ChildQuestion, IkePolicy
 from openswan.ike.v1.life import Life
+from openswan.ike.v1.methods import METHODS as BY_METHOD
+from openswan.ike.v1.methods import WITH_XAUTH
 from openswan.ike.v1.phase1 import Terms
-from openswan.ike.v1.policy import IdQuestion, IsakmpPolicy, QuickPolicy, QuickQuestion
+from openswan.ike.v1.policy import IdQuestion, IsakmpPolicy, LeaseQuestion, QuickPolicy, QuickQuestion
 from openswan.policy.connection import Auth, Connection
 from openswan.policy.identity import Identity, address_identity, matches
+from openswan.policy.modecfg import Assigned, ConfigRole
 from openswan.wire.v1.numbers import AuthMethod, NotifyType
 
 METHODS = ((Auth.RSASIG, AuthMethod.RSA_SIG), (Auth.PSK, AuthMethod.PRE_SHARED_KEY))
@@ -53,9 +57,10 @@ class Isakmp:
         claimed = address_identity(there) if nameless and there is not None else None
         return self.answers.keyring.ike(conn, conn.signature, claimed, first)
 
-    def policy(self, conn: Conn, remote: Address | None, first: bool = False) -> IsakmpPolicy:
+    def policy(self, conn: Conn, remote: Address | None, first: bool = False, initiator: bool = False) -> IsakmpPolicy:
         """How an oriented connection negotiates its ISAKMP SA; `first`: we know no other SA with the peer."""
-        return isakmp_policy(self.ike(conn, remote, first), conn.policy)
+        found = isakmp_policy(self.ike(conn, remote, first), conn.policy)
+        return further(found, conn, self.answers.keyring.secrets.password, initiator) if conn.oriented else found
 
     def quick(self, conn: Conn, child: ChildPolicy) -> QuickPolicy:
         """A child policy of a connection as Quick Mode wants it."""
@@ -147,7 +152,14 @@ class Isakmp:
             raise IkeError(f"no connection {question.isakmp.name!r} any more", NotifyType.INVALID_ID_INFORMATION)
         ike, clients = self.ike(asked, remote), ((question.mine,), (question.theirs,))
         whose = ChildQuestion(
-            ike, question.peer_id, question.local, question.remote, *clients, transport=question.transport, version=1
+            ike,
+            question.peer_id,
+            question.local,
+            question.remote,
+            *clients,
+            transport=question.transport,
+            assigned=question.assigned,
+            version=1,
         )
         try:
             child = self.answers.child(whose)
@@ -157,6 +169,22 @@ class Isakmp:
         if not _covers(child, question):
             raise IkeError(self.answers.unknown(whose), NotifyType.INVALID_ID_INFORMATION)
         return self.quick(conn, child)
+
+    def lease(self, question: LeaseQuestion) -> Assigned:
+        """Addresses out of the connection's pools, and what else its clients are told."""
+        conn = self.core.conns.unique.get(question.isakmp.name)
+        if conn is None:
+            raise IkeError(f"no connection {question.isakmp.name!r} any more", NotifyType.INVALID_ID_INFORMATION)
+        wishes = (question.wish,) if question.wish is not None else ()
+        asked = AddressQuestion(
+            self.ike(conn, question.remote), question.peer_id, question.versions, wishes, question.user
+        )
+        given, policy = self.answers.addresses(asked), conn.policy
+        # Of two ends only the one behind a network of its own has something to split off.
+        ours = conn.oriented.ours if conn.oriented is not None else None
+        net = ours.subnet if ours is not None else None
+        routes = (net,) if isinstance(net, IPv4Network) and net.prefixlen else ()
+        return replace(given, wins=policy.wins, banner=policy.banner, routes=routes)
 
     def spi_in_use(self, spi: int) -> bool:
         """Is this inbound ESP or AH SPI taken?"""
@@ -211,11 +239,33 @@ def isakmp_policy(ike: IkePolicy, policy: Connection) -> IsakmpPolicy:
     )
 
 
+def further(policy: IsakmpPolicy, conn: Conn, password: Callable[[str], str | None], initiator: bool) -> IsakmpPolicy:
+    """With what follows phase 1: XAUTH, and Mode Config."""
+    assert conn.oriented is not None
+    ours, theirs, terms = conn.oriented.ours, conn.oriented.theirs, policy.terms
+    client, server = ours.xauth_client or theirs.xauth_server, ours.xauth_server or theirs.xauth_client
+    if client or server:
+        # Who is the client: the initiator, or the responder?
+        which = 0 if client == initiator else 1
+        methods = tuple(WITH_XAUTH[method][which] for method in terms.methods)
+        unable = tuple((WITH_XAUTH[method][which], why) for method, why in terms.unable)
+        policy = replace(policy, terms=replace(terms, methods=methods, unable=unable))
+    if client:
+        user = ours.xauth_name or str(policy.my_id).removeprefix("@")
+        policy = replace(policy, xauth_user=user, xauth_password=(password(user) or "").encode())
+    families = tuple(sorted({pool.version for pool in theirs.pools}))
+    if families:
+        policy = replace(policy, config=ConfigRole.SERVER, assigns=families)
+    elif ours.ask_addresses:
+        policy = replace(policy, config=ConfigRole.CLIENT, ask_addresses=ours.ask_addresses)
+    return replace(policy, config_pull=conn.policy.config_pull, unity=conn.policy.unity)
+
+
 def _fits(policy: IsakmpPolicy, question: IdQuestion) -> bool:
     """Does a connection agree to what is agreed so far?"""
     if not policy.terms.allow(question.chosen):
         return False
-    return question.chosen.method != AuthMethod.PRE_SHARED_KEY or compare_digest(policy.psk, question.policy.psk)
+    return not BY_METHOD[question.chosen.method].by_secret or compare_digest(policy.psk, question.policy.psk)
 
 
 def _covers(child: ChildPolicy, question: QuickQuestion) -> bool:

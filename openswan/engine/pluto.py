@@ -52,6 +52,7 @@ class Pluto:
             ev.CertificatesRead: self.whack.certificates_read,
             ev.Fetched: brain.fetches.fetched,
             ev.Signed: brain.signing.signed,
+            ev.LoggedIn: brain.logins.judged,
             ev.HostResolved: brain.network.resolved,
             ev.FlowsUsed: brain.pairs.used,
             ev.Intercepted: brain.triggers.intercepted,

@@ -30,6 +30,7 @@ from openswan.engine.effects import (
     LearnKeys,
     Listen,
     Log,
+    Login,
     OpenFlows,
     OpenStream,
     ReadCertificates,
@@ -55,6 +56,7 @@ from openswan.engine.events import (
     GroupsRead,
     HostResolved,
     KeysLearned,
+    LoggedIn,
     PacketsCounted,
     SecretsRead,
     Signed,
@@ -150,6 +152,8 @@ class Parts:
     """(URI, most octets, seconds, body, its type) -> what the server sent; HostError."""
     sign: Callable[[TokenKey, Scheme, bytes], Coroutine[Any, Any, bytes]]
     """What a token signs; HostError."""
+    login: Callable[[str, str, bytes], Coroutine[Any, Any, bytes]]
+    """(conn, user, password) -> nothing; HostError when they are not right."""
     intercept: Callable[[Intercept], None] = lambda plan: None
     """For whom packets are stopped from now on,"""
     decide: Callable[[Decide], None] = lambda decision: None
@@ -197,6 +201,7 @@ class Performer:
             ReadCertificates: lambda effect: post(parts.read_certificates(effect.client)),
             Fetch: self._fetch,
             Sign: self._sign,
+            Login: self._login,
             Listen: self._listen,
             FlushConntrack: self._flush,
             WhackLine: self._whack_line,
@@ -320,6 +325,10 @@ class Performer:
     def _sign(self, effect: Sign) -> None:
         answer = self._parts.sign(effect.key, effect.scheme, effect.octets)
         self._dispensable(self._told(answer, lambda data, reason, answered: Signed(effect.token, data, reason)))
+
+    def _login(self, effect: Login) -> None:
+        answer = self._parts.login(effect.connection, effect.user, effect.password)
+        self._dispensable(self._told(answer, lambda data, reason, answered: LoggedIn(effect.token, reason)))
 
     async def _told(self, answer: Coroutine[Any, Any, bytes], event: Callable[[bytes, str, bool], EngineEvent]) -> None:
         """Post what comes of it, whatever that is: somebody waits."""

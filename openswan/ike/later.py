@@ -6,7 +6,7 @@ A step that may stop must not have changed anything before it asks; what it emit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from openswan.base.address import Address
@@ -70,7 +70,22 @@ class GatewaysJob:
         return f"the DNS to say who the gateways of {self.host} are"
 
 
-Job: TypeAlias = SignJob | RevocationJob | KeysJob | CertificateJob | GatewaysJob
+@dataclass(frozen=True, slots=True)
+class XauthJob:
+    """A name and a password to be judged: an empty result when they are right, CryptoError says why they are not."""
+
+    connection: str
+    peer: str
+    """The identity of phase 1."""
+    remote: Address
+    user: str
+    password: bytes = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"the password of {self.user} to be judged"
+
+
+Job: TypeAlias = SignJob | RevocationJob | KeysJob | CertificateJob | GatewaysJob | XauthJob
 
 
 class Later(Exception):

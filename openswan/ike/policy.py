@@ -285,6 +285,8 @@ class AddressQuestion:
     versions: tuple[int, ...]
     """Families."""
     wishes: tuple[Address, ...] = ()
+    user: str = ""
+    """Who it is besides, by XAUTH (IKEv1): an address for each."""
 
 
 class Responder(Protocol):

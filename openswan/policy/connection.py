@@ -131,6 +131,13 @@ class TcpUse(Enum):
     FALLBACK = "fallback"
 
 
+class XauthBy(Enum):
+    """xauthby: who judges the passwords of XAUTH users."""
+
+    FILE = "file"
+    ALWAYS_OK = "alwaysok"
+
+
 @dataclass(frozen=True, slots=True)
 class End:
     """left or right."""
@@ -151,6 +158,12 @@ class End:
     """leftsourceip=%config, leftmodecfgclient=yes: address families this end asks the other for an address of."""
     pools: tuple[Pool, ...] = ()
     """leftaddresspool: this end gets an address from these."""
+    xauth_server: bool = False
+    """leftxauthserver: this end asks the other for a name and a password (IKEv1);"""
+    xauth_client: bool = False
+    """leftxauthclient: it answers,"""
+    xauth_name: str = ""
+    """leftxauthname: by this name; empty: by what its identity says."""
     nexthop: Address | None = None
     """None: follow the actual route."""
     updown: str = "ipsec _updown"
@@ -264,6 +277,15 @@ class Connection:
     mobike: bool = False
     dns: tuple[Address, ...] = ()
     """modecfgdns: servers told to whoever gets an address."""
+    wins: tuple[Address, ...] = ()
+    """modecfgwins1, modecfgwins2 (IKEv1)."""
+    banner: str = ""
+    """modecfgbanner: what clients are to read (IKEv1)."""
+    config_pull: bool = True
+    """modecfgpull: the client asks for its address; else the server tells it (IKEv1)."""
+    unity: bool = False
+    """cisco-unity: as client ask for Cisco's attributes in any case (IKEv1)."""
+    xauth_by: XauthBy = XauthBy.FILE
     domains: tuple[str, ...] = ()
     """modecfgdomains: the names those servers are for; empty: all (RFC 8598)."""
     hold_timeout: float = 3.0

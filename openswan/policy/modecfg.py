@@ -5,15 +5,26 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import ip_address
+from enum import Enum
+from ipaddress import IPv4Network, ip_address
 
 from openswan.base.address import Address
 
 MOST_SERVERS, MOST_DOMAINS = 8, 64
 """DNS servers and domains that are told or taken."""
+MOST_BANNER, MOST_ROUTES = 1024, 64
+"""Characters of a banner, and networks behind a server, likewise."""
 LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 DOMAIN = re.compile(rf"(?=.{{1,253}}$){LABEL}(\.{LABEL})*")
 """A domain name in ASCII, as RFC 8598 3.1 wants it; names in other scripts are written as A-labels."""
+
+
+class ConfigRole(Enum):
+    """Who gets an address by IKEv1's Mode Config."""
+
+    NONE = "nobody"
+    CLIENT = "we do"
+    SERVER = "the peer does"
 
 
 def is_domain(text: str) -> bool:
@@ -59,6 +70,12 @@ class Assigned:
     dns: tuple[Address, ...] = ()
     domains: tuple[str, ...] = ()
     """Names those servers know; empty: all."""
+    wins: tuple[Address, ...] = ()
+    """WINS servers (IKEv1)."""
+    banner: str = ""
+    """What the server wants people to read (IKEv1, Cisco's), lines."""
+    routes: tuple[IPv4Network, ...] = ()
+    """The networks behind the server (IKEv1, Cisco's split tunnels); empty: it does not say."""
 
     def address(self, version: int) -> Address | None:
         """The address of one family."""

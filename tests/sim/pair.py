@@ -33,6 +33,7 @@ from openswan.engine.effects import (
     LearnKeys,
     Listen,
     Log,
+    Login,
     OpenFlows,
     OpenStream,
     ReadCertificates,
@@ -60,6 +61,7 @@ from openswan.engine.events import (
     HostResolved,
     Interface,
     KeysLearned,
+    LoggedIn,
     NetworkState,
     PacketsCounted,
     SecretsRead,
@@ -348,6 +350,8 @@ class SimHost:
         """ipsec.d/cacerts, DER,"""
         self.places: tuple[tuple[bytes, Places], ...] = ()
         """and what ca sections say of them."""
+        self.users: dict[str, bytes] = {}
+        """XAUTH's, with their passwords."""
         self.pages: dict[str, bytes] = {}
         """What web servers have; there is no other page,"""
         self.fetch_delay = 0.05
@@ -512,6 +516,9 @@ class SimHost:
             self.plan = effect
         elif isinstance(effect, Decide):
             self.decisions.append((str(effect.src), str(effect.dst), effect.decision))
+        elif isinstance(effect, Login):
+            good = self.users.get(effect.user) == effect.password
+            self.pending.append(LoggedIn(effect.token, "" if good else "Incorrect Username or Password"))
         elif isinstance(effect, Listen):
             self.listening = effect.addresses
         elif isinstance(effect, WhackLine):

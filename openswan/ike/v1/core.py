@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from cryptography.x509 import Certificate
 
@@ -16,7 +16,7 @@ from openswan.base.errors import CryptoError, IkeError
 from openswan.base.interval import Duration, Instant
 from openswan.base.log import Rc
 from openswan.crypto.dh import DhPair
-from openswan.ike.effects import ChildGone, Forget, Gone, IkeFailed, IkeGone, Log, Send
+from openswan.ike.effects import ChildGone, Forget, Gone, IkeFailed, IkeGone, Log, Send, Work
 from openswan.ike.events import CreateChild, RekeyChild
 from openswan.ike.later import Job, Later
 from openswan.ike.machine import Modest
@@ -32,6 +32,7 @@ from openswan.ike.v1.pieces import Assembler, cut
 from openswan.ike.v1.policy import IsakmpPolicy, Owner
 from openswan.ike.v1.states import ALLOWED, BEGINNING, KEYED, State
 from openswan.policy.identity import Identity
+from openswan.policy.modecfg import Assigned
 from openswan.wire.v1.body import Payload
 from openswan.wire.v1.header import NO_COOKIE, Flags, Header
 from openswan.wire.v1.ident import Id
@@ -40,6 +41,9 @@ from openswan.wire.v1.notify import Notify
 from openswan.wire.v1.numbers import ExchangeType, NotifyType, ProtocolId
 from openswan.wire.v1.sa import Sa
 from openswan.wire.v1.vendor import FRAGMENTATION
+
+if TYPE_CHECKING:
+    from openswan.ike.v1.transactions import Talk
 
 T = TypeVar("T")
 
@@ -82,6 +86,22 @@ class Core(Modest):
         self.results: dict[Job, bytes | CryptoError] = {}
         """Of the jobs that the present step needs."""
         self.postponed: Postponed | None = None
+        self.settled = self.state
+        """What phase 1 ended in."""
+        self.contact = False
+        """The peer remembers no other SA with us."""
+        self.user = ""
+        """Who the peer has proved to be by XAUTH."""
+        self.refused_at: Instant | None = None
+        """When a client with a wrong password hears that it is."""
+        self.assigned: Assigned | None = None
+        """What the peer has given us,"""
+        self.granted: Assigned | None = None
+        """and we the peer."""
+        self.talks: dict[int, Talk] = {}
+        """Transactions by Message ID."""
+        self.asking: Talk | None = None
+        """The one of ours that waits for an answer."""
         self.offered: Sa | None = None
         """The initiator's SA payload, which both proofs cover."""
         self.pair: DhPair | None = None
@@ -198,6 +218,11 @@ class Core(Modest):
             raise result
         return result
 
+    def postpone(self, postponed: Postponed) -> None:
+        """Have a job done, and go on then."""
+        self.postponed = postponed
+        self.emit(Work(postponed.job))
+
     def cookie(self) -> bytes:
         """A fresh one, which is never zero (RFC 2408 2.5.3)."""
         while True:
@@ -293,6 +318,8 @@ class Core(Modest):
         self.move(State.GONE)
         self.outstanding = self.deadline = self.pair = self.postponed = None
         self.results.clear()
+        self.talks.clear()
+        self.asking = self.refused_at = None
         self.waiting.clear()
         self.prober.forget()
         self.assembler.forget()

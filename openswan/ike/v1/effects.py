@@ -25,6 +25,8 @@ class IsakmpEstablished:
     initiator: bool
     initial_contact: bool = False
     """The peer says it remembers no other SA with us (RFC 2407 4.6.3.3)."""
+    user: str = ""
+    """Who the peer has proved to be by XAUTH; empty: it was not asked."""
 
 
 @dataclass(frozen=True, slots=True)

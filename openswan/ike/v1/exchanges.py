@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from openswan.base.address import Endpoint
+from openswan.base.address import Endpoint, host_subnet
 from openswan.base.errors import CryptoError, IkeError, WireError
 from openswan.base.interval import Duration, Instant
 from openswan.base.log import Rc
@@ -23,14 +23,16 @@ from openswan.ike.effects import Gone, Heard, PeerMoved, RequestFailed, Silent
 from openswan.ike.events import CreateChild, DeleteChild, DeleteIke, Probe, RekeyChild, Request, Tell
 from openswan.ike.retransmit import Due, Outstanding
 from openswan.ike.v1 import child as children
-from openswan.ike.v1 import informational, quick
+from openswan.ike.v1 import further, informational, quick, transactions, xauth
 from openswan.ike.v1.child import Child
 from openswan.ike.v1.core import Core
 from openswan.ike.v1.effects import Effect, IsakmpReplaced
 from openswan.ike.v1.exchange import Quick
 from openswan.ike.v1.policy import QuickPolicy
-from openswan.ike.v1.states import KEYED, State
+from openswan.ike.v1.states import FURTHER, KEYED, PROVEN, State
+from openswan.ike.v1.transactions import Talk
 from openswan.plane.commands import Encap
+from openswan.policy.selector import Selector
 from openswan.wire.v1.body import Payload
 from openswan.wire.v1.delete import Delete
 from openswan.wire.v1.header import Flags
@@ -84,6 +86,19 @@ STEPS: dict[State, Step] = {
     State.QUICK_I1: Step(quick.take_qr1, State.QUICK_I2),
     State.QUICK_R1: Step(quick.take_qi2, State.QUICK_R2),
 }
+
+
+NAMES = {
+    ExchangeType.QUICK: "Quick Mode",
+    ExchangeType.INFORMATIONAL: "Informational Exchange",
+    ExchangeType.TRANSACTION: "ModeCfg",
+}
+"""Exchanges under an ISAKMP SA."""
+KNOWN: dict[ExchangeType, Callable[[Core], Container[int]]] = {
+    ExchangeType.QUICK: lambda sa: sa.quicks,
+    ExchangeType.TRANSACTION: lambda sa: sa.talks,
+}
+"""Those of more than one message: the Message IDs that are good for another."""
 
 
 class Exchanges(Core):
@@ -190,9 +205,11 @@ class Exchanges(Core):
             if child.replaced_by in self.children or self._is_being_replaced(child):
                 self._fail(request, "the peer replaces it")
                 return
-            policy = replace(policy or child.policy, mine=child.mine, theirs=child.theirs)
+            policy = replace(policy or child.policy, mine=child.mine, theirs=child.theirs, virtual=False)
         if not isinstance(policy, QuickPolicy):
             raise TypeError("a Quick Mode needs a QuickPolicy")
+        if policy.virtual and self.assigned is not None:
+            policy = replace(policy, mine=self._assigned_client(policy))
         keys, message_id = self.need_keys(), self.new_message_id()
         one = Quick(message_id, True, keys.exchange_iv(message_id), State.QUICK_I0, now, now, request)
         try:
@@ -205,6 +222,11 @@ class Exchanges(Core):
         self._await(one, data, now)
         one.move(State.QUICK_I1)
         self.log(f"{one.state}: initiate", one.state.code)
+
+    def _assigned_client(self, policy: QuickPolicy) -> tuple[Selector, ...]:
+        """Our side of a Quick Mode: the address the peer has given us, of the family of its side."""
+        address = self.assigned.address(policy.theirs[0].first.version) if self.assigned else None
+        return (Selector.of(host_subnet(address)),) if address is not None else policy.mine
 
     def _is_being_replaced(self, child: Child) -> bool:
         """Is a Quick Mode of the peer's for the same clients under way?"""
@@ -224,7 +246,7 @@ class Exchanges(Core):
 
     def _close(self) -> None:
         """End this SA, telling the peer what ends with it."""
-        if self.is_established:
+        if self.state in PROVEN:
             if self.heir is None:
                 informational.delete(self, self.children.values())
             informational.delete_self(self)
@@ -251,7 +273,7 @@ class Exchanges(Core):
     # --- hearing
 
     def hear(self, message: Message, data: bytes, ends: tuple[Endpoint, Endpoint], now: Instant) -> None:
-        """Take a message that is none of Main Mode."""
+        """Take a message that is none of phase 1."""
         header = message.header
         why = self._obstacle(message)
         if why:
@@ -263,6 +285,8 @@ class Exchanges(Core):
         try:
             if header.exchange == ExchangeType.QUICK:
                 self._hear_quick(message, hashlib.sha256(data).digest(), ends, now)
+            elif header.exchange == ExchangeType.TRANSACTION:
+                self._hear_transaction(message, hashlib.sha256(data).digest(), ends, now)
             else:
                 self._hear_informational(message, ends, now)
         except WireError as why_not:
@@ -271,13 +295,13 @@ class Exchanges(Core):
     def _obstacle(self, message: Message) -> str:
         """Why a message is not even looked into; empty: it is."""
         header = message.header
-        if header.exchange not in (ExchangeType.QUICK, ExchangeType.INFORMATIONAL):
+        name = NAMES.get(header.exchange)
+        if name is None:
             return f"ignoring message of exchange {header.exchange}"
         about = message.content.first(Notify)
-        name = "Quick Mode" if header.exchange == ExchangeType.QUICK else "Informational Exchange"
         if about is not None and not header.is_encrypted:
             return f"ignoring informational payload, type {about.kind}"
-        if not self.is_established:
+        if not self.is_established and (self.state not in PROVEN or header.exchange == ExchangeType.QUICK):
             return f"{name} message is unacceptable because it is for an incomplete ISAKMP SA"
         if not header.is_encrypted:
             return f"{name} message must be encrypted"
@@ -285,7 +309,8 @@ class Exchanges(Core):
             return f"{name} message is for a non-existent (expired?) ISAKMP SA"
         if not header.message_id:
             return f"{name} message is invalid because it has a Message ID of 0"
-        fresh = header.message_id not in self.quicks or header.exchange != ExchangeType.QUICK
+        find = KNOWN.get(header.exchange)
+        fresh = find is None or header.message_id not in find(self)
         if fresh and (header.message_id in self.spent or len(self.spent) >= MOST_IDS):
             return f"{name} message is invalid because it uses a previously used Message ID"
         return ""
@@ -299,7 +324,7 @@ class Exchanges(Core):
     def _authentic(self, message: Message, ends: tuple[Endpoint, Endpoint], now: Instant) -> None:
         """The peer, and nobody else, says this now."""
         self.spent.add(message.header.message_id)
-        self.last_word = b""
+        self.last_word, self.outstanding = b"", None
         self.last_heard = now
         if self.silent:
             self.silent = False
@@ -315,6 +340,23 @@ class Exchanges(Core):
         _same(said, oakley.hash_1(keys.oakley, keys.skeyid.a, message_id, rest))
         self._authentic(message, ends, now)
         informational.take(self, content, now, lambda notify: self._refused(notify, now))
+
+    def _hear_transaction(self, message: Message, digest: bytes, ends: tuple[Endpoint, Endpoint], now: Instant) -> None:
+        message_id, keys = message.header.message_id, self.need_keys()
+        talk = self.talks.get(message_id) or Talk(message_id, keys.exchange_iv(message_id))
+        if digest == talk.heard:
+            if talk.reply and ends[1] == self.remote and talk.replays < MOST_REPLAYS:
+                talk.replays += 1
+                self.send(talk.reply)
+            return
+        content, iv = keys.open(message, talk.iv)
+        said, rest = content.hashed()
+        _same(said, oakley.hash_1(keys.oakley, keys.skeyid.a, message_id, rest))
+        self._authentic(message, ends, now)
+        talk.heard, talk.reply, talk.replays, talk.iv = digest, b"", 0, iv
+        transactions.remember(self, talk)
+        further.take(self, talk, transactions.attributes_of(content), now)
+        self.pump(now)
 
     def _refused(self, notify: Notify, now: Instant) -> None:
         """The peer does not want a Quick Mode of ours: the one whose SPI it names, or the only one there is.
@@ -444,6 +486,12 @@ class Exchanges(Core):
 
     def look(self, now: Instant) -> None:
         """Do what is due of all this."""
+        if self.asking is not None and self.asking.outstanding is not None:
+            self._look_at_asking(self.asking.outstanding, now)
+        if self.refused_at is not None and now >= self.refused_at:
+            xauth.say_no(self)
+        if self.state is State.GONE:
+            return
         for one in list(self.quicks.values()):
             if one.outstanding is not None:
                 self._look_at(one, one.outstanding, now)
@@ -480,6 +528,10 @@ class Exchanges(Core):
         found += [when for when, _ in self.again[:1]]
         if self.prober.clock is not None:
             found.append(self.prober.clock.next)
+        if self.asking is not None and self.asking.outstanding is not None:
+            found.append(self.asking.outstanding.next)
+        if self.refused_at is not None:
+            found.append(self.refused_at)
         if self.retire_at is not None:
             found.append(self.retire_at)
         return [*found, self.last_heard] if self._has_turn() else found
@@ -497,6 +549,24 @@ class Exchanges(Core):
             text = f"max number of retransmissions ({outstanding.repeats}) reached {one.state}.{liked}"
             self.log(text, Rc.NORETRANSMISSION)
             self._lost(one, text, 0, now)
+
+    def _look_at_asking(self, outstanding: Outstanding, now: Instant) -> None:
+        due = outstanding.due(now)
+        if due is Due.REPEAT:
+            self.log(f"{self.state}: retransmission; will wait {outstanding.wait:g}s for response", Rc.RETRANSMISSION)
+            if self.last_word:
+                self.send(self.last_word)
+            self.send(outstanding.datagrams[0])
+        elif due is Due.GIVE_UP:
+            text = f"max number of retransmissions ({outstanding.repeats}) reached {self.state}"
+            self.log(text, Rc.NORETRANSMISSION)
+            self.give_up(text)
+
+    def give_up(self, why: str) -> None:
+        """The peer is silent before this SA counts."""
+        if self.state in FURTHER:
+            informational.delete_self(self)
+        self.fail(why, timeout=True)
 
     def _look_for_peer(self, clock: Outstanding, now: Instant) -> None:
         due = clock.due(now)

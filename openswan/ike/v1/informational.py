@@ -17,7 +17,7 @@ from openswan.ike.v1 import child as children
 from openswan.ike.v1.child import Child
 from openswan.ike.v1.core import Core
 from openswan.ike.v1.effects import InitialContact
-from openswan.ike.v1.states import KEYED
+from openswan.ike.v1.states import PROVEN
 from openswan.wire.v1.body import Payload
 from openswan.wire.v1.delete import Delete
 from openswan.wire.v1.message import Content
@@ -62,7 +62,7 @@ def take(sa: Core, content: Content, now: Instant, refused: Callable[[Notify], N
     """
     lines = Lines(sa)
     for one in content.payloads[1:]:
-        if sa.state not in KEYED:
+        if sa.state not in PROVEN:
             return
         if isinstance(one, Delete):
             _deleted(sa, one, lines)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from openswan.base.address import Endpoint
+from openswan.base.address import Address, Endpoint
 from openswan.base.interval import Duration
 from openswan.crypto.tokenkey import SigningKey
 from openswan.ike.certificates import Records
@@ -15,6 +15,7 @@ from openswan.ike.v1.life import UNSAID, Life
 from openswan.ike.v1.phase1 import ChosenIsakmp, Terms
 from openswan.policy.connection import SendCert
 from openswan.policy.identity import Identity
+from openswan.policy.modecfg import Assigned, ConfigRole
 from openswan.policy.selector import Selector
 
 
@@ -59,6 +60,21 @@ class IsakmpPolicy:
     """Largest IKE message in octets, header included, before it is cut."""
     initial_contact: bool = False
     """As initiator: tell the peer that we remember no other SA with it (RFC 2407 4.6.3.3)."""
+    xauth_user: str = ""
+    """As XAUTH's client: who we are; empty: nobody is known,"""
+    xauth_password: bytes = field(default=b"", repr=False)
+    """and what proves it."""
+    config: ConfigRole = ConfigRole.NONE
+    config_pull: bool = True
+    """Mode Config: the client asks; else the server tells it."""
+    ask_addresses: tuple[int, ...] = (4,)
+    """As client: families of which an address is wanted."""
+    wishes: tuple[Address, ...] = ()
+    """Addresses we would like to have then."""
+    assigns: tuple[int, ...] = (4,)
+    """As server: families of which there are addresses."""
+    unity: bool = False
+    """As client ask for Cisco's attributes, whatever the server announces."""
     retransmit_interval: Duration = 0.5
     """First wait before a message is repeated; each next wait is twice as long."""
     retransmit_timeout: Duration = 60.0
@@ -100,6 +116,22 @@ class QuickQuestion:
     """IDci: the peer's side."""
     transport: bool = False
     """It asks for transport mode; behind a NAT the selectors have the addresses we see."""
+    assigned: tuple[Address, ...] = ()
+    """Addresses we have given it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseQuestion:
+    """A peer that has proved itself, by XAUTH too if that was agreed, is to have addresses."""
+
+    isakmp: IsakmpPolicy
+    peer_id: Identity
+    user: str
+    """XAUTH's; empty: there was none."""
+    versions: tuple[int, ...]
+    """Families."""
+    remote: Address
+    wish: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +167,12 @@ class Owner(Records, Protocol):
         """At the first message of Aggressive Mode: the policy of whom it says it is, which nobody has proved yet.
 
         IkeError (notify 14, NO_PROPOSAL_CHOSEN) when no connection has been authorized.
+        """
+
+    def lease(self, question: LeaseQuestion) -> Assigned:
+        """Addresses for a peer, which are its own as long as this ISAKMP SA or one that took its place lives.
+
+        IkeError when there is none of any family it may have.
         """
 
     def quick_policy(self, question: QuickQuestion) -> QuickPolicy:

@@ -354,8 +354,9 @@ def _asks_transport(offered: Sa) -> bool:
 def _policy(sa: Core, asked: Clients, transport: bool) -> QuickPolicy:
     isakmp, peer = sa.need_policy(), sa.peer_id
     assert peer is not None
+    given = sa.granted.addresses if sa.granted is not None else ()
     return sa.ask.quick_policy(
-        QuickQuestion(isakmp, peer, sa.local, sa.remote, asked.mine, asked.theirs, transport=transport)
+        QuickQuestion(isakmp, peer, sa.local, sa.remote, asked.mine, asked.theirs, transport, given)
     )
 
 

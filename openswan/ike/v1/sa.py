@@ -16,17 +16,17 @@ from openswan.base.entropy import Rng
 from openswan.base.errors import CryptoError, IkeError, IpsecError, WireError
 from openswan.base.interval import Instant
 from openswan.base.log import Rc
-from openswan.ike.effects import Gone, Work
+from openswan.ike.effects import Gone
 from openswan.ike.later import Job, Later
 from openswan.ike.retransmit import Due, Outstanding
-from openswan.ike.v1 import aggressive, main, proof
+from openswan.ike.v1 import aggressive, further, main, proof
 from openswan.ike.v1.core import COOKIE_OCTETS, HALF_OPEN, Postponed, malformed
-from openswan.ike.v1.effects import Effect, IsakmpEstablished
+from openswan.ike.v1.effects import Effect
 from openswan.ike.v1.exchanges import MOST_REPLAYS, Exchanges
 from openswan.ike.v1.methods import METHODS
 from openswan.ike.v1.parts import Step
 from openswan.ike.v1.policy import IsakmpPolicy, Owner
-from openswan.ike.v1.states import BEGINNING, KEYED, State
+from openswan.ike.v1.states import BEGINNING, FURTHER, KEYED, PROVEN, State
 from openswan.wire.header import HEADER_OCTETS
 from openswan.wire.v1.body import Payload
 from openswan.wire.v1.fragment import Fragment
@@ -110,8 +110,9 @@ class IsakmpSa(Exchanges):
         if self.postponed is not None:
             self._look_at_postponed(self.postponed, now)
         elif self.deadline is not None and now >= self.deadline:
-            self.log(f"{self.state}: the initiator does not go on")
-            self.fail("the initiator does not go on", timeout=True)
+            who = "peer" if self.state in FURTHER else "initiator"
+            self.log(f"{self.state}: the {who} does not go on")
+            self.give_up(f"the {who} does not go on")
         elif self.outstanding is not None:
             self._look(self.outstanding, now)
         if self.state is not State.GONE:
@@ -172,7 +173,7 @@ class IsakmpSa(Exchanges):
         if self.state in BEGINNING:
             self.cookie_i = data[:COOKIE_OCTETS] if len(data) >= HEADER_OCTETS else NO_COOKIE
         is_ours = data[EXCHANGE_AT : EXCHANGE_AT + 1] == bytes([self.mode])
-        if self.state in KEYED:
+        if self.state in PROVEN:
             self.hint(why, now)
         else:
             self.refuse(why, notify if is_ours else None, now)
@@ -223,8 +224,7 @@ class IsakmpSa(Exchanges):
             step(now)
         except Later as later:
             del self._effects[mark:]
-            self.postponed = Postponed(later.job, step, now + HALF_OPEN)
-            self.emit(Work(later.job))
+            self.postpone(Postponed(later.job, step, now + HALF_OPEN))
         else:
             self.results.clear()
 
@@ -308,8 +308,6 @@ class IsakmpSa(Exchanges):
     def _arrive(self, step: Step, content: Content, data: bytes, now: Instant) -> None:
         self.log(f"transition from state {self.state} to state {step.target}")
         self.move(step.target)
-        if step.target in KEYED:
-            self._establish(content, now)
         if data and step.target in KEYED and self.is_initiator:
             self.last_word = data
             self.send(data)
@@ -319,15 +317,10 @@ class IsakmpSa(Exchanges):
             self.send(data)
         details = f" {{{self.chosen}}}" if step.target in KEYED else ""
         self.log(f"{self.state}: {self.state.story}{details}", self.state.code)
+        if step.target in KEYED:
+            # INITIAL_CONTACT counts when it came encrypted.
+            further.begin(self, any(one.kind == NotifyType.INITIAL_CONTACT for one in content.all(Notify)), now)
         self.pump(now)
-
-    def _establish(self, content: Content, now: Instant) -> None:
-        """Tell what has come into being; INITIAL_CONTACT counts when it came encrypted."""
-        peer = self.peer_id
-        assert peer is not None
-        contact = any(one.kind == NotifyType.INITIAL_CONTACT for one in content.all(Notify))
-        self.established, self.deadline, self.outstanding = now, None, None
-        self.emit(IsakmpEstablished(self.need_policy(), peer, self.need_chosen(), self.is_initiator, contact))
 
     # --- repeating
 
@@ -353,7 +346,7 @@ class IsakmpSa(Exchanges):
             why = EXHAUSTED.get(self.state, "No acceptable response to our message")
             text = f"max number of retransmissions ({outstanding.repeats}) reached {self.state}.  {why}"
             self.log(text, Rc.NORETRANSMISSION)
-            self.fail(text, timeout=True)
+            self.give_up(text)
 
     def _repeat(self, remote: Endpoint) -> None:
         """The peer repeats what was answered: it gets the same answer, where it has always been."""

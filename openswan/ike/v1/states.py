@@ -33,6 +33,12 @@ class State(Enum):
     QUICK_R1 = ("STATE_QUICK_R1", 18, "sent QR1, expecting QI2")
     QUICK_I2 = ("STATE_QUICK_I2", 19, "sent QI2, IPsec SA established")
     QUICK_R2 = ("STATE_QUICK_R2", 20, "IPsec SA established")
+    XAUTH_R0 = ("STATE_XAUTH_R0", 23, "XAUTH responder - sent request, expecting reply")
+    XAUTH_R1 = ("STATE_XAUTH_R1", 24, "XAUTH status sent, expecting Ack")
+    MODE_CFG_R1 = ("STATE_MODE_CFG_R1", 26, "ModeCfg Set sent, expecting Ack")
+    MODE_CFG_I1 = ("STATE_MODE_CFG_I1", 28, "ModeCfg initiator - awaiting CFG_reply")
+    XAUTH_I0 = ("STATE_XAUTH_I0", 29, "XAUTH client - awaiting CFG_request")
+    XAUTH_I1 = ("STATE_XAUTH_I1", 30, "XAUTH client - awaiting CFG_set")
     GONE = ("STATE_GONE", 0, "ended")
 
     def __init__(self, label: str, number: int, story: str) -> None:
@@ -55,6 +61,12 @@ BEGINNING = frozenset({State.MAIN_R0, State.AGGR_R0})
 """Responders that have yet to hear something sensible."""
 KEYED = frozenset({State.MAIN_R3, State.MAIN_I4, State.AGGR_I2, State.AGGR_R2})
 """ISAKMP SAs whose both ends are authenticated: Quick Modes and Informationals may be made."""
+FURTHER = frozenset(
+    {State.XAUTH_R0, State.XAUTH_R1, State.MODE_CFG_R1, State.MODE_CFG_I1, State.XAUTH_I0, State.XAUTH_I1}
+)
+"""Phase 1 is over, and something has to follow it before Quick Modes may be made."""
+PROVEN = KEYED | FURTHER
+"""Both ends have proved in phase 1 what they had to: Informationals and Transactions count."""
 ESTABLISHED = KEYED | {State.QUICK_I2, State.QUICK_R2}
 
 
@@ -67,6 +79,8 @@ class Transition:
     story: str
 
 
+KEYED_ORDER = tuple(one for one in State if one in KEYED)
+FURTHER_ORDER = tuple(one for one in State if one in FURTHER)
 TRANSITIONS: tuple[Transition, ...] = (
     Transition(State.MAIN_I0, State.MAIN_I1, "initiate: proposals sent"),
     Transition(State.MAIN_I1, State.MAIN_I2, "a proposal of ours was taken, public value and nonce sent"),
@@ -96,6 +110,29 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(State.MAIN_R2, State.GONE, "the initiator does not go on, or cannot prove itself"),
     Transition(State.MAIN_R3, State.GONE, "deleted by either end, or its time is over"),
     Transition(State.MAIN_I4, State.GONE, "deleted by either end, or its time is over"),
+    *(Transition(keyed, State.XAUTH_R0, "XAUTH was agreed on, a password asked for") for keyed in KEYED_ORDER),
+    *(Transition(keyed, State.XAUTH_I0, "XAUTH was agreed on, we wait to be asked") for keyed in KEYED_ORDER),
+    *(Transition(keyed, State.MODE_CFG_R1, "an address pushed to the client") for keyed in KEYED_ORDER),
+    *(Transition(keyed, State.MODE_CFG_I1, "an address asked or waited for") for keyed in KEYED_ORDER),
+    *(Transition(State.XAUTH_R1, keyed, "the client is in, and has nothing to configure") for keyed in KEYED_ORDER),
+    *(Transition(State.XAUTH_I0, keyed, "the server lets us in without asking") for keyed in KEYED_ORDER),
+    *(
+        Transition(State.XAUTH_I1, keyed, "the server lets us in, there is nothing to configure")
+        for keyed in KEYED_ORDER
+    ),
+    *(Transition(State.MODE_CFG_R1, keyed, "the client has what was pushed") for keyed in KEYED_ORDER),
+    *(Transition(State.MODE_CFG_I1, keyed, "the server has given an address") for keyed in KEYED_ORDER),
+    Transition(State.XAUTH_R0, State.XAUTH_R1, "the password is right, and we say so"),
+    Transition(State.XAUTH_R1, State.MODE_CFG_R1, "the client is in, an address pushed to it"),
+    Transition(State.XAUTH_R1, State.MODE_CFG_I1, "the client is in, and gives us an address"),
+    Transition(State.XAUTH_I0, State.XAUTH_I1, "name and password said"),
+    Transition(
+        State.XAUTH_I0, State.MODE_CFG_I1, "the server lets us in without asking, an address asked or waited for"
+    ),
+    Transition(State.XAUTH_I1, State.MODE_CFG_I1, "the server lets us in, an address asked or waited for"),
+    Transition(State.XAUTH_I0, State.MODE_CFG_R1, "the server lets us in without asking, and gets an address of us"),
+    Transition(State.XAUTH_I1, State.MODE_CFG_R1, "the server lets us in, and gets an address of us"),
+    *(Transition(one, State.GONE, "refused, given up or never answered") for one in FURTHER_ORDER),
     Transition(State.QUICK_I0, State.QUICK_I1, "initiate: proposals, nonce and clients sent"),
     Transition(State.QUICK_I1, State.QUICK_I2, "the responder's choice confirmed"),
     Transition(State.QUICK_R0, State.QUICK_R1, "a proposal taken and said so"),

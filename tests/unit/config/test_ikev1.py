@@ -57,7 +57,6 @@ def test_rsa_is_what_goes_without_saying() -> None:
         (f"{PSK};esn=yes", "extended sequence numbers"),
         ("ikev2=insist;aggrmode=yes;authby=secret", "aggrmode= and ikev2= contradict each other"),
         ("aggrmode=yes;authby=secret", "name one in ike="),
-        (f"{PSK};leftsourceip=%config", "gets its address by IKEv2 alone"),
     ],
 )
 def test_what_ikev1_cannot(body: str, words: str) -> None:

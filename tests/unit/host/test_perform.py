@@ -75,6 +75,7 @@ class Doubles:
             learn_gateways=self.learn_gateways,
             learn_keys=self.learn_keys,
             sign=self.sign,
+            login=self.login,
             listen_only=listen_only,
         )
 
@@ -114,6 +115,11 @@ class Doubles:
 
     async def learn_keys(self, name: str) -> tuple[Published, tuple[str, ...]]:
         return Published((), reason=f"nothing under {name}"), ()
+
+    async def login(self, connection: str, user: str, password: bytes) -> bytes:
+        if password != b"right":
+            raise HostError("Incorrect Username or Password")
+        return b""
 
     async def sign(self, *what: Any) -> bytes:
         self.note("sign", *what)

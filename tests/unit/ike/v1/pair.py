@@ -26,11 +26,12 @@ from openswan.ike.events import CreateChild, Request
 from openswan.ike.v1.effects import Effect
 from openswan.ike.v1.life import Life
 from openswan.ike.v1.phase1 import Terms
-from openswan.ike.v1.policy import IdQuestion, IsakmpPolicy, QuickPolicy, QuickQuestion
+from openswan.ike.v1.policy import IdQuestion, IsakmpPolicy, LeaseQuestion, QuickPolicy, QuickQuestion
 from openswan.ike.v1.sa import IsakmpSa
 from openswan.ike.v1.states import State
 from openswan.policy.algorithms import parse_esp, parse_ike
 from openswan.policy.identity import Identity, matches, parse_identity
+from openswan.policy.modecfg import Assigned
 from openswan.policy.selector import Selector
 from openswan.wire.v1.body import Payload
 from openswan.wire.v1.header import Flags, Header
@@ -137,6 +138,8 @@ class Asked:
         self.unknown: list[tuple[Question, ...]] = []
         """What has to be fetched, question after question."""
         self.revoked = ""
+        self.leases: list[LeaseQuestion] = []
+        self.assigned: Assigned | None = None
 
     def isakmp_policy(self, local: Endpoint, remote: Endpoint) -> IsakmpPolicy:
         if not self.policies:
@@ -148,6 +151,12 @@ class Asked:
             if matches(one.peer_id, peer_id):
                 return one
         raise IkeError("initial Aggressive Mode message received but no connection has been authorized", 14)
+
+    def lease(self, question: LeaseQuestion) -> Assigned:
+        self.leases.append(question)
+        if self.assigned is None:
+            raise IkeError("no address is left", 0)
+        return self.assigned
 
     def revocation(self, chain: Sequence[Certificate], at: datetime) -> tuple[Question, ...]:
         self.chains.append(tuple(chain))

@@ -387,7 +387,7 @@ def test_silence_and_a_sign_of_life() -> None:
     assert len(pair.a.seen(Heard)) == 1
 
 
-@pytest.mark.parametrize("exchange", [ExchangeType.NEW_GROUP, ExchangeType.TRANSACTION, ExchangeType.AGGRESSIVE])
+@pytest.mark.parametrize("exchange", [ExchangeType.NEW_GROUP, ExchangeType.AGGRESSIVE])
 def test_exchanges_that_are_refused(exchange: ExchangeType) -> None:
     pair = Pair().up()
     before = len(pair.b.sent())
