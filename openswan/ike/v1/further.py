@@ -85,7 +85,7 @@ def _request(sa: Core, talk: Talk, said: Attributes, now: Instant) -> None:
 
 
 def _reply(sa: Core, talk: Talk, said: Attributes, now: Instant) -> None:
-    if sa.state not in (State.XAUTH_R0, State.MODE_CFG_I1) or not transactions.answered(sa, talk, said):
+    if sa.state not in (State.XAUTH_R0, State.MODE_CFG_I1) or not transactions.answered(sa, talk):
         sa.hint("ignoring an answer nobody waits for", now)
     elif sa.state is State.XAUTH_R0:
         xauth.take_reply(sa, said, now)
@@ -102,7 +102,7 @@ def _set(sa: Core, talk: Talk, said: Attributes, now: Instant) -> None:
 
 
 def _acknowledged(sa: Core, talk: Talk, said: Attributes, now: Instant) -> None:
-    if sa.state not in (State.XAUTH_R1, State.MODE_CFG_R1) or not transactions.answered(sa, talk, said):
+    if sa.state not in (State.XAUTH_R1, State.MODE_CFG_R1) or not transactions.answered(sa, talk):
         sa.hint("ignoring an acknowledgement nobody waits for", now)
     elif sa.state is State.XAUTH_R1:
         _configure(sa, now)

@@ -126,7 +126,7 @@ IMPLICIT = ("clear", "clear-or-private", "private-or-clear", "private", "block")
         ("shipped/l2tp-cert.conf.in", []),
         ("shipped/l2tp-psk.conf.in", ["L2TP-PSK-NAT", "L2TP-PSK-noNAT"]),
         ("shipped/mast-l2tp-psk.conf.in", ["L2TP-PSK-NAT", "L2TP-PSK-noNAT"]),
-        ("shipped/xauth.conf.in", []),
+        ("shipped/xauth.conf.in", ["xauthclient"]),
         ("shipped/ipv6.conf.in", []),
     ],
 )
