@@ -113,6 +113,31 @@ def test_certificates(stage: Stage, rsa_authority: Authority, who: str) -> None:
 
 
 @who
+def test_certificates_in_pieces(stage: Stage, rsa_authority: Authority, who: str) -> None:
+    """Both cut their messages into pieces of 500 octets and less."""
+    stage.east.settings("cookie_threshold = 1", "cookie_threshold = 1\n  fragment_size = 500")
+    try:
+        mine = rsa_authority.issue("east.example")
+        files = {"x509ca/lab.pem": rsa_authority.pem, "x509/east.pem": mine.cert, "private/east.pem": mine.key}
+        stage.play(
+            swanctl(
+                "auth = pubkey\n certs = east.pem\n id = east.example", "auth = pubkey\n id = west.example",
+                ike="fragmentation = yes", esp=PFS,
+            ),
+            net(authby="rsasig", leftcert="west.example.pem", rightrsasigkey="%cert", leftid="@west.example",
+                rightid="@east.example"),
+            certified(stage.west, rsa_authority, "west.example"),
+            files,
+        )  # fmt: skip
+        stage.up(who)
+        assert_ping(stage.lab.sunset, "10.2.0.2")
+        log = stage.east.log()
+        assert "splitting IKE message" in log and "received fragment #" in log
+    finally:
+        stage.east.settings("cookie_threshold = 1\n  fragment_size = 500", "cookie_threshold = 1")
+
+
+@who
 def test_aggressive_mode(stage: Stage, who: str) -> None:
     """charon answers it with a preshared key only when it is told outright that that is known to be a bad idea."""
     stage.east.settings("cookie_threshold = 1", "i_dont_care_about_security_and_use_aggressive_mode_psk = yes")
