@@ -126,7 +126,8 @@ class Lifetimes:
         if child.closing:
             return
         self.core.say(child.conn, "child SA expired", Rc.LOG, child.serial, event="child-expired")
-        if child.conn.policy.rekey and not child.ike.closing and child.conn.newest_child == child.serial:
+        failed = child.conn.policy.rekey and not child.ike.closing and child.conn.newest_child == child.serial
+        if failed and child.ike.version == 2:
             # Rekeying has failed for all of the margin: the two ends no longer understand each other, and whatever else
             # is on this IKE SA goes with it (RFC 7296 2.8).
             self._expire_ike(child.ike)
