@@ -145,6 +145,9 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("syslog", X, H, "daemon.error", "Facility and priority of messages at start.", SETUP),
     Keyword("interfaces", X, A, "%defaultroute", "Which ipsecN sits on which device: a list of ipsecN=DEVICE, "
             "%defaultroute, or %none.", SETUP),
+    Keyword("oe-interface", X, A, "ipsec1", "The ipsecN that packets of policy groups' peers come out of who prove "
+            "nothing, or have their keys in the DNS; never that of other conns. It stands beside the one of their "
+            "interface.", SETUP),
     Keyword("myid", Form.IDENTITY, A, "", "What %myid stands for.", SETUP),
     Keyword("prepluto", Form.COMMAND, H, "", "Command run before pluto starts.", SETUP),
     Keyword("postpluto", Form.COMMAND, H, "", "Command run after pluto has started.", SETUP),

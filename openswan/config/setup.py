@@ -27,6 +27,8 @@ class Setup:
 
     interfaces: tuple[tuple[str, str], ...] = (("ipsec0", DEFAULT_ROUTE),)
     """(virtual, physical) pairs; physical `%defaultroute` is the default route's device. Empty: interfaces=%none."""
+    oe_interface: str = "ipsec1"
+    """Virtual interface of strangers."""
     listen: tuple[Address, ...] = ()
     """Only these local addresses are used; empty: all."""
     unique_ids: bool = True
@@ -148,6 +150,7 @@ class _Reader:
         default = Setup()
         return Setup(
             interfaces=self._interfaces(default),
+            oe_interface=self._oe_interface(default),
             listen=self._listen(),
             unique_ids=self.values.get("uniqueids", "yes") == "yes",
             keep_alive=float(self.values.get("keep_alive", "0")) or default.keep_alive,
@@ -216,6 +219,20 @@ class _Reader:
 
     def _complain(self, name: str, why: ConfigError) -> None:
         self.complaints.append(error(why.reason, self.params[name].where))
+
+    def _oe_interface(self, default: Setup) -> str:
+        text = self.values.get("oe-interface", default.oe_interface)
+        try:
+            used = {virtual for virtual, _ in _interfaces(self.values.get("interfaces", DEFAULT_ROUTE))}
+        except ConfigError:
+            used = {virtual for virtual, _ in default.interfaces}  # which is told elsewhere
+        if text in used and "oe-interface" not in self.values:
+            return next(name for name in (f"ipsec{number}" for number in range(1, 1000)) if name not in used)
+        if text in used or not re.fullmatch(r"ipsec[0-9]{1,3}", text):
+            why = f"oe-interface={text[:40]}: an ipsecN is wanted that interfaces= does not have"
+            self._complain("oe-interface", ConfigError(why))
+            return default.oe_interface
+        return text
 
     def _interfaces(self, default: Setup) -> tuple[tuple[str, str], ...]:
         try:

@@ -208,6 +208,7 @@ class Gateway:
             log=self._log,
             shutdown=self._shutdown,
             interface_mtu=self._interfaces.mtu_of,
+            have_device=self._interfaces.beside,
             intercept=self._interceptor.set if self._interceptor is not None else lambda plan: None,
             decide=self._interceptor.decide if self._interceptor is not None else lambda decision: None,
             listen_only=self._wanted.listen,

@@ -45,6 +45,8 @@ class Interfaces:
         self._by_hand: dict[str, str] = {}
         self._network = self._seen = NetworkState((), ())
         self._complained: frozenset[str] = frozenset()
+        self._strangers: dict[str, str] = {}
+        """Virtual interfaces beside those of interfaces=, and the physical ones they stand on."""
         self._resolvers = ResolvConf()
 
     def all(self) -> tuple[Interface, ...]:
@@ -105,13 +107,18 @@ class Interfaces:
         self._complained = frozenset(assigned.complaints)
         before = {each.name: each.mtu for each in self._network.interfaces}
         self._network = NetworkState(assigned.interfaces, state.defaults, self._resolvers.servers())
-        for name in self._attached.keys() - {plan.name for plan in assigned.plans}:
+        named = {plan.name for plan in assigned.plans}
+        mtus = {each.name: each.mtu for each in assigned.interfaces}
+        plans = list(assigned.plans)
+        plans += [
+            tun.Plan(name, below, mtus[below])
+            for name, below in self._strangers.items()
+            if below in mtus and name not in named
+        ]
+        for name in self._attached.keys() - {plan.name for plan in plans}:
             # What it stood on has gone; it stays, so that nothing it was to carry finds another way.
             self._have(tun.Plan(name, "", 0))
-        plans = [
-            replace(plan, mtu=self._wanted.override_mtu or plan.mtu) if plan.physical else plan
-            for plan in assigned.plans
-        ]
+        plans = [replace(plan, mtu=self._wanted.override_mtu or plan.mtu) if plan.physical else plan for plan in plans]
         for plan in plans:
             self._have(plan)
         virtual = {plan.physical: plan.mtu for plan in plans}
@@ -120,6 +127,14 @@ class Interfaces:
                 addresses = tuple(address for address, _ in each.addresses)
                 self._klips.execute(SetMtu(each.name, each.mtu, virtual.get(each.name, each.mtu), addresses))
         self._tell(self._network)
+
+    def beside(self, name: str, physical: str) -> None:
+        """Have one more, for strangers; when it cannot be, what was to go through it is dropped."""
+        self._strangers = {name: physical}
+        try:
+            self._take(self._seen)
+        except (HostError, KlipsError, OSError) as why:
+            self._log(f"{name} for strangers cannot be had: {why}", True)
 
     def _have(self, plan: tun.Plan) -> None:
         old = self._attached.get(plan.name)

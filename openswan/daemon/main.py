@@ -172,6 +172,7 @@ def _wanted(options: Options, loaded: Loaded | None) -> Wanted:
         redirect_to=setup.redirect_to if setup else defaults.redirect_to,
         ikev1=setup.ikev1 if setup else defaults.ikev1,
         hide_tos=setup.hide_tos if setup else defaults.hide_tos,
+        strangers=setup.oe_interface if setup else defaults.strangers,
         ike_port=options.number("ikeport", defaults.ike_port, 65535),
         natt_port=options.number("nat-ikeport", defaults.natt_port, 65535),
         request_certs="nocrsend" not in options and (setup.request_certs if setup else True),

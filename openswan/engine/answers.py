@@ -24,7 +24,7 @@ from openswan.ike.resumption import Session, TicketBox
 from openswan.ike.v2.tasks.crash import token
 from openswan.policy.connection import EAP, Auth
 from openswan.policy.gateways import Published
-from openswan.policy.groups import stance_of
+from openswan.policy.groups import of_strangers, stance_of
 from openswan.policy.identity import NOBODY, Identity, IdKind, matches
 from openswan.policy.modecfg import Assigned
 from openswan.policy.selector import FlowKey, Selector, flow_keys
@@ -55,6 +55,8 @@ class Answers:
     """Addresses beside one that we answer at."""
     decides: Callable[[Address, Address], Conn | None] = lambda src, dst: None
     """The line of a policy group that decides about two hosts, seen from us."""
+    protected: Callable[[Address, Address], Conn | None] = lambda src, dst: None
+    """The ordinary connection that packets of two hosts, seen from us, belong to."""
     objection: Callable[[Conn, Address, Address], str] = lambda conn, src, dst: ""
     """Why the peer that asks has not proved enough for a tunnel of a policy group; empty: it has."""
     published: Callable[[Identity, Address], Published | str] = lambda identity, remote: Published(())
@@ -124,7 +126,9 @@ class Answers:
     def _line(self, me: Address, peer: Address) -> Conn | None:
         """The line of a policy group under which a peer may have a tunnel: the one that decides about it."""
         line = self.decides(me, peer)
-        return line if line is not None and not line.never and stance_of(line.policy).responds else None
+        if line is None or line.never or not stance_of(line.policy).responds:
+            return None
+        return line if not of_strangers(line.policy) or self.protected(me, peer) is None else None
 
     @staticmethod
     def _may_be(policy: IkePolicy, claimed: Identity) -> bool:

@@ -32,6 +32,7 @@ from openswan.engine.logins import Logins
 from openswan.engine.mobility import Mobility
 from openswan.engine.negotiate import Negotiator
 from openswan.engine.network import Network
+from openswan.engine.oeevents import Pair as OePair
 from openswan.engine.pairs import Pairs
 from openswan.engine.pairverbs import PairVerbs
 from openswan.engine.pairviews import PairViews
@@ -93,6 +94,7 @@ class Brain:
         self.interception = Interception(self)
         self.triggers = Triggers(self)
         self.answers.decides = self.groups.decides
+        self.answers.protected = lambda src, dst: self.interception.protected(OePair(src, dst))
         self.answers.objection = self.pairs.objection
         self.mobility = Mobility(self)
         self.answers.others = self.mobility.others

@@ -140,6 +140,14 @@ class Decide:
 
 
 @dataclass(frozen=True, slots=True)
+class HaveDevice:
+    """Have a virtual interface of its own for strangers, beside the one that stands on `interface`."""
+
+    device: str
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
 class DelGuard:
     """The connection protects nothing any more."""
 
@@ -306,6 +314,7 @@ Effect: TypeAlias = (
     | SetGuard
     | DelGuard
     | OpenFlows
+    | HaveDevice
     | Intercept
     | Decide
     | RunUpdown

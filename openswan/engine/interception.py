@@ -60,6 +60,13 @@ class Interception:
             found = decision if isinstance(decision, Decision) else SHUNTS.get(decision, Decision.TUNNEL)
             self.core.emit(Decide(pair.src, pair.dst, found))
 
+    def protected(self, pair: Pair) -> Conn | None:
+        """The ordinary connection that a pair's packets belong to: no stranger gets a tunnel for them."""
+        for conn in self._ordinary():
+            if not conn.never and any(pair.src in key.src and pair.dst in key.dst for key in conn.keys):
+                return conn
+        return None
+
     def _lines(self) -> Iterator[Conn]:
         for lines in self.brain.groups.lines.values():
             yield from (line for line in lines.values() if line.on_demand)

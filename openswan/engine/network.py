@@ -11,13 +11,14 @@ from openswan.base.address import Address
 from openswan.base.interval import Instant
 from openswan.base.log import Rc
 from openswan.engine.conn import Conn, Kind, Oriented
-from openswan.engine.effects import Listen, Resolve
+from openswan.engine.effects import HaveDevice, Listen, Resolve
 from openswan.engine.events import HostResolved, NetworkState
 from openswan.engine.orient import Plugs, orient
 from openswan.engine.routing import RouteEvent, Routing
 from openswan.engine.settings import LEAST_TTL, LOOK_AGAIN, MOST_TTL, RESOLVE_AGAIN, RESOLVE_MOST
 from openswan.engine.timers import Timer
 from openswan.policy.connection import HostKind
+from openswan.policy.groups import of_strangers
 
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
@@ -32,6 +33,8 @@ class Network:
         self.listened: tuple[tuple[Address, str], ...] = ()
         self.looked: dict[str, Instant] = {}
         """When each name was last asked for."""
+        self.strangers_on = ("", "")
+        """The virtual interface of strangers that has been asked for, and what it stands on."""
         self.asked: dict[str, int] = {}
         """Host names asked for and how often in vain."""
 
@@ -89,9 +92,20 @@ class Network:
     def orientation(self, conn: Conn) -> tuple[Oriented | None, str]:
         """Where a connection is plugged in as things are."""
         oriented, why = orient(conn.policy, self.core.plugs, self.core.names)
+        if oriented is not None and of_strangers((conn.template or conn).policy):
+            oriented = self._apart(oriented)
         if oriented is not None and (elsewhere := conn.away or conn.redirected) is not None:
             oriented = replace(oriented, peer=elsewhere)
         return oriented, why
+
+    def _apart(self, oriented: Oriented) -> Oriented:
+        """Strangers stay strangers: what they send never comes out where configured peers' packets do."""
+        device = self.core.settings.strangers
+        wanted = (device, oriented.interface)
+        if wanted != self.strangers_on:
+            self.strangers_on = wanted
+            self.core.emit(HaveDevice(*wanted))
+        return replace(oriented, device=device)
 
     def reorient(self, conn: Conn) -> None:
         """Follow a change: what hung on the old addresses ends, what was wanted begins again. The guard stays in."""

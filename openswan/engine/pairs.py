@@ -43,7 +43,7 @@ from openswan.policy.exempt import exempt
 from openswan.policy.flowtable import Flow
 from openswan.policy.gateways import Gateway, with_key
 from openswan.policy.grade import Grade
-from openswan.policy.groups import Stance
+from openswan.policy.groups import Stance, of_strangers
 from openswan.policy.identity import address_identity
 from openswan.policy.selector import FlowKey, Selector
 
@@ -382,6 +382,9 @@ class Pairs:
         line = self.core.conns.named.get(effect.owner)
         if line is None or line.oriented is None:
             self._events.append(oe.Failed(effect.pair, "its group is gone"))
+            return
+        if of_strangers(line.policy) and (other := self.brain.interception.protected(effect.pair)) is not None:
+            self._events.append(oe.Failed(effect.pair, f"its packets belong to {other.label}"))
             return
         conn = self.instance(line, effect.pair, effect.gateway)
         if conn.children:

@@ -30,6 +30,8 @@ class Settings:
     brings up hundreds of tunnels at once, or as many peers behind one NAT, stay under it."""
     hide_tos: bool = True
     """hidetos=yes: the DSCP of outer packets is 0; no: it is the inner one's (RFC 4301 5.1.2)."""
+    strangers: str = "ipsec1"
+    """oe-interface=: what strangers send comes out there."""
     crash_secret: bytes = field(default=b"", repr=False)
     """What crash detection tokens are made with; empty: none are (RFC 6290)."""
     request_certs: bool = True

@@ -14,9 +14,12 @@ from openswan.engine.conn import Conn
 from openswan.engine.effects import RunUpdown
 from openswan.engine.events import UpdownDone
 from openswan.engine.names import connection_policy
+from openswan.policy.groups import of_strangers
 from openswan.policy.identity import Identity, show
 from openswan.policy.selector import Selector
 
+STRANGERS_METRIC = 2000
+"""Of routes into the interface of strangers, so that a conn's own route to the same net comes before them."""
 UNSAFE = {ord(c): f"\\{ord(c):03o}" for c in "'\\\"`$"}
 """Characters a shell would act on; scripts undo the octal form with `echo -e`."""
 
@@ -104,8 +107,11 @@ def environment(conn: Conn, verb: Verb, moving: bool = False, stack: str = "klip
     source = next((a for a in conn.sources if a.version == mine.version), None)
     if source is not None:
         env["PLUTO_MY_SOURCEIP"] = str(source)
-    if conn.policy.metric:
-        env["PLUTO_METRIC"] = str(conn.policy.metric)
+    metric = conn.policy.metric
+    if of_strangers((conn.template or conn).policy):
+        metric = metric or STRANGERS_METRIC
+    if metric:
+        env["PLUTO_METRIC"] = str(metric)
     if conn.policy.mtu:
         env["PLUTO_MTU"] = str(conn.policy.mtu)
     return env

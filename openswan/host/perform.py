@@ -24,6 +24,7 @@ from openswan.engine.effects import (
     Fetch,
     FlushConntrack,
     GuardEntry,
+    HaveDevice,
     Intercept,
     KlipsCommand,
     LearnGateways,
@@ -154,6 +155,8 @@ class Parts:
     """What a token signs; HostError."""
     login: Callable[[str, str, bytes], Coroutine[Any, Any, bytes]]
     """(conn, user, password) -> nothing; HostError when they are not right."""
+    have_device: Callable[[str, str], None] = lambda device, interface: None
+    """(virtual interface for strangers, physical one below)."""
     intercept: Callable[[Intercept], None] = lambda plan: None
     """For whom packets are stopped from now on,"""
     decide: Callable[[Decide], None] = lambda decision: None
@@ -190,6 +193,7 @@ class Performer:
             SetGuard: self._set_guard,
             DelGuard: self._del_guard,
             OpenFlows: self._open_flows,
+            HaveDevice: lambda effect: parts.have_device(effect.device, effect.interface),
             Intercept: parts.intercept,
             Decide: parts.decide,
             RunUpdown: self._updown,

@@ -88,6 +88,15 @@ def stance_of(connection: Connection) -> Stance:
     return FAILED.get(connection.failure_shunt, Stance.PRIVATE)
 
 
+def of_strangers(connection: Connection) -> bool:
+    """May peers of the conn be people who prove nothing, or whose keys the DNS has?
+
+    What a signed record says is proved when it is too late to choose another interface, so those are among them.
+    """
+    end = group_end(connection)
+    return end is not None and stance_of(connection).responds and (end.dns_key or bool(connection.auth & Auth.NULL))
+
+
 def group_file(connection: Connection) -> str:
     """The name of the conn's file in ipsec.d/policies; empty: it has none, or its name cannot be a file's."""
     end = group_end(connection)

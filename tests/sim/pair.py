@@ -27,6 +27,7 @@ from openswan.engine.effects import (
     Effect,
     Fetch,
     FlushConntrack,
+    HaveDevice,
     Intercept,
     KlipsCommand,
     LearnGateways,
@@ -340,6 +341,7 @@ class SimHost:
         self.dns: dict[str, Learned | Published] = {}
         """What the DNS says about a destination, and which keys a name has,"""
         self.dns_delay = 0.05
+        self.devices = {"ipsec0"}
         self.plan = Intercept()
         """For whom packets are to be stopped,"""
         self.decisions: list[tuple[str, str, Decision]] = []
@@ -512,6 +514,8 @@ class SimHost:
             self.pending.append(CertificatesRead(self.authorities, (), (), effect.client, (), self.places))
         elif isinstance(effect, Fetch):
             self._fetch(effect)
+        elif isinstance(effect, HaveDevice):
+            self.devices.add(effect.device)
         elif isinstance(effect, Intercept):
             self.plan = effect
         elif isinstance(effect, Decide):

@@ -52,7 +52,7 @@ R = 8
 RTN_UNICAST, RTN_LOCAL = 1, 2
 ICMP6_FIRST, ICMP6_LAST = 133, 137
 FAMILY = {4: nf.NFPROTO_IPV4, 6: nf.NFPROTO_IPV6}
-DEVICES = ("lo", *(f"ipsec{number}" for number in range(64)))
+DEVICES = ("lo", *(f"ipsec{number}" for number in range(256)))
 """What comes from there has been decided; there need not be any of that name."""
 
 

@@ -81,8 +81,23 @@ def test_interfaces(text: str, want: tuple[tuple[str, str], ...]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("lines", "want"),
+    [
+        ((), "ipsec1"),
+        (('interfaces="ipsec0=eth0 ipsec1=eth1"',), "ipsec2"),
+        (("oe-interface=ipsec7",), "ipsec7"),
+    ],
+)
+def test_strangers_have_an_interface_of_their_own(lines: tuple[str, ...], want: str) -> None:
+    setup, complaints = build(*lines)
+    assert setup.oe_interface == want and complaints == []
+
+
+@pytest.mark.parametrize(
     ("line", "why"),
     [
+        ("oe-interface=ipsec0", "oe-interface=ipsec0: an ipsecN is wanted that interfaces= does not have"),
+        ("oe-interface=eth0", "oe-interface=eth0: an ipsecN is wanted"),
         ("interfaces=eth0", "f:2: interfaces=eth0: ipsecN=DEVICE, %defaultroute or %none is wanted"),
         ("interfaces=wan0=eth0", "f:2: interfaces=wan0=eth0: ipsecN=DEVICE"),
         ("interfaces=ipsec0=", "'' cannot be a device's name"),

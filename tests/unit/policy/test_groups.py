@@ -17,6 +17,7 @@ from openswan.policy.groups import (
     group_file,
     lines_of,
     named,
+    of_strangers,
     open_family,
     outside,
     rules_of,
@@ -35,6 +36,15 @@ def conn(name: str, kind: HostKind = HostKind.OPPORTUNISTIC_GROUP, **more: objec
 PRIVATE = conn("private", failure_shunt=ShuntPolicy.DROP)
 PERMISSIVE = conn("private-or-clear", failure_shunt=ShuntPolicy.PASS)
 CLEAR = conn("clear", HostKind.GROUP, prospective=ShuntPolicy.PASS, auth=Auth.NEVER)
+
+
+def test_whose_peers_may_be_strangers() -> None:
+    """Those that prove nothing, or have their keys in the DNS; groups that look for nobody have no peers."""
+    far = End(Host(HostKind.OPPORTUNISTIC_GROUP), dns_key=True)
+    assert of_strangers(replace(PRIVATE, auth=Auth.NULL)) and of_strangers(replace(PRIVATE, right=far))
+    assert not of_strangers(replace(PRIVATE, auth=Auth.PSK)) and not of_strangers(CLEAR)
+    assert not of_strangers(replace(CLEAR, auth=Auth.NULL | Auth.NEVER))
+    assert not of_strangers(Connection("x", HERE, HERE, auth=Auth.NULL))
 
 
 def target(net: str, protocol: int = 0, ours: int = 0, theirs: int = 0) -> Target:
