@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""IKEv1's targets of `make fuzz-ike`: every payload parser by its name (V1_SA, V1_KE ...), V1_message, V1_content and
-V1_pieces.
+"""IKEv1's targets of `make fuzz-ike`: every payload parser by its name (V1_SA, V1_KE ...), V1_message, V1_content,
+V1_pieces, and V1_transaction for XAUTH and Mode Config.
 
 Only WireError may leave a parser, with a notification of IKEv1 or none; what parses comes out as the octets it was.
 """
@@ -12,14 +12,19 @@ from collections.abc import Callable, Iterator
 
 from openswan.base.errors import WireError
 from openswan.ike.v1.pieces import MOST_PARTIAL, Assembler
+from openswan.policy.modecfg import ConfigRole
 from openswan.wire.cursor import Reader
 from openswan.wire.v1.fragment import Fragment
 from openswan.wire.v1.header import Flags, Header
 from openswan.wire.v1.ident import Id
 from openswan.wire.v1.message import Content, Message, padded
+from openswan.wire.v1.modecfg import Attributes
 from openswan.wire.v1.notify import Notify
-from openswan.wire.v1.numbers import ExchangeType, NotifyType, PayloadType
+from openswan.wire.v1.numbers import CfgType, ExchangeType, NotifyType, PayloadType
 from openswan.wire.v1.payload import REGISTRY, emit_chain, parse_chain
+from tests.unit.ike.v1.pair import Pair
+from tests.unit.ike.v1.test_modecfg import pair_of as modecfg_pair
+from tests.unit.ike.v1.test_xauth import pair_of as xauth_pair
 from tests.unit.wire.v1.samples import PAYLOADS
 
 Target = Callable[[bytes], None]
@@ -87,10 +92,38 @@ def pieces(data: bytes) -> None:
         assert len(assembler) <= MOST_PARTIAL
 
 
+def transaction(data: bytes) -> None:
+    """An authentic Transaction message to an end that waits for XAUTH or Mode Config, or for nothing any more.
+
+    The first octet says which end, the second of what kind it is. Nobody gets in by what it says itself.
+    """
+    if len(data) < 2:
+        return
+    which, kind, rest = data[0] % 4, CfgType(data[1] % 6), data[2:]
+    with contextlib.suppress(WireError):
+        said = Attributes.parse(Reader(bytes([kind, 0, 0, 9]) + rest))
+        config = {"config": ConfigRole.CLIENT if which == 2 else ConfigRole.NONE, "config_pull": False}
+        pair = (modecfg_pair(False, a=config) if which == 2 else xauth_pair()) if which < 3 else Pair()
+        pair.bend = lambda sent: [] if sent.data[18] == ExchangeType.TRANSACTION else [sent]
+        pair.start().run()
+        end = pair.b if which == 0 else pair.a
+        before = len(end.sent())
+        pair.forge(end, [said], 0x77, exchange=ExchangeType.TRANSACTION)
+        assert len(end.sent()) - before <= 2
+        assert all(line.isprintable() for line in end.lines())
+        assert which != 0 or not end.sa.is_established
+
+
 def targets() -> dict[str, Callable[[], Target]]:
     """Every target's name, and what makes it ready."""
     parsers = {f"V1_{kind.name}": (lambda kind=kind: payload(kind)) for kind in REGISTRY}  # type: ignore[misc]
-    return {**parsers, "V1_message": lambda: message, "V1_content": lambda: content, "V1_pieces": lambda: pieces}
+    return {
+        **parsers,
+        "V1_message": lambda: message,
+        "V1_content": lambda: content,
+        "V1_pieces": lambda: pieces,
+        "V1_transaction": lambda: transaction,
+    }
 
 
 def seeds(name: str) -> list[bytes]:
@@ -102,6 +135,12 @@ def seeds(name: str) -> list[bytes]:
     if name == "V1_content":
         chains = [padded(PAYLOADS, 16), *(padded([one], 16) for one in PAYLOADS)]
         return [bytes([first]) + chain for first, chain in chains]
+    if name == "V1_transaction":
+        login = b"\x40\x89\0\5carla\x40\x8a\0\1x"
+        address = b"\0\1\0\4\x0a\x09\0\5\x70\0\0\2hi\x70\4\0\x0e\x0a\2\0\0\xff\xff\0\0" + bytes(6)
+        status = b"\xc0\x8f\0\1"
+        return [bytes([which, kind]) + body for which in range(4) for kind in range(1, 5)
+                for body in (login, address, status, b"\x40\x88\0\0" + login)]  # fmt: skip
     if name == "V1_pieces":
         bodies = [Fragment(1, number, number == 3, bytes([number] * number)).emit() for number in (1, 3, 2, 4)]
         return [b"".join(bytes([len(one)]) + one for one in bodies)]
