@@ -83,6 +83,7 @@ class IkeV1:
                 continue
             loser, winner = (ike, other) if at_once and _cookies(other) > _cookies(ike) else (other, ike)
             told = winner.replaces is not None and not at_once
+            self.core.leases.move(loser.serial, winner.serial)
             self.brain.ikes.run(loser, _machine(loser).supersede(_machine(winner), self.core.now, told=told))
             if winner is not ike:
                 self.brain.ikes.run(winner, ())

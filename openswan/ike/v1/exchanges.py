@@ -152,6 +152,8 @@ class Exchanges(Core):
         """
         if self.state in KEYED and self.heir is None and heir is not self:
             heir.children.update(self.children)
+            # Not every client asks for its address again.
+            heir.assigned, heir.granted = heir.assigned or self.assigned, heir.granted or self.granted
             heir.before += (*(one for one in self.before if one.state is not State.GONE), self)
             for older in heir.before:
                 older.children, older.heir = heir.children, heir

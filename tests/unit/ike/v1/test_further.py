@@ -10,8 +10,9 @@ from openswan.ike.events import CreateChild, DeleteIke, Probe
 from openswan.ike.v1.effects import IsakmpEstablished
 from openswan.ike.v1.states import State
 from openswan.policy.modecfg import ConfigRole
-from tests.unit.ike.v1.pair import quick
+from tests.unit.ike.v1.pair import Pair, policy, quick
 from tests.unit.ike.v1.test_modecfg import GIVEN
+from tests.unit.ike.v1.test_modecfg import pair_of as with_addresses
 from tests.unit.ike.v1.test_xauth import judge, pair_of
 
 
@@ -50,3 +51,13 @@ def test_either_end_may_close_it_meanwhile() -> None:
         pair.ask(getattr(pair, which), DeleteIke())
         assert pair.a.sa.state is pair.b.sa.state is State.GONE
         assert not pair.a.seen(IsakmpEstablished) + pair.b.seen(IsakmpEstablished)
+
+
+def test_addresses_go_on_with_the_isakmp_sa_that_takes_the_place_of_another() -> None:
+    """A client that does not ask again keeps what it has."""
+    first = with_addresses().up()
+    second = Pair(policy(), policy("@b", "@a", config=ConfigRole.SERVER)).up()
+    for old, new in ((first.a, second.a), (first.b, second.b)):
+        old.sa.supersede(new.sa, 0.0)
+    assert second.a.sa.assigned == first.a.sa.assigned is not None
+    assert second.b.sa.granted == GIVEN
