@@ -316,6 +316,8 @@ class IkeSas:
         self.start_keepalive(ike)
 
     def _child_established(self, ike: IkeState, effect: ChildEstablished) -> None:
+        while ike.heir is not None and ike.heir.serial in self.core.states.ikes:
+            ike = ike.heir  # what was under way when another took its place
         self.brain.children.established(ike, effect)
 
     def _spi_offered(self, ike: IkeState, effect: SpiOffered) -> None:
@@ -409,6 +411,7 @@ class IkeSas:
         if successor is None:
             return
         self._hand_over(ike, successor)
+        ike.heir = successor
         if not ike.closing:
             self._retire(ike)
             successor.before = [*(one for one in (*successor.before, *ike.before) if not one.machine.ended), ike]

@@ -78,6 +78,8 @@ class IkeState:
     """IKEv1: the ISAKMP SA this one was begun to replace."""
     before: list[IkeState] = field(default_factory=list)
     """IKEv1: those whose place it has taken, which linger."""
+    heir: IkeState | None = None
+    """And the one that has taken its place."""
     closing: bool = False
     failed: bool = False
 
