@@ -83,6 +83,8 @@ def nobody(facts: Facts) -> Iterator[Finding]:
         )
         or "none"
     )
+    # One file may serve many hosts: that some of its conns are others' is no fault.
+    certain = bool(facts.target) or not any(facts.ours(conn) for conn in facts.config.conns)
     for conn in facts.config.conns:
         ends = [end.host.address for end in (conn.left, conn.right)]
         if conn.auth & Auth.NEVER or facts.ours(conn) is not None or HostKind.NAME in _kinds(conn):
@@ -97,7 +99,7 @@ def nobody(facts: Facts) -> Iterator[Finding]:
             cause = f"conn {conn.name}: neither left= nor right= is an address of this host"
             remedy = f"left= or right= must be one of {here}, %defaultroute, or give the address to an interface"
         evidence = (f"left={_host(conn.left)}, right={_host(conn.right)}; addresses here: {here}",)
-        yield Finding("not-ours", CONFIG, 89, cause, evidence, remedy, conn.name)
+        yield Finding("not-ours", CONFIG, 91 if certain else 20, cause, evidence, remedy, conn.name)
 
 
 def _kinds(conn: Connection) -> set[HostKind]:

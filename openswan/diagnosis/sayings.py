@@ -208,7 +208,7 @@ SAID: tuple[Said, ...] = (
         "make leftsubnet=, rightsubnet= and type= of both ends the same",
     ),
     _said(
-        r"FAILED_CP_REQUIRED|INTERNAL_ADDRESS_FAILURE",
+        r"assigned no address|FAILED_CP_REQUIRED|INTERNAL_ADDRESS_FAILURE",
         "no-address-assigned",
         PEER,
         73,

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`make soak-diagnose`: every fault brought about, every healthy set-up looked at; how often `ipsec diagnose` is right.
 
-`python -m tests.soak.diagnose [WORD [FIRST]]`: those whose name holds WORD, from number FIRST on, in SOAK_JOBS
+`python -m tests.soak.diagnose [PATTERN [FIRST]]`: those whose name fits a pattern, from number FIRST on, in SOAK_JOBS
 processes (default 1).
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -55,8 +56,8 @@ def main(argv: list[str]) -> int:
     word = argv[0] if argv else ""
     begin = time.monotonic()
     first = int(argv[1]) if len(argv) > 1 else 0
-    faults = [number for number, fault in enumerate(FAULTS) if word in fault.name and number >= first]
-    set_ups = [number for number, one in enumerate(HEALTHY) if word in one.name]
+    faults = [number for number, fault in enumerate(FAULTS) if re.search(word, fault.name) and number >= first]
+    set_ups = [number for number, one in enumerate(HEALTHY) if re.search(word, one.name)]
     outcomes, alarms = [], 0
     with ProcessPoolExecutor(int(os.environ.get("SOAK_JOBS", "1"))) as pool:
         for number, said in zip(faults, pool.map(one_fault, faults), strict=True):

@@ -37,6 +37,13 @@ def test_found_in_the_file(text: str, code: str, remedy: str) -> None:
     assert remedy in found.remedy
 
 
+def test_conns_of_other_hosts_in_a_file_for_all_of_them_are_no_fault() -> None:
+    other = SECOND.replace("192.0.2.1", "192.0.2.77")
+    facts = replace(up(), config=config(CONF + other))
+    assert [one.weight for one in judge(facts) if one.code == "not-ours"] == [20]
+    assert first(replace(facts, target="other", config=config(other))).code == "not-ours"
+
+
 def test_no_file_and_no_such_conn() -> None:
     nothing = replace(up(), config=Config(error="no such file"), connections=())
     assert codes(nothing)[0] == "no-config"

@@ -18,6 +18,7 @@ LINES = (
     ("cannot respond to IPsec SA request because no connection is known for 10.2.0.0/24===1.2.3.4[1.2.3.4]",
      "subnet-mismatch"),
     ("certificate 'CN=x' cannot be checked: there is no authority in cacerts", "peer-ca-unknown"),
+    ('"net" #2: negotiation failed: the peer assigned no address (leftsourceip=%config asks)', "no-address-assigned"),
     ("certificate 'CN=m' (serial 1) does not vouch for identity '@east.test': neither subject", "peer-cert-name"),
     ("certificate 'CN=x' (serial 1) has expired: it is 2026-11-29", "peer-cert-expired"),
     ("STATE_PARENT_I1: the peer refuses with NO_PROPOSAL_CHOSEN", "peer-refuses-ike"),
