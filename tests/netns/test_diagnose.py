@@ -11,9 +11,7 @@ from tests.netns.healthy import HEALTHY, look
 from tests.netns.keys import Authority
 
 SAMPLE = (
-    "a typing error in the name",
     "different secrets, seen by who refuses",
-    "the authority is not known here",
     "port 500 is taken",
     "masquerading of what the tunnel carries",
     "our INPUT drops port 500",
