@@ -16,8 +16,21 @@ from openswan.base.errors import CryptoError, IkeError
 from openswan.base.interval import Duration, Instant
 from openswan.base.log import Rc
 from openswan.crypto.dh import DhPair
-from openswan.ike.effects import ChildGone, Forget, Gone, IkeFailed, IkeGone, Log, Send, Work
-from openswan.ike.events import CreateChild, RekeyChild
+from openswan.ike.effects import (
+    ChildGone,
+    Forget,
+    Gone,
+    Heard,
+    IkeFailed,
+    IkeGone,
+    Log,
+    PeerMoved,
+    RequestFailed,
+    Send,
+    Silent,
+    Work,
+)
+from openswan.ike.events import CreateChild, RekeyChild, Request
 from openswan.ike.later import Job, Later
 from openswan.ike.machine import Modest
 from openswan.ike.retransmit import Outstanding
@@ -49,6 +62,10 @@ T = TypeVar("T")
 
 HALF_OPEN: Duration = 60.0
 """How long a responder waits for the whole of Main Mode."""
+MOST_REPLAYS = 5
+"""How often one answer is repeated."""
+SILENT = 3
+"""Repetitions after which a peer counts as silent."""
 MOST_NOTIFIES = 3
 """Notifications in clear for one negotiation: whoever sends garbage gets no more answers than that."""
 COOKIE_OCTETS = 8
@@ -237,6 +254,30 @@ class Core(Modest):
             if found and found not in self.spent:
                 self.spent.add(found)
                 return found
+
+    # --- what goes on under it
+
+    def decline(self, request: Request, why: str, notify: int = 0) -> None:
+        """Nothing comes of what was asked."""
+        self.emit(RequestFailed(request, why, notify))
+
+    def believe(self, message: Message, ends: tuple[Endpoint, Endpoint], now: Instant) -> None:
+        """The peer, and nobody else, says this now."""
+        self.spent.add(message.header.message_id)
+        self.last_word, self.outstanding = b"", None
+        self.last_heard = now
+        if self.silent:
+            self.silent = False
+            self.emit(Heard())
+        if self.nat_there and ends != (self.local, self.remote):
+            self.local, self.remote = ends
+            self.emit(PeerMoved(*ends))
+
+    def count(self, outstanding: Outstanding) -> None:
+        """It has been repeated: at some point the peer counts as silent."""
+        if outstanding.repeats >= SILENT and not self.silent:
+            self.silent = True
+            self.emit(Silent())
 
     # --- what comes out
 

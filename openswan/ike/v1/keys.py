@@ -7,7 +7,8 @@ take an IV and give the next one, and whoever has found a message authentic keep
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hmac
+from collections.abc import Callable, Sequence
 
 from openswan.base.errors import WireError
 from openswan.crypto import oakley, registry
@@ -67,6 +68,16 @@ class IsakmpKeys:
         _, rest = emit_chain(payloads)
         digest = oakley.hash_2(self.oakley, self.skeyid.a, message_id, nonce, rest)
         return (Hash(digest), *payloads)
+
+    def check(self, content: Content, computed: Callable[[bytes], bytes]) -> None:
+        """WireError unless a message begins with the hash that is computed of the payloads behind it."""
+        said, rest = content.hashed()
+        if not hmac.compare_digest(said, computed(rest)):
+            raise WireError("received Hash Payload does not match computed value", NotifyType.INVALID_HASH_INFORMATION)
+
+    def hash_1(self, message_id: int, rest: bytes) -> bytes:
+        """HASH(1), which every message of an Informational or a Transaction begins with."""
+        return oakley.hash_1(self.oakley, self.skeyid.a, message_id, rest)
 
     def wipe(self) -> None:
         """Overwrite all keys."""

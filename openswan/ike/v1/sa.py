@@ -20,9 +20,9 @@ from openswan.ike.effects import Gone
 from openswan.ike.later import Job, Later
 from openswan.ike.retransmit import Due, Outstanding
 from openswan.ike.v1 import aggressive, further, main, proof
-from openswan.ike.v1.core import COOKIE_OCTETS, HALF_OPEN, Postponed, malformed
+from openswan.ike.v1.core import COOKIE_OCTETS, HALF_OPEN, MOST_REPLAYS, Postponed, malformed
 from openswan.ike.v1.effects import Effect
-from openswan.ike.v1.exchanges import MOST_REPLAYS, Exchanges
+from openswan.ike.v1.exchanges import Exchanges
 from openswan.ike.v1.methods import METHODS
 from openswan.ike.v1.parts import Step
 from openswan.ike.v1.policy import IsakmpPolicy, Owner

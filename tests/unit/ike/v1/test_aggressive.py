@@ -13,9 +13,8 @@ from openswan.base.entropy import SeededRng
 from openswan.ike.effects import ChildEstablished, Forget, IkeFailed, Send
 from openswan.ike.events import CreateChild
 from openswan.ike.v1 import aggressive
-from openswan.ike.v1.core import MOST_NOTIFIES
+from openswan.ike.v1.core import MOST_NOTIFIES, MOST_REPLAYS
 from openswan.ike.v1.effects import IsakmpEstablished
-from openswan.ike.v1.exchanges import MOST_REPLAYS
 from openswan.ike.v1.keys import IsakmpKeys
 from openswan.ike.v1.sa import IsakmpSa
 from openswan.ike.v1.states import State

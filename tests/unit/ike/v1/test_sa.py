@@ -10,9 +10,8 @@ import pytest
 from openswan.base.entropy import SeededRng
 from openswan.base.errors import IpsecError
 from openswan.ike.effects import Forget, Gone, IkeFailed, IkeGone, Send
-from openswan.ike.v1.core import MOST_HINTS, MOST_NOTIFIES
+from openswan.ike.v1.core import MOST_HINTS, MOST_NOTIFIES, MOST_REPLAYS
 from openswan.ike.v1.effects import IsakmpEstablished
-from openswan.ike.v1.exchanges import MOST_REPLAYS
 from openswan.ike.v1.sa import IsakmpSa
 from openswan.ike.v1.states import State
 from openswan.wire.v1.header import Flags, Header

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from openswan.ike.effects import Send
-from openswan.ike.v1.exchanges import MOST_REPLAYS
+from openswan.ike.v1.core import MOST_REPLAYS
 from openswan.ike.v1.states import State
 from openswan.ike.v1.transactions import MOST_TALKS, is_xauth
 from openswan.policy.modecfg import Assigned, ConfigRole
