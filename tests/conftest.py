@@ -32,6 +32,11 @@ FULL_SIZES = (
     ("a kernel keyed by hand", "37 SAs and bundles of 1,514", "make soak-xfrm"),
     ("faults for ipsec diagnose", "5 of 101, and 1 of 28 healthy set-ups", "make soak-diagnose"),
     ("a fleet with one identical file, under churn", "5 hosts of 30, for seconds", "make soak-mesh"),
+    (
+        "combinations with strongSwan and over links",
+        "a third, SAMPLE=1 of them",
+        "make soak-interop, or SAMPLE=2 make test",
+    ),
     ("random input", "seconds for each parser and the packet engine", "make fuzz, FUZZ_SECONDS=600 and more"),
     ("input guided by coverage", "what earlier runs kept", "make fuzz, FUZZ_MINUTES=30"),
     ("the packet engine under ASan, UBSan and LeakSanitizer", "nothing", "make asan"),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +17,27 @@ from tests.netns.lab import Lab
 HERE = Path(__file__).parent
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test below this directory is a netns test."""
+ONE_IN = 3
+"""Of the combinations of a test that is marked as a matrix: how many there are for one that every run takes."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Every test below this directory is a netns test; of a matrix a sample is run, the same for the same SAMPLE."""
+    matrices: dict[str, list[pytest.Item]] = {}
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.netns)
+            if item.get_closest_marker("matrix"):
+                matrices.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    seed = os.environ.get("SAMPLE", "1")
+    if seed == "all":
+        return
+    left_out: set[pytest.Item] = set()
+    for name, cells in matrices.items():
+        taken = random.Random(f"{seed} {name}").sample(cells, -(-len(cells) // ONE_IN))
+        left_out |= set(cells) - set(taken)
+    config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session", autouse=True)

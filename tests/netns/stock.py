@@ -70,6 +70,7 @@ mv "$cache/rootfs.gz.part" "$cache/rootfs.gz"
 
 ROAD = "IPSEC_CONFS=/etc/road IPSEC_RUNDIR=/run/road; export PATH IPSEC_CONFS IPSEC_RUNDIR"
 START = """
+if [ -d /cfg/root/tmp ]; then cp -a /cfg/root/tmp/. /tmp; rm -rf /cfg/root/tmp; fi # another file system: no links
 cp -al --remove-destination /cfg/root/. /
 perl /cfg/shell.pl &
 mount -t devpts devpts /dev/pts

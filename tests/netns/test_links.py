@@ -275,6 +275,7 @@ def assert_sealed(seen: list[bytes], *addresses: str) -> None:
     assert not [each for each in told if addresses[-1] in each[1:3] and each[0] not in allowed]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("version", VERSIONS)
 def test_gre_in_transport_mode(stage: Stage, version: str) -> None:
     guest, (isp, road) = stage.guest, ends("gre", version)
@@ -321,6 +322,7 @@ pppoptfile = /tmp/lac.ppp
 """Files below /tmp for xl2tpd and the pppd that it starts, at both ends."""
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("version", VERSIONS)
 def test_l2tp_in_transport_mode(stage: Stage, version: str) -> None:
     guest, (isp, road) = stage.guest, ends("l2tp", version)

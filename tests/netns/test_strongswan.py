@@ -175,6 +175,7 @@ def net(**more: str) -> dict[str, str]:
 who = pytest.mark.parametrize("who", ["we", "they"])
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("who", "inside", "outside"),
     [("we", 4, 4), ("they", 4, 4), ("we", 6, 6), ("they", 6, 6), ("we", 6, 4), ("they", 4, 6)],
@@ -290,6 +291,7 @@ def public_pem(text: str) -> bytes:
     return key.public_bytes(serialization.Encoding.PEM, style)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("who", "ours", "theirs"),
     [
@@ -310,6 +312,7 @@ def test_esp_algorithms(stage: Stage, who: str, ours: str, theirs: str) -> None:
     assert transfer(stage.lab.sunrise, stage.lab.sunset, "10.1.0.2", 1 << 20).intact
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("who", "group", "ours", "theirs"),
     [

@@ -64,6 +64,7 @@ def play_certificates(
     )  # fmt: skip
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("who", "key", "theirs", "ours", "shows"),
     [

@@ -23,7 +23,7 @@ from tests.netns.test_strongswan import swanctl as swanctl_v2
 from tests.netns.test_tunnel import certified
 from tests.netns.traffic import assert_ping
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("strongswan")]
+pytestmark = [pytest.mark.peer, pytest.mark.matrix, pytest.mark.xdist_group("strongswan")]
 
 who = pytest.mark.parametrize("who", ["we", "they"])
 PFS = "aes256gcm16-modp2048"

@@ -24,7 +24,7 @@ from tests.netns.traffic import assert_ping
 
 __all__ = ["stage"]
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("strongswan")]
+pytestmark = [pytest.mark.peer, pytest.mark.matrix, pytest.mark.xdist_group("strongswan")]
 
 USER, WORD = "carla", "open sesame"
 CLIENT = f'{SECRETS}\n@{USER} : XAUTH "{WORD}"\n'
