@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What `make fuzz-ike` fuzzes: every IKEv2 payload parser by its name (SA, KE ...), `message`, `cookie`, and whole
-encrypted exchanges: `exchange`, `auth` and `answer`; those of IKEv1 are in v1targets.py. Only WireError may leave a
-parser, and nothing an IKE SA.
+"""What `make fuzz-ike` fuzzes: every IKEv2 payload parser by its name (SA, KE ...), `message`, `cookie`,
+`hash_and_url`, and whole encrypted exchanges: `exchange`, `auth` and `answer`; those of IKEv1 are in v1targets.py. Only
+WireError may leave a parser, and nothing an IKE SA.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from openswan.ike.v2.cookie import CookieJar
 from openswan.ike.v2.states import State
 from openswan.wire.message import Message, sk_prefix
 from openswan.wire.payload import REGISTRY, emit_chain, parse_chain
+from openswan.wire.v2.cert import HashUrl
 from openswan.wire.v2.numbers import ExchangeType, PayloadType
 from openswan.wire.v2.sk import pad
 from openswan.wire.v2.ts import TsI, TsR
@@ -50,6 +51,13 @@ def message(data: bytes) -> None:
     """A whole datagram."""
     with contextlib.suppress(WireError):
         Message.parse(data)
+
+
+def hash_and_url(data: bytes) -> None:
+    """What a peer says of a certificate that is to be fetched."""
+    with contextlib.suppress(WireError):
+        parsed = HashUrl.parse(data)
+        assert parsed.emit() == data and parsed.url.isprintable()
 
 
 JAR = CookieJar(SeededRng("fuzz"), 0.0)
@@ -134,6 +142,7 @@ def targets() -> dict[str, Callable[[], Target]]:
     more: dict[str, Callable[[], Target]] = {
         "message": lambda: message,
         "cookie": lambda: cookie,
+        "hash_and_url": lambda: hash_and_url,
         "exchange": Exchange,
         "answer": lambda: answer,
         "auth": lambda: auth,
@@ -150,4 +159,6 @@ def seeds(name: str) -> list[bytes]:
         return [bytes([n, first]) + chain for first, chain in chains for n in range(4)]
     if name in ("message", "cookie"):
         return [datagram.data for datagram in Pair().up().log]
+    if name == "hash_and_url":
+        return [HashUrl.of("http://pki.example/certs/", b"certificate").emit()]
     return [one.emit() for one in PAYLOADS if one.type.name == name] or [bytes(20)]
