@@ -22,8 +22,8 @@ DEB_PACKAGES   := debhelper dh-apparmor dh-python dpkg-dev lintian python3-pip p
 DEB_TESTS      := mmdebstrap
 FUZZ_PACKAGES  := clang libclang-rt-dev llvm
 
-# How many tests run side by side: those with namespaces have their own.
-JOBS   ?= $(shell nproc)
+# How many tests run side by side: those with namespaces have their own. Most wait most of the time: one more than cores.
+JOBS   ?= $(shell expr $$(nproc) + 1)
 
 SOURCES := setup.py pyproject.toml $(wildcard _fast/*.pyx _fast/*.pxd _fast/*.h)
 
