@@ -7,7 +7,7 @@ group routes or gives up, its lines do; they follow their file, the names in it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from openswan.base.address import Address, Subnet
@@ -113,15 +113,16 @@ class Groups:
         self._look_up()
         self._settled()
 
-    def route(self, group: Conn) -> None:
-        """What the lines say is in force from now on."""
+    def route(self, group: Conn, then: Callable[[], None]) -> None:
+        """What the lines say is in force from now on; `then` is called when all their routes are there."""
         group.on_demand = True
         for line in self.lines.get(group.name, {}).values():
             self._complain(self._enforce(line))
         self._settled()
+        self._after(group, then)
 
-    def unroute(self, group: Conn) -> None:
-        """It is no longer."""
+    def unroute(self, group: Conn, then: Callable[[], None]) -> None:
+        """It is no longer; `then` is called when all their routes have gone."""
         group.on_demand = False
         for line in self.lines.get(group.name, {}).values():
             line.on_demand = False
@@ -130,6 +131,11 @@ class Groups:
             if not self.brain.router.happen(line, RouteEvent.UNROUTE):
                 self.brain.router.unguard(line)
         self._settled()
+        self._after(group, then)
+
+    def _after(self, group: Conn, then: Callable[[], None]) -> None:
+        names = {line.name for line in self.lines.get(group.name, {}).values()}
+        self.brain.router.updowns.after(names, then)
 
     def terminate(self, group: Conn) -> None:
         """End the tunnels of all lines and forget what was decided; what the lines say stays in force."""

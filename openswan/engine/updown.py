@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from ipaddress import ip_network
 
 from openswan.base.address import Subnet
@@ -122,6 +123,8 @@ Then = Callable[[UpdownDone], None]
 
 @dataclass(slots=True)
 class _Job:
+    name: str
+    """The connection's."""
     key: tuple[str, str]
     command: str
     environment: dict[str, str]
@@ -144,7 +147,7 @@ class UpdownQueue:
         """
         env = environment(conn, verb, moving)
         command = conn.oriented.ours.updown if conn.oriented else ""
-        job = _Job((env["PLUTO_PEER_CLIENT"], env["PLUTO_INTERFACE"]), command, env, then)
+        job = _Job(conn.name, (env["PLUTO_PEER_CLIENT"], env["PLUTO_INTERFACE"]), command, env, then)
         queue = self.waiting.setdefault(job.key, deque())
         queue.append(job)
         if len(queue) == 1:
@@ -157,6 +160,24 @@ class UpdownQueue:
             return False
         self._finish(job, event)
         return True
+
+    def after(self, names: Container[str], then: Callable[[], None]) -> None:
+        """Call `then` when what runs or waits now for these connections has been carried out; perhaps at once."""
+        theirs = ([job for job in queue if job.name in names] for queue in self.waiting.values())
+        last = [jobs[-1] for jobs in theirs if jobs]
+        left = len(last)
+
+        def done(tell: Then, event: UpdownDone) -> None:
+            nonlocal left
+            tell(event)
+            left -= 1
+            if not left:
+                then()
+
+        for job in last:
+            job.then = partial(done, job.then)
+        if not last:
+            then()
 
     def _start(self, job: _Job) -> None:
         self.token += 1

@@ -151,8 +151,7 @@ class Whack:
             core.release(conn)
             return
         if conn.kind is Kind.GROUP:
-            self.brain.groups.route(conn)
-            core.release(conn)
+            self.brain.groups.route(conn, partial(core.release, conn))
             return
         conn.on_demand = not conn.never
         router.guard(conn)
@@ -176,8 +175,7 @@ class Whack:
     def _unroute(self, conn: Conn, client: int) -> None:
         core, router = self.core, self.brain.router
         if conn.kind is Kind.GROUP:
-            self.brain.groups.unroute(conn)
-            core.release(conn)
+            self.brain.groups.unroute(conn, partial(core.release, conn))
             return
         users = [conn, *conn.instances.values()]
         if any(one.children for one in users):

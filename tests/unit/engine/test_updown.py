@@ -104,6 +104,23 @@ def test_one_command_at_a_time_per_route_and_others_beside_it() -> None:
     assert not queue.done(UpdownDone(started[1].token, 0, ()))
 
 
+def test_whoever_waits_for_some_hears_when_all_of_theirs_are_done() -> None:
+    started: list[RunUpdown] = []
+    heard: list[str] = []
+    queue = UpdownQueue(started.append)
+    for name, net in (("a", EAST_NET), ("b", "10.3.0.0/16"), ("other", "10.4.0.0/16")):
+        one = placed(conn(name, end(WEST, WEST_NET), end(EAST, net)))
+        for verb in (Verb.PREPARE, Verb.ROUTE):
+            queue.run(one, verb, lambda e, name=name: heard.append(name))  # type: ignore[misc]
+    queue.after({"a", "b"}, lambda: heard.append("all"))
+    queue.after({"nobody"}, lambda: heard.append("at once"))
+    for number in (0, 1, 3, 4):
+        assert "all" not in heard
+        assert queue.done(UpdownDone(started[number].token, 0, ()))
+    assert heard == ["at once", "a", "b", "a", "b", "all"]
+    assert not queue.idle
+
+
 def test_an_empty_command_counts_as_done() -> None:
     done: list[int] = []
     queue = UpdownQueue(lambda _: done.append(99))
