@@ -121,7 +121,7 @@ def rule_text(rule: Rule) -> str:
     """One rule as nft writes it."""
     action = {
         "drop": f'counter name "{rule.target}" drop',
-        "mark": f"meta mark set meta mark | {MARK:#x}",
+        "mark": f"meta mark set meta mark & {~MASK & 0xFFFFFFFF:#x} | {MARK:#x}",
         "keep": "snat ip to ip saddr" if rule.target == "4" else "snat ip6 to ip6 saddr",
     }.get(rule.action, f"{rule.action} {rule.target}".rstrip())
     return " ".join([*map(test_text, rule.tests), action])
