@@ -119,7 +119,8 @@ def _transport(protocol: int, body: bytes) -> str:
         if body[0] in (130, 131, 132, 143):
             return "mld"
         if body[0] < 128 and len(body) > 48:
-            return "icmp-outer" if _ipv6(body[8:])[0] in ("esp", "esp-udp", "ike", "keepalive") else "icmp"
+            # A neighbour that asks for an address which has just gone is told so.
+            return "icmp-outer" if _ipv6(body[8:])[0] in ("esp", "esp-udp", "ike", "keepalive", "nd") else "icmp"
         return "icmp"
     if protocol == 1 and body:
         if body[0] in (3, 4, 5, 11, 12) and len(body) >= 28:

@@ -49,6 +49,8 @@ def test_the_witness_knows_what_it_sees() -> None:
         ether(0x0800, ip4(1, b"\x03\x03" + bytes(6) + ip4(17, udp(53, b"")))): "icmp",
         ether(0x86DD, ip6(58, b"\x87" + bytes(23))): "nd",
         ether(0x86DD, ip6(58, b"\x80" + bytes(23))): "icmp",
+        ether(0x86DD, ip6(58, b"\1\3" + bytes(6) + ip6(58, b"\x87" + bytes(23)))): "icmp-outer",
+        ether(0x86DD, ip6(58, b"\1\3" + bytes(6) + ip6(58, b"\x80" + bytes(23)))): "icmp",
         ether(0x86DD, ip6(44, b"\x11\0\0\x08" + bytes(4) + bytes(40))): "fragment-17",
         ether(0x86DD, ip6(44, b"\x11\0\0\x01" + bytes(4) + udp(53, b""))): "udp",
         ether(0x88CC, bytes(40)): "ether-88cc",
