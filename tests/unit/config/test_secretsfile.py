@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """ipsec.secrets: every form, every complaint, and no complaint tells a secret."""
 
+import itertools
 import random
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -161,6 +162,7 @@ def changed(field: int, text: str) -> list[str]:
         ("include a b", "include wants one file name or pattern"),
         ("include *.none", 'no secrets filename matched "*.none"'),
     ],
+    ids=itertools.count(),
 )
 def test_bad_record_is_skipped_and_the_rest_loads(text: str, why: str) -> None:
     store, complaints = read(f'{text}\n: PSK "rest"\n')

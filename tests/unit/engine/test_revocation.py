@@ -104,6 +104,7 @@ def test_a_list_revokes() -> None:
         (revoke("other", ROOT_KEY, [77]), "has not signed it; it says 'C=CA, O=Example, CN=other'"),
         (revoke("root", ROOT_KEY, [], days=-1), "it was good until 2026-05-31 12:00:00 UTC"),
     ],
+    ids=["junk", "another key", "another issuer", "old"],
 )
 def test_lists_of_no_use(data: bytes, reason: str) -> None:
     world = World(strict=Strict.IFURI, fetch=True)
