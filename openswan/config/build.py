@@ -95,7 +95,7 @@ def _base(values: Values, setup: Setup, left: End, right: End) -> Connection:
     mine = setup.my_id or MY_ID
     left, right = with_proof(values, auth, left, right)
     left, right = completed(left, right, auth, mine), completed(right, left, auth, mine)
-    version = ike_version(values, setup)
+    version = ike_version(values, setup, auth)
     esn = extended_numbers(values)
     dpd = _dpd(values)
     ah = values.value("phase2", "esp") == "ah"

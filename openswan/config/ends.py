@@ -52,9 +52,10 @@ AUTHS = {
     "eap-only": Auth.EAP_ONLY,
     "pubkey": Auth.RSASIG | Auth.ECDSA | Auth.EDDSA,
     "null": Auth.NULL,
+    "xauth": Auth.XAUTH,
     "never": Auth.NEVER,
 }
-WORDS = "secret, rsasig, ecdsa, eddsa, eap-mschapv2, eap-tls, eaponly, null, never"
+WORDS = "secret, rsasig, ecdsa, eddsa, eap-mschapv2, eap-tls, eaponly, xauth, null, never"
 """Of those, what an error names."""
 DNS_KEYS = ("%dns", "%dnsonload", "%dnsondemand")
 MOST_SUBNETS = 4096

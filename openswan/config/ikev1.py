@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from openswan.config.opportunistic import is_opportunistic
+from openswan.config.parser import Param
 from openswan.config.setup import Setup
 from openswan.config.values import Values
 from openswan.policy.connection import EAP, Auth, Connection, PpkUse, TcpUse
@@ -33,24 +34,85 @@ VERSIONS = {
 }
 
 
-def ike_version(values: Values, setup: Setup) -> int:
-    """keyexchange=, ikev2= and what only IKEv1 has: 1 or 2; IKEv2 unless one of them says otherwise."""
+SIDES = ("", "left", "right")
+HINTS = (
+    "modecfgpull",
+    "modecfgbanner",
+    "modecfgwins1",
+    "modecfgwins2",
+    "xauthname",
+    "xauthby",
+    "xauthfail",
+    "cisco-unity",
+    "remote_peer_type",
+)
+"""Keywords about what only IKEv1 has: with one of them a conn that does not say its version is IKEv1."""
+
+
+def ike_version(values: Values, setup: Setup, auth: Auth) -> int:
+    """keyexchange=, ikev2= and what only IKEv1 has: 1 or 2; IKEv2 unless one of them says otherwise.
+
+    `auth` is how either end may prove itself.
+    """
     said = {name: VERSIONS.get((name, values.value(name))) for name in ("aggrmode", "keyexchange", "ikev2")}
     for name in ("xauthserver", "xauthclient"):
         if any(values.of_side(name, side) == "yes" for side in ("left", "right")):
             said[name] = 1
+    if Auth.XAUTH in auth:
+        said["auth"] = 1
     wanted = {version for version in said.values() if version}
     if len(wanted) == 2:
         given = [name for name, version in said.items() if version]
         text = f"{given[0]}= and {given[-1]}= contradict each other about the version of IKE: leave one out"
         values.error(text, values.param(given[0]))
+    kept_out = setup.ikev1 in ("drop", "reject")
+    hint = None if wanted or kept_out or values.flat.implicit else _hint(values)
+    if hint is not None:
+        text = (
+            f"{hint.spelled}= is about IKEv1, so that is what this conn is: say ikev2=no, or leave {hint.spelled}= out"
+        )
+        values.warn(text, hint)
+        return 1
     if wanted != {1} or values.flat.implicit:
         return 2
-    if setup.ikev1 in ("drop", "reject"):
+    if kept_out:
         name = next(name for name, version in said.items() if version)
         text = f"the conn is for IKEv1, which ikev1-policy={setup.ikev1} in config setup keeps out: say accept there"
         values.error(text, values.param(name))
     return 1
+
+
+def _hint(values: Values) -> Param | None:
+    """Something that only IKEv1 has, if the conn says any such thing."""
+    given = (values.param(name, side) for name in HINTS for side in SIDES)
+    return next((param for param in given if param is not None and param.value.lower() not in NOTHING), None)
+
+
+NOTHING = ("", "no", "n", "false", "off", "0", "ietf")
+"""Values that say that a thing is not wanted."""
+
+
+def _proofs(values: Values, conn: Connection) -> Connection:
+    """How the ends prove themselves: alike, or hybrid, one by RSA and the other by a password alone.
+
+    draft-ietf-ipsec-isakmp-hybrid-auth-05: who is asked for a password has proved nothing before it.
+    """
+    proofs = [conn.proof(conn.left), conn.proof(conn.right)]
+    if Auth.XAUTH not in proofs[0] | proofs[1]:
+        if conn.left.auth is not None or conn.right.auth is not None:
+            values.error(
+                "IKEv1 has one way to prove oneself for both ends: give authby=, or say ikev2=yes. The exception is "
+                "hybrid authentication: auth=rsasig at one end and auth=xauth at the other"
+            )
+        return conn
+    client = proofs.index(Auth.XAUTH) if Auth.XAUTH in proofs else 0
+    if proofs[client] != Auth.XAUTH or not proofs[1 - client] & Auth.RSASIG:
+        values.error("auth=xauth is for one end, which has a password and nothing else: the other has auth=rsasig")
+        return conn
+    ends = [conn.left, conn.right]
+    ends[client] = replace(ends[client], auth=Auth.XAUTH, xauth_client=True)
+    ends[1 - client] = replace(ends[1 - client], auth=Auth.RSASIG, xauth_server=True)
+    return replace(conn, auth=Auth.RSASIG, left=ends[0], right=ends[1])
 
 
 def checked(values: Values, conn: Connection) -> Connection:
@@ -59,8 +121,7 @@ def checked(values: Values, conn: Connection) -> Connection:
         return conn
     if is_opportunistic(values.canonical):
         values.error("opportunistic conns need IKEv2: leave ikev2=no out", values.param("ikev2"))
-    if conn.left.auth is not None or conn.right.auth is not None:
-        values.error("IKEv1 has one way to prove oneself for both ends: give authby=, or say ikev2=yes")
+    conn = _proofs(values, conn)
     if conn.auth & EAP or not conn.auth & PROOFS:
         text = "IKEv1 goes by a preshared key or RSA signatures: give authby=secret or rsasig, or say ikev2=yes"
         values.error(text, values.param("authby"))

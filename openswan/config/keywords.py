@@ -223,7 +223,8 @@ TABLE: tuple[Keyword, ...] = (
             choices=_spelled(never="no", ifasked="sendifasked", always="alwayssend yes forcedtype")),
     Keyword("auth", X, A, "authby", "How this end proves itself, when the two differ; words as for authby, and "
             "eap-mschapv2, eap-tls or eap (either) of an end that initiates. eaponly: by EAP-TLS alone, whether it "
-            "asks or answers (RFC 5998).", halves=LR),
+            "asks or answers (RFC 5998). xauth: by nothing but the name and password that IKEv1 asks it for, while "
+            "the other end has auth=rsasig (hybrid authentication).", halves=LR),
     Keyword("protoport", Form.PROTOPORT, A, "%any", "Only this protocol and port.", halves=LR),
     Keyword("ca", X, A, "any authority of ipsec.d/cacerts", "The authority that the end's certificate must come from, "
             "itself or through others: a distinguished name, or %same for the other end's, which is the issuer of "
@@ -326,7 +327,10 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("ikev1", B, H, "no", "Allow IKEv1.", fine=("no",),
             reason="a conn has one version, IKEv2 unless it says ikev2=no"),
     Keyword("ikev2", W, A, "insist", "IKEv2: insist (yes); propose and permit mean the same here. never (no): the conn "
-            "is IKEv1, for peers that know nothing newer: Main Mode by preshared key or RSA signature, Quick Mode.",
+            "is IKEv1, for peers that know nothing newer: Main Mode by preshared key or RSA signature, Quick Mode. A "
+            "conn that says neither is IKEv1 too with aggrmode=yes, xauthserver=, xauthclient=, auth=xauth, and, "
+            "with a warning, with xauthname=, xauthby=, xauthfail=, modecfgpull=yes, modecfgbanner=, modecfgwins1=, "
+            "cisco-unity=yes or remote_peer_type=cisco.",
             choices=_spelled(insist="always yes y", propose="", permit="", never="no n")),
     Keyword("narrowing", B, A, "no", "Accept less than the conn's subnets from the peer."),
     Keyword("esn", W, A, "either", "Extended sequence numbers: yes and no insist, either prefers them. With "

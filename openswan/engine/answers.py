@@ -217,6 +217,8 @@ class Answers:
         elif question.anonymous and conn.kind is not Kind.PERMANENT and conn.oriented.theirs.subnet is not None:
             return False  # nobody has no network but its own address
         asked = self.core.conns.unique.get(question.ike.name)
+        if not _is_let_in(conn, asked):
+            return False
         if asked is conn or (conn.template is not None and conn.template is asked):
             return conn.peer_id is None or conn.peer_id == question.peer_id
         if asked is not None and asked.signature == conn.signature:
@@ -407,6 +409,14 @@ class Answers:
 def child_policy_without_peer(conn: Conn, local: Selector) -> ChildPolicy:
     """Like child_policy for a template whose peer, and so its client, is not known yet."""
     return selected_policy(conn, (local,), ())
+
+
+def _is_let_in(conn: Conn, asked: Conn | None) -> bool:
+    """A connection that asks for a password (XAUTH) is for those alone who have given it one, under its own name."""
+    if conn.oriented is None or not conn.oriented.asks_password:
+        return True
+    known = asked is not None and asked.oriented is not None and asked.oriented.asks_password
+    return known and asked is not None and asked.policy.family == conn.policy.family
 
 
 def _hosts(question: ChildQuestion) -> tuple[Address, Address]:

@@ -46,6 +46,11 @@ class Oriented:
     """None: %any, or a name without an address so far."""
     nexthop: Address | None
 
+    @property
+    def asks_password(self) -> bool:
+        """Do we ask the peer for a name and a password (XAUTH)?"""
+        return self.ours.xauth_server or self.theirs.xauth_client
+
 
 @dataclass(eq=False, repr=False)
 class Conn:

@@ -68,7 +68,11 @@ def way(conn: Conn) -> Hashable:
     """What a first message must fit."""
     policy = conn.policy
     # IKEv1 agrees on how both ends prove themselves with the first message.
-    methods = (policy.auth, policy.aggressive) if policy.ike_version == 1 else ()
+    methods: tuple[object, ...] = ()
+    if policy.ike_version == 1 and conn.oriented is not None:
+        ends = (conn.oriented.ours, conn.oriented.theirs)
+        proofs = ((policy.proof(end), end.xauth_server, end.xauth_client) for end in ends)
+        methods = (policy.aggressive, *proofs)
     return policy.ike_version, policy.ike_proposals, conn.encapsulation, methods
 
 

@@ -25,8 +25,8 @@ from openswan.engine.conn import Conn
 from openswan.engine.names import connection_policy
 from openswan.ike.policy import AddressQuestion, ChildPolicy, ChildQuestion, IkePolicy
 from openswan.ike.v1.life import Life
+from openswan.ike.v1.methods import HYBRID, WITH_XAUTH
 from openswan.ike.v1.methods import METHODS as BY_METHOD
-from openswan.ike.v1.methods import WITH_XAUTH
 from openswan.ike.v1.phase1 import Terms
 from openswan.ike.v1.policy import IdQuestion, IsakmpPolicy, LeaseQuestion, QuickPolicy, QuickQuestion
 from openswan.policy.connection import Auth, Connection
@@ -205,11 +205,12 @@ class Isakmp:
 
 def isakmp_policy(ike: IkePolicy, policy: Connection) -> IsakmpPolicy:
     """The part of it that IKEv1 knows."""
-    allowed = [method for auth, method in METHODS if ike.my_auth & auth]
+    hybrid = Auth.XAUTH in ike.my_auth | ike.peer_auth
+    allowed = [method for auth, method in METHODS if (ike.my_auth | ike.peer_auth if hybrid else ike.my_auth) & auth]
     unable = {}
     if AuthMethod.PRE_SHARED_KEY in allowed and not ike.psk:
         unable[AuthMethod.PRE_SHARED_KEY] = f"Can't authenticate: no preshared key found for `{ike.my_id}'"
-    if AuthMethod.RSA_SIG in allowed and ike.private_key is None:
+    if AuthMethod.RSA_SIG in allowed and ike.private_key is None and Auth.XAUTH not in ike.my_auth:
         unable[AuthMethod.RSA_SIG] = f"unable to locate my private key for RSA Signature of '{ike.my_id}'"
     methods = tuple(method for method in allowed if method not in unable)
     return IsakmpPolicy(
@@ -247,8 +248,10 @@ def further(policy: IsakmpPolicy, conn: Conn, password: Callable[[str], str | No
     if client or server:
         # Who is the client: the initiator, or the responder?
         which = 0 if client == initiator else 1
-        methods = tuple(WITH_XAUTH[method][which] for method in terms.methods)
-        unable = tuple((WITH_XAUTH[method][which], why) for method, why in terms.unable)
+        hybrid = Auth.XAUTH in conn.policy.proof(ours) | conn.policy.proof(theirs)
+        forms = {AuthMethod.RSA_SIG: HYBRID} if hybrid else WITH_XAUTH
+        methods = tuple(forms[method][which] for method in terms.methods)
+        unable = tuple((forms[method][which], why) for method, why in terms.unable)
         policy = replace(policy, terms=replace(terms, methods=methods, unable=unable))
     if client:
         user = ours.xauth_name or str(policy.my_id).removeprefix("@")

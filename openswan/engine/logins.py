@@ -55,7 +55,7 @@ class Logins:
             self.last += 1
             self.under_way[self.last] = job, done
             template = conn.template if conn.template is not None else conn
-            self.core.emit(Login(self.last, template.policy.name, job.user, job.password))
+            self.core.emit(Login(self.last, template.policy.family, job.user, job.password))
 
     def judged(self, event: LoggedIn) -> None:
         """The judge has answered."""

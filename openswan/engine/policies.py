@@ -332,7 +332,7 @@ class Keyring:
             return ""
         if policy.my_auth & SIGNATURES and policy.private_key is not None:
             return ""
-        if policy.my_auth & Auth.NULL:
+        if policy.my_auth & (Auth.NULL | Auth.XAUTH):  # whether there is a password shows when it is asked for
             return ""
         if policy.my_auth & EAP:
             return self._lacks_eap(policy)

@@ -61,7 +61,9 @@ class IkeState:
     proven: bool = False
     """Its initiator has shown a cookie."""
     identities: object = None
-    """Both ends' identities once established."""
+    """Both ends' identities, and the peer's user name, once established."""
+    user: str = ""
+    """IKEv1: who the peer has proved to be by XAUTH."""
     spi: bytes = b""
     """Our own SPI, under which it is found."""
     pair: tuple[Address, Address] | None = None
@@ -263,9 +265,9 @@ class StateDb:
         """Is there no IKE SA between two addresses but such as are ending?"""
         return all(ike.closing for ike in self.pairs.get((me, peer), {}).values())
 
-    def enter_peer(self, ike: IkeState, mine: Identity, theirs: Identity) -> None:
-        """Note who stands at both ends of an established IKE SA."""
-        ike.identities = (mine, theirs)
+    def enter_peer(self, ike: IkeState, mine: Identity, theirs: Identity, user: str = "") -> None:
+        """Note who stands at both ends of an established IKE SA; users of one identity are different peers."""
+        ike.identities = (mine, theirs, user)
         self.peers.setdefault(ike.identities, {})[ike.serial] = ike
 
     def with_same_peer(self, ike: IkeState) -> list[IkeState]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum, Flag, auto
 
@@ -48,6 +49,8 @@ class Auth(Flag):
     EAP_ONLY = auto()
     NULL = auto()
     NEVER = auto()
+    XAUTH = auto()
+    """By nothing but the name and the password XAUTH asks for: the client of hybrid authentication (IKEv1)."""
 
 
 SIGNATURES = Auth.RSASIG | Auth.ECDSA | Auth.EDDSA
@@ -188,6 +191,10 @@ class End:
     """leftauth; None: as the conn's `auth` says."""
 
 
+PAIR = re.compile(r"\d+x\d+")
+"""What leftsubnets= and rightsubnets= put behind a name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """Everything one conn says; `left` and `right` as written, orientation comes later."""
@@ -294,6 +301,12 @@ class Connection:
     """authgrade: what an opportunistic peer must at least have proved."""
     keep_grade: bool = False
     """keepgrade: never less than it once had."""
+
+    @property
+    def family(self) -> str:
+        """The name in ipsec.conf that this and others were made of by leftsubnets= and rightsubnets=."""
+        base, slash, pair = self.name.rpartition("/")
+        return base if slash and base in self.aliases and PAIR.fullmatch(pair) else self.name
 
     def proof(self, end: End) -> Auth:
         """How that end may prove who it is."""

@@ -8,7 +8,7 @@ import pytest
 from openswan.config.load import load_text
 from openswan.policy.algorithms import V1_DEFAULT_AH, V1_DEFAULT_ESP, V1_DEFAULT_IKE
 from openswan.policy.connection import Auth
-from tests.unit.config.conn import certs, errors, load, one, warned
+from tests.unit.config.conn import KEY, certs, errors, load, one, warned
 
 PSK = "authby=secret;ikev2=no"
 
@@ -26,6 +26,30 @@ def test_aggressive_mode_makes_a_conn_ikev1_and_warns_of_what_it_shows() -> None
     assert any("lets anybody guess the key offline" in text for text in warned(body))
     [made] = load(body).connections
     assert (made.ike_version, made.aggressive) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["modecfgpull=yes", "modecfgbanner=hello", "leftmodecfgwins1=10.0.0.1", "leftxauthname=carla", "xauthby=alwaysok",
+     "cisco-unity=yes", "remote_peer_type=cisco"],
+)  # fmt: skip
+def test_what_only_ikev1_has_makes_a_conn_ikev1_that_does_not_say_otherwise(said: str) -> None:
+    [complaint] = [text for text in warned(f"authby=secret;{said}") if "is about IKEv1" in text]
+    assert f"{said.partition('=')[0]}= is about IKEv1, so that is what this conn is: say ikev2=no" in complaint
+    assert load(f"authby=secret;{said}").connections[0].ike_version == 1
+    assert load(f"authby=secret;ikev2=insist;{said}").connections[0].ike_version == 2
+    assert load(f"authby=secret;{said}", "\tikev1-policy=drop\n").connections[0].ike_version == 2
+    assert one("authby=secret;modecfgpull=no;cisco-unity=no").ike_version == 2
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_hybrid_is_a_key_at_one_end_and_a_password_at_the_other(flip: bool) -> None:
+    key, word = ("right", "left") if flip else ("left", "right")
+    made = one(f"authby=rsasig;{key}auth=rsasig;{word}auth=xauth;{key}rsasigkey={KEY}")
+    server, client = (made.right, made.left) if flip else (made.left, made.right)
+    assert (made.ike_version, made.auth) == (1, Auth.RSASIG)
+    assert (server.auth, server.xauth_server, server.xauth_client) == (Auth.RSASIG, True, False)
+    assert (client.auth, client.xauth_server, client.xauth_client) == (Auth.XAUTH, False, True)
 
 
 @pytest.mark.parametrize("said", ["", "ikev2=insist", "ikev2=propose", "keyexchange=ike", "ikev2=yes"])
@@ -55,6 +79,11 @@ def test_rsa_is_what_goes_without_saying() -> None:
         (f"{PSK};ppk=insist", "ppk=insist needs IKEv2"),
         (f"{PSK};enable-tcp=yes", "enable-tcp=yes needs IKEv2"),
         (f"{PSK};esn=yes", "extended sequence numbers"),
+        ("leftauth=xauth;authby=secret", "the other has auth=rsasig"),
+        ("authby=xauth;leftauth=xauth", "is for one end"),
+        ("leftauth=xauth,rsasig;rightauth=rsasig", "is for one end"),
+        ("ikev2=insist;leftauth=xauth;rightauth=rsasig", "ikev2= and auth= contradict"),
+        ("leftauth=rsasig;rightauth=xauth;leftxauthclient=yes", "one server and one client"),
         ("ikev2=insist;aggrmode=yes;authby=secret", "aggrmode= and ikev2= contradict each other"),
         ("aggrmode=yes;authby=secret", "name one in ike="),
     ],
