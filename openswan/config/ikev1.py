@@ -109,6 +109,8 @@ def _proofs(values: Values, conn: Connection) -> Connection:
     if proofs[client] != Auth.XAUTH or not proofs[1 - client] & Auth.RSASIG:
         values.error("auth=xauth is for one end, which has a password and nothing else: the other has auth=rsasig")
         return conn
+    if conn.xauth_soft:
+        values.error("xauthfail=soft with auth=xauth would let in anybody", values.param("xauthfail"))
     ends = [conn.left, conn.right]
     ends[client] = replace(ends[client], auth=Auth.XAUTH, xauth_client=True)
     ends[1 - client] = replace(ends[1 - client], auth=Auth.RSASIG, xauth_server=True)

@@ -356,10 +356,11 @@ TABLE: tuple[Keyword, ...] = (
             aliases=("sha2-truncbug",)),
     Keyword("loopback", B, R, "no", "Both ends on this machine.", fine=("no",), reason=NO_LABELS),
     Keyword("labeled_ipsec", B, R, "no", "SELinux labels in selectors.", fine=("no",), reason=NO_LABELS),
-    Keyword("remote_peer_type", W, H, "ietf", "Allow for a peer's habits.", choices=_same("ietf", "cisco"),
-            fine=("ietf",),
-            aliases=("remote-peer-type",)),
-    Keyword("nm_configured", B, H, "no", "Set up by NetworkManager.", aliases=("nm-configured",), fine=("no",)),
+    Keyword("remote_peer_type", W, A, "ietf", "IKEv1: cisco asks the peer for Cisco's attributes, as cisco-unity=yes "
+            "does, and tells updown commands (PLUTO_IS_PEER_CISCO=1).", choices=_same("ietf", "cisco"),
+            aliases=("remotepeertype",)),
+    Keyword("nm_configured", B, A, "no", "Set up by NetworkManager, which updown commands hear "
+            "(PLUTO_NM_CONFIGURED=1)."),
     Keyword("firstmsgid", N, H, "", "First message ID, for tests."),
     Keyword("mobike", B, A, "no", "Keep the tunnel while an end's address changes (RFC 4555): the end that brought it "
             "up moves when its own does, and looks for the other end at its other addresses. Wants a client that is "
@@ -395,9 +396,11 @@ TABLE: tuple[Keyword, ...] = (
             "none. Those are found in leftcert's file and in ipsec.d/cacerts; a root is never sent.",
             choices=_same("none", "issuer", "all")),
     Keyword("xauthby", W, A, "file", "How xauthserver= judges passwords: by lines `user:hash' or `user:hash:conn' in "
-            "ipsec.d/passwd, hashes as of crypt(3), or not at all.", choices=_same("file", "alwaysok", "pam"),
-            refused={"pam": "PAM is not asked here; give the users in ipsec.d/passwd, xauthby=file"}),
-    Keyword("xauthfail", X, H, "hard", "What a failed XAUTH means."),
+            "ipsec.d/passwd, hashes as of crypt(3); by PAM's service pluto (pam); or not at all (alwaysok).",
+            choices=_same("file", "alwaysok", "pam")),
+    Keyword("xauthfail", W, A, "hard", "What a wrong password means: hard, the client is not let in; soft, it is, and "
+            "updown commands hear of it (XAUTH_FAILED=1) and have to lock it up: theirs is all the protection then.",
+            choices=_same("hard", "soft")),
     Keyword("pam-authorize", B, R, "no", "Ask PAM whether a peer may connect.", fine=("no",),
             reason="PAM is not asked; peers it refuses would be let in"),
     Keyword("enable-tcp", W, A, "no", "Begin in a TCP connection that carries IKE and ESP (RFC 9329): yes, or as a "

@@ -55,6 +55,7 @@ class Children:
         elif asked is not None:
             self._refuse(ike, effect)  # --down came first
             return
+        conn.login = ike.login
         self.brain.negotiator.adopt(conn, ike, effect.mine, effect.theirs)
         child = self._child(ike, conn, effect)
         if conn.policy.tfc and effect.extras.unpadded:

@@ -52,6 +52,9 @@ class Oriented:
         return self.ours.xauth_server or self.theirs.xauth_client
 
 
+NO_LOGIN = ("", False)
+
+
 @dataclass(eq=False, repr=False)
 class Conn:
     """One connection or instance of a template, with everything that changes."""
@@ -87,6 +90,8 @@ class Conn:
     """Eroute keys of the child that owns the eroute; narrower than `keys` when the peer wanted less."""
     assigned: Assigned = NOTHING_ASSIGNED
     """What the peer has given us, or gave last (leftsourceip=%config)."""
+    login: tuple[str, bool] = NO_LOGIN
+    """The peer's user name by XAUTH, and whether its password was wrong and it was let in all the same."""
     in_udp: bool = False
     """ESP did not pass as protocol 50: UDP is asked for from now on."""
     redirected: Address | None = None

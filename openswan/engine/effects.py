@@ -16,6 +16,7 @@ from openswan.base.said import Said
 from openswan.crypto.sign import Scheme
 from openswan.crypto.tokenkey import TokenKey
 from openswan.plane.commands import Command
+from openswan.policy.connection import XauthBy
 from openswan.policy.selector import FlowKey
 
 
@@ -249,12 +250,14 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Have an XAUTH user's password judged by ipsec.d/passwd without blocking; LoggedIn with the same token answers."""
+    """Have an XAUTH user's password judged without blocking; LoggedIn with the same token answers."""
 
     token: int
     connection: str
     user: str
     password: bytes = field(repr=False)
+    remote: Address
+    by: XauthBy
 
 
 @dataclass(frozen=True, slots=True)

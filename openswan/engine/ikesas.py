@@ -242,7 +242,7 @@ class IkeSas:
         core.states.closed(ike)
         ike.established = ike.born = core.now
         if isinstance(effect, IsakmpEstablished):
-            ike.user = effect.user
+            ike.login = effect.user, effect.failed_login
         self.brain.launches.over(ike.serial, core.now - ike.started if ike.initiator else None)
         if ike.conn is None:
             ike.conn = self.resolve(effect.policy.name, ike, effect)
@@ -263,7 +263,7 @@ class IkeSas:
         self.start_keepalive(ike)
         self.brain.streams.follow(ike)
         if not ike.machine.anonymous:  # nobody is not the same peer as another nobody
-            core.states.enter_peer(ike, effect.policy.my_id, effect.peer_id, ike.user)
+            core.states.enter_peer(ike, effect.policy.my_id, effect.peer_id, ike.login[0])
         ike.first_contact = effect.initial_contact and core.settings.uniqueids
         self.brain.dialects[ike.version].established(ike)
         # Those that wait go after the child of this exchange, which has its own effect.

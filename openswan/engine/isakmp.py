@@ -261,7 +261,9 @@ def further(policy: IsakmpPolicy, conn: Conn, password: Callable[[str], str | No
         policy = replace(policy, config=ConfigRole.SERVER, assigns=families)
     elif ours.ask_addresses:
         policy = replace(policy, config=ConfigRole.CLIENT, ask_addresses=ours.ask_addresses)
-    return replace(policy, config_pull=conn.policy.config_pull, unity=conn.policy.unity)
+    return replace(
+        policy, config_pull=conn.policy.config_pull, unity=conn.policy.unity, xauth_soft=conn.policy.xauth_soft
+    )
 
 
 def _fits(policy: IsakmpPolicy, question: IdQuestion) -> bool:

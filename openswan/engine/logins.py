@@ -55,7 +55,8 @@ class Logins:
             self.last += 1
             self.under_way[self.last] = job, done
             template = conn.template if conn.template is not None else conn
-            self.core.emit(Login(self.last, template.policy.family, job.user, job.password))
+            policy = template.policy
+            self.core.emit(Login(self.last, policy.family, job.user, job.password, job.remote, policy.xauth_by))
 
     def judged(self, event: LoggedIn) -> None:
         """The judge has answered."""

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from openswan.base.address import Address, Endpoint
 from openswan.base.interval import Instant
 from openswan.base.said import Said
-from openswan.engine.conn import Conn
+from openswan.engine.conn import NO_LOGIN, Conn
 from openswan.engine.effects import SendDatagram
 from openswan.engine.pending import Pending
 from openswan.ike.machine import Machine
@@ -62,8 +62,8 @@ class IkeState:
     """Its initiator has shown a cookie."""
     identities: object = None
     """Both ends' identities, and the peer's user name, once established."""
-    user: str = ""
-    """IKEv1: who the peer has proved to be by XAUTH."""
+    login: tuple[str, bool] = NO_LOGIN
+    """IKEv1: who the peer has proved to be by XAUTH, and whether it was let in although it could not."""
     spi: bytes = b""
     """Our own SPI, under which it is found."""
     pair: tuple[Address, Address] | None = None

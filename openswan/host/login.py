@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Passwords of XAUTH users, out of ipsec.d/passwd: `user:hash`, or `user:hash:conn` for one conn alone.
+"""Passwords of XAUTH users, judged by PAM or by ipsec.d/passwd: `user:hash`, or `user:hash:conn` for one conn alone.
 
 The hash is whatever the system's crypt(3) makes, as `htpasswd` and `mkpasswd` write it. Judging takes time on purpose
 and is done in a thread; a user nobody has takes as long as one with a wrong password.
@@ -16,6 +16,9 @@ from ctypes.util import find_library
 from pathlib import Path
 
 from openswan.base.errors import HostError
+from openswan.engine.effects import Login
+from openswan.host.pam import Judge
+from openswan.policy.connection import XauthBy
 
 MOST_OCTETS = 1 << 20
 """Of the file."""
@@ -30,11 +33,15 @@ class Logins:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._thread = ThreadPoolExecutor(1, "login")
+        self._pam = Judge()
 
-    async def check(self, connection: str, user: str, password: bytes) -> bytes:
+    async def check(self, login: Login) -> bytes:
         """Nothing when the password is right; HostError says why it is not."""
+        if login.by is XauthBy.PAM:
+            await self._pam.check(login.user, str(login.remote), login.password)
+            return b""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._check, connection, user, password)
+        return await loop.run_in_executor(self._thread, self._check, login.connection, login.user, login.password)
 
     def close(self) -> None:
         """End the thread."""

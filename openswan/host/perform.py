@@ -153,7 +153,7 @@ class Parts:
     """(URI, most octets, seconds, body, its type) -> what the server sent; HostError."""
     sign: Callable[[TokenKey, Scheme, bytes], Coroutine[Any, Any, bytes]]
     """What a token signs; HostError."""
-    login: Callable[[str, str, bytes], Coroutine[Any, Any, bytes]]
+    login: Callable[[Login], Coroutine[Any, Any, bytes]]
     """(conn, user, password) -> nothing; HostError when they are not right."""
     have_device: Callable[[str, str], None] = lambda device, interface: None
     """(virtual interface for strangers, physical one below)."""
@@ -331,7 +331,7 @@ class Performer:
         self._dispensable(self._told(answer, lambda data, reason, answered: Signed(effect.token, data, reason)))
 
     def _login(self, effect: Login) -> None:
-        answer = self._parts.login(effect.connection, effect.user, effect.password)
+        answer = self._parts.login(effect)
         self._dispensable(self._told(answer, lambda data, reason, answered: LoggedIn(effect.token, reason)))
 
     async def _told(self, answer: Coroutine[Any, Any, bytes], event: Callable[[bytes, str, bool], EngineEvent]) -> None:

@@ -138,6 +138,7 @@ class XauthBy(Enum):
     """xauthby: who judges the passwords of XAUTH users."""
 
     FILE = "file"
+    PAM = "pam"
     ALWAYS_OK = "alwaysok"
 
 
@@ -293,6 +294,11 @@ class Connection:
     unity: bool = False
     """cisco-unity: as client ask for Cisco's attributes in any case (IKEv1)."""
     xauth_by: XauthBy = XauthBy.FILE
+    xauth_soft: bool = False
+    """xauthfail=soft: who gives a wrong password is let in all the same, and updown commands hear of it."""
+    cisco: bool = False
+    """remote_peer_type=cisco."""
+    nm_configured: bool = False
     domains: tuple[str, ...] = ()
     """modecfgdomains: the names those servers are for; empty: all (RFC 8598)."""
     hold_timeout: float = 3.0

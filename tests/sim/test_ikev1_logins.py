@@ -116,3 +116,29 @@ def test_users_who_share_a_name_and_a_secret_do_not_displace_each_other() -> Non
     net.run(net.now + 30.0)
     assert all(host.up() for host in hosts) and tunnels(server) == 2
     assert not any("INITIAL_CONTACT on a newer SA" in line for line in server.lines)
+
+
+def test_a_wrong_password_may_be_let_in_and_the_updown_command_hears_of_it() -> None:
+    net = Net(7)
+    server = gateway(net, xauth_soft=True)
+    host = client(net, 1, word=b"wrong")
+    assert up(net, host), server.lines[-12:]
+    net.run(net.now + 1.0)
+    heard = [env for env in server.environments if env["PLUTO_VERB"] in ("up-client", "up-host")]
+    assert [(env["PLUTO_XAUTH_USERNAME"], env["XAUTH_FAILED"]) for env in heard] == [("", "1")]
+    assert any("let in all the same (xauthfail=soft)" in line for line in server.lines)
+
+
+def test_what_the_server_tells_reaches_the_updown_commands() -> None:
+    net = Net(8)
+    server = gateway(net, banner="Hello.\nBe good.", domains=("corp.example",))
+    host = client(net, 1, unity=True, cisco=True, nm_configured=True)
+    assert up(net, host), host.lines[-12:]
+    net.run(net.now + 1.0)
+    [env] = [env for env in host.environments if env["PLUTO_VERB"] in ("up-client", "up-host")]
+    assert env["PLUTO_PEER_BANNER"] == "Hello.\\012Be good."
+    assert (env["PLUTO_CISCO_DNS_INFO"], env["PLUTO_CISCO_DOMAIN_INFO"]) == ("10.2.0.53", "corp.example")
+    assert (env["PLUTO_IS_PEER_CISCO"], env["PLUTO_NM_CONFIGURED"]) == ("1", "1")
+    assert env["PLUTO_PEER_ROUTES"] == str(EAST_NET)
+    [env] = [env for env in server.environments if env["PLUTO_VERB"] in ("up-client", "up-host")]
+    assert (env["PLUTO_XAUTH_USERNAME"], env["XAUTH_FAILED"]) == ("carla", "0")

@@ -109,6 +109,8 @@ class Core(Modest):
         """The peer remembers no other SA with us."""
         self.user = ""
         """Who the peer has proved to be by XAUTH."""
+        self.failed_login = False
+        """It has not, and was let in all the same."""
         self.refused_at: Instant | None = None
         """When a client with a wrong password hears that it is."""
         self.assigned: Assigned | None = None

@@ -26,7 +26,9 @@ class IsakmpEstablished:
     initial_contact: bool = False
     """The peer says it remembers no other SA with us (RFC 2407 4.6.3.3)."""
     user: str = ""
-    """Who the peer has proved to be by XAUTH; empty: it was not asked."""
+    """Who the peer has proved to be by XAUTH; empty: it was not asked, or"""
+    failed_login: bool = False
+    """gave a wrong password and was let in all the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def _establish(sa: Core, now: Instant) -> None:
     if sa.state is not sa.settled:
         sa.move(sa.settled)
     sa.established, sa.deadline = now, None
-    sa.emit(IsakmpEstablished(policy, peer, chosen, sa.is_initiator, sa.contact, sa.user))
+    sa.emit(IsakmpEstablished(policy, peer, chosen, sa.is_initiator, sa.contact, sa.user, sa.failed_login))
 
 
 def take(sa: Core, talk: Talk, said: Attributes, now: Instant) -> None:

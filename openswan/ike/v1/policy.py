@@ -64,6 +64,8 @@ class IsakmpPolicy:
     """As XAUTH's client: who we are; empty: nobody is known,"""
     xauth_password: bytes = field(default=b"", repr=False)
     """and what proves it."""
+    xauth_soft: bool = False
+    """As server: who gives a wrong password is let in all the same, and marked."""
     config: ConfigRole = ConfigRole.NONE
     config_pull: bool = True
     """Mode Config: the client asks; else the server tells it."""

@@ -72,10 +72,15 @@ def _judged(sa: Core, job: XauthJob, now: Instant) -> None:
     try:
         sa.need(job)
     except CryptoError as why:
-        _refuse(sa, job.user, str(why) or INCORRECT, now)
-        return
-    sa.user = job.user
-    sa.log(f"XAUTH: User {job.user}: Authentication Successful")
+        if not sa.need_policy().xauth_soft:
+            _refuse(sa, job.user, str(why) or INCORRECT, now)
+            return
+        sa.log(f"XAUTH: User {job.user}: Authentication Failed: {why or INCORRECT}", Rc.LOG_SERIOUS)
+        sa.log("XAUTH: let in all the same (xauthfail=soft), updown commands hear XAUTH_FAILED=1", Rc.LOG_SERIOUS)
+        sa.failed_login = True
+    else:
+        sa.user = job.user
+        sa.log(f"XAUTH: User {job.user}: Authentication Successful")
     sa.move(State.XAUTH_R1)
     transactions.ask(sa, CfgType.SET, [Attribute(A.XAUTH_STATUS, OK)], sa.need_policy().retransmit_timeout, now)
 

@@ -80,6 +80,7 @@ def test_rsa_is_what_goes_without_saying() -> None:
         (f"{PSK};enable-tcp=yes", "enable-tcp=yes needs IKEv2"),
         (f"{PSK};esn=yes", "extended sequence numbers"),
         ("leftauth=xauth;authby=secret", "the other has auth=rsasig"),
+        ("leftauth=rsasig;rightauth=xauth;xauthfail=soft", "would let in anybody"),
         ("authby=xauth;leftauth=xauth", "is for one end"),
         ("leftauth=xauth,rsasig;rightauth=rsasig", "is for one end"),
         ("ikev2=insist;leftauth=xauth;rightauth=rsasig", "ikev2= and auth= contradict"),

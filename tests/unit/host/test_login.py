@@ -4,19 +4,22 @@
 from __future__ import annotations
 
 import asyncio
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
 from openswan.base.errors import HostError
+from openswan.engine.effects import Login
 from openswan.host.login import Logins, crypt, hashes
+from openswan.policy.connection import XauthBy
 
 
 def check(path: Path, user: str, password: bytes, conn: str = "c") -> str:
     async def run() -> str:
         them = Logins(path)
         try:
-            await them.check(conn, user, password)
+            await them.check(Login(1, conn, user, password, ip_address("192.0.2.7"), XauthBy.FILE))
         except HostError as why:
             return str(why)
         finally:
