@@ -34,6 +34,8 @@ class Rc(IntEnum):
     CRYPTOFAILED = 35
     FATAL = 37
     AUTHFAILED = 38
+    ENTERSECRET = 40
+    XAUTHPROMPT = 41
     NEW_STATE = 100
     NOTIFICATION = 200
 

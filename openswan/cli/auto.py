@@ -12,7 +12,7 @@ from openswan.base import paths
 from openswan.base.errors import HostError, IpsecError
 from openswan.base.log import Rc
 from openswan.cli.loading import Found, find
-from openswan.cli.talk import converse, request, show
+from openswan.cli.talk import converse, initiate, request, show
 from openswan.wire.whack import LISTS
 
 USAGE = """\
@@ -74,6 +74,8 @@ def _load(operation: str, name: str, options: Options) -> int:
 
 def _named(operation: str, name: str, options: Options) -> int:
     arguments = {"name": name, "asynchronous": options.asynchronous}
+    if operation == "up":
+        return initiate(arguments, hide_log=not options.verbose, asynchronous=options.asynchronous)
     return converse(NAMED[operation], arguments, hide_log=not options.verbose, asynchronous=options.asynchronous)
 
 

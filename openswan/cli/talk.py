@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from getpass import getpass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from openswan.base.log import QUIET, Rc
 from openswan.host.ctlsock import ask
 from openswan.wire.whack import encode_request
 
-PROMPTS = (40, 41)
+PROMPTS = (Rc.ENTERSECRET, Rc.XAUTHPROMPT)
 """Codes of questions to the operator; answered or not, they decide nothing."""
 
 
@@ -67,6 +68,34 @@ def converse(
     except HostError as why:
         print(why, file=sys.stderr)
         return 1
+
+
+def initiate(
+    arguments: Mapping[str, Any], *, ctlbase: str = "", hide_log: bool = False, asynchronous: bool = False
+) -> int:
+    """The verb initiate; whoever sits at a terminal is asked for the name and the password that XAUTH lacks."""
+    known = dict(arguments)
+    if not sys.stdin.isatty() or "xauthpass" in known:
+        return converse("initiate", known, ctlbase=ctlbase, hide_log=hide_log, asynchronous=asynchronous)
+    wanted: list[int] = []
+
+    def seen(replies: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+        for code, text in replies:
+            wanted.extend([code] if code in PROMPTS else [])
+            yield code, text
+
+    try:
+        first = ask(encode_request("initiate", **known, prompt=True), socket_path(ctlbase))
+        status = show(seen(first), hide_log=hide_log, asynchronous=asynchronous)
+    except HostError as why:
+        print(why, file=sys.stderr)
+        return 1
+    if not wanted:
+        return status
+    if Rc.XAUTHPROMPT in wanted:
+        known["xauthname"] = input("Name: ")
+    known["xauthpass"] = getpass("Password: ")
+    return converse("initiate", known, ctlbase=ctlbase, hide_log=hide_log, asynchronous=asynchronous)
 
 
 def table(verb: str, argv: list[str], usage: str, **arguments: Any) -> int:

@@ -11,13 +11,14 @@ from typing import Any
 
 from openswan import __version__
 from openswan.base.errors import HostError
-from openswan.cli.talk import converse, request, show
+from openswan.cli.talk import converse, initiate, request, show
 from openswan.wire.whack import LISTS
 
 USAGE = """\
 Usage: ipsec whack [--ctlbase PATH] [--label TEXT] [--optionsfrom FILE] ACTION
 where ACTION is one of:
        --initiate | --terminate | --route | --unroute | --delete   --name NAME [--asynchronous]
+       --initiate --name NAME [--xauthname USER] [--xauthpass PASSWORD]
        --oppohere ADDRESS --oppothere ADDRESS [--deletepair]
        --redirect-to ADDRESS[,ADDRESS...] [--name NAME]
        --listen | --unlisten | --status [--json] | --addresspoolstatus | --shutdown [--leave-state]
@@ -56,7 +57,18 @@ ACTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "events": ("events", {}),
 }
 """Action -> (verb, arguments)."""
-WITH_VALUE = ("name", "oppohere", "oppothere", "redirect-to", "ctlbase", "label", "optionsfrom")
+WITH_VALUE = (
+    "name",
+    "xauthname",
+    "xauthuser",
+    "xauthpass",
+    "oppohere",
+    "oppothere",
+    "redirect-to",
+    "ctlbase",
+    "label",
+    "optionsfrom",
+)
 FLAGS = ("asynchronous", "deletepair", "json", "leave-state", "utc")
 OPPO = {"oppohere", "oppothere"}
 MAX_OPTIONS_FILE = 1 << 20
@@ -135,6 +147,8 @@ def check(options: Options) -> None:
         raise WhackError("missing --name <connection_name>")
     if options.action not in NEED_NAME and "name" in options.values:
         raise WhackError("no reason for --name")
+    if options.action != "initiate" and any(name.startswith("xauth") for name in options.values):
+        raise WhackError("--xauthname and --xauthpass go with --initiate")
 
 
 def main(argv: list[str]) -> int:
@@ -175,4 +189,9 @@ def main(argv: list[str]) -> int:
         except HostError as why:
             print(why, file=sys.stderr)
             return 1
+    if options.action == "initiate":
+        for option in ("xauthuser", "xauthname", "xauthpass"):
+            if option in options.values:
+                arguments[option.replace("user", "name")] = options.values[option]
+        return initiate(arguments, ctlbase=ctlbase, asynchronous=asynchronous)
     return converse(verb, arguments, ctlbase=ctlbase, asynchronous=asynchronous)

@@ -51,6 +51,11 @@ class Oriented:
         """Do we ask the peer for a name and a password (XAUTH)?"""
         return self.ours.xauth_server or self.theirs.xauth_client
 
+    @property
+    def answers_password(self) -> bool:
+        """Does the peer ask us?"""
+        return self.ours.xauth_client or self.theirs.xauth_server
+
 
 NO_LOGIN = ("", False)
 
@@ -92,6 +97,8 @@ class Conn:
     """What the peer has given us, or gave last (leftsourceip=%config)."""
     login: tuple[str, bool] = NO_LOGIN
     """The peer's user name by XAUTH, and whether its password was wrong and it was let in all the same."""
+    credentials: tuple[str, str] | None = field(default=None, repr=False)
+    """The name and the password we answer XAUTH with that the operator has given; they go when they turn out wrong."""
     in_udp: bool = False
     """ESP did not pass as protocol 50: UDP is asked for from now on."""
     redirected: Address | None = None

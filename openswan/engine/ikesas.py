@@ -454,6 +454,8 @@ class IkeSas:
             self.core.say(
                 ike.conn, f"negotiation failed: {effect.reason}", Rc.LOG_SERIOUS, ike.serial, (), event="ike-failed"
             )
+        if ike.version == 1 and ike.conn is not None and effect.notify == NotifyType.AUTHENTICATION_FAILED:
+            ike.conn.credentials = None  # the operator is asked again; the number is the same in both versions
         self._fail_attempts(ike, effect.reason)
         if ike.replaces is not None:
             self.brain.lifetimes.not_renewed(ike.replaces, effect.reason)

@@ -62,6 +62,12 @@ class Isakmp:
         found = isakmp_policy(self.ike(conn, remote, first), conn.policy)
         return further(found, conn, self.answers.keyring.secrets.password, initiator) if conn.oriented else found
 
+    def login(self, conn: Conn) -> tuple[str, str]:
+        """Who an oriented connection is as XAUTH's client, and its password; empty: none is known."""
+        return conn.credentials or xauth_login(
+            conn, self.answers.keyring.secrets.password, self.ike(conn, conn.peer).my_id
+        )
+
     def quick(self, conn: Conn, child: ChildPolicy) -> QuickPolicy:
         """A child policy of a connection as Quick Mode wants it."""
         life = Life(int(conn.policy.ipsec_lifetime), conn.policy.max_bytes // OCTETS)
@@ -244,8 +250,8 @@ def further(policy: IsakmpPolicy, conn: Conn, password: Callable[[str], str | No
     """With what follows phase 1: XAUTH, and Mode Config."""
     assert conn.oriented is not None
     ours, theirs, terms = conn.oriented.ours, conn.oriented.theirs, policy.terms
-    client, server = ours.xauth_client or theirs.xauth_server, ours.xauth_server or theirs.xauth_client
-    if client or server:
+    client = conn.oriented.answers_password
+    if client or conn.oriented.asks_password:
         # Who is the client: the initiator, or the responder?
         which = 0 if client == initiator else 1
         hybrid = Auth.XAUTH in conn.policy.proof(ours) | conn.policy.proof(theirs)
@@ -254,8 +260,8 @@ def further(policy: IsakmpPolicy, conn: Conn, password: Callable[[str], str | No
         unable = tuple((forms[method][which], why) for method, why in terms.unable)
         policy = replace(policy, terms=replace(terms, methods=methods, unable=unable))
     if client:
-        user = ours.xauth_name or str(policy.my_id).removeprefix("@")
-        policy = replace(policy, xauth_user=user, xauth_password=(password(user) or "").encode())
+        user, word = conn.credentials or xauth_login(conn, password, policy.my_id)
+        policy = replace(policy, xauth_user=user, xauth_password=word.encode())
     families = tuple(sorted({pool.version for pool in theirs.pools}))
     if families:
         policy = replace(policy, config=ConfigRole.SERVER, assigns=families)
@@ -264,6 +270,13 @@ def further(policy: IsakmpPolicy, conn: Conn, password: Callable[[str], str | No
     return replace(
         policy, config_pull=conn.policy.config_pull, unity=conn.policy.unity, xauth_soft=conn.policy.xauth_soft
     )
+
+
+def xauth_login(conn: Conn, password: Callable[[str], str | None], me: Identity) -> tuple[str, str]:
+    """The name and the password that the configuration has for us as XAUTH's client; an empty password: none."""
+    assert conn.oriented is not None
+    user = conn.oriented.ours.xauth_name or str(me).removeprefix("@")
+    return user, password(user) or ""
 
 
 def _fits(policy: IsakmpPolicy, question: IdQuestion) -> bool:

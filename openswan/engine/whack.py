@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from openswan.engine.brain import Brain
 
 Arguments = dict[str, Any]
+MOST_LOGIN = 1023
+"""Characters of a name or a password for XAUTH."""
 
 
 class Whack:
@@ -194,6 +196,8 @@ class Whack:
         conns = self._named(client, args)
         if len(conns) > 1 or (conns and args.get("name") != conns[0].name):
             self.core.reply(client, Rc.COMMENT, f"initiating all conns with alias='{args.get('name')}'")
+        if not self._logins(client, conns, args):
+            return True
         patient = args.get("asynchronous") is not True
         if patient:
             for conn in conns:
@@ -201,6 +205,22 @@ class Whack:
         for conn in conns:
             self.brain.negotiator.initiate(conn, client if patient else 0)
         return not (conns and patient)
+
+    def _logins(self, client: int, conns: list[Conn], args: Arguments) -> bool:
+        """Take the name and the password for XAUTH that a request brings; False: they have been asked for instead."""
+        name, word = args.get("xauthname"), args.get("xauthpass")
+        asked = [conn for conn in conns if conn.oriented is not None and conn.oriented.answers_password]
+        for conn in asked:
+            user, known = self.brain.isakmp.login(conn)
+            user = name if isinstance(name, str) and name else user
+            if isinstance(word, str) and word:
+                conn.credentials = user[:MOST_LOGIN], word[:MOST_LOGIN]
+            elif args.get("prompt") is True and not known:
+                if conn.oriented is not None and not conn.oriented.ours.xauth_name and not name:
+                    self.core.reply(client, Rc.XAUTHPROMPT, f"{conn.label}: enter the user name (empty: {user})")
+                self.core.reply(client, Rc.ENTERSECRET, f"{conn.label}: enter the password of {user}")
+                return False
+        return True
 
     def _terminate(self, conn: Conn, client: int) -> None:
         self.core.say(conn, "terminating SAs using this connection", Rc.LOG)

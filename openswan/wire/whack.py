@@ -6,10 +6,11 @@ code, a blank and text (openswan.base.log.Rc), until the daemon closes the conne
 one line of code 000 whose text is a JSON document.
 
 Verbs pluto answers: add (connection: see openswan.config.write.connection_to_plain), delete, route, unroute, initiate,
-terminate (name, asynchronous), listen, unlisten, status (json), addresspoolstatus, rereadsecrets, rereadcerts,
-rereadgroups, rereadall, listall, shutdown (keep_guard). Verbs the daemon answers from the packet engine: eroute, spi,
-spigrp, tncfg, counters (json), events (json), match (src, dst, protocol, port), klipsdebug (json), and klips (do and
-the arguments of openswan.plane.orders): change them by hand.
+terminate (name, asynchronous; initiate also xauthname, xauthpass, and prompt: a question in place of an attempt that
+would lack them), listen, unlisten, status (json), addresspoolstatus, rereadsecrets, rereadcerts, rereadgroups,
+rereadall, listall, shutdown (keep_guard). Verbs the daemon answers from the packet engine: eroute, spi, spigrp, tncfg,
+counters (json), events (json), match (src, dst, protocol, port), klipsdebug (json), and klips (do and the arguments of
+openswan.plane.orders): change them by hand.
 """
 
 from __future__ import annotations

@@ -142,3 +142,30 @@ def test_what_the_server_tells_reaches_the_updown_commands() -> None:
     assert env["PLUTO_PEER_ROUTES"] == str(EAST_NET)
     [env] = [env for env in server.environments if env["PLUTO_VERB"] in ("up-client", "up-host")]
     assert (env["PLUTO_XAUTH_USERNAME"], env["XAUTH_FAILED"]) == ("carla", "0")
+
+
+def test_the_operator_gives_name_and_password_where_the_configuration_has_none() -> None:
+    net = Net(9)
+    gateway(net)
+    host = client(net, 1, keying_tries=1)
+    host.secrets = psk("@rw1", "@gw")
+    host.request("rereadsecrets")
+    net.run(net.now + 1.0)
+    assert host.say("initiate", name="home", prompt=True) == [(40, '"home": enter the password of carla')]
+    wrong = host.request("initiate", name="home", xauthpass="wrong")
+    assert net.run(net.now + 60.0, lambda: wrong in host.finished) and not tunnels(host)
+    # What has turned out wrong is asked for again; another name may go with it.
+    assert host.say("initiate", name="home", prompt=True)[0][0] == 40
+    host.request("initiate", name="home", xauthname="bert", xauthpass="another")
+    assert net.run(net.now + 60.0, host.up), host.lines[-9:]
+    again = host.request("initiate", name="home", prompt=True)
+    assert host.whack[again][0][0] != 40
+    assert not any("another" in line for line in host.lines)
+
+
+def test_a_client_without_a_name_of_its_own_is_asked_for_one() -> None:
+    net = Net(10)
+    gateway(net)
+    host = client(net, 1, "", keying_tries=1)
+    asked = host.say("initiate", name="home", prompt=True)
+    assert asked == [(41, '"home": enter the user name (empty: rw1)'), (40, '"home": enter the password of rw1')]

@@ -17,7 +17,7 @@ from openswan.ike.v1 import child as children
 from openswan.ike.v1.child import Child
 from openswan.ike.v1.core import Core
 from openswan.ike.v1.effects import InitialContact
-from openswan.ike.v1.states import PROVEN
+from openswan.ike.v1.states import PROVEN, State
 from openswan.wire.v1.body import Payload
 from openswan.wire.v1.delete import Delete
 from openswan.wire.v1.message import Content
@@ -92,7 +92,13 @@ def _deleted(sa: Core, said: Delete, lines: Lines) -> None:
         if said.protocol == ProtocolId.ISAKMP:
             if spi == sa.cookie_i + sa.cookie_r:
                 lines.say(f"received Delete SA payload: deleting ISAKMP State #{sa.serial}")
-                sa.end(Gone.PEER)
+                if sa.state is State.XAUTH_I1:  # its "no" was lost, or comes later
+                    sa.fail(
+                        "XAUTH: the server does not let us in: compare name and password",
+                        NotifyType.AUTHENTICATION_FAILED,
+                    )
+                else:
+                    sa.end(Gone.PEER)
                 return
             lines.say("ignoring Delete SA payload: ISAKMP SA not found (maybe expired)")
             continue

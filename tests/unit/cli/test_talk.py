@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from openswan.cli.talk import converse, exit_status, request, show, socket_path, table
+from openswan.cli.talk import converse, exit_status, initiate, request, show, socket_path, table
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,34 @@ def test_an_answer_that_is_none(pluto: Any, capsys: pytest.CaptureFixture[str]) 
     assert "reply without a code" in capsys.readouterr().err
     pluto.answers["status"] = []
     assert list(request("status")) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        (["041 x: enter the user name (empty: @me)", "040 x: enter the password of @me"],
+         {"xauthname": "carla", "xauthpass": "sesame"}),
+        (["040 x: enter the password of carla"], {"xauthpass": "sesame"}),
+    ],
+)  # fmt: skip
+def test_who_sits_at_a_terminal_is_asked_for_what_xauth_lacks(
+    pluto: Any, monkeypatch: pytest.MonkeyPatch, asked: list[str], given: dict[str, str]
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda prompt: "carla")
+    monkeypatch.setattr("openswan.cli.talk.getpass", lambda prompt: "sesame")
+    pluto.answers["initiate"] = asked
+    assert initiate({"name": "x"}) == 0
+    assert pluto.asked == [
+        {"verb": "initiate", "name": "x", "prompt": True},
+        {"verb": "initiate", "name": "x", **given},
+    ]
+
+
+def test_nobody_is_asked_without_a_terminal_or_a_question(pluto: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False)
+    pluto.answers["initiate"] = ["031 gave up"]
+    assert initiate({"name": "x"}) == 31
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    assert initiate({"name": "x"}) == 31
+    assert [each.get("prompt", False) for each in pluto.asked] == [False, True]

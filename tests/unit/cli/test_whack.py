@@ -15,6 +15,14 @@ from openswan.cli.whack import main
     ("argv", "asked"),
     [
         ("--initiate --name x", {"verb": "initiate", "name": "x", "asynchronous": False}),
+        (
+            "--initiate --name x --xauthname carla --xauthpass word",
+            {"verb": "initiate", "name": "x", "asynchronous": False, "xauthname": "carla", "xauthpass": "word"},
+        ),
+        (
+            "--initiate --name x --xauthuser=carla",
+            {"verb": "initiate", "name": "x", "asynchronous": False, "xauthname": "carla"},
+        ),
         ("--terminate --name=x --asynchronous", {"verb": "terminate", "name": "x", "asynchronous": True}),
         ("--status", {"verb": "status"}),
         ("--status --json", {"verb": "status", "json": True}),
@@ -62,6 +70,7 @@ def test_options_from_a_file(pluto: Any, places: Path) -> None:
         ),
         ("--initiate", "whack error: missing --name <connection_name>"),
         ("--status --name x", 'whack error: "x" no reason for --name'),
+        ("--terminate --name x --xauthname y", 'whack error: "x" --xauthname and --xauthpass go with --initiate'),
         ("--label L --listen --name x", 'whack error: L "x" no reason for --name'),
         ("--redirect-to", "whack error: --redirect-to needs a value"),
         ("--redirect-to 192.0.2.3 --status --name x", 'whack error: "x" no reason for --name'),
