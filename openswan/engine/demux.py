@@ -14,8 +14,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from openswan.base.address import Endpoint
+from openswan.base.address import Address, Endpoint
 from openswan.base.errors import WireError
+from openswan.engine import versions
 from openswan.engine.demuxv1 import DemuxV1
 from openswan.engine.effects import SendDatagram
 from openswan.engine.events import SendFailed
@@ -122,6 +123,8 @@ class Demux:
         ike = states.by_spi.get(ours)
         if ike is not None and ike.version == 2:
             self.brain.ikes.receive(ike, data, local, remote)
+        elif ike is not None and ike.conn is not None and ike.initiator and ike.machine.spi_r == NO_SPI:
+            self._speaks_no_other(ike, data)
         else:
             self._unknown(header, local, remote, data)
 
@@ -167,6 +170,20 @@ class Demux:
         if ike.serial in states.ikes and not ike.failed and ike.machine.next_timer() is None and not ike.established:
             # It neither answered nor refused: nothing will ever come of it.
             self.brain.ikes.abandon(ike)
+        if ike.version == 2 and ike.failed:
+            self._other_version(local.address, remote.address)
+
+    def _other_version(self, me: Address, peer: Address) -> None:
+        """Somebody was refused: because the connections between the two are for IKEv1?"""
+        conn = versions.of_version(self.core, 1, me, peer)
+        if (
+            conn is None
+            or versions.of_version(self.core, 2, me, peer) is not None
+            or not self.lines.take(self.core.now)
+        ):
+            return
+        text = f'if {peer} speaks IKEv2 alone: leave ikev2=no out of "{conn.name}"'
+        self.core.log(text, False, "remedy")
 
     def _unknown(self, header: Header, local: Endpoint, remote: Endpoint, data: bytes) -> None:
         """A message for an IKE SA we do not have; a request may be told so (RFC 7296 2.21.4)."""
@@ -181,6 +198,15 @@ class Demux:
             mine = token(self.core.settings.crash_secret, header.spi_i, header.spi_r)
             proof = (Notify(NotifyType.QUICK_CRASH_DETECTION, mine),) if mine else ()
             self.core.emit(SendDatagram(local, remote, refusal(header, Notify(NotifyType.INVALID_IKE_SPI), *proof)))
+
+    def _speaks_no_other(self, ike: IkeState, data: bytes) -> None:
+        """Is it a modern peer's answer to an IKEv1 message of ours?"""
+        try:
+            told = Message.parse(data)
+        except WireError:
+            return
+        if told.notify(NotifyType.INVALID_MAJOR_VERSION) is not None and self.lines.take(self.core.now):
+            versions.seems(self.core, ike)
 
     def _in_clear(self, local: Endpoint, remote: Endpoint, data: bytes) -> None:
         """A notification outside of any IKE SA: INVALID_SPI is a hint that a peer was reborn (RFC 7296 1.5)."""

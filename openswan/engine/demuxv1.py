@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from openswan.base.address import Endpoint
 from openswan.base.errors import WireError
-from openswan.base.log import Rc
-from openswan.engine.conn import Conn
+from openswan.engine import versions
 from openswan.engine.effects import SendDatagram
 from openswan.engine.statedb import IkeState, source_of
 from openswan.ike.v1.states import State
@@ -91,8 +90,7 @@ class DemuxV1:
         if note is None or note.kind != NotifyType.INVALID_MAJOR_VERSION:
             return False
         if self.demux.lines.take(self.core.now):
-            text = f"{ike.machine.remote.address} seems to speak IKEv1 alone: if so, say ikev2=no in this conn"
-            self.core.say(ike.conn, text, Rc.LOG_SERIOUS, ike.serial, event="remedy")
+            versions.seems(self.core, ike)
         return True
 
     def _stranger(self, header: Header, local: Endpoint, remote: Endpoint, data: bytes) -> None:
@@ -130,15 +128,11 @@ class DemuxV1:
         mode = exchange.name.capitalize()
         text = f"initial {mode} Mode message received on {where} but no connection has been authorized"
         if self.demux.complain(remote, text):
-            other = self._other_version(local, remote)
+            other = versions.of_version(self.core, 2, local.address, remote.address)
             said = "ikev2=no" if exchange == ExchangeType.MAIN else "ikev2=no and aggrmode=yes"
             remedy = f'say {said} in "{other.name}"' if other else f"a conn between the two with {said} lets it in"
             self.core.log(f"if {remote.address} speaks IKEv1 alone: {remedy}", False, "remedy")
         self._answer(local, remote, data, NotifyType.NO_PROPOSAL_CHOSEN)
-
-    def _other_version(self, local: Endpoint, remote: Endpoint) -> Conn | None:
-        """An IKEv2 connection of that host."""
-        return next(self.core.conns.candidates(local.address, remote.address), None)
 
     def _is_known(self, local: Endpoint, remote: Endpoint, exchange: ExchangeType = ExchangeType.MAIN) -> bool:
         """Is there an IKEv1 connection for these addresses, which allows Aggressive Mode if it is that?"""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from openswan.base.address import Endpoint
 from openswan.base.errors import CryptoError
 from openswan.base.log import Rc
+from openswan.engine import versions
 from openswan.engine.conn import Conn, Kind
 from openswan.engine.effects import SendDatagram, SendKeepalive
 from openswan.engine.eventcodes import of_reply
@@ -456,6 +457,7 @@ class IkeSas:
             )
         if ike.version == 1 and ike.conn is not None and effect.notify == NotifyType.AUTHENTICATION_FAILED:
             ike.conn.credentials = None  # the operator is asked again; the number is the same in both versions
+        versions.failed(self.core, ike, effect)
         self._fail_attempts(ike, effect.reason)
         if ike.replaces is not None:
             self.brain.lifetimes.not_renewed(ike.replaces, effect.reason)

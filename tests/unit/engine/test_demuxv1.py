@@ -11,11 +11,17 @@ import pytest
 from openswan.base.address import Endpoint
 from openswan.engine.events import Datagram
 from openswan.engine.settings import Settings
+from openswan.wire.header import Flags as FlagsV2
+from openswan.wire.header import Header as HeaderV2
+from openswan.wire.message import Message as MessageV2
 from openswan.wire.v1.header import NO_COOKIE, Flags, Header
 from openswan.wire.v1.message import Message
 from openswan.wire.v1.notify import Notify
 from openswan.wire.v1.numbers import ExchangeType, NotifyType, ProtocolId
 from openswan.wire.v1.vendor import VendorId
+from openswan.wire.v2.notify import Notify as NotifyPayload
+from openswan.wire.v2.numbers import ExchangeType as ExchangeV2
+from openswan.wire.v2.numbers import NotifyType as NotifyV2
 from tests.sim.net import Net, Packet
 from tests.sim.pair import EAST, SimHost, end, psk, tunnel
 from tests.sim.v1 import v1_pair, v1_tunnel, v1_up
@@ -155,6 +161,23 @@ def test_a_peer_reborn_says_so_in_clear_and_is_asked_under_the_isakmp_sa() -> No
     assert len(pair.net.transcript) == before + 2, "a question and its answer"
     assert any("the peer says INVALID_COOKIE: asking the peer" in line for line in pair.west.lines)
     assert pair.up()
+
+
+def test_a_modern_peer_that_refuses_ikev1_is_a_hint() -> None:
+    pair = v1_pair()
+    pair.west.load(v1_tunnel()[0])
+    pair.net.cut.add(pair.east.address)
+    pair.west.request("initiate", name="net-net")
+    pair.run(0.1)
+    [ike] = pair.west.pluto.core.states.ikes.values()
+    for kind, hints in ((NotifyV2.INVALID_IKE_SPI, 0), (NotifyV2.INVALID_MAJOR_VERSION, 1)):
+        header = HeaderV2(ike.machine.spi_i, bytes(8), ExchangeV2.INFORMATIONAL, FlagsV2.RESPONSE)
+        refusal = MessageV2(header, (NotifyPayload(kind),)).emit()
+        pair.west.post(Datagram(WEST, HERE, refusal))
+        said = [line for line in pair.west.lines if "seems to speak IKEv2 alone: if so, leave ikev2=no" in line]
+        assert len(said) == hints
+    pair.west.post(Datagram(WEST, HERE, refusal[:-1]))
+    assert ike.serial in pair.west.pluto.core.states.ikes
 
 
 def test_an_old_peer_that_refuses_ikev2_is_a_hint() -> None:

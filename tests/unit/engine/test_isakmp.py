@@ -124,4 +124,10 @@ def test_connections_of_the_other_version_are_none_of_its_business(version: int)
     lines = asked(pair, west, east)
     assert not pair.up() and pair.east.empty()
     assert any("no connection has been authorized" in line for line in lines)
-    assert version == 2 or any('speaks IKEv1 alone: say ikev2=no in "net-net"' in line for line in lines)
+    there, here = {
+        1: ('say ikev2=no in "net-net"', "leave ikev2=no (keyexchange=ikev1, aggrmode=yes) out of this conn"),
+        2: ('leave ikev2=no out of "net-net"', "say ikev2=no in this conn"),
+    }[version]
+    assert [line for line in lines if line.endswith(f"if {WEST} speaks IKEv{version} alone: {there}")], lines[-4:]
+    # Whoever began it does not know whether anybody is there at all.
+    assert [line for line in pair.west.lines if line.endswith(f"if {EAST} speaks IKEv{3 - version} alone: {here}")]
