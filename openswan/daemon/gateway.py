@@ -7,6 +7,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from openswan.base.address import Address
@@ -35,7 +36,7 @@ from openswan.engine.events import (
     WhackRequest,
 )
 from openswan.engine.pluto import Pluto
-from openswan.host import clock
+from openswan.host import clock, keeper
 from openswan.host.conntrack import Conntrack
 from openswan.host.crashsecret import read_or_make
 from openswan.host.ctlsock import ControlServer
@@ -181,7 +182,8 @@ class Gateway:
 
     def _intercept(self) -> Interceptor | None:
         try:
-            return Interceptor(self._post, self._log)
+            rundir = self._wanted.places.rundir
+            return Interceptor(self._post, self._log, keeper.recall(rundir), partial(keeper.keep, rundir))
         except HostError as why:
             self._log(f"{why}: all packets of policy groups go through the packet engine", False)
             return None
@@ -398,6 +400,8 @@ class Gateway:
         self._raw.stop()
         if self._interceptor is not None:
             self._interceptor.close(self._keep_guard)
+        if not self._keep_guard:
+            keeper.release(self._wanted.places.rundir)
         await self._performer.finish()
         if self._performer.sockets:
             self._performer.sockets.close()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Taking away what a daemon left that could not do it itself: routes, ipsecN, and last the guard."""
+"""Taking away what a daemon left that could not do it itself: routes, ipsecN, decisions, and last the guard."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from openswan.base.errors import IpsecError
-from openswan.host import tun
+from openswan.host import keeper, tun
 from openswan.host.guard.guard import Guard
+from openswan.host.intercept.table import Table
 from openswan.host.routes import Routes
 
 
@@ -26,17 +27,27 @@ def _devices() -> None:
             tun.remove_tun(name)
 
 
+def _tables() -> None:
+    for version in (4, 6):
+        table = Table(version)
+        try:
+            table.clear()
+        finally:
+            table.close()
+
+
 def _guard(rundir: Path) -> None:
     Guard.open(rundir=rundir).close(keep=False)
 
 
 def remove_everything(rundir: Path) -> list[str]:
-    """Routes, rules, devices and guard of this network namespace; complaints about what would not go.
+    """Routes, rules, devices, decisions and guard of this network namespace; complaints about what would not go.
 
     Only when no daemon runs here. What is not there is fine.
     """
     complaints = []
-    steps: tuple[Callable[[], None], ...] = (_routes, _devices, lambda: _guard(rundir))
+    keeper.release(rundir)
+    steps: tuple[Callable[[], None], ...] = (_routes, _devices, _tables, lambda: _guard(rundir))
     for step in steps:
         try:
             step()

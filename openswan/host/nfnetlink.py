@@ -7,6 +7,7 @@ to four octets.
 
 from __future__ import annotations
 
+import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -79,9 +80,16 @@ def _batch_edge(kind: int) -> Message:
 class Nftables:
     """A netlink socket that speaks nf_tables of one table; its family is inet unless said otherwise."""
 
-    def __init__(self, table: str, groups: Sequence[int] = (), family: int = NFPROTO_INET) -> None:
+    def __init__(
+        self,
+        table: str,
+        groups: Sequence[int] = (),
+        family: int = NFPROTO_INET,
+        inherited: socket.socket | None = None,
+    ) -> None:
+        """`inherited`: the socket that the table may belong to."""
         self.family = family
-        self.socket = NetlinkSocket(NETLINK_NETFILTER, groups)
+        self.socket = NetlinkSocket(NETLINK_NETFILTER, groups, inherited)
         self.table = table
         self._name = attr(1, zstr(table))
 
@@ -132,9 +140,9 @@ class Nftables:
         """Delete a chain and its rules."""
         return _message(DELCHAIN, self.family, self._name + attr(3, zstr(name)))
 
-    def flush_chain(self, name: str) -> Message:
-        """Delete all rules of a chain."""
-        return _message(DELRULE, self.family, self._name + attr(2, zstr(name)))
+    def flush_chain(self, name: str = "") -> Message:
+        """Delete all rules of a chain, or of all chains."""
+        return _message(DELRULE, self.family, self._name + (attr(2, zstr(name)) if name else b""))
 
     def counter(self, name: str) -> Message:
         """Create a named counter."""
@@ -164,6 +172,10 @@ class Nftables:
             # User data for `nft list`: names are in host byte order.
             body += attr(13, bytes((0, 4)) + struct.pack("=I", 1))
         return _message(NEWSET, self.family, body, NLM_F_CREATE)
+
+    def delete_set(self, name: str) -> Message:
+        """Delete a set that no rule looks into any more."""
+        return _message(DELSET, self.family, self._name + attr(2, zstr(name)))
 
     def elements(
         self, name: str, keys: Iterable[tuple[bytes, bytes | None]], delete: bool = False

@@ -60,7 +60,7 @@ class NfQueue:
     def __init__(self, number: int, length: int, fail_open: bool, inherited: socket.socket | None = None) -> None:
         """`length`: packets at most, what comes beyond is dropped, or passes with `fail_open`.
 
-        `inherited`: the socket of a daemon that has died; what it held is asked about anew.
+        `inherited`: the socket of a daemon that has died; what it held is asked about anew by again().
         """
         self.number = number
         self.overflows = 0
@@ -77,8 +77,6 @@ class NfQueue:
         except OSError as why:
             self._netlink.close()
             raise HostError(f"packets cannot be queued (NFQUEUE {number}): {why.strerror}") from None
-        if inherited is not None:
-            self._send(VERDICT_BATCH, attr(2, struct.pack(">II", NF_REPEAT, LAST_ID)))
 
     @property
     def sock(self) -> socket.socket:
@@ -92,6 +90,10 @@ class NfQueue:
     def close(self) -> None:
         """Close the descriptor; unless somebody else has it too, all that is held is dropped."""
         self._netlink.close()
+
+    def again(self) -> None:
+        """Have all that is held go through the rules once more, as if it came just now."""
+        self.sock.send(self._message(VERDICT_BATCH, attr(2, struct.pack(">II", NF_REPEAT, LAST_ID))).pack(0))
 
     def read(self) -> list[Queued]:
         """What has come since, in order; never blocks."""
@@ -130,9 +132,6 @@ class NfQueue:
 
     def _config(self, body: bytes) -> None:
         self._netlink.ask(self._message(CONFIG, body, NLM_F_ACK))
-
-    def _send(self, kind: int, body: bytes) -> None:
-        self.sock.send(self._message(kind, body).pack(0))
 
 
 def parse(body: memoryview | bytes) -> Queued | None:

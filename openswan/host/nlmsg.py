@@ -93,7 +93,7 @@ class NetlinkSocket:
     """A blocking netlink socket; HostError when the kernel has no such protocol."""
 
     def __init__(self, protocol: int, groups: Sequence[int] = (), sock: socket.socket | None = None) -> None:
-        """`sock`: one that is bound already, and perhaps older than this process."""
+        """`sock`: one that is bound already, and perhaps older than this process; what it was told is not for us."""
         try:
             self.sock = sock or socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
             if sock is None:
@@ -112,6 +112,8 @@ class NetlinkSocket:
             self.sock.setsockopt(SOL_NETLINK, option, 1)
         for group in groups:
             self.sock.setsockopt(SOL_NETLINK, 1, group)  # NETLINK_ADD_MEMBERSHIP
+        if sock is not None:
+            self._drain()
 
     def __enter__(self) -> Self:
         return self
@@ -160,6 +162,16 @@ class NetlinkSocket:
                 answers.append((kind, bytes(body)))
             if not message.flags & (NLM_F_DUMP | NLM_F_ACK) and answers:
                 return answers
+
+    def _drain(self) -> None:
+        while True:
+            try:
+                self.sock.recv(1, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            except OSError as why:
+                if why.errno != errno.ENOBUFS:
+                    raise
 
     def _errors(self) -> Iterator[tuple[int, int, str]]:
         while True:

@@ -175,8 +175,14 @@ def test_a_kernel_takes_the_tables_keeps_decisions_and_lets_go(lab: Lab, version
             table.decide(HOSTS[version], code, 60.0)
             assert table.counts() == wanted
         table.decide(HOSTS[version], PASS_MARK, 60.0)
+        before = lab.west.run("nft", "-a", "list", "table", f"ip{'6' * (version == 6)}", "openswan_oe").stdout
         table.load(PLANS[version])
         assert table.check() and table.counts() == 0, "asked about again"
+        after = lab.west.run("nft", "-a", "list", "table", f"ip{'6' * (version == 6)}", "openswan_oe").stdout
+        chains = [
+            [line for line in text.splitlines() if "chain" in line and "handle" in line] for text in (before, after)
+        ]
+        assert chains[0] == chains[1], "where a hook goes the kernel drops what it has queued"
         table.clear()
         assert not table.check() and table.nft.table_info() is None
         table.close()
@@ -195,6 +201,7 @@ def test_the_kernel_keeps_packets_until_a_verdict(lab: Lab) -> None:
     # Another process takes over: it sees the packet again.
     with lab.east.inside():
         heir = NfQueue(77, 16, False, inherited=queue.sock)
+    heir.again()
     [again] = wait_for("the same packet", heir.read)
     assert again.head == first.head
     heir.verdict(again.id, True)

@@ -3,12 +3,15 @@
 
 NFQUEUE -> Holding -> Intercepted -> pluto -> Decide -> verdicts of what waits, the last one teaches the table
                                                     -> nothing waits: the table is told
+
+What a daemon before this one held is asked about once the groups' nets are known again; until then it goes on waiting.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
 from collections.abc import Callable, Mapping
 
 from openswan.base.errors import HostError
@@ -24,6 +27,10 @@ LENGTHS = {"closed": 16_384, "open": 16_384, "trigger": 1024}
 """Packets the kernel keeps for us at most."""
 SETTLE, POLL = 0.05, 2.0
 """Seconds between a foreign change and the look at what it did, and between looks without one."""
+KNOWN, NOTHING = 0.3, 10.0
+"""Seconds without another change after which a plan is taken for whole, and after which none is expected any more."""
+KEPT = ("closed", "open")
+"""Queues whose packets outlive a daemon. What only triggers goes on without one."""
 CODES = {Decision.PASS: PASS_MARK, Decision.DROP: DROP_MARK}
 BY_QUEUE, BY_ROUTE = "by NFQUEUE", "by the route into ipsecN"
 
@@ -36,22 +43,30 @@ class Interceptor:
         post: Callable[[Intercepted], None],
         log: Callable[[str, bool], None],
         inherited: Mapping[str, socket.socket] | None = None,
+        keep: Callable[[Mapping[str, socket.socket]], None] = lambda sockets: None,
     ) -> None:
-        """HostError when not even tables can be had."""
-        self._post, self._log = post, log
+        """HostError when not even tables can be had.
+
+        `inherited`: `sockets` of a daemon that has died; `keep` is given ours as soon as there is anything to hold, and
+        raises OSError.
+        """
+        self._post, self._log, self._keep = post, log, keep
+        known = inherited or {}
+        self._heir, self._kept = bool(known), False
         self._plan = Intercept()
         self._decided: dict[Hosts, int] = {}
         """What we have told the tables, or have let them learn."""
         self._queues: dict[int, NfQueue] = {}
         self._watch: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._later: asyncio.TimerHandle | None = None
+        self._listening = False
         self._told = False
         self.holding = Holding(self._verdict)
-        self.tables = {version: Table(version) for version in (4, 6)}
+        self.tables = {version: Table(version, known.get(f"table{version}")) for version in (4, 6)}
         try:
             for name, number in QUEUES.items():
-                known = (inherited or {}).get(name)
-                self._queues[number] = NfQueue(number, LENGTHS[name], name != "closed", known)
+                self._queues[number] = NfQueue(number, LENGTHS[name], name != "closed", known.get(name))
         except HostError as why:
             log(f"{why}: first packets of hosts behind this one are held by the packet engine", False)
             self._drop_queues()
@@ -64,21 +79,30 @@ class Interceptor:
 
     @property
     def sockets(self) -> dict[str, socket.socket]:
-        """The queues', by name, for a keeper."""
-        return {name: self._queues[number].sock for name, number in QUEUES.items() if number in self._queues}
+        """By name, for a keeper."""
+        queues = {name: self._queues[QUEUES[name]].sock for name in KEPT if QUEUES[name] in self._queues}
+        return queues | {f"table{version}": table.sock for version, table in self.tables.items()}
 
     def start(self) -> None:
         """Listen from now on (inside a running event loop)."""
         self._loop = asyncio.get_running_loop()
-        for queue in self._queues.values():
-            self._loop.add_reader(queue.fileno(), self._read, queue)
         self._watch = self._loop.create_task(self._follow())
+        if self._heir:
+            self._later = self._loop.call_later(NOTHING, self._listen)
+        else:
+            self._listen()
 
     def set(self, plan: Intercept) -> None:
         """These are the groups' nets from now on; without any the tables go."""
-        if plan != self._plan:
-            self._plan = plan
-            self._load()
+        if plan == self._plan:
+            return
+        self._plan = plan
+        self._load()
+        if plan.nets and not self._kept:
+            self._have_kept()
+        if self._later is not None and self._loop is not None:
+            self._later.cancel()
+            self._later = self._loop.call_later(KNOWN, self._listen)
 
     def decide(self, effect: Decide) -> None:
         """A pair's packets go this way from now on, those that wait first."""
@@ -106,7 +130,9 @@ class Interceptor:
         """End; with `keep` tables stay, and queues as long as a keeper has them."""
         if self._watch is not None:
             self._watch.cancel()
-        if self._loop is not None:
+        if self._later is not None:
+            self._later.cancel()
+        if self._loop is not None and self._listening:
             for queue in self._queues.values():
                 self._loop.remove_reader(queue.fileno())
         for table in self.tables.values():
@@ -124,6 +150,22 @@ class Interceptor:
         return {"held": self.holding.count, "dropped": self.holding.drops, "overflows": lost}
 
     # -- queues -------------------------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        """Hear of packets from now on, those first that a daemon before this one held."""
+        self._later, self._listening = None, True
+        for queue in self._queues.values():
+            if self._heir:
+                queue.again()
+            if self._loop is not None:
+                self._loop.add_reader(queue.fileno(), self._read, queue)
+
+    def _have_kept(self) -> None:
+        try:
+            self._keep(self.sockets)
+            self._kept = True
+        except (OSError, subprocess.SubprocessError) as why:
+            self._complain(f"nobody keeps what is held when pluto dies: {why}")
 
     def _read(self, queue: NfQueue) -> None:
         asked: dict[Hosts, bool] = {}

@@ -14,6 +14,7 @@ nothing leaks by a foreign flush. The tables belong to our netlink sockets where
 
 from __future__ import annotations
 
+import socket
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -49,6 +50,8 @@ SEEN_LIFE = 60.0
 """Seconds between two triggers by one pair."""
 R = 8
 """NFT_REG32_00, the first of sixteen 32-bit registers."""
+RANGES = ("closed", "open", "inside", "own", "others_from", "others_to")
+"""Sets of addresses."""
 RTN_UNICAST, RTN_LOCAL = 1, 2
 ICMP6_FIRST, ICMP6_LAST = 133, 137
 FAMILY = {4: nf.NFPROTO_IPV4, 6: nf.NFPROTO_IPV6}
@@ -135,9 +138,10 @@ def udp_to(port: int) -> list[bytes]:
 class Table:
     """The table of one family. HostError when the kernel cannot have it."""
 
-    def __init__(self, version: int) -> None:
+    def __init__(self, version: int, inherited: socket.socket | None = None) -> None:
+        """`inherited`: the socket of a daemon that has died, which the table belongs to."""
         self.at = Addressing(version)
-        self.nft = nf.Nftables(TABLE, family=FAMILY[version])
+        self.nft = nf.Nftables(TABLE, family=FAMILY[version], inherited=inherited)
         self.flags = nf.TABLE_OWNER | nf.TABLE_PERSIST
         self.queue: bool | None = True
         """How packets are queued: natively, by iptables' target (False), or not at all (None)."""
@@ -152,11 +156,22 @@ class Table:
         """Events that carry it are our own doing."""
         return self.nft.socket.portid
 
+    @property
+    def sock(self) -> socket.socket:
+        """The table is nobody else's to change as long as somebody has this open."""
+        return self.nft.socket.sock
+
     def load(self, plan: Intercept) -> None:
-        """Have the table for this plan, in one step; what was learned is forgotten, and asked about again."""
+        """Have the table for this plan, in one step; what was learned is forgotten, and asked about again.
+
+        Chains stay where they are: with any hook that goes the kernel drops whatever it has queued.
+        """
         self._plan = plan
+        info = self.nft.table_info()
+        if info is not None and self._refill(info[0]):
+            return
         while True:
-            old = [self.nft.delete_table()] if self.nft.table_info() is not None else []
+            old = [self.nft.delete_table()] if info is not None else []
             try:
                 self.nft.commit([*old, *self._everything()])
             except HostError as why:
@@ -170,6 +185,23 @@ class Table:
                     raise
                 continue
             return
+
+    def _refill(self, flags: int) -> bool:
+        """Empty the table that is there and fill it anew; False: it is another one, or stays as it is."""
+        if self.nft.rule_counts().keys() != {name for name, _, _ in self._chains()}:
+            return False
+        before = self.flags, self.queue
+        self.flags = self.flags if flags & nf.TABLE_PERSIST else 0
+        old = [self.nft.flush_chain(), *(self.nft.delete_set(name) for name in ("devices", "decided", "seen", *RANGES))]
+        for queue in (True, False) if self.queue else (self.queue,):
+            self.queue = queue
+            try:
+                self.nft.commit([*old, *self._everything()])
+                return True
+            except HostError:
+                continue
+        self.flags, self.queue = before
+        return False
 
     def clear(self) -> None:
         """Take it away."""
@@ -212,15 +244,15 @@ class Table:
         yield nft.new_set("seen", 3, nf.SetType(pair, size=MOST_SEEN, learns=True))
         yield from nft.elements("devices", [(device_key(name), None) for name in DEVICES])
         flat = flatten(self._plan.nets, version)
-        ranges = {
-            "closed": flat[Way.CLOSED],
-            "open": flat[Way.OPEN],
-            "inside": cover(self._plan.inside, version),
-            "own": cover(self._plan.own, version),
-            "others_from": cover((src for src, _ in self._plan.others), version),
-            "others_to": cover((dst for _, dst in self._plan.others), version),
-        }
-        for number, (name, spans) in enumerate(ranges.items(), 4):
+        ranges = (
+            flat[Way.CLOSED],
+            flat[Way.OPEN],
+            cover(self._plan.inside, version),
+            cover(self._plan.own, version),
+            cover((src for src, _ in self._plan.others), version),
+            cover((dst for _, dst in self._plan.others), version),
+        )
+        for number, (name, spans) in enumerate(zip(RANGES, ranges, strict=True), 4):
             yield nft.new_set(name, number, nf.SetType((kind,), interval=True))
             yield from nft.spans(name, self._ends(spans))
         chains = self._chains()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -26,8 +27,9 @@ PLAN = Intercept(((ip_network("192.0.2.0/24"), Way.OPEN),), (ip_network("10.1.0.
 class Table:
     """The kernel's table."""
 
-    def __init__(self, version: int) -> None:
-        self.version = version
+    def __init__(self, version: int, inherited: Any = None) -> None:
+        self.version, self.inherited = version, inherited
+        self.sock = f"table {version}"
         self.queue: bool | None = True
         self.portid = version
         self.done: list[Any] = []
@@ -54,6 +56,7 @@ class Queue:
     """The kernel's queue."""
 
     refuses = False
+    reading = -1
 
     def __init__(self, number: int, length: int, fail_open: bool, inherited: Any = None) -> None:
         if self.refuses:
@@ -64,7 +67,14 @@ class Queue:
         self.told: list[tuple[int, bool, int | None]] = []
         self.overflows = 0
         self.closed = False
+        self.repeated = 0
         self.sock = f"socket {number}"
+
+    def fileno(self) -> int:
+        return self.reading
+
+    def again(self) -> None:
+        self.repeated += 1
 
     def read(self) -> list[Queued]:
         coming, self.coming = self.coming, []
@@ -141,7 +151,7 @@ def test_a_plan_comes_once_and_an_empty_one_takes_the_tables_away() -> None:
     interceptor.set(Intercept())
     assert interceptor.tables[6].done == [("load", PLAN), "clear"]
     interceptor.close(keep=True)
-    assert interceptor.tables[6].done[-1] == "close" and interceptor.sockets == {}
+    assert interceptor.tables[6].done[-1] == "close" and set(interceptor.sockets) == {"table4", "table6"}
 
 
 def test_a_kernel_without_queues() -> None:
@@ -156,10 +166,60 @@ def test_a_kernel_without_queues() -> None:
 
 def test_with_them_and_what_a_keeper_gets() -> None:
     interceptor, _, _ = made()
-    assert interceptor.how == BY_QUEUE and set(interceptor.sockets) == {"closed", "open", "trigger"}
+    assert interceptor.how == BY_QUEUE and set(interceptor.sockets) == {"closed", "open", "table4", "table6"}
     assert [queue.fail_open for queue in interceptor._queues.values()] == [False, True, True]
     interceptor.tables[4].queue = None
     assert interceptor.how == BY_ROUTE
+
+
+def test_a_keeper_is_given_them_with_the_first_nets() -> None:
+    kept: list[Any] = []
+    interceptor = Interceptor(lambda event: None, lambda text, serious: None, None, kept.append)
+    interceptor.set(Intercept())
+    assert kept == []
+    interceptor.set(PLAN)
+    interceptor.set(Intercept())
+    interceptor.set(PLAN)
+    assert kept == [interceptor.sockets]
+
+
+def test_without_a_keeper_it_says_so() -> None:
+    lines: list[str] = []
+
+    def refuse(_: object) -> None:
+        raise OSError("no room")
+
+    interceptor = Interceptor(lambda event: None, lambda text, serious: lines.append(text), None, refuse)
+    interceptor.set(PLAN)
+    assert lines == ["interception: nobody keeps what is held when pluto dies: no room"]
+
+
+@pytest.mark.parametrize("nets", [True, False])
+def test_what_a_daemon_before_held_waits_until_the_nets_are_known(monkeypatch: pytest.MonkeyPatch, nets: bool) -> None:
+    monkeypatch.setattr(intercept, "KNOWN", 0.02)
+    monkeypatch.setattr(intercept, "NOTHING", 0.1)
+    left: Any = {"closed": "old", "open": "old", "table4": "old", "table6": "old"}
+    interceptor: Any = Interceptor(lambda event: None, lambda text, serious: None, left)
+    assert interceptor.tables[6].inherited == "old"
+    queues = [interceptor._queues[QUEUES[name]] for name in ("closed", "open", "trigger")]
+    assert [queue.inherited for queue in queues] == ["old", "old", None]
+    reading, writing = os.pipe()
+    monkeypatch.setattr(Queue, "reading", reading)
+
+    async def life() -> None:
+        interceptor._follow = lambda: asyncio.sleep(10)
+        interceptor.start()
+        if nets:
+            interceptor.set(PLAN)
+        await asyncio.sleep(0.01)
+        assert not queues[0].repeated
+        await asyncio.sleep(0.2)
+        interceptor.close(keep=True)
+
+    asyncio.run(life())
+    assert [queue.repeated for queue in queues] == [1, 1, 1]
+    os.close(reading)
+    os.close(writing)
 
 
 def test_what_somebody_takes_away_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
