@@ -155,7 +155,7 @@ class Stage:
         """The frames that isp has seen meanwhile on a device, its orders excepted, are in the list afterwards."""
         seen: list[bytes] = []
         self.guest.sh(
-            f"(tcpdump -U -nni {device} -w /tmp/wire.pcap not tcp port 7 > /tmp/tcpdump.log 2>&1 &)\n"
+            f"(tcpdump --immediate-mode -U -nni {device} -w /tmp/wire.pcap not tcp port 7 > /tmp/tcpdump.log 2>&1 &)\n"
             "while ! grep -q listening /tmp/tcpdump.log; do sleep 0.1; done"
         )
         try:

@@ -441,7 +441,7 @@ def test_both_rekey_at_once(stage: Stage, what: str) -> None:
     begun = stage.west.log().count(" rekeying ")
     with stage.steady():
         with silence(stage, "udp", "dport", "4500", "@th,64,32", "0"):
-            wait_for("our deadline", lambda: stage.west.log().count(" rekeying ") > begun, 6, 0.1)
+            wait_for("our deadline", lambda: stage.west.log().count(" rekeying ") > begun, 10, 0.1)
             asking = threading.Thread(target=rekey, args=(stage, what))
             asking.start()
             wait_for("their request", lambda: "generating CREATE_CHILD_SA request" in stage.east.log(), 5, 0.1)
