@@ -27,6 +27,7 @@ from openswan.engine.ikev2 import IkeV2
 from openswan.engine.interception import Interception
 from openswan.engine.isakmp import Isakmp
 from openswan.engine.launches import Launches
+from openswan.engine.lingering import Lingering
 from openswan.engine.loading import Loader
 from openswan.engine.logins import Logins
 from openswan.engine.mobility import Mobility
@@ -72,6 +73,7 @@ class Brain:
         self.lifetimes = Lifetimes(self)
         self.liveness = Liveness(self)
         self.children = Children(self)
+        self.lingering = Lingering(self)
         self.pathmtus = PathMtus(self)
         self.proofs = Proofs(self)
         self.redirects = Redirects(self)

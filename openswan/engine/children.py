@@ -16,7 +16,7 @@ from openswan.engine.manners import manners
 from openswan.engine.names import CHILD_STAGES
 from openswan.engine.routing import RouteEvent, Routing
 from openswan.engine.sas import compressor, inbound, moved, outbound, said
-from openswan.engine.settings import CONFIRM, HELD, LINGER, SWITCH, UNDER_WAY
+from openswan.engine.settings import CONFIRM, HELD, SWITCH, UNDER_WAY
 from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
 from openswan.ike.effects import ChildEstablished, ChildGone, Gone, SpiOffered
@@ -264,12 +264,12 @@ class Children:
         self._remove(child, effect.reason)
         self.core.states.remove_child(child)
 
-    def close(self, child: ChildState) -> None:
-        """Tear a child down here and now, and tell the peer."""
+    def close(self, child: ChildState, reason: Gone = Gone.LOCAL) -> None:
+        """Tear a child down here and now, and tell the peer; REPLACED: what is under way may still come."""
         if child.closing:
             return
         child.closing = True
-        self._remove(child, Gone.LOCAL)
+        self._remove(child, reason)
         ike = child.ike
         if ike.closing or child.serial not in ike.children:
             return
@@ -284,6 +284,7 @@ class Children:
         self._receive(child)
         self.brain.pathmtus.child_gone(child)
         self.brain.proofs.gone(child)
+        expires = core.timers.when((Timer.EXPIRE_CHILD, child.serial))
         for timer in (Timer.REKEY_CHILD, Timer.EXPIRE_CHILD, Timer.GIVE_WAY, Timer.CONFIRM):
             core.timers.cancel((timer, child.serial))
         conn.children.discard(child.serial)
@@ -302,10 +303,9 @@ class Children:
             if out is not None:
                 core.klips(DelSa(out))
         if reason in KEEP_INBOUND or (heir is not None and reason is not Gone.LOCAL):
-            core.states.lingering.add(child.spi_in)
-            core.after(Timer.LINGER, child.spi_in, LINGER, partial(self._linger_over, child))
+            self.brain.lingering.start(child, expires)
         else:
-            self._close_inbound(child)
+            self.brain.lingering.close(child)
         if conn.newest_child == child.serial:
             conn.newest_child = heir.serial if heir is not None else 0
         if heir is None and conn.group is not None:
@@ -316,16 +316,6 @@ class Children:
                 self.brain.negotiator.aftermath(conn, reason)
             else:
                 child.ike.orphans.append(conn)
-
-    def _linger_over(self, child: ChildState) -> None:
-        self.core.states.lingering.discard(child.spi_in)
-        self._close_inbound(child)
-
-    def _close_inbound(self, child: ChildState) -> None:
-        self.core.klips(DelSa(child.said_in))
-        if child.comp_in is not None:
-            self.core.klips(DelSa(child.comp_in))
-            self.core.states.cpis.discard(child.comp_in.spi)
 
     def _youngest(self, conn: Conn) -> ChildState | None:
         children = (self.core.states.children.get(serial) for serial in conn.children)

@@ -54,5 +54,8 @@ class Dialect(Protocol):
     def child_life(self, child: ChildState) -> Duration:
         """How long a child may be used."""
 
+    def part(self, child: ChildState) -> None:
+        """A child is about to be deleted, as one of another IKE SA carries its traffic."""
+
     def renew(self, ike: IkeState) -> None:
         """The life of an IKE SA is nearly over: let another take its place."""

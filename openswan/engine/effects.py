@@ -62,7 +62,7 @@ class KlipsCommand:
 
 @dataclass(frozen=True, slots=True)
 class CountPackets:
-    """How many packets a pair of SAs has carried; PacketsCounted answers."""
+    """How many packets a pair of SAs has carried, as long as it receives; PacketsCounted answers."""
 
     token: int
     out: Said

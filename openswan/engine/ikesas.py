@@ -169,6 +169,10 @@ class IkeSas:
             later, self.later = self.later, []
             for other, request in later:
                 self.request(other, request)
+        self._arm(ike)
+
+    def _arm(self, ike: IkeState) -> None:
+        """Note when a machine wants to be called next."""
         self.core.states.learn(ike)
         key = (Timer.IKE, ike.serial)
         when = ike.machine.next_timer() if ike.serial in self.core.states.ikes else None
@@ -409,7 +413,7 @@ class IkeSas:
             self.core.timers.cancel((timer, ike.serial))
 
     def _replaced(self, ike: IkeState, effect: IsakmpReplaced) -> None:
-        """An ISAKMP SA has given what it had to one that came up by itself; the second time what came since."""
+        """An ISAKMP SA has given what it had to one that came up by itself; later what came since."""
         successor = self.core.states.by_machine.get(id(effect.successor))
         if successor is None:
             return
@@ -417,9 +421,24 @@ class IkeSas:
         ike.heir = successor
         if not ike.closing:
             self._retire(ike)
-            successor.before = [*(one for one in (*successor.before, *ike.before) if not one.machine.ended), ike]
+            if successor.closing:
+                self._revive(successor)
+            before = (*successor.before, *ike.before, ike)
+            ike.before = []
+            successor.before = [one for one in before if one is not successor and not one.machine.ended]
             for conn in {one for one in (ike.conn, successor.conn) if one is not None}:
                 conn.newest_ike = successor.serial
+        self._arm(successor)
+
+    def _revive(self, ike: IkeState) -> None:
+        """The peer has ended the ISAKMP SA that had taken its place: it is in use again, for the rest of its life."""
+        machine, conn = ike.machine, ike.conn
+        ike.closing, ike.heir = False, None
+        if conn is not None:
+            self.core.states.share(ike, machine.local.address, machine.remote.address, conn.signature)
+        self.brain.lifetimes.start_ike(ike, self.core.now - (ike.established or self.core.now))
+        self.brain.liveness.start(ike)
+        self.start_keepalive(ike)
 
     def _hand_over(self, ike: IkeState, successor: IkeState) -> None:
         """What `ike` carries and what was asked of it belongs to `successor` from now on."""

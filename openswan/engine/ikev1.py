@@ -101,6 +101,18 @@ class IkeV1:
         mine = child.conn.policy.ipsec_lifetime
         return min(float(agreed), mine) if agreed else mine
 
+    def part(self, child: ChildState) -> None:
+        """Nobody acknowledges a Delete, and the peer may have ended the ISAKMP SA that has fallen silent: the other one
+        says it, and has the time to say it again."""
+        newest = self.core.states.children.get(child.conn.newest_child)
+        old = child.ike
+        if newest is None or newest.ike is old or newest.ike.version != self.version:
+            return
+        _machine(old).yield_child(child.spi_in, _machine(newest.ike))
+        self.core.states.move_child(child, newest.ike)
+        if not (old.children or old.attempts):
+            self.brain.ikes.close(old)
+
     def renew(self, ike: IkeState) -> None:
         """Another Main Mode, whose ISAKMP SA takes over; one that carries nothing is let go."""
         conn = ike.conn

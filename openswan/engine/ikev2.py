@@ -75,6 +75,9 @@ class IkeV2:
         """salifetime="""
         return child.conn.policy.ipsec_lifetime
 
+    def part(self, child: ChildState) -> None:
+        """Its own IKE SA says so: it is told that it has been heard."""
+
     def renew(self, ike: IkeState) -> None:
         """CREATE_CHILD_SA makes a successor that inherits everything."""
         if ike.conn is not None:

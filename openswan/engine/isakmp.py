@@ -192,6 +192,10 @@ class Isakmp:
         routes = (net,) if isinstance(net, IPv4Network) and net.prefixlen else ()
         return replace(given, wins=policy.wins, banner=policy.banner, routes=routes)
 
+    def knows_another(self, local: Endpoint, remote: Endpoint) -> bool:
+        """Is there an established ISAKMP SA with this peer already?"""
+        return self.core.states.established_between(local.address, remote.address) is not None
+
     def spi_in_use(self, spi: int) -> bool:
         """Is this inbound ESP or AH SPI taken?"""
         return self.answers.spi_in_use(spi)

@@ -261,6 +261,7 @@ class Negotiator:
         conn.restarting = False
         self.waiting.pop(conn.unique, None)
         self.brain.launches.forget(conn)
+        self.brain.lingering.stop(conn)
         if conn.negotiating:
             self.cancel(conn)
         for serial in sorted(conn.children):

@@ -58,7 +58,7 @@ class Pluto:
             ev.Intercepted: brain.triggers.intercepted,
             ev.GatewaysLearned: self._gateways_learned,
             ev.KeysLearned: brain.peerkeys.learned,
-            ev.PacketsCounted: brain.proofs.counted,
+            ev.PacketsCounted: self._counted,
             ev.UpdownDone: self._updown_done,
             ev.EffectFailed: lambda e: brain.children.refused(e.token, e.reason),
             plane.Acquire: brain.acquires.acquire,
@@ -113,6 +113,10 @@ class Pluto:
         """For those who want to call a host, and for those who are called by its gateway."""
         self.brain.pairs.learned(event)
         self.brain.delegations.learned(event)
+
+    def _counted(self, event: ev.PacketsCounted) -> None:
+        if not self.brain.lingering.counted(event):
+            self.brain.proofs.counted(event)
 
     def _updown_done(self, event: ev.UpdownDone) -> None:
         self.brain.router.updowns.done(event)

@@ -14,6 +14,7 @@ from openswan.base.said import Said
 from openswan.engine.pairs import LOOK_AT_USE
 from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
+from openswan.ike.effects import Gone
 from openswan.ike.events import RekeyChild, RekeyIke, Request
 from openswan.policy.connection import Connection
 from openswan.wire.v2.numbers import NotifyType
@@ -58,16 +59,17 @@ class Lifetimes:
         self.brain = brain
         self.core = brain.core
 
-    def start_ike(self, ike: IkeState) -> None:
-        """An IKE SA is established."""
+    def start_ike(self, ike: IkeState, age: Duration = 0.0) -> None:
+        """An IKE SA is established, or was so long ago and is in use again."""
         if ike.conn is None:
             return
         life = self.brain.dialects[ike.version].life(ike)
         lazy = ike.conn.group is not None
         plan = schedule(ike.conn.policy, life, ike.initiator, self.core.rng, lazy)
         if plan.replace is not None:
-            self.core.after(Timer.REKEY_IKE, ike.serial, plan.replace, partial(self._rekey_ike, ike))
-        self.core.after(Timer.EXPIRE_IKE, ike.serial, plan.expire, partial(self._expire_ike, ike))
+            wait = max(plan.replace - age, 0.0)
+            self.core.after(Timer.REKEY_IKE, ike.serial, wait, partial(self._rekey_ike, ike))
+        self.core.after(Timer.EXPIRE_IKE, ike.serial, max(plan.expire - age, 0.0), partial(self._expire_ike, ike))
 
     def start_child(self, child: ChildState) -> None:
         """A child SA is installed."""
@@ -137,11 +139,12 @@ class Lifetimes:
     def over(self, child: ChildState) -> None:
         """Another child has taken over, unless it has ended meanwhile: close this one."""
         if not child.closing and child.conn.newest_child != child.serial:
-            self._end(child)
+            self.brain.dialects[child.ike.version].part(child)
+            self._end(child, Gone.REPLACED)
 
-    def _end(self, child: ChildState) -> None:
+    def _end(self, child: ChildState, reason: Gone = Gone.LOCAL) -> None:
         conn = child.conn
-        self.brain.children.close(child)
+        self.brain.children.close(child, reason)
         if conn.wanted and not conn.children:
             self.brain.negotiator.start(conn)
 

@@ -253,10 +253,10 @@ class Performer:
 
     def _count(self, effect: CountPackets) -> None:
         out, into = self._parts.engine.sa(effect.out), self._parts.engine.sa(effect.into)
-        if out is not None and into is not None:
+        if into is not None:
             # A dummy packet is none, but its SA has been used.
             came = into.packets or int(into.idle >= 0)
-            self._post(PacketsCounted(effect.token, out.packets, came))
+            self._post(PacketsCounted(effect.token, out.packets if out is not None else 0, came))
 
     def _count_use(self, effect: CountUse) -> None:
         rows = self._parts.engine.eroutes()

@@ -38,6 +38,8 @@ class Outstanding:
     """When it ends."""
     give_up: Instant
     repeats: int = 0
+    begun: Instant = 0.0
+    """When it was sent for the first time."""
 
     @classmethod
     def start(
@@ -45,7 +47,7 @@ class Outstanding:
     ) -> Outstanding:
         """A request that has just been sent for the first time; `timeout` is its whole life."""
         give_up = now + timeout
-        return cls(message_id, tuple(datagrams), interval, min(now + interval, give_up), give_up)
+        return cls(message_id, tuple(datagrams), interval, min(now + interval, give_up), give_up, begun=now)
 
     def hasten(self, now: Instant) -> None:
         """Something has changed: repeat at once, and no longer as seldom."""

@@ -9,9 +9,9 @@ import pytest
 
 from openswan.base.said import Said, Shunt
 from openswan.engine.statedb import IkeState
-from openswan.ike.v1.exchanges import LINGER
 from openswan.ike.v1.quick import OVERDUE
 from openswan.ike.v1.quickmodes import SETTLE
+from openswan.ike.v1.succession import LINGER
 from openswan.plane.commands import Direction
 from openswan.policy.connection import DpdAction
 from openswan.policy.proposal import Transform

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from openswan.ike.v1.exchanges import LINGER
 from openswan.ike.v1.quick import OVERDUE
 from openswan.ike.v1.quickmodes import SETTLE
+from openswan.ike.v1.succession import LINGER
 from tests.sim.net import PERFECT, Faults
 from tests.sim.pair import Pair, SimHost
 from tests.sim.test_ikev1 import isakmp

@@ -105,7 +105,7 @@ def take_ar1(sa: Core, content: Content, now: Instant) -> Sequence[Payload]:
     sa.keys, sa.pair, sa.peer_id, sa.peer_chain = keys, None, identity, chain
     parts.look_for_nat(sa, content)
     parts.float_ports(sa)
-    return [*shown, *parts.addresses(sa), *([parts.contact(sa)] if policy.initial_contact else [])]
+    return [*shown, *parts.addresses(sa), *parts.contact(sa)]
 
 
 def take_ai2(sa: Core, content: Content, now: Instant) -> Sequence[Payload]:

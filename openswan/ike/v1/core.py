@@ -56,6 +56,7 @@ from openswan.wire.v1.sa import Sa
 from openswan.wire.v1.vendor import FRAGMENTATION
 
 if TYPE_CHECKING:
+    from openswan.ike.v1.exchanges import Exchanges
     from openswan.ike.v1.transactions import Talk
 
 T = TypeVar("T")
@@ -75,6 +76,11 @@ HINTS_WITHIN: Duration = 60.0
 
 class Core(Modest):
     """An ISAKMP SA without ears and face."""
+
+    heir: Exchanges | None = None
+    """The one that has taken its place; children are common to both then."""
+    before: tuple[Exchanges, ...] = ()
+    """Those whose place this one has taken."""
 
     def __init__(
         self, is_initiator: bool, local: Endpoint, remote: Endpoint, owner: Owner, rng: Rng, now: Instant
@@ -275,9 +281,14 @@ class Core(Modest):
             self.local, self.remote = ends
             self.emit(PeerMoved(*ends))
 
+    def heard_last(self) -> Instant:
+        """When the peer was last heard here, or on another ISAKMP SA with which this one shares its pairs."""
+        newest = self.heir or self
+        return max(one.last_heard for one in (self, newest, *newest.before))
+
     def count(self, outstanding: Outstanding) -> None:
-        """It has been repeated: at some point the peer counts as silent."""
-        if outstanding.repeats >= SILENT and not self.silent:
+        """It has been repeated: at some point a peer of whom nothing at all is heard counts as silent."""
+        if outstanding.repeats >= SILENT and not self.silent and self.heard_last() <= outstanding.begun:
             self.silent = True
             self.emit(Silent())
 

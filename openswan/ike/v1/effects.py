@@ -12,7 +12,7 @@ from openswan.ike.v1.policy import IsakmpPolicy
 from openswan.policy.identity import Identity
 
 if TYPE_CHECKING:
-    from openswan.ike.v1.sa import IsakmpSa
+    from openswan.ike.v1.exchanges import Exchanges
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,11 @@ class InitialContact:
 class IsakmpReplaced:
     """`successor` has this SA's pairs of IPsec SAs and its waiting requests; this one lingers, then ends.
 
-    Told once more at its end, for pairs that came of Quick Modes under way.
+    Told again whenever the successor gets something more: of Quick Modes that were under way, or at the end. The peer
+    may end the one that has taken over; then its successor is one of those whose place it took.
     """
 
-    successor: IsakmpSa
+    successor: Exchanges
 
 
 Effect: TypeAlias = SharedEffect | IsakmpEstablished | IsakmpReplaced | InitialContact

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Container
 from functools import partial
-from typing import TYPE_CHECKING
 
 from openswan.base.address import Endpoint
 from openswan.base.errors import WireError
@@ -20,11 +19,11 @@ from openswan.ike.effects import Gone
 from openswan.ike.events import CreateChild, DeleteChild, DeleteIke, Probe, RekeyChild, Request, Tell
 from openswan.ike.retransmit import Due, Outstanding
 from openswan.ike.v1 import child as children
-from openswan.ike.v1 import further, informational, quick, transactions, xauth
+from openswan.ike.v1 import further, informational, quick, succession, transactions, xauth
 from openswan.ike.v1.core import MOST_REPLAYS, Core
 from openswan.ike.v1.effects import Effect, IsakmpReplaced
 from openswan.ike.v1.quickmodes import UNKNOWN, QuickModes
-from openswan.ike.v1.states import FURTHER, KEYED, PROVEN, State
+from openswan.ike.v1.states import FURTHER, PROVEN, State
 from openswan.ike.v1.transactions import Talk
 from openswan.plane.commands import Encap
 from openswan.wire.v1.delete import Delete
@@ -34,13 +33,8 @@ from openswan.wire.v1.notify import Notify
 from openswan.wire.v1.numbers import ExchangeType, NotifyType, ProtocolId
 from openswan.wire.v1.vendor import DPD
 
-if TYPE_CHECKING:
-    from openswan.ike.v1.sa import IsakmpSa
-
 MOST_IDS = 65536
 """Message IDs of one ISAKMP SA; a peer that has used them up has to begin another."""
-LINGER: Duration = 30.0
-"""How long a replaced ISAKMP SA answers."""
 AGAIN: Duration = 2.0
 """A pair that was replaced is deleted once more after this: who has not had the first Delete may still send on it."""
 IDLE: Duration = 300.0
@@ -63,12 +57,8 @@ KNOWN: dict[ExchangeType, Callable[[Core], Container[int]]] = {
 class Exchanges(QuickModes):
     """An ISAKMP SA as far as it is established."""
 
-    heir: IsakmpSa | None = None
-    """The one that has taken its place; children are common to both then."""
     retire_at: Instant | None = None
     told = True
-    before: tuple[Exchanges, ...] = ()
-    """Those whose place this one has taken."""
 
     @property
     def peer_does_dpd(self) -> bool:
@@ -94,7 +84,7 @@ class Exchanges(QuickModes):
         elif not self.is_established:
             self.decline(request, f"the ISAKMP SA is in {self.state}")
         elif isinstance(request, DeleteChild):
-            self._delete(request)
+            self._delete(request, now)
         elif isinstance(request, Probe):
             self._probe(request, now)
         elif isinstance(request, Tell) and request.kind == NotifyType.INVALID_SPI:
@@ -103,30 +93,20 @@ class Exchanges(QuickModes):
             self.decline(request, "IKEv1 has nothing of the kind")
         return self.drain()
 
-    def supersede(self, heir: IsakmpSa, now: Instant, *, told: bool = True) -> list[Effect]:
+    def supersede(self, heir: Exchanges, now: Instant, *, told: bool = True) -> list[Effect]:
         """Let another established ISAKMP SA with the same peer take this one's place; call its `timer` next.
 
         `told`: the peer hears of its end after LINGER. Where the peer may take this one for the better of the two it
         goes on answering as long as it is used, and ends without a word.
         """
-        if self.state in KEYED and self.heir is None and heir is not self:
-            heir.children.update(self.children)
-            # Not every client asks for its address again.
-            heir.assigned, heir.granted = heir.assigned or self.assigned, heir.granted or self.granted
-            heir.before += (*(one for one in self.before if one.state is not State.GONE), self)
-            for older in heir.before:
-                older.children, older.heir = heir.children, heir
-            self.before = ()
-            for one in self.quicks.values():
-                if one.is_initiator and one.is_open and one.request is not None:
-                    heir.waiting.append(one.request)
-                    self.over(one)
-            heir.waiting.extend(self.waiting)
-            self.waiting.clear()
-            self.prober.forget()
-            self.retire_at, self.told = now + LINGER, told
-            self.emit(IsakmpReplaced(heir))
+        succession.supersede(self, heir, now, told=told)
         return self.drain()
+
+    def yield_child(self, spi_in: int, other: Exchanges) -> None:
+        """Let another established ISAKMP SA with the same peer have a pair."""
+        child = self.children.pop(spi_in, None)
+        if child is not None:
+            other.children[spi_in] = child
 
     def mapped(self, remote: Endpoint) -> None:
         """An authentic ESP packet showed that the peer's NAT has another address or port for it (RFC 3947 4)."""
@@ -147,13 +127,14 @@ class Exchanges(QuickModes):
             self.hint(f"{why}: asking the peer", now)
             self._probe(Probe(), now)
 
-    def _delete(self, request: DeleteChild) -> None:
+    def _delete(self, request: DeleteChild, now: Instant) -> None:
         child = self.children.get(request.spi_in)
         if child is None:
             self.decline(request, UNKNOWN)
             return
         informational.delete(self, [child])
         self.lose(child, Gone.LOCAL)
+        self.again.append((now + AGAIN, child))
 
     def _close(self) -> None:
         """End this SA, telling the peer what ends with it."""
@@ -335,6 +316,9 @@ class Exchanges(QuickModes):
 
     def end(self, reason: Gone) -> None:
         """Nothing more comes of this SA."""
+        if reason is Gone.PEER:
+            succession.hand_back(self)
+        succession.pass_on(self)
         for one in self.quicks.values():
             quick.withdraw(self, one)
         self.quicks.clear()

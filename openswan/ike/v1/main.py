@@ -86,7 +86,7 @@ def take_mr2(sa: Core, content: Content, now: Instant) -> Sequence[Payload]:
     sa.keys, sa.pair = keys, None
     parts.look_for_nat(sa, content)
     parts.float_ports(sa)
-    return [me, *proof.requests(sa, policy), *shown, *([parts.contact(sa)] if policy.initial_contact else [])]
+    return [me, *proof.requests(sa, policy), *shown, *parts.contact(sa)]
 
 
 def take_mi3(sa: Core, content: Content, now: Instant) -> Sequence[Payload]:

@@ -139,9 +139,14 @@ def derive(sa: Core, nonces: tuple[bytes, bytes], shared: bytes, public: tuple[b
     return IsakmpKeys(chosen, keys, Public(sa.cookie_i, sa.cookie_r, *public))
 
 
-def contact(sa: Core) -> Notify:
-    """INITIAL_CONTACT, which is believed because the message is encrypted (RFC 2407 4.6.3.3)."""
-    return Notify(NotifyType.INITIAL_CONTACT, protocol=ProtocolId.ISAKMP, spi=sa.cookie_i + sa.cookie_r)
+def contact(sa: Core) -> list[Notify]:
+    """INITIAL_CONTACT, which is believed because the message is encrypted (RFC 2407 4.6.3.3).
+
+    The peer may have come up with one of its own since ours was begun: what was true then would be a lie by now.
+    """
+    if not sa.need_policy().initial_contact or sa.ask.knows_another(sa.local, sa.remote):
+        return []
+    return [Notify(NotifyType.INITIAL_CONTACT, protocol=ProtocolId.ISAKMP, spi=sa.cookie_i + sa.cookie_r)]
 
 
 def extensions(policy: IsakmpPolicy) -> list[VendorId]:

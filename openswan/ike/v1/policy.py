@@ -184,6 +184,9 @@ class Owner(Records, Protocol):
         INVALID_ID_INFORMATION) when no connection is known for them.
         """
 
+    def knows_another(self, local: Endpoint, remote: Endpoint) -> bool:
+        """Is there an established ISAKMP SA with this peer already?"""
+
     def spi_in_use(self, spi: int) -> bool:
         """Is this inbound ESP or AH SPI taken?"""
 

@@ -194,13 +194,14 @@ def establish(sa: Core, quick: Quick, now: Instant, settled: Instant) -> Child:
     older = sa.children.get(request.spi_in) if isinstance(request, RekeyChild) else None
     if older is not None:
         older.replaced_by, older.delete_at = new.spi_in, settled
+    if quick.is_initiator:
         rival = children.newest_like(sa.children.values(), new)
         if rival is not None and not rival.initiator and rival.established >= quick.begun:
             _choose(new, rival, settled)
-    elif not quick.is_initiator:
+    else:
         older = children.newest_like(sa.children.values(), new)
         if older is not None:
-            _make_way(older, new, settled)
+            _make_way(older, new, settled, sa.created)
     for other in sa.children.values():
         if other.is_like(new) and not other.replaced_by and other.established < quick.begun:
             # Left over, as a Delete may get lost.
@@ -239,9 +240,13 @@ def _choose(mine: Child, theirs: Child, settled: Instant) -> None:
         theirs.replaced_by, theirs.delete_at = mine.spi_in, settled + OVERDUE
 
 
-def _make_way(older: Child, new: Child, settled: Instant) -> None:
-    """The peer has made a pair where there is one: a successor, unless that is ours and so young that it cannot be."""
-    if older.initiator and new.established - older.established < AT_ONCE:
+def _make_way(older: Child, new: Child, settled: Instant, begun: Instant) -> None:
+    """The peer has made a pair where there is one: a successor, unless that is ours and so young that it cannot be.
+
+    Whoever has begun an ISAKMP SA for it when the older pair was there knew that one, however young it is.
+    """
+    at_once = begun <= older.established and new.established - older.established < AT_ONCE
+    if older.initiator and at_once:
         _choose(older, new, settled)
     else:
         older.replaced_by, older.delete_at = new.spi_in, settled + OVERDUE

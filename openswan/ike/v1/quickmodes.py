@@ -23,6 +23,7 @@ from openswan.ike.retransmit import Due, Outstanding
 from openswan.ike.v1 import informational, quick
 from openswan.ike.v1.child import Child
 from openswan.ike.v1.core import MOST_REPLAYS, Core
+from openswan.ike.v1.effects import IsakmpReplaced
 from openswan.ike.v1.exchange import Quick
 from openswan.ike.v1.policy import QuickPolicy
 from openswan.ike.v1.states import State
@@ -205,7 +206,10 @@ class QuickModes(Core):
         """A Quick Mode has come to nothing."""
         one.until = now + self.need_policy().retransmit_timeout
         self.over(one)
-        if one.request is not None:
+        if one.request is not None and self.heir is not None and not notify:
+            self.heir.waiting.append(one.request)  # the peer may know nothing of this ISAKMP SA any more
+            self.emit(IsakmpReplaced(self.heir))
+        elif one.request is not None:
             self.decline(one.request, why, notify)
         self.pump(now)
 

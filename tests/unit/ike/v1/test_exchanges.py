@@ -23,8 +23,6 @@ from openswan.ike.effects import (
 )
 from openswan.ike.events import CreateChild, DeleteChild, DeleteIke, Probe, RekeyChild, RekeyIke
 from openswan.ike.v1.core import MOST_HINTS, MOST_REPLAYS
-from openswan.ike.v1.effects import IsakmpReplaced
-from openswan.ike.v1.exchanges import LINGER
 from openswan.ike.v1.sa import IsakmpSa
 from openswan.ike.v1.states import State
 from openswan.wire.v1.delete import Delete
@@ -80,54 +78,6 @@ def test_closing_while_quick_modes_are_under_way() -> None:
     pair.ask(pair.a, DeleteIke())
     assert [one.withdrawn for one in pair.b.seen(SpiOffered)] == [False, True]
     assert stand(pair) == (0, 0) and pair.due() is None
-
-
-def successor(pair: Pair) -> Pair:
-    """A second ISAKMP SA of the same two ends."""
-    other = Pair()
-    other.now, other.asked, other.b.sa.ask = pair.now, pair.asked, pair.asked
-    return other.up()
-
-
-def test_a_successor_takes_the_children_and_what_waits() -> None:
-    pair = Pair().tunnel()
-    pair.collect(pair.a, pair.a.sa.request(CreateChild(quick("10.8.0.0/16"), 8), pair.now))
-    pair.wire.clear()
-    new = successor(pair)
-    new.asked.quick.append(mirrored(quick("10.8.0.0/16")))
-    for old, heir in ((pair.a, new.a), (pair.b, new.b)):
-        pair.collect(old, old.sa.supersede(heir.sa, pair.now))
-        assert [one.successor for one in old.seen(IsakmpReplaced)] == [heir.sa]
-    assert new.due() is not None
-    new.tick().run()
-    assert [one.token for one in new.a.seen(ChildEstablished)] == [8]
-    assert len(new.a.sa.children) == len(new.b.sa.children) == 2
-    [failed] = pair.a.sa.request(CreateChild(quick()), pair.now)
-    assert isinstance(failed, RequestFailed)
-    pair.later(LINGER)
-    assert [one.reason for one in pair.a.seen(IkeGone)] == [Gone.REPLACED]
-    assert not pair.a.seen(ChildGone) and not pair.b.seen(ChildGone) and len(new.a.sa.children) == 2
-    assert pair.b.seen(IkeGone) and pair.a.seen(Forget)
-
-
-def test_a_quick_mode_under_way_belongs_to_the_successor_in_the_end() -> None:
-    pair = asked()
-    pair.deliver(*pair.wire.pop(0))
-    new = successor(pair)
-    pair.collect(pair.b, pair.b.sa.supersede(new.b.sa, pair.now))
-    pair.run()
-    assert stand(pair) == (1, 1) and len(new.b.sa.children) == 1
-    pair.later(LINGER)
-    assert len(pair.b.seen(IsakmpReplaced)) == 2 and len(new.b.sa.children) == 1
-
-
-def test_a_delete_on_the_old_isakmp_sa_is_still_heeded() -> None:
-    pair = Pair().tunnel()
-    [child] = pair.a.sa.children.values()
-    new = successor(pair)
-    pair.collect(pair.b, pair.b.sa.supersede(new.b.sa, pair.now))
-    pair.ask(pair.a, DeleteChild(child.spi_in))
-    assert not new.b.sa.children
 
 
 def test_a_peer_behind_a_nat_moves() -> None:

@@ -187,6 +187,13 @@ def test_initial_contact() -> None:
     assert seen.initial_contact
 
 
+def test_initial_contact_is_not_said_when_the_peer_has_come_up_with_one_of_its_own_meanwhile() -> None:
+    pair = Pair(policy(initial_contact=True)).start()
+    pair.a.sa.ask.another = True  # type: ignore[attr-defined]
+    [seen] = pair.run().b.seen(IsakmpEstablished)
+    assert not seen.initial_contact
+
+
 @pytest.mark.parametrize("value", [bytes(64), b"\1" * 64, b"\2" * 63, b"\2" * 65, b"\2"])
 def test_public_values_that_are_none(value: bytes) -> None:
     """CVE-2015-3240, CVE-2023-41913."""
