@@ -412,7 +412,8 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("redirect-to", L, A, "", "Addresses of those gateways, taken in turn."),
     Keyword("accept-redirect", B, A, "no", "Let the peer send us to another gateway (RFC 5685)."),
     Keyword("accept-redirect-to", L, A, "%any", "The addresses we may be sent to, or %any."),
-    Keyword("ipsec-max-bytes", X, A, "", "Octets (KiB, MiB ...) after which a child SA ends; it is replaced before."),
+    Keyword("ipsec-max-bytes", X, A, "", "Octets (KiB, MiB ...) after which a child SA ends; it is replaced before. In "
+            "IKEv1 it is negotiated, in whole kilobytes, and both ends keep to the smaller one."),
     Keyword("ipsec-max-packets", X, A, "", "Packets (Ki, Mi ...) after which a child SA ends; it is replaced before."),
     Keyword("ipsec-interface", X, H, "", "Number of the XFRM interface; every conn uses an ipsecN here.", fine=("no",)),
     Keyword("clones", X, H, "", "Child SAs for each processor."),

@@ -73,9 +73,10 @@ class Children:
             return
         self.brain.router.guard(conn)
         path = self.brain.pathmtus.start(ike, effect.local.address, effect.remote.address)
-        habits = manners(child, core.settings.hide_tos, path, core.rng)
+        dialect = self.brain.dialects[ike.version]
+        habits = manners(child, dialect.child_octets(child), core.settings.hide_tos, path, core.rng)
         child.withheld = tuple(inbound(child, effect, habits))
-        confirmed = self.brain.dialects[ike.version].confirmed
+        confirmed = dialect.confirmed
         if effect.initiator or not confirmed or conn.routing is Routing.ROUTED_TUNNEL:
             self._receive(child)
         for command in outbound(child, effect, habits):

@@ -54,6 +54,9 @@ class Dialect(Protocol):
     def child_life(self, child: ChildState) -> Duration:
         """How long a child may be used."""
 
+    def child_octets(self, child: ChildState) -> int:
+        """How much it may carry, each way; 0: any amount."""
+
     def part(self, child: ChildState) -> None:
         """A child is about to be deleted, as one of another IKE SA carries its traffic."""
 

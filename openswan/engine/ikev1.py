@@ -16,9 +16,11 @@ from openswan.base.address import Endpoint
 from openswan.base.interval import Duration
 from openswan.base.log import Rc
 from openswan.engine.conn import Conn
+from openswan.engine.isakmp import OCTETS
 from openswan.engine.policies import child_policy
 from openswan.engine.statedb import ChildState, IkeState
 from openswan.ike.events import CreateChild
+from openswan.ike.v1.life import UNSAID, Life
 from openswan.ike.v1.phase1 import ChosenIsakmp
 from openswan.ike.v1.policy import IsakmpPolicy, QuickPolicy
 from openswan.ike.v1.sa import IsakmpSa
@@ -97,9 +99,14 @@ class IkeV1:
 
     def child_life(self, child: ChildState) -> Duration:
         """The same of a pair of IPsec SAs."""
-        agreed = child.policy.life.seconds if isinstance(child.policy, QuickPolicy) else 0
+        agreed = _agreed(child).seconds
         mine = child.conn.policy.ipsec_lifetime
         return min(float(agreed), mine) if agreed else mine
+
+    def child_octets(self, child: ChildState) -> int:
+        """The same in octets, of which the protocol counts kilobytes (RFC 2407 4.5)."""
+        agreed, mine = _agreed(child).kilobytes * OCTETS, child.conn.policy.max_bytes
+        return min(agreed, mine) if agreed and mine else agreed or mine
 
     def part(self, child: ChildState) -> None:
         """Nobody acknowledges a Delete, and the peer may have ended the ISAKMP SA that has fallen silent: the other one
@@ -129,6 +136,10 @@ class IkeV1:
 def _machine(ike: IkeState) -> IsakmpSa:
     assert isinstance(ike.machine, IsakmpSa)
     return ike.machine
+
+
+def _agreed(child: ChildState) -> Life:
+    return child.policy.life if isinstance(child.policy, QuickPolicy) else UNSAID
 
 
 def _seconds(chosen: object) -> Duration:

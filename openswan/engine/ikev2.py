@@ -75,6 +75,10 @@ class IkeV2:
         """salifetime="""
         return child.conn.policy.ipsec_lifetime
 
+    def child_octets(self, child: ChildState) -> int:
+        """ipsec-max-bytes="""
+        return child.conn.policy.max_bytes
+
     def part(self, child: ChildState) -> None:
         """Its own IKE SA says so: it is told that it has been heard."""
 

@@ -27,14 +27,14 @@ class Manners:
     unproven: bool
 
 
-def life(policy: Connection, initiator: bool, rng: Rng) -> Life:
-    """ipsec-max-bytes= and ipsec-max-packets=: the SA is replaced before they are used up, and ends when they are."""
+def life(policy: Connection, octets: int, initiator: bool, rng: Rng) -> Life:
+    """So many octets, ipsec-max-packets=: the SA is replaced before they are used up, and ends when they are."""
     part = uniform(rng, *EARLY[initiator])
     soft = part if policy.rekey else 0.0
-    return Life(int(policy.max_bytes * soft), policy.max_bytes, int(policy.max_packets * soft), policy.max_packets)
+    return Life(int(octets * soft), octets, int(policy.max_packets * soft), policy.max_packets)
 
 
-def manners(child: ChildState, hide_tos: bool, path: tuple[int, bool], rng: Rng) -> Manners:
-    """Those of a new child; `path` is its path's MTU and whether that has yet to be proven."""
+def manners(child: ChildState, octets: int, hide_tos: bool, path: tuple[int, bool], rng: Rng) -> Manners:
+    """Those of a new child that may carry so many octets; `path`: its path's MTU, and has that yet to be proven?"""
     policy = child.conn.policy
-    return Manners(life(policy, child.initiator, rng), not hide_tos, policy.tfc, *path)
+    return Manners(life(policy, octets, child.initiator, rng), not hide_tos, policy.tfc, *path)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,7 @@ from openswan.ike.v1.quick import OVERDUE
 from openswan.ike.v1.quickmodes import SETTLE
 from openswan.ike.v1.succession import LINGER
 from openswan.plane.commands import Direction
+from openswan.plane.events import SaExpired
 from openswan.policy.connection import DpdAction
 from openswan.policy.proposal import Transform
 from tests.sim.net import Faults
@@ -260,8 +262,6 @@ def test_a_shorter_life_without_rekeying_never_ends_one_way(short: str) -> None:
     pair = v1_pair()
     west, east = v1_tunnel()
     brief, _ = v1_tunnel(rekey=False, ipsec_lifetime=30.0, ike_lifetime=45.0)
-    from dataclasses import replace
-
     cut = {"rekey": False, "ipsec_lifetime": 30.0, "ike_lifetime": 45.0}
     pair.west.load(replace(west, **cut) if short == "west" else west)
     pair.east.load(replace(east, **cut) if short == "east" else east)
@@ -275,6 +275,37 @@ def test_a_shorter_life_without_rekeying_never_ends_one_way(short: str) -> None:
     pair.run(10.0, lambda: pair.up() and pair.agreed())
     assert pair.up() and pair.agreed()
     pair.sane()
+
+
+@pytest.mark.parametrize("short", ["west", "east"])
+def test_kilobytes_are_agreed_on_and_both_ends_keep_to_them(short: str) -> None:
+    """Who asks for fewer gets them, by its proposal or by RESPONDER_LIFETIME; the SAs are replaced before that."""
+    pair = v1_pair()
+    west, east = v1_tunnel(max_bytes=50 * 1024)
+    less = {"west": west, "east": east}[short]
+    for host, policy in ((pair.west, west), (pair.east, east)):
+        host.load(replace(policy, max_bytes=20 * 1024 + 7) if policy is less else policy)
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(5.0, pair.up)
+    for host, least, most in ((pair.west, 0.70, 0.80), (pair.east, 0.85, 0.90)):
+        for sa in host.klips.sas.values():
+            exact = 20 * 1024 + 7 if host.name == short else 20 * 1024
+            assert sa.life.hard_bytes in (exact, 20 * 1024)
+            assert least <= sa.life.soft_bytes / sa.life.hard_bytes <= most
+    used = next(iter(pair.west.klips.sas))
+    pair.west.post(SaExpired(used, hard=False))
+    pair.run(SETTLE + OVERDUE)
+    assert used not in pair.west.klips.sas and pair.up() and pair.agreed()
+    both_ways(pair)
+
+
+def test_an_sa_that_has_carried_all_it_may_ends_at_both_ends() -> None:
+    pair = v1_up(max_bytes=50 * 1024, rekey=False)
+    old = set(pair.west.klips.sas)
+    out = next(said for said, sa in pair.west.klips.sas.items() if sa.direction is Direction.OUT)
+    pair.west.post(SaExpired(out, hard=True))
+    assert pair.run(20.0, lambda: pair.up() and pair.agreed() and not old & set(pair.west.klips.sas))
+    both_ways(pair)
 
 
 @pytest.mark.parametrize("seed", range(6))

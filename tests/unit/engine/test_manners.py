@@ -30,7 +30,7 @@ def started(**more: object) -> Pair:
 def test_the_initiator_replaces_before_the_responder(seed: int) -> None:
     policy = conn("net", LEFT, RIGHT, max_bytes=10**9, max_packets=10**6)
     rng = SeededRng(str(seed))
-    first, second = life(policy, True, rng), life(policy, False, rng)
+    first, second = (life(policy, policy.max_bytes, initiator, rng) for initiator in (True, False))
     for each in (first, second):
         assert (each.hard_bytes, each.hard_packets) == (10**9, 10**6)
         assert each.soft_bytes == pytest.approx(each.soft_packets * 1000, abs=1000)
@@ -38,8 +38,8 @@ def test_the_initiator_replaces_before_the_responder(seed: int) -> None:
 
 
 def test_no_limits_and_no_rekeying() -> None:
-    assert life(conn("net", LEFT, RIGHT), True, SeededRng("1")) == NO_LIMIT
-    fixed = life(conn("net", LEFT, RIGHT, max_bytes=5000, rekey=False), True, SeededRng("1"))
+    assert life(conn("net", LEFT, RIGHT), 0, True, SeededRng("1")) == NO_LIMIT
+    fixed = life(conn("net", LEFT, RIGHT, rekey=False), 5000, True, SeededRng("1"))
     assert fixed == Life(0, 5000, 0, 0)
 
 
