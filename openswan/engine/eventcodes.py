@@ -16,6 +16,7 @@ EVENTS: dict[str, str] = {
     "conn-added": "a connection was loaded",
     "conn-deleted": "a connection was forgotten",
     "crl-fetched": "a certificate revocation list was fetched",
+    "delete-again": "a peer has not heard that a pair of IPsec SAs was replaced, and is told once more",
     "disoriented": "neither end of a loaded connection is an address of this host any more",
     "dns-record": "a DNS record of opportunistic encryption cannot be used",
     "dpd-clear": "a dead peer's connection was cleared",
