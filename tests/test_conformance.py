@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.__main__ import main
-from tests.conformance.survey import Outcome, survey
+from tests.conformance.survey import Outcome, configurations, survey
 
 SAMPLE = """\
 conn good
@@ -53,10 +53,31 @@ def test_what_becomes_of_each_conn(tmp_path: Path, capsys: pytest.CaptureFixture
         "listed=yes": Outcome.LOADED,
         "part": Outcome.TEMPLATE,
         "vague": Outcome.PARTLY,
-        "strict": Outcome.IKEV1,
+        "strict": Outcome.REFUSED,
         "bad": Outcome.REFUSED,
         "yours": Outcome.TEMPLATE,
     }
-    assert found.share == 0.5
+    assert found.share == 2 / 5
     assert main([str(tmp_path)]) == 1
     assert "1 of 2 files parse" in capsys.readouterr().out
+
+
+def test_a_tree_is_its_configurations_each_read_once(tmp_path: Path) -> None:
+    files = {
+        "a.conf": "include parts/*.conf\ninclude /etc/more.conf\n",
+        "parts/b.conf": "conn b\n\talso=common\n\tright=192.0.2.2\n",
+        "parts/common.conf": "conn common\n\tleft=192.0.2.1\n\tauthby=secret\n",
+        "a/etc/more.conf": "conn more\n\talso=b\n",
+        "resolv.conf": "nameserver 192.0.2.3\n",
+        "strongswan.conf": "include other.conf\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    paths = configurations(tmp_path)
+    assert [str(path.relative_to(tmp_path)) for path in paths] == [
+        "a/etc/more.conf", "a.conf", "parts/b.conf", "parts/common.conf"
+    ]  # fmt: skip
+    found = survey(paths, tmp_path, str(tmp_path))
+    assert list(found.files) == ["a.conf"] and found.share == 1.0
+    assert {one.name for one in found.results if one.outcome is Outcome.LOADED} == {"b", "more"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from openswan.config.offers import ikev1_alone
 from openswan.config.opportunistic import is_opportunistic
 from openswan.config.parser import Param
 from openswan.config.setup import Setup
@@ -65,27 +66,31 @@ def ike_version(values: Values, setup: Setup, auth: Auth) -> int:
         given = [name for name, version in said.items() if version]
         text = f"{given[0]}= and {given[-1]}= contradict each other about the version of IKE: leave one out"
         values.error(text, values.param(given[0]))
-    kept_out = setup.ikev1 in ("drop", "reject")
-    hint = None if wanted or kept_out or values.flat.implicit else _hint(values)
+    hint = None if wanted or setup.ikev1_kept_out or values.flat.implicit else _hint(values)
     if hint is not None:
-        text = (
-            f"{hint.spelled}= is about IKEv1, so that is what this conn is: say ikev2=no, or leave {hint.spelled}= out"
-        )
-        values.warn(text, hint)
+        values.warn(hint[1], hint[0])
         return 1
     if wanted != {1} or values.flat.implicit:
         return 2
-    if kept_out:
+    if setup.ikev1_kept_out:
         name = next(name for name, version in said.items() if version)
         text = f"the conn is for IKEv1, which ikev1-policy={setup.ikev1} in config setup keeps out: say accept there"
         values.error(text, values.param(name))
     return 1
 
 
-def _hint(values: Values) -> Param | None:
-    """Something that only IKEv1 has, if the conn says any such thing."""
+def _hint(values: Values) -> tuple[Param, str] | None:
+    """Something that only IKEv1 has, if the conn says any such thing, and what to say of it.
+
+    Algorithms count as well: a conn written for IKEv1 that names a group IKEv2 no longer takes goes on as it was.
+    """
     given = (values.param(name, side) for name in HINTS for side in SIDES)
-    return next((param for param in given if param is not None and param.value.lower() not in NOTHING), None)
+    for param in given:
+        if param is not None and param.value.lower() not in NOTHING:
+            name = param.spelled
+            return param, f"{name}= is about IKEv1, so that is what this conn is: say ikev2=no, or leave {name}= out"
+    only = ikev1_alone(values)
+    return only and (only[0], f"{only[1]}; IKEv1 has it, so the conn is IKEv1: ikev2=yes keeps it IKEv2")
 
 
 NOTHING = ("", "no", "n", "false", "off", "0", "ietf")

@@ -246,8 +246,8 @@ TABLE: tuple[Keyword, ...] = (
             aliases=("xauthusername", "username")),
     Keyword("modecfgserver", B, A, "no", "This end gives the other an address: the other's addresspool= says so too.",
             halves=LR),
-    Keyword("modecfgclient", B, A, "no", "This end gets its address from the other, as with sourceip=%config.",
-            halves=LR),
+    Keyword("modecfgclient", B, A, "no", "This end gets its address from the other, as with sourceip=%config: "
+            "one of addresspool=, or without it subnet= where that is a single address.", halves=LR),
     Keyword("addresspool", X, A, "", "This end gets an address out of these ranges (FIRST-LAST) and subnets, one of "
             "each family it asks for. An identity gets the same again as long as nobody else needed it.", halves=LR),
     Keyword("modecfgdns", L, A, "", "DNS servers told to whoever gets an address.", halves=EITHER,
@@ -330,7 +330,8 @@ TABLE: tuple[Keyword, ...] = (
             "is IKEv1, for peers that know nothing newer: Main Mode by preshared key or RSA signature, Quick Mode. A "
             "conn that says neither is IKEv1 too with aggrmode=yes, xauthserver=, xauthclient=, auth=xauth, and, "
             "with a warning, with xauthname=, xauthby=, xauthfail=, modecfgpull=yes, modecfgbanner=, modecfgwins1=, "
-            "cisco-unity=yes or remote_peer_type=cisco.",
+            "cisco-unity=yes or remote_peer_type=cisco, or where IKEv1 alone has the algorithms that ike= or phase2alg= "
+            "name.",
             choices=_spelled(insist="always yes y", propose="", permit="", never="no n")),
     Keyword("narrowing", B, A, "no", "Accept less than the conn's subnets from the peer."),
     Keyword("esn", W, A, "either", "Extended sequence numbers: yes and no insist, either prefers them. With "
@@ -365,11 +366,11 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("mobike", B, A, "no", "Keep the tunnel while an end's address changes (RFC 4555): the end that brought it "
             "up moves when its own does, and looks for the other end at its other addresses. Wants a client that is "
             "not the end itself: subnet= or sourceip=%config."),
-    Keyword("fragmentation", W, H, "yes", "IKE fragmentation (RFC 7383).", choices=_same("yes", "no", "force"),
-            fine=("yes",)),
+    Keyword("fragmentation", W, A, "yes", "IKE fragmentation (RFC 7383), or without it long messages in IP fragments, "
+            "which many firewalls drop. force says the same as yes.", choices=_same("yes", "no", "force")),
     Keyword("nic-offload", X, H, "no", "ESP in the network card.", fine=("no", "auto")),
     Keyword("nat-keepalive", B, H, "yes", "Send NAT keepalives.", fine=("yes",)),
-    Keyword("nat-ikev1-method", X, H, "both", "NAT traversal of IKEv1."),
+    Keyword("nat-ikev1-method", X, H, "both", "NAT traversal of IKEv1.", fine=("both",)),
     Keyword("ppk", W, A, "no", "Mix a postquantum preshared key into the keys (RFC 8784): propose, or insist on it.",
             choices=_spelled(no="never", propose="yes permit", insist="always"),
             ),
@@ -415,7 +416,8 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("ipsec-max-bytes", X, A, "", "Octets (KiB, MiB ...) after which a child SA ends; it is replaced before. In "
             "IKEv1 it is negotiated, in whole kilobytes, and both ends keep to the smaller one."),
     Keyword("ipsec-max-packets", X, A, "", "Packets (Ki, Mi ...) after which a child SA ends; it is replaced before."),
-    Keyword("ipsec-interface", X, H, "", "Number of the XFRM interface; every conn uses an ipsecN here.", fine=("no",)),
+    Keyword("ipsec-interface", X, H, "", "Number of the XFRM interface; every conn uses an ipsecN here.",
+            fine=("yes", "no")),
     Keyword("clones", X, H, "", "Child SAs for each processor."),
     Keyword("session-resumption", B, A, "no", "Give a ticket, and ask for one, that resumes an IKE SA that was lost "
             "without a new key exchange and proof (RFC 5723). Who learns the keys of the first one can read those "
@@ -426,8 +428,8 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("groundhog", B, R, "no", "Accept certificates that have expired.", halves=EITHER, fine=("no",),
             reason="expired certificates are never accepted"),
     Keyword("updown-config", X, H, "", "Detail of updown=."),
-    Keyword("share-lease", B, H, "yes", "Peers with one identity share an address."),
-    Keyword("initial-contact", B, H, "yes", "Tell peers that we remember no older SA.", fine=("yes",)),
+    Keyword("share-lease", B, H, "yes", "Peers with one identity share an address.", fine=("yes",)),
+    Keyword("initial-contact", B, A, "yes", "Tell peers that we remember no older SA."),
     Keyword("fake-strongswan", B, H, "no", "Pretend to be strongSwan.", fine=("no",)),
     Keyword("reauth", B, H, "no", "Prove oneself anew at each rekey of the IKE SA.", fine=("no",),
             reason="SAs are rekeyed without a new proof; ikelifetime= with rekey=no ends them"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from openswan.base.errors import ConfigError
+from openswan.config.parser import Param
 from openswan.config.values import Values
 from openswan.policy.algorithms import (
     DEFAULT_AH,
@@ -34,6 +35,26 @@ def ike_proposals(values: Values, version: int) -> tuple[Proposal, ...]:
     return _algorithms(
         values, "ike", lambda text: parse_ike(text, ikev1=v1), Parsed(V1_DEFAULT_IKE if v1 else DEFAULT_IKE)
     )
+
+
+def ikev1_alone(values: Values) -> tuple[Param, str] | None:
+    """The first of ike= and phase2alg= that IKEv2 refuses, and why; None unless IKEv1 takes all that they name."""
+    phase2 = parse_ah if values.value("phase2") == "ah" else parse_esp
+    readers: tuple[tuple[str, Callable[..., Parsed]], ...] = (("ike", parse_ike), ("phase2alg", phase2))
+    given = [(param, reader) for name, reader in readers if (param := values.param(name)) is not None]
+    refused = [(param, why) for param, reader in given if (why := _refusal(reader, param.value))]
+    if not refused or any(_refusal(reader, param.value, ikev1=True) for param, reader in given):
+        return None
+    return refused[0]
+
+
+def _refusal(reader: Callable[..., Parsed], text: str, **more: bool) -> str:
+    """Why a reader does not take the text; empty when it does."""
+    try:
+        reader(text, **more)
+    except ConfigError as why:
+        return why.reason
+    return ""
 
 
 def extended_numbers(values: Values) -> str:

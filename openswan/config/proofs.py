@@ -86,8 +86,9 @@ def with_proof(values: Values, auth: Auth, left: End, right: End) -> tuple[End, 
 
     any_cert = certified(left) or certified(right)
     for name, end, other in (("left", left, right), ("right", right, left)):
-        if end.ca == SAME_CA and (other.ca or SAME_CA) == SAME_CA and not other.cert:
-            text = f"{name}ca=%same: the other end has neither a certificate nor a ca= of its own"
+        # That of an end with a certificate is its issuer, whatever the other end has.
+        if end.ca == SAME_CA and (other.ca or SAME_CA) == SAME_CA and not (end.cert or other.cert):
+            text = f"{name}ca=%same: neither end has a certificate or a ca= of its own"
             values.error(text, values.param("ca", name))
     ends = [
         replace(end, use_cert_key=True)

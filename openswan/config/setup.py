@@ -70,6 +70,11 @@ class Setup:
     values: tuple[tuple[str, str], ...] = ()
     """Every keyword given, canonical spelling and value, in the table's order: for addconn --configsetup."""
 
+    @property
+    def ikev1_kept_out(self) -> bool:
+        """Does ikev1-policy keep IKEv1 out, conns included?"""
+        return self.ikev1 in ("drop", "reject")
+
     def value(self, name: str) -> str:
         """A keyword's canonical value as given, or nothing."""
         return dict(self.values).get(name, "")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -31,6 +32,8 @@ from openswan.policy.virtual import Virtual
 
 CertReader = Callable[[str], tuple[bytes, ...]]
 """Name in leftcert= to DER of the certificate and of those above it; ConfigError names the file."""
+SINGLE = re.compile(r"([0-9A-Fa-f.:]+?)(?:/32|/128)?")
+"""A subnet that is one address."""
 NO_CERTS: tuple[bytes, ...] = ()
 NO_ADDRESSES: tuple[Address, ...] = ()
 NO_POOLS: tuple[Pool, ...] = ()
@@ -74,7 +77,7 @@ def read_side(values: Values, side: str, setup: Setup, certs: CertReader) -> Sid
     keys, by_cert, by_dns = _keys(values, side)
     end = End(
         host,
-        id=_identity(values, side, setup),
+        id=_identity(values, side, host.kind, setup),
         virtual=virtual,
         protocol=protocol,
         port=port,
@@ -110,11 +113,20 @@ def _assigned(values: Values, side: str) -> tuple[tuple[int, ...], tuple[Pool, .
         values.error(f"{side}modecfgclient=yes asks for an address, {side}sourceip= has one: leave one out", param)
     if not asks and not pools:
         return (), ()
+    if client and param is None and not pools and (own := _own_address(values, side)):
+        return asks, own
     for keyword in ("subnet", "subnets"):
         given = values.param(keyword, side)
         if given is not None and given.value not in ("0.0.0.0/0", "::/0", "%default", "0/0"):
             values.error(f"{side}{keyword}= and an assigned address exclude each other", given)
     return asks, pools
+
+
+def _own_address(values: Values, side: str) -> tuple[Pool, ...]:
+    """subnet= of a client that asks for an address: where it is a single one, that is what the server gives it."""
+    given = values.param("subnet", side)
+    single = SINGLE.fullmatch(given.value) if given is not None else None
+    return values.read("subnet", side, lambda _: parse_pools(single[1]), NO_POOLS) if single else NO_POOLS
 
 
 def _updown(values: Values, side: str) -> str:
@@ -124,10 +136,12 @@ def _updown(values: Values, side: str) -> str:
     return "" if param.value.lower() in ("", "%disabled") else param.value
 
 
-def _identity(values: Values, side: str, setup: Setup) -> Identity | None:
+def _identity(values: Values, side: str, kind: HostKind, setup: Setup) -> Identity | None:
     param = values.param("id", side)
     if param is None or param.value.lower() == "%none":
         return None
+    if param.value.lower() == "%any" and kind is HostKind.ANY:
+        return None  # as it is when nothing is said of a peer that may be anywhere
     if param.value.lower() == "%myid":
         if setup.my_id is None and is_opportunistic(values.canonical):
             return MY_ID

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Key exchange: MODP (RFC 3526, RFC 2409), ECP (RFC 5903), X25519 (RFC 8031) and ML-KEM (FIPS 203).
+"""Key exchange: MODP (RFC 3526, RFC 2409, RFC 5114), ECP (RFC 5903), X25519 (RFC 8031) and ML-KEM (FIPS 203).
 
 Private values come from an Rng; only what a responder of ML-KEM encapsulates is drawn by the library.
 """
@@ -25,6 +25,7 @@ from openswan.base.entropy import Rng
 from openswan.base.errors import CryptoError
 from openswan.crypto import modp, registry
 from openswan.crypto.registry import Algorithm, Kind
+from openswan.crypto.subgroup import SUBGROUPS
 
 with warnings.catch_warnings():
     # The library announces that finite-field groups will leave it one day; IKE peers will offer them for longer.
@@ -68,13 +69,17 @@ class DhPair(ABC):
 
 class _Modp(DhPair):
     def __init__(self, group: Algorithm, rng: Rng) -> None:
-        self._prime = modp.prime(group.public * 8)
-        self._parameters = DHParameterNumbers(self._prime, modp.GENERATOR)
-        private = max(2, int.from_bytes(rng.octets(EXPONENT_OCTETS), "big"))
+        self._subgroup = SUBGROUPS.get(group.name)
+        found = self._subgroup
+        self._prime = found.prime if found else modp.prime(group.public * 8)
+        base = found.generator if found else modp.GENERATOR
+        self._parameters = DHParameterNumbers(self._prime, base, found.order if found else None)
+        private = int.from_bytes(rng.octets(EXPONENT_OCTETS), "big")
+        private = max(2, private % found.order if found else private)
         # The library wants a public value to load a private one; the base itself will do, and then gives g^x as the
         # "shared secret" with a peer whose public value is g.
-        self._private = DHPrivateNumbers(private, DHPublicNumbers(modp.GENERATOR, self._parameters)).private_key()
-        super().__init__(group, self._power(modp.GENERATOR))
+        self._private = DHPrivateNumbers(private, DHPublicNumbers(base, self._parameters)).private_key()
+        super().__init__(group, self._power(base))
 
     def _power(self, base: int) -> bytes:
         secret = self._private.exchange(DHPublicNumbers(base, self._parameters).public_key())
@@ -84,6 +89,8 @@ class _Modp(DhPair):
         value = int.from_bytes(peer, "big")
         if not 2 <= value <= self._prime - 2:
             raise CryptoError(f"{self.group.name} public value is not in 2..p-2")
+        if self._subgroup is not None and not self._subgroup.holds(value):
+            raise CryptoError(f"{self.group.name} public value is not in the subgroup")
         try:
             return self._power(value)
         except ValueError as why:
@@ -167,7 +174,7 @@ def generate(group: str, rng: Rng) -> DhPair:
 
 
 def generate_ikev1(group: str, rng: Rng) -> DhPair:
-    """As generate(), of a group IKEv1 may use: MODP 1024 and 1536 too."""
+    """As generate(), of a group IKEv1 may use: the table's relics too."""
     return _generate(registry.get_ikev1(Kind.DH, group), rng)
 
 

@@ -102,6 +102,7 @@ MD5 = "MD5 is broken; use sha2_256 or stronger"
 SINGLE_DES = "single DES keys can be found by trying them all; use aes_gcm_16 or aes_cbc"
 UNAVAILABLE_HASH = "nobody here has it; use sha2_256 or stronger"
 UNAVAILABLE_GROUP = "nobody here has it; use x25519 or ecp256"
+HIDDEN_ORIGIN = "nobody has told where its prime comes from; use x25519 or ecp256"
 SHORT_GROUP = "its logarithms can be computed; use modp2048 or stronger"
 
 
@@ -140,12 +141,13 @@ def _prf(name: str, number: int, hash_name: str, octets: int, short: str, *alias
 def _modp(
     number: int, bits: int, *, refused: str = "", relic: bool = False, aliases: tuple[str, ...] = ()
 ) -> Algorithm:
+    name = aliases[0] if aliases else f"modp{bits}"
     return Algorithm(
-        f"modp{bits}" if not aliases else aliases[0],
+        name,
         Kind.DH,
         number,
-        f"MODP{bits}" if not aliases else aliases[0].upper(),
-        f"modp{bits}",
+        name.upper(),
+        name,
         (f"dh{number}", f"group{number}", *aliases[1:]),
         output=bits // 8,
         public=bits // 8,
@@ -269,11 +271,12 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     _modp(2, 1024, refused=SHORT_GROUP, relic=True),
     _modp(1, 768, refused=SHORT_GROUP),
     _modp(22, 1024, refused=SHORT_GROUP, aliases=("dh22", "modp1024_160", "modp1024s160")),
+    _modp(23, 2048, refused=HIDDEN_ORIGIN, relic=True, aliases=("dh23", "modp2048_224", "modp2048s224")),
+    _modp(24, 2048, refused=HIDDEN_ORIGIN, relic=True, aliases=("dh24", "modp2048_256", "modp2048s256")),
     *(
         Algorithm(name, Kind.DH, number, name.upper(), name, aliases, refused=UNAVAILABLE_GROUP)
         for name, number, aliases in (
-            ("dh23", 23, ("modp2048_224",)), ("dh24", 24, ("modp2048_256",)), ("x448", 32, ("curve448", "dh32")),
-            ("ml_kem_512", 35, ("dh35", "mlkem512")),
+            ("x448", 32, ("curve448", "dh32")), ("ml_kem_512", 35, ("dh35", "mlkem512")),
         )
     ),
 )  # fmt: skip

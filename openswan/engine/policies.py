@@ -57,7 +57,8 @@ def required_authority(ours: End, theirs: End) -> bytes:
         return parse_dn(theirs.ca) if theirs.ca else b""
     if ours.ca and ours.ca != SAME_CA:
         return parse_dn(ours.ca)
-    return issuer(ours.cert) if ours.cert else b""
+    known = ours.cert or theirs.cert
+    return issuer(known) if known else b""
 
 
 def bad_authority(policy: Connection) -> str:
@@ -275,7 +276,8 @@ class Keyring:
             init_timeout=ONCE if conn.once else FALL_BACK if policy.tcp is TcpUse.FALLBACK and not conn.in_tcp else 0.0,
             accept_redirect=policy.accept_redirect,
             redirected_from=conn.redirected_from,
-            initial_contact=first,
+            fragmentation=policy.fragmentation,
+            initial_contact=first and policy.initial_contact,
             max_children=MAX_CHILDREN,
             mobike=policy.mobike and policy.tunnel,
             ask_addresses=ours.ask_addresses,

@@ -263,6 +263,10 @@ class Connection:
     """either, yes or no."""
     replay_window: int = 128
     narrowing: bool = False
+    fragmentation: bool = True
+    """IKE messages that are too long are sent in fragments, and taken so."""
+    initial_contact: bool = True
+    """The peer is told when we remember no older SA with it."""
     overlap_ip: bool = False
     arrival_check: bool = True
     leak_guard: bool = True

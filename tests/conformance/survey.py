@@ -26,6 +26,10 @@ UNREADABLE = ("unknown keyword", "is not a parameter", "no section header", "sta
 PLACEHOLDER = re.compile(r"\bYour[A-Z]\w+|@@\w+@@|0s\w*\.\.\.+")
 """What samples have where the reader is to put his own: no program loads them."""
 
+OTHER_PROGRAMS = ("strongswan", "swanctl", "nsd", "unbound", "openssl", "racoon", "iked", "xl2tp", "ppp", "dnsmasq")
+SECTION = re.compile(r"^(?:conn|ca|config)[ \t]+\S|^include[ \t]+\S", re.MULTILINE)
+"""What an ipsec.conf has and files of other programs that are called *.conf too have not."""
+
 
 class Outcome(Enum):
     """What became of a conn."""
@@ -33,7 +37,6 @@ class Outcome(Enum):
     LOADED = "loads, every keyword acted on"
     PARTLY = "loads, a keyword is not acted on"
     REFUSED = "does not load"
-    IKEV1 = "is for IKEv1"
     TEMPLATE = "is a part for also= or a placeholder, and no whole conn"
 
 
@@ -63,7 +66,7 @@ class Survey:
 
     @property
     def share(self) -> float:
-        """Of the whole IKEv2 conns, those that load with every keyword acted on."""
+        """Of the whole conns, those that load with every keyword acted on."""
         whole = self.count(Outcome.LOADED, Outcome.PARTLY, Outcome.REFUSED)
         return self.count(Outcome.LOADED) / whole if whole else 1.0
 
@@ -79,23 +82,45 @@ def any_certificate(name: str) -> tuple[bytes, ...]:
     return (builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER),)
 
 
-def load_sample(path: Path, root: str = "") -> Loaded:
-    """A configuration as it is, certificates stood in for; `root` is put before absolute includes."""
-    return load_text(read_text(str(path)), str(path), disk_reader(root), any_certificate)
+def configurations(base: Path) -> list[Path]:
+    """Every ipsec.conf of a tree, whatever it is called."""
+    files = (one for one in sorted(base.rglob("*.conf")) if one.is_file())
+    ours = (one for one in files if not any(word in one.name for word in OTHER_PROGRAMS))
+    return [one for one in ours if SECTION.search(read_text(str(one)))]
+
+
+def load_sample(path: Path, root: str = "", included: set[Path] | None = None) -> Loaded:
+    """A configuration as it is, certificates stood in for; `root` is put before absolute includes.
+
+    Where a directory is called like the file without its suffix it is the root, as in Openswan's tests of its parser.
+    What it includes is put into `included`.
+    """
+    own = path.with_suffix("")
+    read = disk_reader(str(own) if own.is_dir() else root)
+
+    def reader(pattern: str, directory: str) -> list[tuple[str, str]]:
+        files = read(pattern, directory)
+        if included is not None:
+            included.update(Path(name).resolve() for name, _ in files)
+        return files
+
+    return load_text(read_text(str(path)), str(path), reader, any_certificate)
 
 
 def survey(paths: list[Path], base: Path, root: str = "") -> Survey:
-    """Load every file and say what became of it; names are relative to `base`."""
+    """Load every file and say what became of it; names are relative to `base`. What others include is judged there."""
     found = Survey()
-    for path in paths:
+    included: set[Path] = set()
+    loaded = {path: load_sample(path, root, included) for path in paths}
+    for path in (path for path in paths if path.resolve() not in included):
         name = str(path.relative_to(base))
-        loaded = load_sample(path, root)
-        bad = [str(one) for one in loaded.complaints if one.fatal and any(word in one.text for word in UNREADABLE)]
+        complaints = loaded[path].complaints
+        bad = [str(one) for one in complaints if one.fatal and any(word in one.text for word in UNREADABLE)]
         found.files[name] = not bad
         if bad:
             found.why_not[name] = bad[0].replace(f"{base}/", "")
         else:
-            found.results += _conns(loaded, name, f"{base}/")
+            found.results += _conns(loaded[path], name, f"{base}/")
     return found
 
 
@@ -110,20 +135,9 @@ def _conns(loaded: Loaded, file: str, base: str) -> Iterator[Result]:
             yield Result(file, flat.name, Outcome.PARTLY if ignored else Outcome.LOADED, "; ".join(ignored))
         elif _placeholder(flat) or not reasons:
             yield Result(file, flat.name, Outcome.TEMPLATE, "; ".join(reasons[:1]))
-        elif _is_ikev1(flat):
-            yield Result(file, flat.name, Outcome.IKEV1, reasons[0])
         else:
             yield Result(file, flat.name, Outcome.REFUSED, "; ".join(reasons))
 
 
 def _placeholder(flat: FlatConn) -> bool:
     return any(PLACEHOLDER.search(param.value) for param in flat.params.values() if param.side and param.row.name)
-
-
-def _is_ikev1(flat: FlatConn) -> bool:
-    """Does it say so, by version or by what only IKEv1 has?"""
-    said = {name: flat.text(name) or "" for name in ("keyexchange", "ikev2", "aggrmode")}
-    if said["keyexchange"].lower() in ("ikev1", "isakmp", "oakley") or said["ikev2"].lower() in ("never", "no", "n"):
-        return True
-    xauth = [flat.text(name, side) for name in ("xauthserver", "xauthclient") for side in ("left", "right")]
-    return said["aggrmode"].lower() in ("yes", "true", "on") or "yes" in xauth

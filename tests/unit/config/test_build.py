@@ -194,7 +194,7 @@ def test_pfs_insists_only_when_it_is_written(body: str, pfs: bool, optional: boo
         ("authby=never", "authby=never wants type=passthrough, drop or reject"),
         ("type=drop;authby=secret", "type=drop negotiates nothing: it wants authby=never"),
         ("rightauth=never", "leftauth=never or rightauth=never alone means nothing: give authby=never"),
-        ("ike=aes128-sha1-modp1024", 'ike="aes128-sha1-modp1024": \'modp1024\' is refused'),
+        ("ikev2=yes;ike=aes128-sha1-modp1024", 'ike="aes128-sha1-modp1024": \'modp1024\' is refused'),
         ("esp=des-sha1", "'des_cbc' is refused"),
         ("esp=ase", "unknown algorithm 'ase' (did you mean 'aes'?)"),
         ("ikelifetime=2d", "ikelifetime=2d: at most 86400 seconds"),
@@ -243,7 +243,7 @@ def test_conns_by_certificate_load_whatever_must_be_known_of_revocation() -> Non
     [
         ("ah=sha1", 'f:6: warning: conn "x": ah= counts with phase2=ah only: this conn uses ESP'),
         ("ikev1=yes", "ikev1=yes is not acted on: a conn has one version, IKEv2 unless it says ikev2=no"),
-        ("fragmentation=force", "fragmentation=force is not acted on"),
+        ("priority=7", "priority=7 is not acted on"),
         ("leftfirewall=yes", "obsolete keyword 'leftfirewall' ignored. Openings in the firewall"),
         ("pfsgroup=modp2048", "pfsgroup=modp2048 is not acted on"),
         ("leftid=gw.example.org", "leftid=gw.example.org is taken as @gw.example.org, names are not looked up"),
@@ -301,7 +301,9 @@ def test_postquantum_keys() -> None:
 
 
 def test_exchanges_more_or_fewer() -> None:
-    made = one("intermediate=yes;childless=prefer;session-resumption=yes")
+    made = one("intermediate=yes;childless=prefer;session-resumption=yes;fragmentation=no;initial-contact=no")
+    assert not made.fragmentation and not made.initial_contact
     assert made.intermediate and made.childless is Childless.PREFER and made.resumption
     plain = one("")
+    assert plain.fragmentation and plain.initial_contact and one("fragmentation=force").fragmentation
     assert not plain.intermediate and plain.childless is Childless.ALLOW and not plain.resumption

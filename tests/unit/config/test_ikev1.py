@@ -57,6 +57,33 @@ def test_all_others_are_ikev2(said: str) -> None:
     assert one(f"authby=secret;{said}").ike_version == 2
 
 
+@pytest.mark.parametrize("said", ["ike=aes128-sha1;modp1536", "ike=3des-md5;modp1024", "esp=aes128-sha1;modp1536"])
+def test_algorithms_that_ikev1_alone_has_make_a_conn_ikev1_and_that_is_said(said: str) -> None:
+    [made] = load(f"authby=secret;{said.replace(';', '-')}").connections
+    assert made.ike_version == 1
+    [text] = [text for text in warned(f"authby=secret;{said.replace(';', '-')}") if "so the conn is IKEv1" in text]
+    assert said.partition("=")[0] in text and "use " in text and text.endswith("ikev2=yes keeps it IKEv2")
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("ikev2=yes;ike=aes128-sha1-modp1536", "'modp1536' is refused"),
+        ("ike=aes128-sha1-modp1536;esp=chacha20_poly1305", "'modp1536' is refused"),
+        ("ike=aes128-sha1-modp768", "'modp768' is refused"),
+        ("ike=rot13", "unknown algorithm 'rot13'"),
+    ],
+)
+def test_where_ikev2_is_asked_for_or_ikev1_has_not_all_of_them_either_they_are_refused(said: str, words: str) -> None:
+    assert any(words in text for text in errors(f"authby=secret;{said}"))
+
+
+def test_algorithms_do_not_make_a_conn_ikev1_where_that_is_kept_out() -> None:
+    text = "config setup\n\tikev1-policy=drop\nconn x\n\tleft=192.0.2.1\n\tright=192.0.2.2\n\tike=aes-sha1;modp1536\n"
+    loaded = load_text(text, "f", lambda pattern, directory: [], certs)
+    assert not loaded.connections and any("'modp1536' is refused" in one.text for one in loaded.complaints)
+
+
 def test_algorithms_are_read_as_ikev1_has_them() -> None:
     made = one(f"{PSK};ike=aes128-sha1-ecp256;esp=aes128-sha1")
     assert made.ike_proposals[0].prf == () and made.esp_proposals[0].esn == (False,)

@@ -7,6 +7,7 @@ import pytest
 
 from openswan.base.errors import ConfigError
 from openswan.config.modecfg import parse_domains, parse_families, parse_pools, parse_servers
+from tests.unit.config.conn import errors, one
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,14 @@ def test_pools(text: str, pools: str) -> None:
 def test_bad_pools(text: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         parse_pools(text)
+
+
+def test_a_client_that_asks_for_an_address_and_has_a_subnet_of_one_is_given_that() -> None:
+    for text, pool in (("10.9.2.209/32", "10.9.2.209-10.9.2.209"), ("2001:db8::7", "2001:db8::7-2001:db8::7")):
+        left = one(f"leftmodecfgclient=yes;leftsubnet={text}").left
+        assert (" ".join(map(str, left.pools)), left.subnet, left.ask_addresses) == (pool, None, (4, 6))
+    for text in ("10.9.0.0/16", "10.9.2.209/32;leftaddresspool=10.9.3.0/24", "10.9.2.209/32;leftsourceip=%config"):
+        assert any("exclude each other" in line for line in errors(f"leftmodecfgclient=yes;leftsubnet={text}"))
 
 
 def test_families() -> None:

@@ -15,9 +15,11 @@ def test_authorities() -> None:
     assert one("authby=rsasig;leftcert=gw.pem;rightca=%same").left.send_ca is SendCa.ALL
     assert one("authby=rsasig;leftcert=gw.pem;leftca=%any").left.ca == ""
     assert any("unknown attribute" in line for line in errors('authby=rsasig;leftcert=gw.pem;leftca="XY=CH"'))
-    text = "leftca=%same: the other end has neither a certificate nor a ca= of its own"
-    assert any(text in line for line in errors("authby=rsasig;leftcert=gw.pem;leftca=%same"))
-    assert any(text in line for line in errors("authby=rsasig;leftcert=gw.pem;leftca=%same;rightca=%same"))
+    both = one("authby=rsasig;leftcert=gw.pem;leftca=%same;rightca=%same")
+    assert (both.left.ca, both.right.ca) == ("%same", "%same")
+    for text in ("leftca=%same", "leftca=%same;rightca=%same", "rightca=%any;leftca=%same"):
+        said = "leftca=%same: neither end has a certificate or a ca= of its own"
+        assert any(said in line for line in errors(f"authby=rsasig;{text}"))
 
 
 def test_ends_that_prove_themselves_differently() -> None:

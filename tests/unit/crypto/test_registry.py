@@ -170,8 +170,8 @@ def test_ikev1_numbers_are_those_of_the_rfc() -> None:
 
 
 def test_relics_are_for_ikev1_alone() -> None:
-    assert {row.name for row in ALGORITHMS if row.relic} == {"modp1024", "modp1536"}
-    for name in ("modp1024", "dh5"):
+    assert {row.name for row in ALGORITHMS if row.relic} == {"modp1024", "modp1536", "dh23", "dh24"}
+    for name in ("modp1024", "dh5", "modp2048_256"):
         assert registry.get_ikev1(Kind.DH, name).relic
         with pytest.raises(CryptoError, match="is refused"):
             registry.get(Kind.DH, name)
@@ -200,6 +200,6 @@ def test_ikev1_numbers_lead_back() -> None:
         assert not row.ikev1 or registry.by_ikev1(row.kind, row.ikev1) is there
         assert not row.ikev1_esp or registry.by_ikev1_esp(row.kind, row.ikev1_esp) is there
         assert not row.ikev1_ah or registry.by_ikev1_ah(row.ikev1_ah) is there
-    assert [n for n in range(70000) if registry.by_ikev1(Kind.DH, n)] == [2, 5, *range(14, 22), 31]
+    assert [n for n in range(70000) if registry.by_ikev1(Kind.DH, n)] == [2, 5, *range(14, 22), 23, 24, 31]
     assert [n for n in range(70000) if registry.by_ikev1(Kind.ENCR, n)] == [5, 7]
     assert registry.by_ikev1(Kind.DH, 0) is registry.by_ikev1_ah(0) is registry.by_ikev1_esp(Kind.INTEG, 0) is None

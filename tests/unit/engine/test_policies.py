@@ -16,7 +16,17 @@ from cryptography.x509.oid import NameOID
 
 from openswan.config.secrets import Index, Secret, SecretKind, SecretStore
 from openswan.engine.conn import Conn, Oriented
-from openswan.engine.policies import Keyring, PskIndex, child_policy, exact_claim, identity_of, signature, subject
+from openswan.engine.policies import (
+    Keyring,
+    PskIndex,
+    child_policy,
+    exact_claim,
+    identity_of,
+    issuer,
+    required_authority,
+    signature,
+    subject,
+)
 from openswan.policy.connection import Auth
 from openswan.policy.identity import FROM_CERT, parse_identity
 from tests.sim.pair import EAST, EAST_NET, WEST, WEST_NET, conn, end, psk, rfc3110, rsa_key, rsa_secrets, tunnel
@@ -59,6 +69,21 @@ def test_a_psk_policy() -> None:
     keyring.secrets = SecretStore()
     keyring.forget()
     assert "no preshared key found" in keyring.lacks(it, keyring.ike(it, signature(it)))
+
+
+def test_what_a_conn_says_of_messages_goes_into_its_policy() -> None:
+    for yes in (True, False):
+        keyring = Keyring(psk("@west", "@east", b"shared"))
+        it = placed(replace(tunnel()[0], fragmentation=yes, initial_contact=yes))
+        made = keyring.ike(it, signature(it))
+        assert made.fragmentation is yes and (yes or not made.initial_contact)
+
+
+def test_the_same_authority_is_that_of_whichever_end_has_a_certificate() -> None:
+    der = certificate("gw")
+    plain, same, with_cert = end(WEST), replace(end(EAST), ca="%same"), end(WEST, cert=der)
+    assert required_authority(with_cert, same) == required_authority(plain, replace(same, cert=der)) == issuer(der)
+    assert required_authority(plain, same) == b"" and issuer(der)
 
 
 def test_an_rsa_policy_takes_the_private_half_of_what_the_peer_was_given() -> None:
