@@ -330,8 +330,8 @@ TABLE: tuple[Keyword, ...] = (
             "is IKEv1, for peers that know nothing newer: Main Mode by preshared key or RSA signature, Quick Mode. A "
             "conn that says neither is IKEv1 too with aggrmode=yes, xauthserver=, xauthclient=, auth=xauth, and, "
             "with a warning, with xauthname=, xauthby=, xauthfail=, modecfgpull=yes, modecfgbanner=, modecfgwins1=, "
-            "cisco-unity=yes or remote_peer_type=cisco, or where IKEv1 alone has the algorithms that ike= or phase2alg= "
-            "name.",
+            "cisco-unity=yes or remote_peer_type=cisco, or where IKEv1 alone has the algorithms that ike= or "
+            "phase2alg= name.",
             choices=_spelled(insist="always yes y", propose="", permit="", never="no n")),
     Keyword("narrowing", B, A, "no", "Accept less than the conn's subnets from the peer."),
     Keyword("esn", W, A, "either", "Extended sequence numbers: yes and no insist, either prefers them. With "
