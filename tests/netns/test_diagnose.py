@@ -22,7 +22,7 @@ QUIET = ("a careful firewall",)
 
 def test_there_are_enough_of_them() -> None:
     assert len(FAULTS) >= 80 and len({fault.name for fault in FAULTS}) == len(FAULTS)
-    assert 2 * len(HEALTHY) >= 50 and len({one.name for one in HEALTHY}) == len(HEALTHY)
+    assert len(HEALTHY) >= 50 and len({one.name for one in HEALTHY}) == len(HEALTHY)
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.name in SAMPLE], ids=lambda fault: fault.name)

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`make soak-diagnose`: every fault brought about, every healthy set-up looked at; how often `ipsec diagnose` is right.
 
-`python -m tests.soak.diagnose [PATTERN [FIRST]]`: those whose name fits a pattern, from number FIRST on, in SOAK_JOBS
-processes (default 1).
+`python -m tests.soak.diagnose [PATTERN [FIRST [LAST]]]`: those whose name fits a pattern, numbers FIRST to LAST of the
+faults with the set-ups behind them, in SOAK_JOBS processes (default 1).
 """
 
 from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -21,6 +22,7 @@ from tests.netns.healthy import HEALTHY, look
 from tests.netns.keys import Authority
 from tests.netns.lab import LabError
 
+BROKEN = (LabError, subprocess.SubprocessError)
 EMPTY = Fault("", "", "")
 
 
@@ -34,13 +36,16 @@ def one_fault(number: int) -> Outcome:
     """Bring it about. Its steps do not travel between processes."""
     try:
         return replace(inject(FAULTS[number], authority), fault=EMPTY)
-    except LabError as why:
+    except BROKEN as why:
         return Outcome(EMPTY, -1, 0.0, (), f"could not be brought about: {why}")
 
 
 def one_set_up(number: int) -> list[str]:
     """What is said although nothing is wrong."""
-    return list(look(HEALTHY[number], authority))
+    try:
+        return list(look(HEALTHY[number], authority))
+    except BROKEN as why:
+        return [f"could not be brought about: {why}"]
 
 
 def verdict(outcome: Outcome) -> str:
@@ -51,21 +56,28 @@ def verdict(outcome: Outcome) -> str:
     return f"{word:<10} {outcome.seconds:.1f} s  {outcome.fault.name}: {said}"
 
 
+def chosen(argv: list[str]) -> tuple[list[int], list[int]]:
+    """Which faults and which healthy set-ups."""
+    word = argv[0] if argv else ""
+    first, last = (int(argv[place]) if len(argv) > place else most for place, most in ((1, 0), (2, 1 << 20)))
+    every = enumerate((*FAULTS, *HEALTHY))
+    wanted = [number for number, one in every if first <= number <= last and re.search(word, one.name)]
+    return [n for n in wanted if n < len(FAULTS)], [n - len(FAULTS) for n in wanted if n >= len(FAULTS)]
+
+
 def main(argv: list[str]) -> int:
     """Bring about, ask, count; 1 when too much is wrong."""
-    word = argv[0] if argv else ""
     begin = time.monotonic()
-    first = int(argv[1]) if len(argv) > 1 else 0
-    faults = [number for number, fault in enumerate(FAULTS) if re.search(word, fault.name) and number >= first]
-    set_ups = [number for number, one in enumerate(HEALTHY) if re.search(word, one.name)]
+    faults, set_ups = chosen(argv)
     outcomes, alarms = [], 0
     with ProcessPoolExecutor(int(os.environ.get("SOAK_JOBS", "1"))) as pool:
-        for number, said in zip(faults, pool.map(one_fault, faults), strict=True):
-            outcomes.append(replace(said, fault=FAULTS[number]))
+        for number, outcome in zip(faults, pool.map(one_fault, faults), strict=True):
+            outcomes.append(replace(outcome, fault=FAULTS[number]))
             print(verdict(outcomes[-1]), flush=True)
         for number, wrong in zip(set_ups, pool.map(one_set_up, set_ups), strict=True):
             alarms += len(wrong)
-            print("".join(f"ALARM      {HEALTHY[number].name}: {each}\n" for each in wrong), end="", flush=True)
+            said = "; ".join((HEALTHY[number].name, *wrong))
+            print(f"{'ALARM' if wrong else 'silent':<10} {said}", flush=True)
     causes, remedies = (sum(getattr(one, name) for one in outcomes) for name in ("right_cause", "right_remedy"))
     slow = max((one.seconds for one in outcomes), default=0.0)
     print(f"{len(outcomes)} faults: right cause first for {causes}, right remedy for {remedies}; slowest {slow:.1f} s")
