@@ -24,6 +24,7 @@ class Timer(Enum):
     ANSWER = "EVENT_CRYPTO_FAILED"  # an answer goes out although an updown command still runs
     LINGER = "EVENT_SA_DELETE"  # a replaced inbound SA goes
     PROOF = "EVENT_NULL "  # has anything come in on a child whose ESP is not in UDP?
+    VERDICT = "EVENT_NULL  "  # has anything since the peer has answered by IKE?
     PATH = "EVENT_PATH_MTU"
     LIVENESS = "EVENT_DPD"
     KEEPALIVE = "EVENT_NAT_T_KEEPALIVE"

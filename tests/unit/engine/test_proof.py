@@ -10,6 +10,7 @@ import pytest
 
 from openswan.plane.commands import Direction
 from tests.sim.pair import EAST_NET, WEST_NET, Esp, Inner, Pair, make_pair, tunnel
+from tests.sim.v1 import v1_tunnel
 
 HERE, THERE = ip_address("10.1.0.5"), ip_address("10.2.0.6")
 
@@ -54,6 +55,32 @@ def test_blocked_esp_goes_into_udp_and_the_log_says_why() -> None:
     pair.run(1.0)
     assert inner in pair.east.klips.delivered
     pair.sane()
+
+
+def v1_pair(ready: float) -> Pair:
+    """Two that speak IKEv1; nothing that is not in UDP gets anywhere for so many seconds."""
+    pair = make_pair(1)
+    pair.net.blocks = lambda packet: isinstance(packet.body, Esp) and packet.src.port == 0 and pair.net.now < ready
+    for host, policy in zip((pair.west, pair.east), v1_tunnel(encapsulation="auto"), strict=True):
+        host.load(policy)
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(10.0, lambda: pair.up() and pair.agreed())
+    return pair
+
+
+def test_blocked_esp_of_ikev1_goes_into_udp() -> None:
+    pair = v1_pair(ready=1e9)
+    talk(pair, 30)
+    assert in_udp(pair) and pair.up() and pair.agreed()
+    assert any("IKE up, ESP blocked" in line and "trying UDP" in line for line in pair.west.lines + pair.east.lines)
+
+
+@pytest.mark.parametrize("ready", [6.0, 7.0, 7.9])
+def test_a_slow_peer_is_no_firewall(ready: float) -> None:
+    """It answers IKE, but was not ready for the first packets: those that follow count."""
+    pair = v1_pair(ready)
+    talk(pair, 60)
+    assert not in_udp(pair) and not any("blocked" in line for line in pair.west.lines + pair.east.lines)
 
 
 def test_what_may_not_use_udp_is_only_told() -> None:
