@@ -3,7 +3,8 @@
 
 Negotiator ──► Dialect.lacks, child       what a conn needs, and what it negotiates
 IkeSas ──────► Dialect.initiator, begin   a machine, and how it is set going; responder for a stranger
-               Dialect.established        what an IKE SA that has come up means to older ones
+               Dialect.established        what an IKE SA that has come up means to older ones;
+                       displaces          one with the same peer elsewhere, too
 Lifetimes ───► Dialect.life, renew        how long an IKE SA lives, and how it is replaced
 """
 
@@ -47,6 +48,9 @@ class Dialect(Protocol):
 
     def established(self, ike: IkeState) -> None:
         """An IKE SA has come up, in either role."""
+
+    def displaces(self, ike: IkeState, older: IkeState) -> bool:
+        """Does this IKE SA with the same peer end an older one though the peer has not said INITIAL_CONTACT?"""
 
     def life(self, ike: IkeState) -> Duration:
         """How long an IKE SA may be used."""

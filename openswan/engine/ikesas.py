@@ -296,19 +296,35 @@ class IkeSas:
         Those that came up while it was asking are spared: when both ends begin at once both say INITIAL_CONTACT.
         """
         if not ike.first_contact:
+            if self.core.settings.uniqueids:
+                self._displace(ike)
             return
         ike.first_contact = False
         for child in list(ike.children.values()):
             if child.established < ike.started:  # it had come from an older one when the peer said so
                 self.request(ike, DeleteChild(child.spi_in))
-        for other in self.core.states.with_same_peer(ike):
-            if other is ike or other.closing or other.born is None or other.born >= ike.started:
-                continue
-            if other.conn is not None:
-                self.core.say(
-                    other.conn, "peer says INITIAL_CONTACT on a newer SA, deleting this one", Rc.LOG, other.serial
-                )
-            self.close(other)
+        for other in self._older(ike):
+            self._end(other, "peer says INITIAL_CONTACT on a newer SA, deleting this one")
+
+    def _displace(self, ike: IkeState) -> None:
+        """The peer has not said so, but may mean it all the same."""
+        for other in self._older(ike):
+            if self.brain.dialects[ike.version].displaces(ike, other):
+                where = ike.machine.remote.address
+                self._end(other, f"its peer has come up at {where} (uniqueids=yes), deleting this one")
+
+    def _older(self, ike: IkeState) -> list[IkeState]:
+        """IKE SAs with the same peer that were up before this one was begun."""
+        return [
+            other
+            for other in self.core.states.with_same_peer(ike)
+            if other is not ike and not other.closing and other.born is not None and other.born < ike.started
+        ]
+
+    def _end(self, ike: IkeState, why: str) -> None:
+        if ike.conn is not None:
+            self.core.say(ike.conn, why, Rc.LOG, ike.serial)
+        self.close(ike)
 
     def start_keepalive(self, ike: IkeState) -> None:
         """Keep a NAT's mapping open when we are behind one (RFC 3948 4)."""

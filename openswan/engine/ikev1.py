@@ -21,6 +21,7 @@ from openswan.engine.policies import child_policy
 from openswan.engine.statedb import ChildState, IkeState
 from openswan.ike.events import CreateChild
 from openswan.ike.v1.life import UNSAID, Life
+from openswan.ike.v1.methods import METHODS
 from openswan.ike.v1.phase1 import ChosenIsakmp
 from openswan.ike.v1.policy import IsakmpPolicy, QuickPolicy
 from openswan.ike.v1.sa import IsakmpSa
@@ -90,6 +91,17 @@ class IkeV1:
             if winner is not ike:
                 self.brain.ikes.run(winner, ())
                 return
+
+    def displaces(self, ike: IkeState, older: IkeState) -> bool:
+        """One client of a conn has one place: who comes from another one has left the first, as most never say.
+
+        Users (XAUTH) may be in two places.
+        """
+        if ike.conn is None or older.conn is None or ike.conn.name != older.conn.name or older.version != 1:
+            return False
+        if METHODS[_machine(ike).need_chosen().method].is_server(ike.initiator):
+            return False
+        return ike.machine.remote.address != older.machine.remote.address or not _same_host(ike, older)
 
     def life(self, ike: IkeState) -> Duration:
         """What both ends have agreed on, or less when the connection says so."""

@@ -67,6 +67,10 @@ class IkeV2:
     def established(self, ike: IkeState) -> None:
         """Older IKE SAs are none of its business: INITIAL_CONTACT and liveness checks clear up."""
 
+    def displaces(self, ike: IkeState, older: IkeState) -> bool:
+        """Never: whoever has lost its memory says so (RFC 7296 2.4)."""
+        return False
+
     def life(self, ike: IkeState) -> Duration:
         """ikelifetime=: each end looks to it for itself."""
         return ike.conn.policy.ike_lifetime if ike.conn is not None else 0.0

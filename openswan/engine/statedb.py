@@ -271,7 +271,7 @@ class StateDb:
         self.peers.setdefault(ike.identities, {})[ike.serial] = ike
 
     def with_same_peer(self, ike: IkeState) -> list[IkeState]:
-        """Established IKE SAs between the same two identities, this one among them."""
+        """Established IKE SAs between the same two, this one among them."""
         return list(self.peers.get(ike.identities, {}).values())
 
     def inherit(self, old: IkeState, new: IkeState) -> None:

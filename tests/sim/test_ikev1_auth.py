@@ -32,9 +32,16 @@ def gateway(net: Net, xauth: bool = True, pools: tuple[Pool, ...] = POOL, **more
 
 
 def client(
-    net: Net, n: int, user: str = "carla", word: bytes = b"", xauth: bool = True, asks: bool = True, **more: Any
+    net: Net,
+    n: int,
+    user: str = "carla",
+    word: bytes = b"",
+    xauth: bool = True,
+    asks: bool = True,
+    name: str = "",
+    **more: Any,
 ) -> SimHost:
-    name = f"@rw{n}"
+    name = name or f"@rw{n}"
     word = word or USERS.get(user, b"?")
     login = Secret(SecretKind.XAUTH, (Index(name=user),), "test:1", word) if user else None
     store = SecretStore((*psk(name, "@gw").secrets, *((login,) if login else ())))
@@ -123,6 +130,17 @@ def test_an_address_that_was_not_given_protects_nothing() -> None:
     host = client(net, 1, asks=False, keying_tries=1)
     assert not up(net, host, seconds=60.0)
     assert not any(isinstance(e.target, Said) for e in server.klips.eroutes.values())
+
+
+def test_users_of_one_group_do_not_take_each_others_place() -> None:
+    """They have one identity in phase 1, and each says INITIAL_CONTACT: who they are shows in XAUTH."""
+    net = Net(1, Faults())
+    gw = gateway(net)
+    hosts = [client(net, 11, "carla", name="@group"), client(net, 12, "bert", name="@group")]
+    assert all(up(net, host) for host in hosts)
+    net.run(net.now + 10.0, lambda: False)
+    assert all(host.up() for host in hosts) and len({address(host) for host in hosts}) == 2
+    assert len(gw.pluto.core.states.ikes) == 2
 
 
 def test_a_new_isakmp_sa_finds_the_same_address() -> None:

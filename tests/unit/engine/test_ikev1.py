@@ -120,3 +120,25 @@ def test_hosts_behind_one_nat_do_not_take_each_others_place(same: bool) -> None:
     assert len(set(targets)) == 2
     pair.run(60.0)
     assert pair.west.up() and other.up() and len(isakmp(pair.east)) == 2
+
+
+@pytest.mark.parametrize("unique", [True, False])
+def test_one_identity_that_comes_from_another_address(unique: bool) -> None:
+    """Most peers never say INITIAL_CONTACT: with uniqueids=yes the identity alone tells."""
+    pair = make_pair(1, settings=Settings(uniqueids=unique))
+    other = SimHost(pair.net, "other", "203.0.113.9", 7, psk("@west", "@east"))
+    pair.east.secrets = psk("@east", "%any")
+    pair.east.load(conn("rw", end("%any"), end("198.51.100.7", "10.2.0.0/16", "@east"), **V1))
+    for host, address in ((pair.west, "192.0.2.1"), (other, "203.0.113.9")):
+        host.pluto.core.states.strangers = lambda *_: False  # type: ignore[method-assign]
+        mine = end(address, f"{address}/32", "@west")
+        host.load(conn("to", mine, end("198.51.100.7", "10.2.0.0/16", "@east"), **V1))
+        host.request("initiate", name="to")
+        assert pair.run(20.0, host.up), host.lines[-10:]
+        pair.run(2.0)
+    assert not any("INITIAL_CONTACT" in line for line in pair.east.lines)
+    assert len(isakmp(pair.east)) == (1 if unique else 2)
+    assert len(pair.east.pluto.core.states.children) == (1 if unique else 2)
+    assert pair.west.up() is not unique and other.up()
+    told = "its peer has come up at 203.0.113.9 (uniqueids=yes), deleting this one"
+    assert any(told in line for line in pair.east.lines) is unique
