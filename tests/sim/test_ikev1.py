@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
@@ -157,6 +158,32 @@ def test_behind_a_nat(rsa: bool) -> None:
                for line in lines(pair.west, "established tunnel"))  # fmt: skip
     pair.run(60.0)
     assert pair.west.keepalives >= 2
+    pair.sane()
+
+
+def test_a_nat_with_another_mapping_is_followed_by_packets() -> None:
+    """The first one from the new place shows the way back (RFC 3947 4)."""
+    pair = v1_up(nat=True)
+    for number in range(3):
+        pair.net.nats[ip_address(OUTSIDE)].rebind()
+        pair.send(pair.west, WEST_HOST, EAST_HOST)
+        pair.run(0.5)
+        pair.send(pair.east, EAST_HOST, WEST_HOST)
+        pair.run(0.5)
+        assert pair.missing() == [] and pair.east.klips.history.count("MoveSa") == 2 * (number + 1)
+    pair.sane()
+
+
+def test_a_nat_with_another_mapping_is_followed_by_dead_peer_detection() -> None:
+    """Nothing else goes, and the end outside knows the way when it has something to say."""
+    pair = v1_up(nat=True, dpd_delay=10.0)
+    pair.net.nats[ip_address(OUTSIDE)].rebind()
+    pair.run(30.0)
+    pair.send(pair.east, EAST_HOST, WEST_HOST)
+    pair.run(0.5)
+    assert pair.missing() == []
+    [child] = pair.east.pluto.core.states.children.values()
+    assert child.remote == isakmp(pair.east)[0].machine.remote
     pair.sane()
 
 

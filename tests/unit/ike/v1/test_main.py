@@ -10,7 +10,7 @@ import pytest
 from openswan.base.address import Endpoint, parse_address
 from openswan.crypto import rsakey
 from openswan.ike.effects import Forget, IkeFailed, IkeGone, Send
-from openswan.ike.v1 import main, proof
+from openswan.ike.v1 import main, natt, proof
 from openswan.ike.v1.effects import IsakmpEstablished
 from openswan.ike.v1.states import State
 from openswan.policy.identity import parse_identity
@@ -19,7 +19,7 @@ from openswan.wire.v1.ident import Id
 from openswan.wire.v1.ke import Ke
 from openswan.wire.v1.message import Message
 from openswan.wire.v1.numbers import IdType, NotifyType
-from openswan.wire.v1.vendor import DPD, NATT_DRAFT_03, VendorId
+from openswan.wire.v1.vendor import DPD, VendorId
 from tests.unit.crypto.keys import rsa_key
 from tests.unit.ike.v1.pair import ADDRESS_A, ADDRESS_B, Pair, by_rsa, policy
 
@@ -151,26 +151,26 @@ def test_no_connection_and_no_proposal_leave_nothing_behind() -> None:
         pair = Pair(policy(ike="aes256-sha1-ecp256"))
 
 
-@pytest.mark.parametrize("draft", [False, True])
-def test_a_nat_moves_both_to_port_4500(draft: bool) -> None:
+@pytest.mark.parametrize("method", natt.METHODS, ids=lambda method: method.name.split()[0])
+def test_a_nat_moves_both_to_port_4500(method: natt.Method) -> None:
+    """By RFC 3947 and by each of the drafts 03, 02 with a line feed in its vendor ID, and 02."""
     pair = Pair(box=Endpoint(parse_address("203.0.113.9"), 1024))
-    if draft:
-        pair.bend = lambda sent: [replace(sent, data=_only_draft(sent.data))]
+    pair.bend = lambda sent: [replace(sent, data=_only(method, sent.data))]
     pair.up()
     assert pair.a.sa.local.port == pair.a.sa.remote.port == 4500
     assert pair.b.sa.remote == Endpoint(parse_address("203.0.113.9"), 1025) and pair.b.sa.local.port == 4500
     assert any(line.endswith("i am NATed") for line in pair.a.lines())
     assert any(line.endswith("peer is NATed") for line in pair.b.lines())
-    assert pair.a.sa.method is not None and ("draft" in pair.a.sa.method.name) is draft
+    assert pair.a.sa.method is pair.b.sa.method is method
 
 
-def _only_draft(data: bytes) -> bytes:
-    """MI1 of a peer that knows draft 03 alone."""
+def _only(method: natt.Method, data: bytes) -> bytes:
+    """MI1 of a peer that knows one dialect of NAT traversal alone."""
     message = Message.parse(data)
     if not message.content.all(VendorId) or message.header.cookie_r != bytes(8):
         return data
     rest = [one for one in message.content.payloads if not isinstance(one, VendorId)]
-    return Message.clear(message.header, [*rest, VendorId(NATT_DRAFT_03)]).emit()
+    return Message.clear(message.header, [*rest, VendorId(method.vendor)]).emit()
 
 
 def test_without_nat_traversal_nothing_is_said_of_addresses() -> None:
