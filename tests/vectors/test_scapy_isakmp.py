@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,9 @@ from scapy.layers.isakmp import (
 from scapy.packet import NoPayload, Packet, Raw
 from scapy.utils import wrpcap
 
+from openswan.base.address import Endpoint, parse_address
+from openswan.ike.events import DeleteChild, DeleteIke, Probe
+from openswan.ike.v1.keys import IsakmpKeys
 from openswan.wire.attribute import Attribute
 from openswan.wire.v1.auth import Hash, Sig
 from openswan.wire.v1.body import Payload
@@ -33,13 +37,17 @@ from openswan.wire.v1.delete import Delete
 from openswan.wire.v1.header import Flags, Header
 from openswan.wire.v1.ident import Id
 from openswan.wire.v1.ke import Ke
-from openswan.wire.v1.message import Message
+from openswan.wire.v1.message import Content, Message
 from openswan.wire.v1.nonce import Nonce
 from openswan.wire.v1.notify import Notify
 from openswan.wire.v1.numbers import ExchangeType, IdType
 from openswan.wire.v1.payload import parse_chain
 from openswan.wire.v1.sa import Sa
 from openswan.wire.v1.vendor import VendorId
+from tests.unit.ike.v1.pair import Pair, by_certificate, policy
+from tests.unit.ike.v1.test_modecfg import pair_of as with_addresses
+from tests.unit.ike.v1.test_xauth import judge
+from tests.unit.ike.v1.test_xauth import pair_of as with_xauth
 from tests.unit.wire.v1.samples import PAYLOADS
 
 HEADER = Header(b"initiatr", b"responde", ExchangeType.MAIN, Flags.COMMIT, 77)
@@ -142,3 +150,59 @@ def test_tcpdump_reads_them_to_the_end(tmp_path: Path) -> None:
     for words in TOLD:
         assert words in text
     assert text.count("(") == text.count(")")
+
+
+A, B = "@a.example", "@b.example"
+
+
+def main_mode() -> Pair:
+    """And a Quick Mode behind a NAT, a question whether the peer lives, and the end of all."""
+    pair = Pair(box=Endpoint(parse_address("203.0.113.9"), 1024)).tunnel()
+    pair.ask(pair.a, Probe()).ask(pair.b, DeleteChild(next(iter(pair.b.sa.children)))).ask(pair.a, DeleteIke())
+    return pair
+
+
+def with_certificates() -> Pair:
+    return Pair(policy(A, B, **by_certificate("a.example")), policy(B, A, **by_certificate("b.example"))).tunnel()
+
+
+def aggressive_mode() -> Pair:
+    return Pair(policy(aggressive=True), policy("@b", "@a", aggressive=True)).tunnel()
+
+
+def users() -> Pair:
+    pair = with_xauth()
+    pair.start().run()
+    judge(pair, pair.b)
+    return pair.tunnel()
+
+
+def addresses() -> Pair:
+    return with_addresses().tunnel()
+
+
+@pytest.mark.parametrize("play", [main_mode, with_certificates, aggressive_mode, users, addresses])
+def test_whole_exchanges(play: Callable[[], Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that two machines say: as it is on the wire, and decrypted."""
+    clear: list[bytes] = []
+    opened = IsakmpKeys.open
+
+    def open_(keys: IsakmpKeys, message: Message, iv: bytes) -> tuple[Content, bytes]:
+        content, after = opened(keys, message, iv)
+        flags = message.header.flags & ~Flags.ENCRYPTION
+        clear.append(Message.clear(replace(message.header, flags=flags), content.payloads).emit())
+        return content, after
+
+    monkeypatch.setattr(IsakmpKeys, "open", open_)
+    pair = play()
+    said = pair.a.sent() + pair.b.sent()
+    assert len(said) >= 6 and len(clear) >= 4
+    for data in (*said, *clear):
+        head, *found = layers(ISAKMP(data))
+        assert head.length == len(data) and found
+        if not head.flags & Flags.ENCRYPTION:
+            assert not any(isinstance(one, Raw) for one in found), data.hex()
+    file = tmp_path / "exchanges.pcap"
+    wrpcap(str(file), [IP() / UDP(sport=500, dport=500) / Raw(data) for data in (*said, *clear)])
+    text = subprocess.run(["tcpdump", "-nvvr", file], capture_output=True, text=True, check=True, timeout=60).stdout
+    assert "[|" not in text and "bad " not in text and text.count("isakmp 1.0 msgid") == len(said) + len(clear)
