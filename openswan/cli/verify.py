@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TypeAlias
@@ -14,7 +14,9 @@ from openswan.base import paths
 from openswan.base.address import Address
 from openswan.base.errors import ConfigError
 from openswan.base.numbers import IKE_PORT, NATT_PORT
+from openswan.cli.leakcheck import leakcheck
 from openswan.cli.syntax import Given, Misuse, Option, Syntax, run
+from openswan.cli.verdict import DISABLED, FAILED, MISSING, NOT_FOUND, NOTHING, OK, WARNING, Finding
 from openswan.config.load import load
 from openswan.config.secrets import SecretKind
 from openswan.config.secretsfile import load_secrets
@@ -30,6 +32,7 @@ SYNTAX = Syntax(
     (
         Option("--host", "the name to look for in the DNS, instead of this host's", "NAME"),
         Option("--ip", "the address to look for in the DNS, instead of this host's", "ADDRESS"),
+        Option("--leak", "send marked packets for each selector instead, and listen on the wire for them"),
         Option("--nocolour", "no colours on a terminal"),
         Option("--nocolor", "the same"),
     ),
@@ -40,32 +43,16 @@ SYNTAX = Syntax(
         "The packet engine runs in the daemon: no IPsec in the kernel is needed, but /dev/net/tun is, and NFQUEUE for "
         "holding first packets of policy groups. The DNS is asked for opportunistic encryption's records when a conn "
         "of ipsec.conf is opportunistic, or when --host or --ip is given.",
+        "--leak tries what the leak guard promises. For each flow that is guarded or has a tunnel, marked packets (UDP "
+        "and TCP to the discard port, an echo request; where the selector names a protocol, that one) are sent as this "
+        "host sends any other, from an address of each selector, while every device is listened to. What is seen on "
+        "one that is no ipsecN has left in clear: [FAILED], with the device, the addresses it had there and what to "
+        "do. The packets are real: they go through tunnels to their other ends and start those that traffic starts. "
+        "With no daemon running, what it has left guarded is tried. A packet over lo proves that the listener hears.",
     ),
     statuses={0: "no check has failed", 1: "one has", 2: "usage error"},
     see=("ipsec_ikeping(8)", "ipsec_status(8)"),
 )
-OK, FAILED, WARNING, NOTHING = "OK", "FAILED", "WARNING", "N/A"
-DISABLED, MISSING, NOT_FOUND = "DISABLED", "MISSING", "NOT FOUND"
-COLOURS = {OK: 32, FAILED: 31, NOTHING: 0, DISABLED: 0}
-"""Of SGR sequences; whatever is not here is yellow."""
-WIDTH = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The outcome of one check."""
-
-    text: str
-    verdict: str
-    hints: tuple[str, ...] = ()
-    """What was found, and what to do."""
-
-    def line(self, colour: bool = False) -> str:
-        """`TEXT padded to 50 columns, a tab, [VERDICT]`."""
-        verdict = f"[{self.verdict}]"
-        if colour and (code := COLOURS.get(self.verdict, 33)):
-            verdict = f"\033[{code}m{verdict}\033[0m"
-        return f"{self.text:<{WIDTH}}\t{verdict}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,12 +295,19 @@ def verify(scene: Scene, colour: bool = False) -> bool:
     for check in CHECKS:
         if check in HEADINGS:
             print(HEADINGS[check])
-        for finding in check(scene):
-            print(finding.line(colour))
-            for hint in finding.hints:
-                print(f"    {hint}")
-            sys.stdout.flush()
-            failed |= finding.verdict == FAILED
+        failed |= not show(check(scene), colour)
+    return not failed
+
+
+def show(findings: Iterable[Finding], colour: bool) -> bool:
+    """Print each as soon as it is there; has none failed?"""
+    failed = False
+    for finding in findings:
+        print(finding.line(colour))
+        for hint in finding.hints:
+            print(f"    {hint}")
+        sys.stdout.flush()
+        failed |= finding.verdict == FAILED
     return not failed
 
 
@@ -325,7 +319,8 @@ def _act(given: Given) -> int:
     asked = "--host" in given or "--ip" in given
     scene = Scene(Machine(), given.value("--host") or process.hostname(), address, asked)
     colour = sys.stdout.isatty() and "--nocolour" not in given and "--nocolor" not in given
-    if not verify(scene, colour):
+    good = show(leakcheck(scene.machine), colour) if "--leak" in given else verify(scene, colour)
+    if not good:
         print("ipsec verify: encountered errors", file=sys.stderr)
         return 1
     return 0

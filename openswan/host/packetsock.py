@@ -26,7 +26,7 @@ FANOUT_CBPF, FANOUT_UNIQUE = 6, 0x2000
 TPACKET_V3 = 2
 ETH_P_ALL = 0x0003
 ETHERTYPES = {4: 0x0800, 6: 0x86DD}
-PACKET_HOST = 0
+PACKET_HOST, PACKET_OUTGOING = 0, 4
 PLAIN_HEAD = 0x45
 """First octet of an IPv4 packet without options."""
 FRAGMENT = 0x3FFF
@@ -76,10 +76,10 @@ def program(addresses: Sequence[Address]) -> Program:
             steps += [(ANSWER, WHOLE, ""), (-1, 0, following)]
         steps += [(ANSWER, 0, ""), (-1, 0, after)]
     steps += [(-1, 0, "no"), (ANSWER, 0, "")]
-    return _assemble(steps)
+    return assemble(steps)
 
 
-def _assemble(steps: list[tuple[int, int, str]]) -> Program:
+def assemble(steps: list[tuple[int, int, str]]) -> Program:
     """(operation, operand, label): a comparison that fails goes to its label, ANY_BIT when it holds; -1 places one."""
     places: dict[str, int] = {}
     count = 0

@@ -15,6 +15,7 @@ import struct
 from openswan.base.address import Endpoint
 from openswan.base.errors import HostError
 from openswan.host.ikesock import open_pass_socket
+from openswan.wire.ip import internet_checksum
 
 UDP = 17
 DF = 0x4000
@@ -22,21 +23,12 @@ HOPS = 64
 LARGEST = 65507
 
 
-def ones_sum(data: bytes) -> int:
-    """The Internet checksum (RFC 1071) of some octets."""
-    data += b"\0" * (len(data) % 2)
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total ^ 0xFFFF
-
-
 def whole_packet(local: Endpoint, remote: Endpoint, data: bytes) -> bytes:
     """An IP packet with DF around a UDP datagram; the kernel fills in IPv4's checksum and identification."""
     src, dst, length = local.address.packed, remote.address.packed, 8 + len(data)
     head = struct.pack("!HHHH", local.port, remote.port, length, 0)
     pseudo = src + dst + struct.pack("!IHBB", length, 0, 0, UDP)
-    head = head[:6] + struct.pack("!H", ones_sum(pseudo + head + data) or 0xFFFF)
+    head = head[:6] + struct.pack("!H", internet_checksum(pseudo + head + data) or 0xFFFF)
     if local.address.version == 4:
         ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + length, 0, DF, HOPS, UDP, 0) + src + dst
     else:

@@ -28,6 +28,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
@@ -46,6 +47,15 @@ MAX_EXTENSIONS = 16
 WITH_PORTS = (IpProtocol.TCP, IpProtocol.UDP, 33, 132, 136)
 """TCP, UDP, DCCP, SCTP, UDP-Lite: two ports come first in each."""
 WITH_TYPE = (IpProtocol.ICMP, IpProtocol.ICMP6)
+
+
+def internet_checksum(data: bytes) -> int:
+    """The Internet checksum (RFC 1071) of some octets."""
+    data += b"\0" * (len(data) % 2)
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total ^ 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ import pytest
 
 from openswan.base.address import Address
 from openswan.cli import verify
-from openswan.cli.verify import CHECKS, Check, Finding, Scene, main
+from openswan.cli.verdict import Finding
+from openswan.cli.verify import CHECKS, Check, Scene, main
 from openswan.host.machine import Bound, Machine
 from openswan.policy.dnsanswer import DnsAnswer, DnsStatus
 
@@ -53,12 +54,6 @@ class Cardboard(Machine):
 
 def of(check: Check, asked: bool = False, **wrong: Any) -> list[Finding]:
     return list(check(Scene(Cardboard(**wrong), "gw.example.org", None, asked)))
-
-
-def test_the_layout() -> None:
-    assert Finding("Checking rp_filter", "OK").line() == "Checking rp_filter" + " " * 32 + "\t[OK]"
-    assert Finding("x", "FAILED").line(True).endswith("\t\033[31m[FAILED]\033[0m")
-    assert Finding("x", "N/A").line(True).endswith("\t[N/A]")
 
 
 def test_every_check_has_its_words_whatever_the_machine(places: Path) -> None:

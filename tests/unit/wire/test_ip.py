@@ -92,3 +92,8 @@ def test_truncated_at_each_octet(packet: bytes) -> None:
 def test_lengths_that_disagree(packet: bytes) -> None:
     with pytest.raises(WireError):
         ip.parse(packet)
+
+
+def test_the_checksum() -> None:
+    assert ip.internet_checksum(b"") == 0xFFFF and ip.internet_checksum(b"\xff\xff") == 0
+    assert ip.internet_checksum(b"\x01") == 0xFEFF
