@@ -6,12 +6,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from openswan import __version__
 from openswan.base import paths
 from openswan.base.errors import ConfigError, HostError
 from openswan.cli.talk import request
 from openswan.host import process, units
+
+if TYPE_CHECKING:
+    from openswan.config.load import Loaded
 
 USAGE = (
     "Usage: ipsec setup start | stop | restart | reload | force-reload | condrestart | try-restart | guard |\n"
@@ -20,6 +24,7 @@ USAGE = (
 NOT_ROOT = 4
 NO_CONF = 6
 STOPPED = 3
+NOT_RUNNING = 7
 CONF_UNUSABLE = 3
 STOP_PATIENCE = 15.0
 """Seconds pluto has to say goodbye to its peers and go."""
@@ -162,11 +167,9 @@ def stop() -> int:
     return 1 if complaints else 0
 
 
-def _obstacle() -> int:
-    """Say what keeps ipsec.conf, as it is now, from following what runs; 0, or the exit status."""
-    from openswan.config.load import load  # only what replaces a running pluto looks before it leaps
-    from openswan.host.guard.guard import STATE_FILE
-    from openswan.host.guard.journal import conn_of, read
+def _read() -> Loaded | int:
+    """ipsec.conf as it is now for a pluto that runs; or, when it cannot follow that, the exit status."""
+    from openswan.config.load import load  # only what changes a running pluto looks before it leaps
 
     if not paths.conf_file().is_file():
         say(f"no {paths.conf_file()}: pluto goes on as it was")
@@ -179,14 +182,44 @@ def _obstacle() -> int:
     amiss = [each for each in loaded.complaints if each.fatal and not each.conn]
     for each in amiss:
         say(str(each))
+    if amiss:
+        say("pluto goes on as it was")
+    return CONF_UNUSABLE if amiss else loaded
+
+
+def _obstacle() -> int:
+    """Say what keeps ipsec.conf, as it is now, from following what runs; 0, or the exit status."""
+    from openswan.host.guard.guard import STATE_FILE
+    from openswan.host.guard.journal import conn_of, read
+
+    loaded = _read()
+    if isinstance(loaded, int):
+        return loaded
     lost = {conn_of(each) for each in read(paths.rundir() / STATE_FILE).held} & loaded.unusable
     for name in sorted(lost):
         for line in loaded.about(name):
             say(str(line))
         say(f'conn "{name}" is in force and would be lost: correct it, or take it down (ipsec auto --delete {name})')
-    if lost or amiss:
+    if lost:
         say("pluto goes on as it was")
-    return CONF_UNUSABLE if lost or amiss else 0
+    return CONF_UNUSABLE if lost else 0
+
+
+def reload() -> int:
+    """Have a running pluto follow ipsec.conf: changed conns alone, nothing at all when the file makes no sense."""
+    from openswan.cli.reload import follow
+
+    if not process.pid_state(paths.pid_file()).alive:
+        say("pluto does not run: nothing to reload (ipsec setup start)")
+        return NOT_RUNNING
+    loaded = _read()
+    if isinstance(loaded, int):
+        return loaded
+    try:
+        return 0 if follow(loaded, say) else CONF_UNUSABLE
+    except HostError as why:
+        say(str(why))
+        return 1
 
 
 def restart() -> int:
@@ -244,7 +277,7 @@ VERBS: dict[str, tuple[Callable[[], int], bool]] = {
     "start": (start, True),
     "stop": (stop, True),
     "restart": (restart, True),
-    "reload": (restart, True),
+    "reload": (reload, True),
     "force-reload": (restart, True),
     "condrestart": (restart_if_running, True),
     "try-restart": (restart_if_running, True),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
@@ -22,6 +23,8 @@ MOST_FILES = 20000
 """Files one configuration may pull in altogether: nesting alone does not bound fan-out."""
 MOST_BRACES = 1024
 """Patterns one {a,b} may unfold to."""
+ABSENT = os.strerror(errno.ENOENT)
+WILDCARDS = re.compile(r"[*?\[]")
 
 
 def read_text(path: str) -> str:
@@ -68,7 +71,7 @@ def matching(pattern: str, directory: str, root: str = "") -> list[str]:
         path = root + part if os.path.isabs(part) else os.path.join(directory, part)
         # Only what the operator wrote is a pattern, the directory before it is not.
         escaped = path if os.path.isabs(part) else os.path.join(glob.escape(directory), part)
-        names += sorted(glob.glob(escaped)) if re.search(r"[*?\[]", part) else [path]
+        names += sorted(glob.glob(escaped)) if WILDCARDS.search(part) else [path]
     return list(dict.fromkeys(names))
 
 
@@ -76,6 +79,16 @@ def disk_reader(root: str = "") -> Reader:
     """A Reader for the real file system; `root` is the prefix of absolute includes (addconn --rootdir)."""
 
     def read(pattern: str, directory: str) -> list[tuple[str, str]]:
-        return [(path, read_text(path)) for path in matching(pattern, directory, root) if not os.path.isdir(path)]
+        found = []
+        for path in matching(pattern, directory, root):
+            if os.path.isdir(path):
+                continue
+            try:
+                found.append((path, read_text(path)))
+            except ConfigError as why:
+                # What a pattern has found may go before it is read: the others are there all the same.
+                if not WILDCARDS.search(pattern) or not why.reason.endswith(ABSENT):
+                    raise
+        return found
 
     return read

@@ -6,7 +6,6 @@ Nothing here raises: a line that cannot be read becomes a BAD token, and the par
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from enum import Enum
 
 from openswan.base.errors import ConfigError
 from openswan.config.complaint import Complaint, error, warning
-from openswan.config.files import MOST_FILES, NESTING, Reader
+from openswan.config.files import ABSENT, MOST_FILES, NESTING, Reader
 
 
 class Kind(Enum):
@@ -48,7 +47,6 @@ class Token:
 
 BLANKS = " \t\r\f\v"
 PARAMETER = re.compile(r"([^\s=]+)[ \t]*=([ \t]*)(.*)", re.DOTALL)
-ABSENT = os.strerror(errno.ENOENT)
 HEADERS = {"version", "config", "conn", "ca", "include"}
 NEAR_HEADERS = {
     "con",

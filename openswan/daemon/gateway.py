@@ -146,6 +146,7 @@ class Gateway:
         tables = {
             "klipsdebug": (self._debug.text, self._debug.rows),
             "events": (self._journal.text, self._journal.rows),
+            "setup": (lambda: "".join(f"{k}={v}\n" for k, v in self._wanted.setup), lambda: dict(self._wanted.setup)),
         }
         self._queries = Queries(self._klips, self._explain, self._guard.counters, tables)
         try:

@@ -195,5 +195,6 @@ def _wanted(options: Options, loaded: Loaded | None) -> Wanted:
         groups=loaded.groups if loaded and "autostart" in options else (),
         unusable=loaded.unusable if loaded and "autostart" in options else frozenset(),
         authorities=loaded.authorities if loaded else (),
+        setup=setup.values if setup else (),
         fetch_interface=setup.fetch_interface if setup else "",
     )

@@ -48,6 +48,8 @@ class Wanted:
     """Conns of ipsec.conf with an error: not loaded, but what a daemon before this one guarded for them stays."""
     authorities: tuple[Authority, ...] = ()
     """ca sections of ipsec.conf."""
+    setup: tuple[tuple[str, str], ...] = ()
+    """config setup, keyword by keyword."""
     fetch_interface: str = ""
     """curl-iface=: lists and OCSP answers come through this device alone."""
     listen_tcp: bool = False

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from openswan.base.log import Rc
@@ -55,11 +56,40 @@ class Loader:
         conn = self.load(policy, client, group, routed)
         if conn.unique in self.brain.router.guards:
             self.brain.router.inherit_guard(heir, conn)
-        if policy.startup in (Startup.ROUTE, Startup.START) and self.core.listening:
-            conn.on_demand = policy.startup is Startup.ROUTE
-            conn.wanted = policy.startup is Startup.START
-            self.brain.network.resume(conn)
+        self._begin(conn, policy.startup is Startup.ROUTE, policy.startup is Startup.START)
         return conn
+
+    def renew(self, policy: Connection, client: int = 0) -> bool:
+        """Follow a description of the configuration; False: it says what it said before, and all stays as it is.
+
+        What is new comes up as its auto= says; what has changed keeps besides what the operator has ordered.
+        """
+        old = self.core.conns.named.get(policy.name)
+        if old is not None and old.policy == policy:
+            return False
+        routed, wanted = policy.startup is Startup.ROUTE, policy.startup is Startup.START
+        if old is None:
+            conn = self.load(policy, client, routed=routed and self.core.listening)
+        else:
+            routed, wanted = routed or old.on_demand, wanted or old.wanted
+            conn = self.replace(policy, client)
+        self._begin(conn, routed, wanted)
+        return True
+
+    def _begin(self, conn: Conn, routed: bool, wanted: bool) -> None:
+        if (routed or wanted) and self.core.listening:
+            conn.on_demand, conn.wanted = routed, wanted
+            self.brain.network.resume(conn)
+
+    def retain(self, names: Container[str]) -> list[Conn]:
+        """Take out what has none of these names and is not in use; answers with what has none of them and is."""
+        used: list[Conn] = []
+        for conn in [each for each in self.core.conns.named.values() if each.group is None and each.name not in names]:
+            if conn.guarded or conn.on_demand or conn.wanted or conn.children or conn.instances:
+                used.append(conn)
+            else:
+                self.drop(conn)
+        return used
 
     def drop(self, conn: Conn, replaced: bool = False) -> None:
         """Take one out for good; `replaced`: the lines of a group stay for the group that takes its name."""

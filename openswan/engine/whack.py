@@ -42,6 +42,7 @@ class Whack:
         self.verbs: dict[str, Callable[[int, Arguments], bool]] = {
             "add": self._add,
             "replace": self._replace,
+            "retain": self._retain,
             "delete": partial(self._each, self._delete),
             "route": partial(self._each, self._route),
             "unroute": partial(self._each, self._unroute),
@@ -87,6 +88,10 @@ class Whack:
         policy = self._policy(client, args)
         if policy is None:
             return True
+        if args.get("renew") is True:
+            if not self.brain.loader.renew(policy, client):
+                self.core.reply(client, Rc.COMMENT, f'"{policy.name}" is as it was')
+            return True
         if policy.name in self.core.conns.named:
             self.core.reply(client, Rc.DUPNAME, f'attempt to redefine connection "{policy.name}"')
             return True
@@ -97,6 +102,15 @@ class Whack:
         policy = self._policy(client, args)
         if policy is not None:
             self.brain.loader.replace(policy, client)
+        return True
+
+    def _retain(self, client: int, args: Arguments) -> bool:
+        names = args.get("names")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            self.core.reply(client, Rc.FATAL, "retain wants a list of names")
+            return True
+        for conn in self.brain.loader.retain(set(names)):
+            self.core.reply(client, Rc.COMMENT, conn.name)
         return True
 
     def _policy(self, client: int, args: Arguments) -> Connection | None:

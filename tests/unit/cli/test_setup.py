@@ -149,7 +149,7 @@ def test_stop_kills_what_does_not_answer(world: World, capsys: pytest.CaptureFix
     assert "Attempt to shut Pluto down failed!  Trying kill:" in said(capsys) and world.ended == [7]
 
 
-@pytest.mark.parametrize("verb", ["restart", "reload", "force-reload", "try-restart", "condrestart"])
+@pytest.mark.parametrize("verb", ["restart", "force-reload", "try-restart", "condrestart"])
 def test_restart_keeps_the_guard(world: World, pluto: Any, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     states = iter([PidState(True, 7, True)] * (3 if "try" in verb or "cond" in verb else 2))
     monkeypatch.setattr(setup.process, "pid_state", lambda path: next(states, PidState(False, 0, False)))
@@ -161,7 +161,7 @@ def test_restart_keeps_the_guard(world: World, pluto: Any, verb: str, monkeypatc
 HELD = '{"connection":"%s","entries":[["10.1.0.0/16","10.2.0.0/16",0,0,0,"ipsec0"]],"block":[]}\n'
 
 
-@pytest.mark.parametrize("verb", ["restart", "reload", "force-reload", "condrestart"])
+@pytest.mark.parametrize("verb", ["restart", "force-reload", "condrestart"])
 @pytest.mark.parametrize(
     ("conf", "held", "status", "says"),
     [
@@ -202,6 +202,26 @@ def test_what_runs_goes_on_when_nothing_could_follow_it(
     assert setup.main([verb]) == status
     assert any(says.format(places) in line for line in said(capsys))
     assert bool(pluto.asked) == bool(world.started) == (not status)
+
+
+@pytest.mark.parametrize(
+    ("conf", "status", "says"),
+    [
+        (None, 6, "no {}/ipsec.conf: pluto goes on as it was"),
+        ("config setup\n\tfrob=yes\n", 3, "pluto goes on as it was"),
+        ("conn a\n\tleft=192.0.2.1\n\tright=192.0.2.2\n", 1, "Pluto is not running"),
+    ],
+)
+def test_a_reload_asks_nothing_when_the_file_makes_no_sense(
+    world: World, places: Path, capsys: pytest.CaptureFixture[str], conf: str | None, status: int, says: str
+) -> None:
+    assert setup.main(["reload"]) == 7 and "nothing to reload" in said(capsys)[0]
+    world.state = PidState(True, 7, True)
+    (places / "ipsec.conf").unlink()
+    if conf is not None:
+        (places / "ipsec.conf").write_text(conf)
+    assert setup.main(["reload"]) == status
+    assert any(says.format(places) in line for line in said(capsys)) and not world.started
 
 
 def test_conditional_restart_of_nothing(world: World) -> None:

@@ -56,6 +56,20 @@ def test_reader_skips_directories(tmp_path: Path) -> None:
     assert disk_reader()("*.conf", str(tmp_path)) == [(f"{tmp_path}/e.conf", "text")]
 
 
+def test_what_goes_between_its_name_and_its_text_takes_no_other_file_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "c"):
+        (tmp_path / f"{name}.conf").write_text(f"conn {name}\n")
+    # Still in the directory when it was listed.
+    (tmp_path / "b.conf").symlink_to(tmp_path / "gone")
+    monkeypatch.setattr(files.glob, "glob", lambda pattern: [str(tmp_path / f"{name}.conf") for name in "abc"])
+    found = disk_reader()("*.conf", str(tmp_path))
+    assert [text for _, text in found] == ["conn a\n", "conn c\n"]
+    with pytest.raises(ConfigError, match="No such file"):
+        disk_reader()("b.conf", str(tmp_path))
+
+
 def test_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"cannot read '.*none': No such file or directory"):
         read_text(str(tmp_path / "none"))

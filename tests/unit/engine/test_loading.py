@@ -8,7 +8,7 @@ from dataclasses import replace
 from openswan.config.plain import connection_to_plain
 from openswan.policy.connection import ShuntPolicy, Startup
 from tests.sim.net import Net
-from tests.sim.pair import WEST, SimHost, tunnel
+from tests.sim.pair import WEST, SimHost, make_pair, tunnel
 from tests.unit.engine.test_groups import eroutes, group
 
 
@@ -36,4 +36,46 @@ def test_a_replaced_group_keeps_its_lines_in_force() -> None:
     assert it.klips.history[before:] == [] and len(eroutes(it)) == 1 == len(it.guards)
     it.say("replace", connection=connection_to_plain(replace(policy, startup=Startup.ADD)))
     assert it.pluto.core.conns.named["block"].on_demand is False
+    it.sane()
+
+
+def test_what_says_the_same_stays_as_it_is() -> None:
+    pair = make_pair()
+    west, policy = pair.west, tunnel()[0]
+    west.load(policy)
+    pair.east.load(tunnel()[1])
+    west.request("initiate", name="net-net")
+    assert pair.run(5, pair.up)
+    before = len(west.klips.history)
+    assert west.say("add", connection=connection_to_plain(policy), renew=True) == [(0, '"net-net" is as it was')]
+    assert len(west.klips.history) == before and west.up()
+    changed = replace(policy, metric=5)
+    assert west.say("add", connection=connection_to_plain(changed), renew=True)[0][0] == 2
+    assert "net-net" in west.guards, "it was wanted, so it is guarded on and comes up again"
+    assert not west.up() and pair.run(10, pair.up)
+    assert west.pluto.core.conns.named["net-net"].policy.metric == 5
+    west.sane()
+
+
+def test_what_is_new_comes_up_as_its_auto_says() -> None:
+    it = SimHost(Net(0), "west", WEST)
+    it.say("listen")
+    it.say("add", connection=connection_to_plain(replace(tunnel()[0], startup=Startup.ROUTE)), renew=True)
+    assert it.pluto.core.conns.named["net-net"].on_demand and "net-net" in it.guards
+    it.policies = {"block": "10.0.0.1\n"}
+    it.say("add", connection=connection_to_plain(group("block", ShuntPolicy.REJECT, startup=Startup.ROUTE)), renew=True)
+    assert any(name.startswith("block#") for name in it.guards)
+    it.sane()
+
+
+def test_what_the_configuration_has_no_more_goes_unless_it_is_in_use() -> None:
+    it = SimHost(Net(0), "west", WEST)
+    it.policies = {"block": "10.0.0.1\n"}
+    it.load(tunnel("idle")[0], tunnel("routed")[0], group("block", ShuntPolicy.REJECT, startup=Startup.ROUTE))
+    it.say("route", name="routed")
+    it.say("route", name="block")
+    lines = set(it.pluto.core.conns.named) - {"idle", "routed", "block"}
+    assert it.say("retain", names=[]) == [(0, "routed"), (0, "block")]
+    assert set(it.pluto.core.conns.named) == {"routed", "block", *lines}
+    assert it.say("retain", names="block") == it.say("retain") == [(37, "retain wants a list of names")]
     it.sane()
