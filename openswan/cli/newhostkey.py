@@ -11,6 +11,7 @@ from openswan.base.errors import CryptoError
 from openswan.cli.keyoptions import Parser, Usage, date, host_name
 from openswan.cli.rsasigkey import add_options, bits_of, body, check_options
 from openswan.crypto import rsakey
+from openswan.host.progress import working
 
 USAGE = "ipsec newhostkey --output FILE [--bits N] [--random DEVICE] [--hostname NAME] [--quiet] [--verbose]"
 DEFAULT_BITS = "2192"
@@ -58,7 +59,8 @@ def main(argv: list[str]) -> int:
         check_options(options.random, options.configdir, options.password, "newhostkey")
         if options.verbose:
             print(f"making an RSA key of {bits} bits", file=sys.stderr)
-        text = record(bits, host_name(options.hostname))
+        with working(f"making an RSA key of {bits} bits"):
+            text = record(bits, host_name(options.hostname))
         if options.output == "-":
             sys.stdout.write(text)
         else:

@@ -13,6 +13,7 @@ from openswan.base.errors import CryptoError
 from openswan.cli.keyoptions import NSS, Parser, Usage, date, host_name
 from openswan.crypto import rsakey
 from openswan.crypto.rsakey import MAX_BITS, MIN_BITS, NAMES, RsaFields
+from openswan.host.progress import working
 
 USAGE = """ipsec rsasigkey [--verbose] [--random DEVICE] [--rounds N] [--hostname NAME] [--noopt] NBITS
        ipsec rsasigkey [--verbose] [--hostname NAME] --oldkey FILE"""
@@ -104,7 +105,8 @@ def main(argv: list[str]) -> int:
             bits = bits_of(options.nbits)
             if options.verbose:
                 print(f"looking for two primes of {bits // 2} bits", file=sys.stderr)
-            fields = rsakey.generate(bits)
+            with working(f"looking for two primes of {bits // 2} bits"):
+                fields = rsakey.generate(bits)
         if options.verbose:
             print("computing and checking d, dP, dQ and qInv", file=sys.stderr)
             fields.check()

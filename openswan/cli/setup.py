@@ -13,6 +13,7 @@ from openswan.base import paths
 from openswan.base.errors import ConfigError, HostError
 from openswan.cli.talk import request
 from openswan.host import process, units
+from openswan.host.progress import working
 
 if TYPE_CHECKING:
     from openswan.config.load import Loaded
@@ -50,7 +51,8 @@ def start() -> int:
     say(f"Starting Openswan IPsec {__version__}...")
     if units.manages():
         return _start_unit()
-    status, out, err = process.start_daemon(process.ipsec_argv("pluto", "--autostart"))
+    with working("loading the connections of ipsec.conf"):
+        status, out, err = process.start_daemon(process.ipsec_argv("pluto", "--autostart"))
     for line in [*err.splitlines(), *(line for line in out.splitlines() if line != "Pluto initialized")]:
         say(line)
     if status == 10:
@@ -64,7 +66,8 @@ def start() -> int:
 
 
 def _start_unit() -> int:
-    status, said = units.start()
+    with working("systemd starts pluto"):
+        status, said = units.start()
     for line in said.splitlines():
         say(line)
     if status:
@@ -134,9 +137,10 @@ def _end(keep_guard: bool) -> bool:
     if not state.alive:
         return True
     try:
-        for _ in request("shutdown", timeout=STOP_PATIENCE, keep_guard=keep_guard):
-            pass
-        gone = process.await_end(state.pid, STOP_PATIENCE)
+        with working("pluto says goodbye to its peers"):
+            for _ in request("shutdown", timeout=STOP_PATIENCE, keep_guard=keep_guard):
+                pass
+            gone = process.await_end(state.pid, STOP_PATIENCE)
     except HostError:
         gone = process.await_end(state.pid, 0.0)
     if not gone:
@@ -216,7 +220,12 @@ def reload() -> int:
     if isinstance(loaded, int):
         return loaded
     try:
-        return 0 if follow(loaded, say) else CONF_UNUSABLE
+        lines: list[str] = []
+        with working("pluto follows ipsec.conf"):
+            good = follow(loaded, lines.append)
+        for line in lines:
+            say(line)
+        return 0 if good else CONF_UNUSABLE
     except HostError as why:
         say(str(why))
         return 1

@@ -51,6 +51,7 @@ from openswan.host.ikesock import Kind, Outer, OuterSockets, open_pass_socket
 from openswan.host.intercept.intercept import Interceptor
 from openswan.host.journal import Journal
 from openswan.host.login import Logins
+from openswan.host.logsink import Sink
 from openswan.host.notify import Notifier
 from openswan.host.oelookup import OeLookup
 from openswan.host.perform import Parts, Performer
@@ -76,7 +77,7 @@ LETTING_GO = ("unroute", "delete")
 class Gateway:
     """One daemon. `run` returns when it has ended cleanly; HostError or KlipsError when it cannot begin."""
 
-    def __init__(self, wanted: Wanted, log: Callable[[str, bool], None], manager: Notifier | None = None) -> None:
+    def __init__(self, wanted: Wanted, log: Sink, manager: Notifier | None = None) -> None:
         self._wanted = wanted
         self._sink = log
         self._journal = Journal(clock.unix)
@@ -87,7 +88,7 @@ class Gateway:
 
     def _log(self, text: str, serious: bool, event: str = "") -> None:
         self._journal.note(text, serious, event)
-        self._sink(text, serious)
+        self._sink(text, serious, event)
 
     async def run(self, ready: Callable[[], None], signals: bool = True) -> None:
         """Bring everything up, call `ready` once whack is answered, serve until told to stop, take it all down.

@@ -145,11 +145,11 @@ def _sink(options: Options, loaded: Loaded | None) -> logsink.Sink:
             return logsink.to_descriptor(os.dup(2))
         if named:
             return logsink.to_file(Path(named))
-        if os.environ.get(paths.RUNDIR_VARIABLE) or not Path("/dev/log").exists():
+        if os.environ.get(paths.RUNDIR_VARIABLE) or not (logsink.JOURNAL.exists() or Path("/dev/log").exists()):
             return logsink.to_file(options.control.parent / "pluto.log")
     except HostError as why:
         raise Refused(1, f"ipsec pluto: {why}") from None
-    return logsink.to_syslog()
+    return logsink.to_journal() if logsink.JOURNAL.exists() else logsink.to_syslog()
 
 
 def _demands(options: Options, said: Demands) -> Demands:

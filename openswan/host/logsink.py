@@ -1,20 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where the daemon's log lines go: syslog (authpriv, `pluto[pid]`), a file, or standard error."""
+"""Where the daemon's log lines go: systemd's journal or syslog (authpriv, `pluto[pid]`), a file, or standard error."""
 
 from __future__ import annotations
 
 import os
 import re
+import socket
 import syslog
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol
 
 from openswan.base.errors import HostError
 from openswan.host.clock import stamp
 
-Sink: TypeAlias = Callable[[str, bool], None]
-"""Takes one line and whether it is serious."""
+JOURNAL = Path("/run/systemd/journal/socket")
+IDENTIFIER = "pluto"
+CONNECTION = re.compile(r'"([^"]+)"')
+"""What a line about a connection begins with."""
+
+
+class Sink(Protocol):
+    """Takes one line, whether it is serious, and its event code (openswan.engine.eventcodes); empty: it has none."""
+
+    def __call__(self, text: str, serious: bool, event: str = "") -> None:
+        """Never raises: a log that cannot be written stops nobody."""
+
 
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 LONGEST = 2048
@@ -27,10 +37,48 @@ def clean(text: str) -> str:
 
 def to_syslog() -> Sink:
     """Lines to syslog, facility authpriv."""
-    syslog.openlog("pluto", syslog.LOG_PID, syslog.LOG_AUTHPRIV)
+    syslog.openlog(IDENTIFIER, syslog.LOG_PID, syslog.LOG_AUTHPRIV)
 
-    def sink(text: str, serious: bool) -> None:
-        syslog.syslog(syslog.LOG_ERR if serious else syslog.LOG_NOTICE, clean(text))
+    def sink(text: str, serious: bool, event: str = "") -> None:
+        syslog.syslog(priority(serious), clean(text))
+
+    return sink
+
+
+def priority(serious: bool) -> int:
+    """Of syslog."""
+    return syslog.LOG_ERR if serious else syslog.LOG_NOTICE
+
+
+def journal_entry(text: str, serious: bool, event: str) -> bytes:
+    """A line in the native protocol of systemd's journal: FIELD=VALUE, one a line (systemd's JOURNAL_NATIVE_PROTOCOL).
+
+    A line about a connection has its name in OPENSWAN_CONNECTION, one with an event code that in OPENSWAN_EVENT.
+    """
+    line = clean(text)
+    about = CONNECTION.match(line)
+    fields = {
+        "MESSAGE": line,
+        "PRIORITY": str(priority(serious)),
+        "SYSLOG_FACILITY": str(syslog.LOG_AUTHPRIV >> 3),
+        "SYSLOG_IDENTIFIER": IDENTIFIER,
+        "SYSLOG_PID": str(os.getpid()),
+        "OPENSWAN_EVENT": event,
+        "OPENSWAN_CONNECTION": about[1] if about else "",
+    }
+    return "".join(f"{name}={value}\n" for name, value in fields.items() if value).encode(errors="replace")
+
+
+def to_journal(path: Path = JOURNAL) -> Sink:
+    """Lines with their fields to systemd's journal; what it does not take goes to syslog."""
+    otherwise = to_syslog()
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+
+    def sink(text: str, serious: bool, event: str = "") -> None:
+        try:
+            sock.sendto(journal_entry(text, serious, event), str(path))
+        except OSError:
+            otherwise(text, serious)
 
     return sink
 
@@ -38,7 +86,7 @@ def to_syslog() -> Sink:
 def to_descriptor(fd: int) -> Sink:
     """Lines with date and pid to an open descriptor; a full disk loses lines, never the daemon."""
 
-    def sink(text: str, serious: bool) -> None:
+    def sink(text: str, serious: bool, event: str = "") -> None:
         try:
             os.write(fd, f"{stamp()} pluto[{os.getpid()}]: {clean(text)}\n".encode(errors="replace"))
         except OSError:

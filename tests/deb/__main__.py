@@ -6,6 +6,7 @@ sunset ----lan---- west =======wan======= east ----lan---- sunrise        west a
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sys
@@ -138,7 +139,14 @@ def boot(root: Root) -> None:
                 say(f"traffic after {after}")
 
             traffic("the network came")
+            entry = json.loads(west.run("journalctl", "-o", "json", "-n", "1", "OPENSWAN_EVENT=child-established"))
+            assert entry["SYSLOG_IDENTIFIER"] == "pluto" and entry["PRIORITY"] == "5", entry
+            assert entry["OPENSWAN_CONNECTION"] == "net-net" and entry["_SYSTEMD_UNIT"] == "ipsec.service", entry
             pid = west.state("ipsec", "MainPID")
+            west.run("systemctl", "reload", "ipsec")
+            assert west.state("ipsec", "MainPID") == pid and west.state("ipsec", "ActiveState") == "active"
+            assert "1 unchanged" in west.run("journalctl", "-u", "ipsec")
+            say("its events are fields of the journal; systemctl reload leaves what has not changed alone")
             west.run("systemctl", "restart", "ipsec")
             assert west.state("ipsec", "MainPID") != pid
             traffic("systemctl restart")

@@ -42,7 +42,7 @@ class Running:
         places = Places(directory, self.path, directory / "ipsec.secrets", directory / "ipsec.d")
         loaded = load(directory / "ipsec.conf")
         wanted = Wanted(places, connections=loaded.connections, unusable=loaded.unusable, groups=loaded.groups, **more)
-        self.gateway = Gateway(wanted, lambda line, _: self.lines.append(line))
+        self.gateway = Gateway(wanted, lambda line, *_: self.lines.append(line))
 
     async def ask(self, line: bytes) -> list[tuple[int, str]]:
         return await asyncio.to_thread(lambda: list(ask(line, self.path, 5.0)))
