@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from openswan.base.log import Rc
@@ -59,22 +60,41 @@ class Loader:
         self._begin(conn, policy.startup is Startup.ROUTE, policy.startup is Startup.START)
         return conn
 
-    def renew(self, policy: Connection, client: int = 0) -> bool:
-        """Follow a description of the configuration; False: it says what it said before, and all stays as it is.
+    def renew(self, policy: Connection, client: int = 0) -> tuple[Rc, str] | None:
+        """Follow a description of the configuration; or the reply that tells why what runs goes on.
 
-        What is new comes up as its auto= says; what has changed keeps besides what the operator has ordered.
+        What is new comes up as its auto= says; what has changed keeps besides what the operator has ordered. Another
+        auto= alone touches nothing that runs, and what could never come up takes nothing down.
         """
         old = self.core.conns.named.get(policy.name)
         if old is not None and old.policy == policy:
-            return False
+            return Rc.COMMENT, f'"{policy.name}" is as it was'
         routed, wanted = policy.startup is Startup.ROUTE, policy.startup is Startup.START
         if old is None:
-            conn = self.load(policy, client, routed=routed and self.core.listening)
-        else:
-            routed, wanted = routed or old.on_demand, wanted or old.wanted
-            conn = self.replace(policy, client)
-        self._begin(conn, routed, wanted)
-        return True
+            self._begin(self.load(policy, client, routed=routed and self.core.listening), routed, wanted)
+            return None
+        routed, wanted = routed or old.on_demand, wanted or old.wanted
+        if old.policy == replace(policy, startup=old.policy.startup) and old.kind is not Kind.GROUP:
+            old.policy = policy
+            self._begin(old, routed, wanted)
+            return Rc.COMMENT, f'"{policy.name}" goes on; auto={policy.startup.value}'
+        if old.children and (why := self._lacks(policy)):
+            return Rc.NOKEY, f'"{policy.name}" stays as it was: {why}'
+        self._begin(self.replace(policy, client), routed, wanted)
+        return None
+
+    def _lacks(self, policy: Connection) -> str:
+        """What is missing for a description ever to come up; empty: nothing that is known here."""
+        heir = Conn(policy, _kind(policy, None))
+        heir.orient(self.brain.network.orientation(heir)[0])
+        if heir.oriented is None or heir.peer is None or heir.never:
+            return ""
+        # What is known of keys is kept by name: first of the one that runs, then of the one that would.
+        self.brain.keyring.forget()
+        try:
+            return self.brain.dialect(heir).lacks(heir)
+        finally:
+            self.brain.keyring.forget()
 
     def _begin(self, conn: Conn, routed: bool, wanted: bool) -> None:
         if (routed or wanted) and self.core.listening:

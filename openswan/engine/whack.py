@@ -89,8 +89,8 @@ class Whack:
         if policy is None:
             return True
         if args.get("renew") is True:
-            if not self.brain.loader.renew(policy, client):
-                self.core.reply(client, Rc.COMMENT, f'"{policy.name}" is as it was')
+            if (answer := self.brain.loader.renew(policy, client)) is not None:
+                self.core.reply(client, *answer)
             return True
         if policy.name in self.core.conns.named:
             self.core.reply(client, Rc.DUPNAME, f'attempt to redefine connection "{policy.name}"')

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from openswan.config.plain import connection_to_plain
-from openswan.policy.connection import ShuntPolicy, Startup
+from openswan.policy.connection import Auth, ShuntPolicy, Startup
 from tests.sim.net import Net
 from tests.sim.pair import WEST, SimHost, make_pair, tunnel
 from tests.unit.engine.test_groups import eroutes, group
@@ -49,7 +49,15 @@ def test_what_says_the_same_stays_as_it_is() -> None:
     before = len(west.klips.history)
     assert west.say("add", connection=connection_to_plain(policy), renew=True) == [(0, '"net-net" is as it was')]
     assert len(west.klips.history) == before and west.up()
-    changed = replace(policy, metric=5)
+    started = replace(policy, startup=Startup.ROUTE)
+    answer = west.say("add", connection=connection_to_plain(started), renew=True)
+    assert answer == [(0, '"net-net" goes on; auto=route')] and len(west.klips.history) == before
+    assert west.pluto.core.conns.named["net-net"].on_demand
+    signed = replace(started, auth=Auth.RSASIG)
+    ((code, text),) = west.say("add", connection=connection_to_plain(signed), renew=True)
+    assert code == 28 and text.startswith('"net-net" stays as it was: unable to locate my private key')
+    assert len(west.klips.history) == before and west.up()
+    changed = replace(started, metric=5)
     assert west.say("add", connection=connection_to_plain(changed), renew=True)[0][0] == 2
     assert "net-net" in west.guards, "it was wanted, so it is guarded on and comes up again"
     assert not west.up() and pair.run(10, pair.up)
