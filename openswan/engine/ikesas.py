@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from openswan.engine.brain import Brain
 
 
+PARTING = 1.0
+"""Seconds at most that a peer has to say that it has heard of its refusal."""
 MOST_HELD_BACK = 16
 """Datagrams of one IKE SA that wait for an updown command; repetitions beyond that are not missed."""
 
@@ -493,7 +495,12 @@ class IkeSas:
         if ike.version == 1 and ike.conn is not None and effect.notify == NotifyType.AUTHENTICATION_FAILED:
             ike.conn.credentials = None  # the operator is asked again; the number is the same in both versions
         versions.failed(self.core, ike, effect)
-        self._fail_attempts(ike, effect.reason)
+        if ike.initiator and ike.conn is not None and ike.conn.group is not None and ike.machine.busy:
+            # The peer believes in an SA, and takes nothing in clear, until it has heard our Delete.
+            ike.reason = effect.reason
+            self.core.after(Timer.PARTING, ike.serial, PARTING, partial(self._fail_attempts, ike, effect.reason))
+        else:
+            self._fail_attempts(ike, effect.reason)
         if ike.replaces is not None:
             self.brain.lifetimes.not_renewed(ike.replaces, effect.reason)
 
@@ -507,7 +514,8 @@ class IkeSas:
         self.core.states.unshare(ike)
         self.core.leases.release(ike.serial)
         ike.closing = True
-        self._fail_attempts(ike, effect.reason.value)
+        if not ike.reason:
+            self._fail_attempts(ike, effect.reason.value)
         self.later += [(one, DeleteIke()) for one in ike.before if not one.machine.ended]
         orphans, ike.orphans = ike.orphans, []
         for conn in dict.fromkeys(orphans):
@@ -516,7 +524,7 @@ class IkeSas:
     def _forget(self, ike: IkeState, effect: Forget) -> None:
         core = self.core
         self.brain.launches.over(ike.serial)
-        self._fail_attempts(ike, "the IKE SA ended")
+        self._fail_attempts(ike, ike.reason or "the IKE SA ended")
         core.states.remove_ike(ike)
         self.brain.streams.forget(ike)
         core.leases.release(ike.serial)
@@ -526,6 +534,7 @@ class IkeSas:
             Timer.EXPIRE_IKE,
             Timer.LIVENESS,
             Timer.KEEPALIVE,
+            Timer.PARTING,
         ):
             core.timers.cancel((timer, ike.serial))
         if ike.conn is not None:

@@ -84,6 +84,8 @@ class IkeState:
     """And the one that has taken its place."""
     closing: bool = False
     failed: bool = False
+    reason: str = ""
+    """Why it failed, while the peer is still being told."""
 
     def __repr__(self) -> str:
         return f"<IKE SA #{self.serial} {self.machine.state}>"

@@ -28,6 +28,7 @@ class Timer(Enum):
     PATH = "EVENT_PATH_MTU"
     LIVENESS = "EVENT_DPD"
     KEEPALIVE = "EVENT_NAT_T_KEEPALIVE"
+    PARTING = "EVENT_PARTING"  # the peer of a group that was refused has had time to hear of it
     STREAM = "EVENT_TCP_CONNECT"
     REDIRECT = "EVENT_REDIRECT"
     RETRY = "EVENT_PENDING_PHASE2"

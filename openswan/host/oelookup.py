@@ -111,7 +111,12 @@ class OeLookup:
         return Published(tuple(key for key, _ in found.keys), found.grade, found.ttl, found.reason), found.complaints
 
     async def _all(self, name: str, kinds: Iterable[str]) -> list[DnsAnswer]:
-        return list(await asyncio.gather(*(self._lookup.ask(name, kind) for kind in kinds)))
+        """All answers, or those there are when one is bogus: then none counts."""
+        asked = [asyncio.ensure_future(self._lookup.ask(name, kind)) for kind in kinds]
+        for each in asyncio.as_completed(asked):
+            if (await each).status is DnsStatus.BOGUS:
+                break
+        return [task.result() for task in asked if task.done()]
 
     async def _addresses(self, found: Found) -> tuple[dict[str, tuple[Address, ...]], list[str]]:
         """Addresses of the gateways that are names, and why some have none."""

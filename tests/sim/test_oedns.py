@@ -174,6 +174,20 @@ def test_who_shows_another_key_is_nobody() -> None:
         pair.sane()
 
 
+@pytest.mark.parametrize(("faults", "seed"), [(PERFECT, 0), *((LOSSY, seed) for seed in range(6))])
+def test_nothing_goes_in_clear_before_a_refused_peer_has_given_up_its_tunnel(faults: Faults, seed: int) -> None:
+    """It would not take it: to the responder all is well until it hears that its proof was not."""
+    pair = both(PERMISSIVE, PERMISSIVE, faults, seed)
+    publish(pair, EAST, rsa_key(3))
+    first = pair.send(pair.west, WEST, EAST)
+    believed = pair.run(12.0, lambda: isinstance(target(pair.east, WEST), Said))
+    assert pair.run(15.0, lambda: target(pair.west, EAST) is Shunt.PASS)
+    assert pair.west.clear == [first]
+    if faults is PERFECT:
+        assert believed and not pair.east.klips.sas
+    pair.sane()
+
+
 def test_a_stranger_without_a_record_is_refused() -> None:
     pair = both()
     pair.east.dns[reverse_name(ip_address(WEST))] = Published((), reason="no key is published")

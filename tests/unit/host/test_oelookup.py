@@ -95,6 +95,21 @@ def test_one_bogus_answer_spoils_all() -> None:
     assert learn(answer(NAME, "IPSECKEY", ipseckey()), bad)[0] == Learned(HOST, Verdict.BOGUS, (), 5.0, "DNSSEC: wrong")
 
 
+def test_a_bogus_answer_is_not_kept_waiting_by_one_that_does_not_come() -> None:
+    bad = DnsAnswer(NAME, "TXT", BOGUS, ttl=5.0, reason="DNSSEC: wrong")
+    book = Book(bad)
+    ask = book.ask
+
+    async def slowly(name: str, kind: str) -> DnsAnswer:
+        if kind != "TXT":
+            await asyncio.sleep(60)
+        return await ask(name, kind)
+
+    book.ask = slowly  # type: ignore[method-assign]
+    learned, _ = asyncio.run(asyncio.wait_for(OeLookup(book).learn(HOST), 5))  # type: ignore[arg-type]
+    assert learned.verdict is Verdict.BOGUS
+
+
 def test_a_failure_is_no_denial() -> None:
     failed = DnsAnswer(NAME, "IPSECKEY", FAILED, ttl=5.0, reason="no answer")
     assert learn(failed)[0] == Learned(HOST, Verdict.FAILED, (), 5.0, "no answer")
