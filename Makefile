@@ -16,7 +16,7 @@ TEST_PACKAGES  := conntrack ipset iperf3 openssl strongswan-charon strongswan-sw
                   libstrongswan-standard-plugins libstrongswan-extra-plugins strongswan-pki softhsm2 man-db \
                   shellcheck busybox dash systemd logrotate apparmor
 # Unpacked, not installed: an installed server would be running.
-DNS_PACKAGES   := nsd unbound ldnsutils
+DNS_PACKAGES   := nsd unbound ldnsutils knot
 PEER_PACKAGES  := qemu-system-x86 debootstrap cpio
 DEB_PACKAGES   := debhelper dh-apparmor dh-python dpkg-dev lintian python3-pip python3-venv
 DEB_TESTS      := mmdebstrap

@@ -14,7 +14,7 @@ from openswan.config.keywords import TABLE
 from openswan.config.manual import shown
 
 ROOT = Path(__file__).resolve().parents[1]
-USERS = ("QUICKSTART", "FAQ", "MIGRATING", "IPV6", "EVENTS", "STATUS")
+USERS = ("QUICKSTART", "FLEET", "FAQ", "MIGRATING", "IPV6", "EVENTS", "STATUS")
 
 
 def text(name: str) -> str:

@@ -56,6 +56,7 @@ COMMANDS: dict[str, Command] = {
     "ondemand": _cli("auto", "trap a connection's traffic (auto --route)", "--route"),
     "pluto": Command("openswan.daemon.main", "run the IKE daemon"),
     "policy": _cli("policy", "show which traffic is to be encrypted, one line each"),
+    "publish": _cli("publish", "put this host's records for opportunistic encryption into the DNS"),
     "ranbits": _cli("ranbits", "print random bits"),
     "readwriteconf": _cli("readwriteconf", "read ipsec.conf and write it back in canonical form"),
     "replace": _cli("auto", "load one connection afresh (auto --replace)", "--replace"),

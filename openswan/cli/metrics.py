@@ -129,6 +129,10 @@ def _connections(status: Mapping[str, Any]) -> Iterator[Metric]:
     children = GaugeMetricFamily("openswan_child_sas", "Pairs of IPsec SAs.")
     children.add_metric([], len(status["child_sas"]))
     yield children
+    if status.get("interception") is not None:
+        held = GaugeMetricFamily("openswan_queued_packets", "First packets that wait in the kernel's queue.")
+        held.add_metric([], status["interception"]["held"])
+        yield held
     leases = GaugeMetricFamily("openswan_pool_addresses", "Addresses of a pool.", labels=["pool", "state"])
     for pool in status.get("pools", ()):
         name = f"{pool['first']}-{pool['last']}"

@@ -19,15 +19,15 @@ from openswan.cli.keyoptions import Parser, Usage, host_name
 from openswan.config.secrets import Index, Secret, SecretKind
 from openswan.config.secretsfile import load_secrets
 from openswan.crypto import rsakey
+from openswan.crypto.rsakey import PublicKey
 from openswan.policy.identity import IdKind, parse_identity
+from openswan.policy.ownrecords import ipseckey_words, key_data, key_text, txt_data
 
 USAGE = """ipsec showhostkey FORMAT [--file FILE] [--keynum N | --id ID | --rsaid KEYID] [--verbose]
-       FORMAT: --left | --right | --ipseckey [--precedence N] [--gateway GATEWAY] | --key | --txt GATEWAY |
-               --dhclient [--gateway GATEWAY] | --list | --dump"""
+       FORMAT: --left | --right | --dhclient [--gateway GATEWAY] | --list | --dump, or for the DNS any of
+               --ipseckey [--precedence N] [--gateway GATEWAY], --key and --txt GATEWAY"""
 BAD_OPERATION, BAD_ID, BAD_KEY, NO_KEYS = 1, 4, 5, 20
 """The classic exit statuses."""
-TXT_OCTETS = 255
-"""Longest character-string of a TXT record (RFC 1035 3.3)."""
 KEYS = {SecretKind.PSK: "PSK", SecretKind.XAUTH: "XAUTH", SecretKind.PRIVATE_KEY: "RSA"}
 
 
@@ -35,8 +35,7 @@ KEYS = {SecretKind.PSK: "PSK", SecretKind.XAUTH: "XAUTH", SecretKind.PRIVATE_KEY
 class Chosen:
     """The key to show and what goes with it."""
 
-    public: bytes
-    """RFC 3110 octets."""
+    key: PublicKey
     name: str
     """The host's name for DNS, without the final dot."""
     comment: str
@@ -45,9 +44,9 @@ class Chosen:
     precedence: int
 
     @property
-    def base64(self) -> str:
-        """The public key without its 0s."""
-        return rsakey.to_text(self.public)[2:]
+    def public(self) -> bytes:
+        """RFC 3110 octets; Usage when it is no RSA key."""
+        return rsa_octets(self.key)
 
 
 def conf_lines(side: str, key: Chosen) -> list[str]:
@@ -55,29 +54,26 @@ def conf_lines(side: str, key: Chosen) -> list[str]:
     return [f"\t# rsakey {rsakey.keyid(key.public)}", f"\t{side}rsasigkey={rsakey.to_text(key.public)}"]
 
 
-def ipseckey_lines(key: Chosen) -> list[str]:
-    """An IPSECKEY record (RFC 4025); algorithm 2 is RSA, gateway type 0 none, 1 IPv4, 2 IPv6."""
-    kind, gateway = 0, "."
-    if key.gateway:
-        address = _gateway_address(key.gateway)
-        kind, gateway = (1 if address.version == 4 else 2), str(address)
-    return [f'{key.name}.    IN    IPSECKEY  {key.precedence} {kind} 2 {gateway} "{key.base64}" ']
+def ipseckey_lines(chosen: Chosen) -> list[str]:
+    """An IPSECKEY record (RFC 4025)."""
+    gateway = _gateway_address(chosen.gateway) if chosen.gateway and not chosen.gateway.startswith("@") else None
+    words = ipseckey_words(chosen.key, gateway, chosen.precedence)
+    return [f'{chosen.name}.    IN    IPSECKEY  {words} "{key_text(chosen.key)}" ']
 
 
-def key_lines(key: Chosen) -> list[str]:
+def key_lines(chosen: Chosen) -> list[str]:
     """A KEY record, as opportunistic encryption used it first."""
-    return [f"; {key.comment}", f"{key.name}.\tIN\tKEY\t0x4200 4 1 {key.base64}"]
+    rsa_octets(chosen.key)
+    return [f"; {chosen.comment}", f"{chosen.name}.\tIN\tKEY\t{key_data(chosen.key)}"]
 
 
-def txt_lines(key: Chosen) -> list[str]:
+def txt_lines(chosen: Chosen) -> list[str]:
     """A TXT record (RFC 4322); @fqdn as gateway is for hosts that only initiate."""
-    gateway = key.gateway
-    if not gateway.startswith("@"):
-        gateway = str(_gateway_address(gateway))
-    text = key.base64
-    strings = [text[at : at + TXT_OCTETS] for at in range(0, len(text), TXT_OCTETS)]
-    quoted = " ".join(f'"{part}"' for part in strings)
-    return [f"; {key.comment}", f'\tIN\tTXT\t"X-IPsec-Server(10)={gateway} " {quoted}']
+    rsa_octets(chosen.key)
+    gateway: Address | str = chosen.gateway
+    if not chosen.gateway.startswith("@"):
+        gateway = _gateway_address(chosen.gateway)
+    return [f"; {chosen.comment}", f"\tIN\tTXT\t{txt_data(chosen.key, gateway)}"]
 
 
 def dhclient_lines(key: Chosen) -> list[str]:
@@ -87,12 +83,12 @@ def dhclient_lines(key: Chosen) -> list[str]:
     return [*lines, f"send oe-gateway {_gateway_address(key.gateway)};"] if key.gateway else lines
 
 
+RECORDS = {"ipseckey": ipseckey_lines, "txt": txt_lines, "key": key_lines}
+"""For a zone, in the order in which they are printed: a TXT record's owner is the one before it."""
 FORMATS: dict[str, Callable[[Chosen], list[str]]] = {
     "left": lambda key: conf_lines("left", key),
     "right": lambda key: conf_lines("right", key),
-    "ipseckey": ipseckey_lines,
-    "key": key_lines,
-    "txt": txt_lines,
+    **RECORDS,
     "dhclient": dhclient_lines,
 }
 OPERATIONS = (*FORMATS, "list", "dump")
@@ -105,11 +101,18 @@ def _gateway_address(text: str) -> Address:
         raise Usage(f"ipsec showhostkey: gateway {why}", BAD_OPERATION) from None
 
 
-def public_of(secret: Secret) -> bytes:
-    """RFC 3110 octets of a record's key; Usage when it holds no RSA key."""
-    if not isinstance(secret.key, rsa.RSAPrivateKey):
+def public_of(secret: Secret) -> PublicKey:
+    """The public half of a record's key; Usage when it holds none."""
+    if secret.key is None:
         raise Usage(f"ipsec showhostkey: {secret.where}: wrong kind of key, not RSA", BAD_KEY)
-    return rsakey.encode_public(secret.key.public_key())
+    return secret.key.public_key()
+
+
+def rsa_octets(key: PublicKey) -> bytes:
+    """RFC 3110 octets; Usage when it is no RSA key."""
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise Usage("ipsec showhostkey: wrong kind of key, not RSA: only --ipseckey has others", BAD_KEY)
+    return rsakey.encode_public(key)
 
 
 def show_index(index: Index) -> str:
@@ -136,7 +139,7 @@ def list_lines(secrets: Sequence[Secret], dump: bool) -> list[str]:
         for which, name in enumerate([show_index(index) for index in secret.indices] or ["%any"], 1):
             lines.append(f"{number}({which}): {kind} keyid: {keyid_of(secret)} with id: {name}")
         if dump and isinstance(secret.key, rsa.RSAPrivateKey):
-            lines.append(f"\tpubkey={rsakey.to_text(public_of(secret))}")
+            lines.append(f"\tpubkey={rsakey.to_text(rsa_octets(public_of(secret)))}")
     return lines
 
 
@@ -165,17 +168,19 @@ def select(secrets: Sequence[Secret], options: argparse.Namespace) -> Secret:
     return found[0]
 
 
-def comment_of(secret: Secret, public: bytes, host: str) -> str:
+def comment_of(secret: Secret, key: PublicKey, host: str) -> str:
     """The comment rsasigkey put in front of that key, or bits and host when there is none."""
+    if not isinstance(key, rsa.RSAPublicKey):
+        return f"{type(key).__name__.removesuffix('PublicKey')}   {host}"
+    public = rsa_octets(key)
     path = secret.where.rpartition(":")[0]
-    modulus = rsakey.decode_public(public).key_size
     try:
         text = Path(path).read_text(errors="replace")
     except (OSError, ValueError):
         text = ""
     at = text.find(f"#pubkey={rsakey.to_text(public)}")
     found = re.findall(r"^[ \t]*# (RSA \d+ bits.*)$", text[: max(at, 0)], re.MULTILINE)
-    return found[-1].rstrip() if found else f"RSA {modulus} bits   {host}"
+    return found[-1].rstrip() if found else f"RSA {key.key_size} bits   {host}"
 
 
 def name_of(secret: Secret) -> str:
@@ -207,7 +212,7 @@ def parser() -> Parser:
 def show(options: argparse.Namespace) -> list[str]:
     """The lines to print; Usage otherwise."""
     wanted = [name for name in OPERATIONS if getattr(options, name)]
-    if len(wanted) != 1:
+    if len(wanted) != 1 and not (wanted and set(wanted) <= set(RECORDS)):
         what = "must specify a format for the result" if not wanted else f"only one of {', '.join(wanted)} is possible"
         raise Usage(f"ipsec showhostkey: {what} (try --help)", BAD_OPERATION)
     if not re.fullmatch(r"[0-9]{1,3}", options.precedence) or int(options.precedence) > 255:
@@ -225,10 +230,10 @@ def show(options: argparse.Namespace) -> list[str]:
     if wanted[0] in ("list", "dump"):
         return list_lines(store.secrets, wanted[0] == "dump")
     secret = select(store.secrets, options)
-    public, name = public_of(secret), name_of(secret)
+    key, name = public_of(secret), name_of(secret)
     gateway = options.txt or options.gateway
-    chosen = Chosen(public, name, comment_of(secret, public, name), gateway, int(options.precedence))
-    return FORMATS[wanted[0]](chosen)
+    chosen = Chosen(key, name, comment_of(secret, key, name), gateway, int(options.precedence))
+    return [line for each in wanted for line in FORMATS[each](chosen)]
 
 
 def main(argv: list[str]) -> int:

@@ -4,24 +4,34 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from ipaddress import ip_address
-from typing import TypeAlias
 
 from openswan import __version__
 from openswan.base import paths
-from openswan.base.address import Address
 from openswan.base.errors import ConfigError
 from openswan.base.numbers import IKE_PORT, NATT_PORT
+from openswan.cli import verifyoe
 from openswan.cli.leakcheck import leakcheck
 from openswan.cli.syntax import Given, Misuse, Option, Syntax, run
-from openswan.cli.verdict import DISABLED, FAILED, MISSING, NOT_FOUND, NOTHING, OK, WARNING, Finding
+from openswan.cli.verdict import (
+    DISABLED,
+    FAILED,
+    MISSING,
+    NOT_FOUND,
+    NOTHING,
+    OK,
+    WARNING,
+    Check,
+    Finding,
+    Scene,
+    report,
+    show,
+)
 from openswan.config.load import load
 from openswan.config.secrets import SecretKind
 from openswan.config.secretsfile import load_secrets
 from openswan.host import process
-from openswan.host.intercept.table import TABLE
 from openswan.host.machine import Machine
 from openswan.host.naming import records
 from openswan.policy.dnsanswer import DnsStatus
@@ -33,6 +43,7 @@ SYNTAX = Syntax(
         Option("--host", "the name to look for in the DNS, instead of this host's", "NAME"),
         Option("--ip", "the address to look for in the DNS, instead of this host's", "ADDRESS"),
         Option("--leak", "send marked packets for each selector instead, and listen on the wire for them"),
+        Option("--oe", "check what opportunistic encryption needs instead: records in the DNS, interception, firewall"),
         Option("--nocolour", "no colours on a terminal"),
         Option("--nocolor", "the same"),
     ),
@@ -49,26 +60,14 @@ SYNTAX = Syntax(
         "one that is no ipsecN has left in clear: [FAILED], with the device, the addresses it had there and what to "
         "do. The packets are real: they go through tunnels to their other ends and start those that traffic starts. "
         "With no daemon running, what it has left guarded is tried. A packet over lo proves that the listener hears.",
+        "--oe asks the DNS what peers would learn of this host, by address and by name, compares it with the key in "
+        "ipsec.secrets, and prints the records that should be there; `ipsec publish' puts them there. It warns when "
+        "they are there and the daemon is not, and when a firewall rule closes something for one interface by name: "
+        "what peers send who prove little comes out of an ipsecN of its own, which such a rule does not mean.",
     ),
     statuses={0: "no check has failed", 1: "one has", 2: "usage error"},
-    see=("ipsec_ikeping(8)", "ipsec_status(8)"),
+    see=("ipsec_ikeping(8)", "ipsec_publish(8)", "ipsec_status(8)"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What the checks look at."""
-
-    machine: Machine
-    name: str
-    """Of this host."""
-    address: Address | None
-    """To look for in the DNS; None: those of the interfaces."""
-    asked: bool
-    """Did the command line ask for the DNS checks?"""
-
-
-Check: TypeAlias = Callable[[Scene], Iterator[Finding]]
 
 
 def version(scene: Scene) -> Iterator[Finding]:
@@ -90,23 +89,13 @@ def engine(scene: Scene) -> Iterator[Finding]:
     why = scene.machine.queueing()
     remedy = (why, "first packets of policy groups wait in the kernel's queue: modprobe nfnetlink_queue") if why else ()
     yield Finding(" KLIPS: checking for NFQUEUE", MISSING if why else OK, remedy)
-    yield interception(scene.machine)
+    yield from verifyoe.interception(scene)
     status, output = scene.machine.output("nft", "list", "tables") if scene.machine.tool("nft") else (0, "")
     yield Finding(
         " KLIPS: checking for nf_tables (leak guard)",
         WARNING if status else OK,
         (output.strip().partition("\n")[0], "without it iptables must do: see `ipsec auto --status'") if status else (),
     )
-
-
-def interception(machine: Machine) -> Finding:
-    """How packets that nothing is decided about are stopped now."""
-    text = " KLIPS: how policy groups meet first packets"
-    status, output = machine.output("nft", "list", "table", "ip", TABLE) if machine.tool("nft") else (1, "")
-    if status:
-        return Finding(text, NOTHING, ("no group that looks for tunnels is in force",))
-    how = "forwarded ones by NFQUEUE" if "queue" in output.lower() else "forwarded ones by the route into ipsecN"
-    return Finding(text, OK, (f"{how}, this host's own by the route into ipsecN",))
 
 
 def redirects(scene: Scene) -> Iterator[Finding]:
@@ -284,31 +273,20 @@ CHECKS: tuple[Check, ...] = (
     secrets,
     opportunism,
 )
-HEADINGS = {redirects: "KLIPS:  Testing related proc values"}
+HEADINGS: dict[Check, str] = {redirects: "KLIPS:  Testing related proc values"}
 """Lines before a check."""
 
 
 def verify(scene: Scene, colour: bool = False) -> bool:
     """Print every check; has none failed?"""
     print("Checking your system to see if IPsec got installed and started correctly:")
-    failed = False
-    for check in CHECKS:
-        if check in HEADINGS:
-            print(HEADINGS[check])
-        failed |= not show(check(scene), colour)
-    return not failed
+    return report(((HEADINGS.get(check, ""), check) for check in CHECKS), scene, colour)
 
 
-def show(findings: Iterable[Finding], colour: bool) -> bool:
-    """Print each as soon as it is there; has none failed?"""
-    failed = False
-    for finding in findings:
-        print(finding.line(colour))
-        for hint in finding.hints:
-            print(f"    {hint}")
-        sys.stdout.flush()
-        failed |= finding.verdict == FAILED
-    return not failed
+def verify_oe(scene: Scene, colour: bool = False) -> bool:
+    """Print the checks of opportunistic encryption alone; has none failed?"""
+    print("Checking opportunistic encryption:")
+    return report((("", check) for check in verifyoe.CHECKS), scene, colour)
 
 
 def _act(given: Given) -> int:
@@ -319,7 +297,11 @@ def _act(given: Given) -> int:
     asked = "--host" in given or "--ip" in given
     scene = Scene(Machine(), given.value("--host") or process.hostname(), address, asked)
     colour = sys.stdout.isatty() and "--nocolour" not in given and "--nocolor" not in given
-    good = show(leakcheck(scene.machine), colour) if "--leak" in given else verify(scene, colour)
+    good = (
+        show(leakcheck(scene.machine), colour)
+        if "--leak" in given
+        else (verify_oe if "--oe" in given else verify)(scene, colour)
+    )
     if not good:
         print("ipsec verify: encountered errors", file=sys.stderr)
         return 1

@@ -46,6 +46,16 @@ def public_key_of(algorithm: int, octets: bytes) -> PublicKey:
     raise CryptoError(f"keys of algorithm {algorithm} are not used: publish RSA (2), ECDSA (3) or EdDSA (4)")
 
 
+def record_octets(key: PublicKey) -> tuple[int, bytes]:
+    """(algorithm of IPSECKEY, octets as its record has them): the reverse of public_key_of()."""
+    if isinstance(key, rsa.RSAPublicKey):
+        return RSA, encode_public(key)
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        # Without the octet that says the point is uncompressed.
+        return ECDSA, key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
+    return EDDSA, key.public_bytes_raw()
+
+
 def raw_octets(key: PublicKey) -> bytes:
     """A key as connections have it: RFC 3110 octets of RSA, else its DER SubjectPublicKeyInfo."""
     if isinstance(key, rsa.RSAPublicKey):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -30,6 +30,7 @@ from openswan.engine.events import (
     CertificatesRead,
     Datagrams,
     EngineEvent,
+    InterceptionSeen,
     SecretsRead,
     SendFailed,
     WhackGone,
@@ -149,7 +150,7 @@ class Gateway:
             "events": (self._journal.text, self._journal.rows),
             "setup": (lambda: "".join(f"{k}={v}\n" for k, v in self._wanted.setup), lambda: dict(self._wanted.setup)),
         }
-        self._queries = Queries(self._klips, self._explain, self._guard.counters, tables)
+        self._queries = Queries(self._klips, self._explain, self._droppers(), tables)
         try:
             self._klips.start()
             self._attach_pass()
@@ -189,6 +190,13 @@ class Gateway:
         except HostError as why:
             self._log(f"{why}: all packets of policy groups go through the packet engine", False)
             return None
+
+    def _droppers(self) -> dict[str, Callable[[], Mapping[str, int]]]:
+        """Who drops packets beside the engine, and how to ask how many."""
+        found: dict[str, Callable[[], Mapping[str, int]]] = {"guard": self._guard.counters}
+        if self._interceptor is not None:
+            found["interception"] = self._interceptor.drops
+        return found
 
     def _parts(self) -> Parts:
         places = self._wanted.places
@@ -276,6 +284,8 @@ class Gateway:
         if verb == "manual":
             self._start(self._manual_request(client, arguments))
             return
+        if verb == "status" and self._interceptor is not None:
+            self._reactor.post(InterceptionSeen(self._interceptor.how, self._interceptor.counters()))
         if verb in LETTING_GO:
             self._leftovers.let_go(str(arguments.get("name")))
         self._reactor.post(WhackRequest(client, verb, arguments))

@@ -37,7 +37,7 @@ class Tables(Protocol):
 
 
 class Queries:
-    """Answers; `explain` is for match, `guard` gives what the leak guard has dropped, by place.
+    """Answers; `explain` is for match, `drops` gives what others than the engine have dropped: who -> by reason.
 
     `more` are further tables: verb -> (classic lines, plain data).
     """
@@ -46,12 +46,12 @@ class Queries:
         self,
         engine: Tables,
         explain: Explain,
-        guard: Callable[[], Mapping[str, int]],
+        drops: Mapping[str, Callable[[], Mapping[str, int]]],
         more: Mapping[str, tuple[Callable[[], str], Callable[[], Any]]] | None = None,
     ) -> None:
         self._engine = engine
         self._explain = explain
-        self._guard = guard
+        self._drops = drops
         self._verbs: dict[str, tuple[Callable[[], str], Callable[[], Any]]] = {
             "eroute": (
                 lambda: tables.eroute_text(engine.eroutes()),
@@ -87,7 +87,7 @@ class Queries:
     def _counters(self) -> dict[str, dict[str, int]]:
         return {
             "engine": {reason.name.lower(): count for reason, count in self._engine.drops().items()},
-            "guard": dict(self._guard()),
+            **{who: dict(counted()) for who, counted in self._drops.items()},
         }
 
     def _counters_text(self) -> str:

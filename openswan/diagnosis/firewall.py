@@ -89,6 +89,19 @@ class Firewall:
                     return found
         return None
 
+    def spared(self, device: str) -> tuple[Rule, ...]:
+        """Rules that close something for another device, by its name, in chains that let in the rest."""
+        return tuple(
+            rule
+            for chains in self.tables.values()
+            for chain in chains.values()
+            if chain.hook in ("", "input", "forward", "prerouting") and chain.policy not in ("drop", "reject")
+            for rule in chain.rules
+            if rule.verdict in ("drop", "reject")
+            and not rule.inward.startswith(("lo", "ipsec"))
+            and not _device(rule.inward, device)
+        )
+
     def translates(self, packet: Packet) -> Rule | None:
         """The rule that would change the packet's source address; None when none would."""
         for chains in self.tables.values():

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -264,6 +265,16 @@ class Intercepted:
 
 
 @dataclass(frozen=True, slots=True)
+class InterceptionSeen:
+    """How first packets are stopped before routing, and how many wait or were dropped there; for the status."""
+
+    how: str
+    """`by NFQUEUE`, or by the route into ipsecN."""
+    counts: Mapping[str, int]
+    """held: packets that wait now. dropped: those there was no room for. overflows: those that were read too late."""
+
+
+@dataclass(frozen=True, slots=True)
 class UpdownDone:
     """The updown command that RunUpdown started has ended; `output` lines are for the log."""
 
@@ -304,6 +315,7 @@ EngineEvent: TypeAlias = (
     | PacketsCounted
     | FlowsUsed
     | Intercepted
+    | InterceptionSeen
     | UpdownDone
     | EffectFailed
     | KlipsEvent

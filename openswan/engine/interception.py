@@ -8,12 +8,13 @@ services and ordinary conns are left to routes and eroutes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from openswan.base.address import Subnet
 from openswan.base.said import Shunt
 from openswan.engine.conn import Conn
 from openswan.engine.effects import Decide, Decision, Intercept, Way
+from openswan.engine.events import InterceptionSeen
 from openswan.engine.oeevents import Pair
 from openswan.policy.groups import stance_of
 
@@ -42,6 +43,24 @@ class Interception:
         self.stale = False
         """Lines have changed."""
         self._changes = -1
+        self.last: InterceptionSeen | None = None
+        """What the host has told last; None: nothing stops packets before routing."""
+
+    def seen(self, event: InterceptionSeen) -> None:
+        """The host tells how it goes."""
+        self.last = event
+
+    def lines(self) -> Iterator[str]:
+        """For the status."""
+        if self.plan.nets and self.last is not None:
+            counts = ", ".join(f"{count} {name}" for name, count in self.last.counts.items())
+            yield f"first packets of hosts behind this one are met {self.last.how}: {counts}"
+
+    def facts(self) -> dict[str, Any] | None:
+        """The same as plain data; None while no packet is stopped."""
+        if not self.plan.nets or self.last is None:
+            return None
+        return {"how": self.last.how, **self.last.counts}
 
     def settle(self) -> None:
         """Let the plan be what it should be, if anything has changed that it depends on."""

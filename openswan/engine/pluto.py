@@ -56,6 +56,7 @@ class Pluto:
             ev.HostResolved: brain.network.resolved,
             ev.FlowsUsed: brain.pairs.used,
             ev.Intercepted: brain.triggers.intercepted,
+            ev.InterceptionSeen: brain.interception.seen,
             ev.GatewaysLearned: self._gateways_learned,
             ev.KeysLearned: brain.peerkeys.learned,
             ev.PacketsCounted: self._counted,

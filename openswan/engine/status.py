@@ -309,6 +309,7 @@ def status_lines(brain: Brain) -> Iterator[str]:
     yield from interface_lines(brain)
     if open_to := brain.exemptions.open_to():
         yield f"asked for names in clear, whatever groups say: {' '.join(map(str, open_to))} (ports 53 and 853)"
+    yield from brain.interception.lines()
     yield "%myid = (none)"
     yield "debug none"
     yield ""
@@ -376,6 +377,7 @@ def status_json(brain: Brain) -> str:
         "pools": _pool_facts(brain),
         "pairs": brain.pairviews.rows(),
         "pair_count": brain.pairviews.count,
+        "interception": brain.interception.facts(),
         "exempt_resolvers": [str(server) for server in brain.exemptions.open_to()],
     }
     return json.dumps(document, separators=(",", ":"))

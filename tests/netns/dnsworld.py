@@ -80,7 +80,7 @@ class DnsWorld:
         self.dir.mkdir()
         for zone in self.zones:
             self._zone(zone)
-        self._nsd(self.lab[self.server[0]])
+        self._authority(self.lab[self.server[0]])
         for name, addresses in self.resolvers.items():
             self.started[name] = self._unbound(self.lab[name], addresses)
 
@@ -98,7 +98,7 @@ class DnsWorld:
         assert "RRSIG" in text
         path.write_text(text.replace("192.0.2.9 true", "192.0.2.9 lie!"))
 
-    def _nsd(self, host: Host) -> None:
+    def _authority(self, host: Host) -> None:
         zones = "".join(f'zone:\n  name: "{zone}"\n  zonefile: "{self.dir / zone}"\n' for zone in self.zones)
         conf = self.dir / "nsd.conf"
         conf.write_text(
@@ -152,6 +152,10 @@ remote-control:
         started = self._start(host, "unbound", "-d", "-c", str(conf))
         wait_for("Unbound", lambda: "127.0.0.1:53" in host.run("ss", "-Hlun").stdout)
         return started
+
+    def restart(self, name: str) -> None:
+        """Start a host's Unbound again after end(); it has forgotten all."""
+        self.started[name] = self._unbound(self.lab[name], self.resolvers[name])
 
     def end(self, name: str) -> None:
         """End one of the servers."""

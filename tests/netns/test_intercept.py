@@ -59,6 +59,22 @@ def test_what_goes_in_clear_never_comes_near_us_again(lab: Lab) -> None:
     wait_for("forgotten", lambda: SUNSET not in decided(west), 5)
 
 
+def test_the_status_counts_what_waits_and_what_had_no_room(lab: Lab) -> None:
+    """128 packets of a pair are kept, the newest."""
+    west = gateway(lab, "passthrough", BOTH)
+    heard = Receiver(lab.east, EAST, 7001)
+    s = udp_socket(lab.sunset, SUNSET)
+    for number in range(200):
+        s.sendto(b"<<held>>" + number.to_bytes(8, "big"), (EAST, 7001))
+    wait_for("those there was room for", lambda: len(heard.got) >= 128, 8)
+    s.close()
+    assert heard.numbers(b"<<held>>") == list(range(72, 200))
+    known = west.json("status")["interception"]
+    assert known == {"how": "by NFQUEUE", "held": 0, "dropped": 72, "overflows": 0}
+    assert "are met by NFQUEUE: 0 held, 72 dropped" in west.ipsec("status").stdout
+    assert 'openswan_drops_total{place="interception",reason="dropped"} 72.0' in west.ipsec("metrics").stdout
+
+
 def test_under_masquerading(lab: Lab) -> None:
     """A router that hides its hosts: what was held goes out under the router's address like the rest of its flow."""
     lab.west.run("iptables", "-t", "nat", "-A", "POSTROUTING", "-o", "wan", "-j", "MASQUERADE")

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from openswan.crypto.rsakey import encode_public
+from openswan.crypto.dnskey import record_octets
 from tests.netns.capture import QUIET, Capture
 from tests.netns.conns import conn
 from tests.netns.dnsworld import DnsWorld
@@ -35,30 +34,20 @@ LOCAL = "nameserver 127.0.0.1\n"
 WEST, EAST, SERVER = "192.0.2.1", "192.0.2.2", "172.16.0.53"
 
 
-def octets(key: Key) -> tuple[int, bytes]:
-    """Algorithm and key of an IPSECKEY record."""
-    public = key.public_key()
-    if isinstance(public, rsa.RSAPublicKey):
-        return 2, encode_public(public)
-    if isinstance(public, ec.EllipticCurvePublicKey):
-        return 3, public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
-    return 4, public.public_bytes_raw()
-
-
 def ipseckey(owner: int | str, key: Key, gateway: str = "", precedence: int = 10) -> str:
     """A line of a zone."""
-    algorithm, data = octets(key)
+    algorithm, data = record_octets(key.public_key())
     kind, name = (1, gateway) if gateway else (0, ".")
     return f"{owner} IPSECKEY {precedence} {kind} {algorithm} {name} {base64.b64encode(data).decode()}\n"
 
 
 def txt(owner: int, key: Key, gateway: str) -> str:
-    text = base64.b64encode(octets(key)[1]).decode()
+    text = base64.b64encode(record_octets(key.public_key())[1]).decode()
     return f'{owner} TXT "X-IPsec-Server(10)={gateway} " "{text[:200]}" "{text[200:]}"\n'
 
 
 def key_record(owner: int, key: Key) -> str:
-    return f"{owner} KEY 16896 4 1 {base64.b64encode(octets(key)[1]).decode()}\n"
+    return f"{owner} KEY 16896 4 1 {base64.b64encode(record_octets(key.public_key())[1]).decode()}\n"
 
 
 @dataclass
@@ -93,9 +82,13 @@ RECORDS = {
 
 
 def world_of(
-    lab: Lab, records: str = ipseckey(2, SECOND), signed: bool = True, zones: Mapping[str, str] | None = None
+    lab: Lab,
+    records: str = ipseckey(2, SECOND),
+    signed: bool = True,
+    zones: Mapping[str, str] | None = None,
+    servers: type[DnsWorld] = DnsWorld,
 ) -> World:
-    """West's record is there always; `zones` are further ones."""
+    """West's record is there unless `zones` have another reverse zone."""
     lab.hosts["ns"] = ns = Host(lab, "ns")
     ns.ip("addr", "add", f"{SERVER}/32", "dev", "lo")
     for number, name in enumerate(("west", "east"), 1):
@@ -105,7 +98,7 @@ def world_of(
         lab[name].ip("route", "add", SERVER, "via", f"172.16.{number}.2")
     all_zones = {REVERSE: ipseckey(1, FIRST) + records, BEHIND: ipseckey(9, SECOND, EAST), **(zones or {})}
     resolvers = {"west": ("127.0.0.1",), "east": ("127.0.0.1",)}
-    return World(lab, DnsWorld(lab, all_zones, tuple(all_zones) if signed else (), ("ns", SERVER), resolvers))
+    return World(lab, servers(lab, all_zones, tuple(all_zones) if signed else (), ("ns", SERVER), resolvers))
 
 
 @pytest.fixture
@@ -163,7 +156,7 @@ def test_a_host_behind_the_gateway_that_its_record_names(world: World) -> None:
     """198.51.100.9 has east as its gateway; east lets west in there by a conn of its own."""
     lab = world.lab
     lab.east.ip("addr", "add", "198.51.100.9/32", "dev", "lan")
-    mine = "0s" + base64.b64encode(octets(FIRST)[1]).decode()
+    mine = "0s" + base64.b64encode(record_octets(FIRST.public_key())[1]).decode()
     behind = conn(
         "behind", left=EAST, leftsubnet="198.51.100.9/32", right=WEST, rightrsasigkey=mine, authby="rsasig", auto="add"
     )

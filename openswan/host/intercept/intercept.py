@@ -149,6 +149,10 @@ class Interceptor:
         lost = sum(queue.overflows for queue in self._queues.values())
         return {"held": self.holding.count, "dropped": self.holding.drops, "overflows": lost}
 
+    def drops(self) -> dict[str, int]:
+        """Those of the counters that are about packets which were lost here."""
+        return {name: count for name, count in self.counters().items() if name != "held"}
+
     # -- queues -------------------------------------------------------------------------------------------------------
 
     def _listen(self) -> None:

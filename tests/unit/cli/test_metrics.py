@@ -25,6 +25,7 @@ STATUS: dict[str, Any] = {
     ],
     "ike_sas": [{"established": True}, {"established": False}],
     "child_sas": [{"connection": "net", "serial": 2, "age": 100.0}],
+    "interception": {"how": "by NFQUEUE", "held": 12, "dropped": 0, "overflows": 0},
     "pools": [{"first": "10.9.0.1", "last": "10.9.0.10", "size": 10, "in_use": 3}],
 }
 SA = {"owner": "net", "serial": 2, "spi": 0x1234, "packets": 7, "octets": 700, "replays": 0, "auth_failures": 1,
@@ -67,6 +68,7 @@ def test_what_is_told(daemon: None) -> None:
     assert found["openswan_eroutes{%trap}"] == found["openswan_eroutes{sa}"] == 1
     assert found["openswan_held_packets{}"] == 2 and found["openswan_interface_packets_total{ipsec0,out}"] == 6
     assert found["openswan_drops_total{engine,no_sa}"] == 3 and found["openswan_events_total{child-established}"] == 4
+    assert found["openswan_queued_packets{}"] == 12
     assert found["openswan_pool_addresses{10.9.0.1-10.9.0.10,free}"] == 7
 
 

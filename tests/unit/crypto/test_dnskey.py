@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from openswan.base.errors import CryptoError
-from openswan.crypto.dnskey import public_key_of, raw_key, raw_octets
+from openswan.crypto.dnskey import public_key_of, raw_key, raw_octets, record_octets
 from openswan.crypto.rsakey import PublicKey, encode_public
 
 
@@ -26,6 +26,19 @@ def test_ecdsa(curve: ec.EllipticCurve) -> None:
 def test_eddsa(kind: type[ed25519.Ed25519PrivateKey] | type[ed448.Ed448PrivateKey]) -> None:
     key = kind.generate().public_key()
     assert public_key_of(4, key.public_bytes_raw()) == key
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        rsa.generate_private_key(65537, 2048).public_key(),
+        ec.generate_private_key(ec.SECP256R1()).public_key(),
+        ed25519.Ed25519PrivateKey.generate().public_key(),
+    ],
+    ids=lambda key: type(key).__name__,
+)
+def test_into_a_record_and_back(key: PublicKey) -> None:
+    assert public_key_of(*record_octets(key)) == key
 
 
 @pytest.mark.parametrize(

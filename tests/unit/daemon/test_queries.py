@@ -54,7 +54,7 @@ def explain(src: Address, dst: Address, protocol: int, port: int) -> tuple[list[
     return [f"{src} to {dst}", f"{protocol}/{port}"], {"src": str(src)}
 
 
-QUERIES = Queries(Engine(), explain, lambda: {"out4": 5, "in4": 0})
+QUERIES = Queries(Engine(), explain, {"guard": lambda: {"out4": 5, "in4": 0}})
 
 
 def text(verb: str, **arguments: Any) -> list[tuple[int, str]]:

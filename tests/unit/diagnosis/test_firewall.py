@@ -63,3 +63,23 @@ def test_several_and_junk() -> None:
     both = merged(read_iptables(HEAD), read_iptables("*filter\n:INPUT DROP [0:0]\n", "ip6tables"))
     assert both.stops("input", IKE) is not None and len(both.tables) == 2
     assert read_iptables("nonsense\n-A\n:INPUT ACCEPT\n").tables == {}
+
+
+@pytest.mark.parametrize(
+    ("rules", "spared"),
+    [
+        ("-A INPUT -i eth0 -p tcp -m tcp --dport 80 -j DROP\n", True),
+        ("-A INPUT -i eth0 -m limit --limit 3/min -j DROP\n", True),
+        ("-A mine -i eth+ -j REJECT --reject-with icmp-port-unreachable\n", True),
+        ("-A INPUT -p tcp -m tcp --dport 80 -j DROP\n", False),
+        ("-A INPUT ! -i lo -j DROP\n", False),
+        ("-A INPUT ! -i ipsec1 -j DROP\n", True),
+        ("-A INPUT -i ipsec1 -j DROP\n-A INPUT -i lo -j DROP\n", False),
+        ("-A INPUT -i eth0 -j ACCEPT\n", False),
+        ("-A FORWARD -i eth0 -j DROP\n", False),
+        ("-A OUTPUT -o eth0 -j DROP\n", False),
+    ],
+)
+def test_rules_that_spare_a_device(rules: str, spared: bool) -> None:
+    """FORWARD drops what no rule lets through, and so for every device."""
+    assert bool(read_iptables(HEAD + rules + "COMMIT\n").spared("ipsec1")) is spared

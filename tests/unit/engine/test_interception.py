@@ -12,7 +12,7 @@ import pytest
 
 from openswan.base.said import Said
 from openswan.engine.effects import Decision, Intercept, Way
-from openswan.engine.events import Intercepted
+from openswan.engine.events import Intercepted, InterceptionSeen
 from openswan.policy.connection import ShuntPolicy
 from tests.sim.pair import EAST, WEST, SimHost, conn, end, make_pair
 from tests.sim.test_groups import BLOCK, CLEAR_OR_PRIVATE, PERMISSIVE, ready
@@ -48,6 +48,19 @@ def test_a_stopped_packet_gets_the_decision_of_its_pair() -> None:
     pair.run(1.0)
     assert pair.west.decisions[-1] == (INSIDE, EAST, Decision.FORGET)
     pair.sane()
+
+
+def test_the_status_tells_how_first_packets_are_met() -> None:
+    pair = gateways(HOST)
+    seen = InterceptionSeen("by NFQUEUE", {"held": 3, "dropped": 2, "overflows": 1})
+    pair.west.post(seen)
+    line = "first packets of hosts behind this one are met by NFQUEUE: 3 held, 2 dropped, 1 overflows"
+    assert (0, line) in pair.west.say("status")
+    assert pair.west.pluto.brain.interception.facts() == {"how": "by NFQUEUE", "held": 3, "dropped": 2, "overflows": 1}
+    other = make_pair([], [])
+    other.west.post(seen)
+    assert not list(other.west.pluto.brain.interception.lines()), "no group is in force"
+    assert other.west.pluto.brain.interception.facts() is None
 
 
 @pytest.mark.parametrize(
