@@ -69,7 +69,7 @@ class Brain:
         self.answers.published = self.peerkeys.published
         self.answers.named = self.certificates.certificate
         self.delegations = Delegations(self.core)
-        self.answers.delegations = self.delegations
+        self.answers.children.delegations = self.delegations
         self.lifetimes = Lifetimes(self)
         self.liveness = Liveness(self)
         self.children = Children(self)
@@ -95,9 +95,9 @@ class Brain:
         self.router.on_change = self.exemptions.touched
         self.interception = Interception(self)
         self.triggers = Triggers(self)
-        self.answers.decides = self.groups.decides
-        self.answers.protected = lambda src, dst: self.interception.protected(OePair(src, dst))
-        self.answers.objection = self.pairs.objection
+        self.answers.children.decides = self.groups.decides
+        self.answers.children.protected = lambda src, dst: self.interception.protected(OePair(src, dst))
+        self.answers.children.objection = self.pairs.objection
         self.mobility = Mobility(self)
         self.answers.others = self.mobility.others
         self.answers.elsewhere = self.redirects.in_auth

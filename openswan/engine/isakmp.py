@@ -173,7 +173,7 @@ class Isakmp:
             raise IkeError(str(why), NotifyType.INVALID_ID_INFORMATION) from None
         conn = conns[child.name]
         if not _covers(child, question):
-            raise IkeError(self.answers.unknown(whose), NotifyType.INVALID_ID_INFORMATION)
+            raise IkeError(self.answers.children.unknown(whose), NotifyType.INVALID_ID_INFORMATION)
         return self.quick(conn, child)
 
     def lease(self, question: LeaseQuestion) -> Assigned:

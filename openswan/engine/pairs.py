@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Pairs of hosts that groups' lines have met: what the machine of opportunistic encryption wants is carried out here.
+"""Pairs of hosts that groups' lines have met: what happens to them is told to the machine of opportunistic encryption.
 
     first packet -> the line's %trap -> Acquire -> machine -> %hold for the pair, IKE with the peer
                                                      tunnel -> the pair's connection, an instance of its line
@@ -7,7 +7,8 @@
                                                   forgotten -> the line's %trap again
 
 A pair's eroute is as narrow as can be, so it stands before the line's. What the packet engine keeps under it goes where
-the eroute leads next, in order. Tunnels belong to ordinary instances, with a guard of their own.
+the eroute leads next, in order. Tunnels belong to ordinary instances, with a guard of their own. What the machine wants
+is carried out by openswan.engine.pairdeeds.
 """
 
 from __future__ import annotations
@@ -15,37 +16,34 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from openswan.base.address import Address, Subnet, host_subnet
 from openswan.base.log import Rc
 from openswan.base.said import Shunt
 from openswan.engine import oeevents as oe
 from openswan.engine.conn import Conn, Kind
-from openswan.engine.effects import CountUse, Decision, LearnGateways
+from openswan.engine.effects import CountUse, Decision
 from openswan.engine.events import FlowsUsed, GatewaysLearned
 from openswan.engine.oeevents import OeEvent, Pair
 from openswan.engine.oejudge import shorter
 from openswan.engine.oepolicy import place_of
-from openswan.engine.oestates import State
 from openswan.engine.oeterms import terms_of
 from openswan.engine.opportunistic import Opportunistic
-from openswan.engine.routing import RouteEvent
+from openswan.engine.pairdeeds import PairDeeds, flow_of, same_gateway
 from openswan.engine.statedb import ChildState
 from openswan.engine.timers import Timer
 from openswan.ike.machine import Machine
 from openswan.ike.v2.tasks.cert import carries_name
-from openswan.plane.commands import DelEroute, SetEroute
 from openswan.plane.events import Acquire
 from openswan.policy.connection import ShuntPolicy
 from openswan.policy.exempt import exempt
 from openswan.policy.flowtable import Flow
 from openswan.policy.gateways import Gateway, with_key
 from openswan.policy.grade import Grade
-from openswan.policy.groups import Stance, of_strangers
+from openswan.policy.groups import Stance
 from openswan.policy.identity import address_identity
-from openswan.policy.selector import FlowKey, Selector
+from openswan.policy.selector import Selector
 
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
@@ -56,11 +54,6 @@ BUSY = 150.0
 """Seconds since a tunnel was last seen to carry packets for which it is rekeyed: two looks, and what they take."""
 SLICE = 200
 """Pairs that are looked at between two events when lines have changed: some 20 ms where each is forgotten."""
-
-
-def flow_of(pair: Pair) -> FlowKey:
-    """The eroute key of a pair."""
-    return FlowKey(host_subnet(pair.src), host_subnet(pair.dst))
 
 
 def grade_of(machine: Machine, conn: Conn) -> Grade:
@@ -77,13 +70,8 @@ def grade_of(machine: Machine, conn: Conn) -> Grade:
     return Grade.CERT if carries_name(machine.peer_chain[0], address) else Grade.GROUP
 
 
-def _same(one: Gateway | None, other: Gateway | None) -> bool:
-    """Are they one host with one key?"""
-    return one is not None and other is not None and (one.address, one.octets) == (other.address, other.octets)
-
-
 class Pairs:
-    """The machine, and between it and pluto: events in, effects out."""
+    """The machine, and what it is told by the rest of pluto."""
 
     def __init__(self, brain: Brain) -> None:
         self.brain = brain
@@ -101,18 +89,7 @@ class Pairs:
         """Pairs whose lines have changed, still to be looked at."""
         self.on_change: Callable[[], None] = lambda: None
         """Hears that something has become of pairs."""
-        self._effects: dict[type[Any], Callable[[Any], None]] = {
-            oe.SetShunt: self._set_shunt,
-            oe.SetTunnel: self._set_tunnel,
-            oe.DelPair: lambda effect: self._release(effect.pair),
-            oe.Ask: lambda effect: self.core.emit(LearnGateways(effect.destination)),
-            oe.Call: self._call,
-            oe.Inform: self._inform,
-            oe.Hang: lambda effect: self._hang(effect.pair),
-            oe.Close: self._close,
-            oe.Overflow: self._overflow,
-            oe.Tell: self._tell,
-        }
+        self.deeds = PairDeeds(brain, self)
 
     # -- what is told -------------------------------------------------------------------------------------------------
 
@@ -126,7 +103,7 @@ class Pairs:
         state = self.machine.pairs.get(pair)
         if state is None:
             self.core.say(line, f"first packet of {pair}", Rc.LOG, event="first-packet")
-        self._run(oe.Packet(pair, self._terms(line, pair)))
+        self.run(oe.Packet(pair, self._terms(line, pair)))
         if state is not None and self.machine.pairs.get(pair) is state:
             # It has been forgotten there: in time, or with the table.
             self.brain.interception.decide(pair, Decision.TUNNEL if state.shunt is None else state.shunt)
@@ -161,19 +138,19 @@ class Pairs:
             return
         self.conns[pair] = conn
         terms, grade = terms_of(conn.template.policy), grade_of(child.ike.machine, conn)
-        self._run(oe.Up(pair, terms, conn.instance, grade, child.remote.address, child.initiator))
+        self.run(oe.Up(pair, terms, conn.instance, grade, child.remote.address, child.initiator))
 
     def answered(self, conn: Conn) -> None:
         """Whoever a call goes to has answered: what is held may wait until IKE has had its time."""
         pair = self._pair(conn)
         if pair is not None and self.conns.get(pair) is conn:
-            self._run(oe.Answered(pair))
+            self.run(oe.Answered(pair))
 
     def hinted(self, conn: Conn, text: str) -> None:
         """Somebody says without proof that a call comes to nothing: that is shown, and ends nothing."""
         pair = self._pair(conn)
         if pair is not None and self.conns.get(pair) is conn:
-            self._run(oe.Hinted(pair, text))
+            self.run(oe.Hinted(pair, text))
 
     def failed(self, conn: Conn, reason: str) -> None:
         """A call has come to nothing."""
@@ -181,9 +158,9 @@ class Pairs:
         if pair is not None and self.conns.get(pair) is conn:
             if not conn.children:
                 del self.conns[pair]
-            self._run(oe.Failed(pair, shorter(reason)))
+            self.run(oe.Failed(pair, shorter(reason)))
             if not conn.children:
-                self._run(oe.Down(pair, conn.instance, shorter(reason)))
+                self.run(oe.Down(pair, conn.instance, shorter(reason)))
 
     def gone(self, conn: Conn) -> None:
         """The instance of a pair is no more."""
@@ -193,27 +170,27 @@ class Pairs:
         del self.conns[pair]
         state = self.machine.pairs.get(pair)
         if state is not None and state.calling is not None:
-            self._run(oe.Failed(pair, "called off"))
-        self._run(oe.Down(pair, conn.instance))
-        self._fall_back(pair)
+            self.run(oe.Failed(pair, "called off"))
+        self.run(oe.Down(pair, conn.instance))
+        self.deeds.fall_back(pair)
 
     def used(self, event: FlowsUsed) -> None:
         """These flows have carried packets of late."""
         pairs = (Pair(key.src.network_address, key.dst.network_address) for key in event.flows)
-        self._run(oe.Used(tuple(pair for pair in pairs if pair in self.machine.pairs)))
+        self.run(oe.Used(tuple(pair for pair in pairs if pair in self.machine.pairs)))
 
     def learned(self, event: GatewaysLearned) -> None:
         """The DNS has answered, or has not."""
         for complaint in event.complaints:
             self.core.log(complaint, event="dns-record")
-        self._run(event.learned)
+        self.run(event.learned)
         self.brain.triggers.learned(event.learned)
 
     def forget(self, conn: Conn) -> None:
         """Another line has the flow of a pair's connection."""
         pair = self._pair(conn)
         if pair is not None:
-            self._run(oe.Remove(pair))
+            self.run(oe.Remove(pair))
         if conn.kind is Kind.INSTANCE:
             self.brain.negotiator.remove(conn)
 
@@ -236,14 +213,14 @@ class Pairs:
                 continue
             line = self.brain.groups.decides(pair.src, pair.dst)
             if line is None or line.name != state.terms.owner or self._changed(line, state.terms):
-                self._run(oe.Remove(pair))
+                self.run(oe.Remove(pair))
         if self._suspects:
             self.core.after(Timer.OE_RECHECK, "", 0.0, self._look_at_suspects)
 
     def begin(self, pair: Pair, line: Conn) -> None:
         """Try a pair now as if a packet had come, whatever was decided about it before."""
         self.drop(pair)
-        self._run(oe.Packet(pair, self._terms(line, pair)))
+        self.run(oe.Packet(pair, self._terms(line, pair)))
 
     def drop(self, pair: Pair) -> bool:
         """Forget a pair and that its peer was deaf; was anything known?"""
@@ -251,7 +228,7 @@ class Pairs:
             if (peer := peers.known.get(pair.dst)) is not None:
                 peer.deaf_until = 0.0
         known, conn = pair in self.machine.pairs, self.conns.get(pair)
-        self._run(oe.Remove(pair))
+        self.run(oe.Remove(pair))
         if conn is not None and conn.kind is Kind.INSTANCE:
             self.brain.negotiator.remove(conn)
         return known or conn is not None
@@ -282,10 +259,10 @@ class Pairs:
         known = self.conns.get(pair)
         if known is not None and known.kind is Kind.INSTANCE and known.template is line:
             # What a packet from there has begun is given up for what is wanted here: it asks only once.
-            same = gateway is None or known.children or _same(gateway, known.gateway)
+            same = gateway is None or known.children or same_gateway(gateway, known.gateway)
             if same and not (known.once and not known.children):
                 return known
-            self._hang(pair)
+            self.deeds.hang(pair)
         # A line may let go in clear what a peer may still encrypt; its tunnel is a tunnel.
         policy = replace(line.policy, prospective=ShuntPolicy.TRAP)
         if gateway is None:
@@ -306,7 +283,7 @@ class Pairs:
 
     # -- what is wanted -----------------------------------------------------------------------------------------------
 
-    def _run(self, event: OeEvent) -> None:
+    def run(self, event: OeEvent) -> None:
         """Let the machine handle an event; what its effects cause comes after them."""
         self._events.append(event)
         if self._busy:
@@ -315,7 +292,7 @@ class Pairs:
         try:
             while self._events:
                 for effect in self.machine.handle(self._events.popleft(), self.core.now):
-                    self._effects[type(effect)](effect)
+                    self.deeds(effect)
         finally:
             self._busy = False
         self._set_timers()
@@ -326,7 +303,7 @@ class Pairs:
         if due is None:
             self.core.timers.cancel((Timer.OE_DUE, ""))
         else:
-            self.core.timers.set((Timer.OE_DUE, ""), due, lambda: self._run(oe.Due()))
+            self.core.timers.set((Timer.OE_DUE, ""), due, lambda: self.run(oe.Due()))
         if self.machine.pairs and self.core.timers.when((Timer.OE_USE, "")) is None:
             self.core.after(Timer.OE_USE, "", LOOK_AT_USE, self._look_at_use)
 
@@ -336,91 +313,3 @@ class Pairs:
             tunnels = tuple((flow_of(pair), child.said_in) for pair, child in children if child is not None)
             self.core.emit(CountUse(LOOK_AT_USE, tunnels))
             self.core.after(Timer.OE_USE, "", LOOK_AT_USE, self._look_at_use)
-
-    def _set_shunt(self, effect: oe.SetShunt) -> None:
-        line = self.core.conns.named.get(effect.owner)
-        if line is None:
-            return
-        conn = self.conns.get(effect.pair)
-        key = flow_of(effect.pair)
-        if conn is not None and conn.children:
-            return  # its tunnel is being put in place, and is told when that is done: see _fall_back
-        if conn is not None and self.brain.router.eroutes.get(key) is conn:
-            # It is still negotiating; what it gives up later must not be this eroute.
-            self.brain.router.happen(conn, RouteEvent.UNPLUG)
-        self.shunts[effect.pair] = line.name
-        self.brain.interception.decide(effect.pair, effect.shunt)
-        self.core.klips(SetEroute(key, effect.shunt, line.device, line.unique, 0))
-
-    def _fall_back(self, pair: Pair) -> None:
-        """A pair's connection has let go of its eroute: what was decided meanwhile counts."""
-        state = self.machine.pairs.get(pair)
-        if state is not None and state.shunt is not None and pair not in self.conns:
-            self._set_shunt(oe.SetShunt(pair, state.shunt, state.terms.owner))
-
-    def _set_tunnel(self, effect: oe.SetTunnel) -> None:
-        # Its connection has taken the eroute already.
-        self.shunts.pop(effect.pair, None)
-        self.brain.interception.decide(effect.pair, Decision.TUNNEL)
-
-    def _release(self, pair: Pair) -> None:
-        """Nothing is decided any more: the line's own eroute counts again."""
-        self.brain.interception.decide(pair, Decision.FORGET)
-        owner = self.shunts.pop(pair, None)
-        if owner is None:
-            return
-        key = flow_of(pair)
-        holder = self.brain.router.eroutes.get(key)
-        if holder is None:
-            self.core.klips(DelEroute(key))
-        elif holder.shunt is not None:
-            # A line for just this pair has the same key; what was kept is given up, as it is elsewhere.
-            self.core.klips(SetEroute(key, Shunt.DROP, holder.device, holder.unique, 0))
-            self.core.klips(SetEroute(key, holder.shunt, holder.device, holder.unique, 0))
-
-    def _call(self, effect: oe.Call) -> None:
-        line = self.core.conns.named.get(effect.owner)
-        if line is None or line.oriented is None:
-            self._events.append(oe.Failed(effect.pair, "its group is gone"))
-            return
-        if of_strangers(line.policy) and (other := self.brain.interception.protected(effect.pair)) is not None:
-            self._events.append(oe.Failed(effect.pair, f"its packets belong to {other.label}"))
-            return
-        conn = self.instance(line, effect.pair, effect.gateway)
-        if conn.children:
-            if self.machine.pairs[effect.pair].state is State.TUNNEL:
-                self._events.append(oe.Failed(effect.pair, "it has a tunnel already"))
-            return  # else that is told as soon as it is in place
-        problem = self.brain.negotiator.impossible(conn)
-        if problem is not None:
-            self.core.after(Timer.OE_LATER, effect.pair, 0.0, partial(self.failed, conn, problem[1]))
-            return
-        self.brain.negotiator.start(conn)
-
-    def _inform(self, effect: oe.Inform) -> None:
-        """The peer of a call has to show that key; if it has begun with another one, it begins anew."""
-        conn = self.conns.get(effect.pair)
-        if conn is not None and not conn.children and not _same(conn.gateway, effect.gateway):
-            self._call(oe.Call(effect.pair, conn.name, effect.gateway))
-
-    def _hang(self, pair: Pair) -> None:
-        conn = self.conns.get(pair)
-        if conn is not None and not conn.children:
-            del self.conns[pair]
-            self.brain.negotiator.remove(conn)
-
-    def _close(self, effect: oe.Close) -> None:
-        conn = self.conns.get(effect.pair)
-        if conn is not None and conn.instance == effect.sa:
-            del self.conns[effect.pair]
-            self.brain.negotiator.remove(conn)
-
-    def _overflow(self, effect: oe.Overflow) -> None:
-        # The packet engine's own hold ends, and what it keeps is dropped; the next packet asks again.
-        self.overflows += 1
-        self.brain.interception.decide(effect.pair, Decision.FORGET)
-        if effect.pair not in self.shunts and effect.pair not in self.conns:
-            self.core.klips(DelEroute(flow_of(effect.pair)))
-
-    def _tell(self, effect: oe.Tell) -> None:
-        self.core.log(f"{effect.pair}: {effect.text}", effect.serious, "pair")

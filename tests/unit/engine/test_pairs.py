@@ -13,8 +13,7 @@ from openswan.engine import oeevents as oe
 from openswan.engine import pairs as pairs_module
 from openswan.engine.oeevents import Pair
 from openswan.engine.oeterms import terms_of
-from openswan.engine.pairs import LOOK_AT_USE, Pairs, flow_of
-from openswan.engine.routing import RouteEvent
+from openswan.engine.pairs import LOOK_AT_USE, Pairs
 from openswan.engine.timers import Timer
 from openswan.policy.connection import Connection
 from tests.sim import test_groups as groups
@@ -33,11 +32,6 @@ def alone(policy: Connection = groups.PRIVATE) -> Hosts:
     hosts = make_pair()
     groups.ready(hosts.west, policy, **{policy.name.replace("-", "_"): "198.51.100.0/24\n"})
     return hosts
-
-
-def test_the_eroute_of_a_pair_is_as_narrow_as_can_be() -> None:
-    key = flow_of(PAIR)
-    assert (str(key.src), str(key.dst), key.protocol) == (f"{WEST}/32", f"{EAST}/32", 0)
 
 
 def test_a_pair_whose_line_is_gone_is_forgotten_with_its_eroute() -> None:
@@ -75,18 +69,6 @@ def test_what_a_call_that_was_given_up_says_later_changes_nothing() -> None:
     assert mine.machine.pairs[PAIR].state is before
 
 
-def test_an_overflow_ends_the_engine_s_own_hold_and_no_eroute_of_ours() -> None:
-    hosts = alone()
-    mine = pairs(hosts.west)
-    other = Pair(PAIR.src, ip_address("198.51.100.77"))
-    mine._overflow(oe.Overflow(other))
-    assert mine.overflows == 1 and groups.target(hosts.west, "198.51.100.77") is Shunt.TRAP
-    hosts.send(hosts.west, WEST, EAST)
-    hosts.run(1.0)
-    mine._overflow(oe.Overflow(PAIR))
-    assert mine.overflows == 2 and groups.target(hosts.west, EAST) is Shunt.HOLD
-
-
 def test_use_is_looked_at_while_there_is_a_pair_and_no_longer() -> None:
     hosts = alone()
     mine = pairs(hosts.west)
@@ -95,7 +77,7 @@ def test_use_is_looked_at_while_there_is_a_pair_and_no_longer() -> None:
     hosts.send(hosts.west, WEST, EAST)
     hosts.run(1.0)
     assert mine.core.timers.when(key) is not None
-    mine._run(oe.Remove(PAIR))
+    mine.run(oe.Remove(PAIR))
     hosts.run(LOOK_AT_USE + 1)
     assert mine.core.timers.when(key) is None
 
@@ -139,19 +121,3 @@ def test_more_pairs_than_one_slice_are_looked_at_bit_by_bit(monkeypatch: pytest.
     hosts.run(0.01)
     assert [str(pair.dst) for pair in mine.machine.pairs] == ["203.0.113.9"]
     assert not hosts.west.klips.refusals
-
-
-def test_a_negotiation_that_goes_on_keeps_no_eroute_of_the_pair() -> None:
-    """The failure shunt is the pair's, and stays when its instance ends."""
-    hosts = alone()
-    hosts.send(hosts.west, WEST, EAST)
-    hosts.run(1.0)
-    mine = pairs(hosts.west)
-    conn = mine.conns[PAIR]
-    router = hosts.west.pluto.brain.router
-    router.happen(conn, RouteEvent.ROUTE)
-    assert router.eroutes.get(flow_of(PAIR)) is conn
-    hosts.run(3.0)
-    assert groups.target(hosts.west, EAST) is Shunt.DROP and flow_of(PAIR) not in router.eroutes
-    hosts.run(20.0)
-    assert mine.conns == {} and groups.target(hosts.west, EAST) is Shunt.DROP
