@@ -56,8 +56,8 @@ def txt_data(key: PublicKey, gateway: Address | str, precedence: int = PRECEDENC
 
 
 def key_data(key: PublicKey) -> str:
-    """A KEY record's data: of a host, for IPsec."""
-    return f"0x4200 4 1 {key_text(key)}"
+    """A KEY record's data: of a host, for IPsec; flags in decimal, as every server reads them."""
+    return f"16896 4 1 {key_text(key)}"
 
 
 def of_address(

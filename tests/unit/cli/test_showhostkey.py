@@ -62,7 +62,7 @@ def test_ipseckey(argv: list[str], middle: str, secrets: str, capsys: pytest.Cap
 
 def test_key_record(secrets: str, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "--key", "--file", secrets)
-    assert out == f"; RSA 2192 bits   gw.example.org   Tue Mar  4\ngw.example.org.\tIN\tKEY\t0x4200 4 1 {TEXT[2:]}\n"
+    assert out == f"; RSA 2192 bits   gw.example.org   Tue Mar  4\ngw.example.org.\tIN\tKEY\t16896 4 1 {TEXT[2:]}\n"
 
 
 @pytest.mark.parametrize("gateway", ["192.0.2.1", "2001:db8::1", "@gw.example.org"])
