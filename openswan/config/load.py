@@ -106,7 +106,8 @@ def build(parsed: Parsed, certs: CertReader, authority: CertReader) -> Loaded:
             why_not = unavailable(made[0])
             if not why_not:
                 connections += made
-                continue
+            if not why_not or flat.implicit:
+                continue  # what nobody has written is nobody's mistake
             side = "left" if end is made[0].left else "right"
             text = f"{side}={end.host.kind.value}: {why_not}"
             complaints.append(error(text, flat.params[side, ""].where, flat.name))

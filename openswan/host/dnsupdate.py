@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import dns.message
     import dns.name
     import dns.rdata
+    import dns.rrset
 
 TIMEOUT = 10.0
 """Seconds a server may take to answer."""
@@ -86,6 +87,10 @@ def read_key(path: Path) -> TsigKey:
     return TsigKey(name, algorithm.lower().rstrip("."), secret)
 
 
+class UnsignedError(HostError):
+    """An answer that is not signed: it is not believed, but servers refuse so."""
+
+
 class Updater:
     """Speaks to one server, by TCP alone."""
 
@@ -109,8 +114,7 @@ class Updater:
 
         name = dns.name.from_text(owner)
         for _ in range(MOST_TRAIL):
-            answer = self._ask(name.to_text(), "SOA")
-            trail = [one for one in answer.answer if one.name == name and one.rdtype == dns.rdatatype.CNAME]
+            trail = [one for one in self._about(name) if one.name == name and one.rdtype == dns.rdatatype.CNAME]
             if not trail:
                 return self._zone_of(name), name.to_text(omit_final_dot=True)
             name = trail[0][0].target
@@ -121,12 +125,19 @@ class Updater:
 
         name = owner
         while len(name) > 1:
-            answer = self._ask(name.to_text(), "SOA")
-            for rrset in (*answer.answer, *answer.authority):
+            for rrset in self._about(name):
                 if rrset.rdtype == dns.rdatatype.SOA and owner.is_subdomain(rrset.name):
                     return rrset.name.to_text(omit_final_dot=True)
             name = name.parent()
         raise HostError(f"{self._server} has no zone for {owner}: name its server with --server")
+
+    def _about(self, name: dns.name.Name) -> list[dns.rrset.RRset]:
+        """What the server says of a name's zone; nothing where it refuses to speak of it."""
+        try:
+            answer = self._ask(name.to_text(), "SOA")
+        except UnsignedError:
+            return []
+        return [*answer.answer, *answer.authority]
 
     def publish(self, zone: str, records: Iterable[OwnRecord], ttl: int) -> None:
         """Put records into a zone in the place of those they follow; HostError says why not."""
@@ -185,13 +196,17 @@ class Updater:
         try:
             return dns.query.tcp(query, self._server, self._timeout, self._port)
         except dns.tsig.PeerBadKey:
-            raise HostError(f"{self._server} does not know the key {self._key.name}") from None
+            what = f"does not know the key {self._key.name}, or does not let it change that"
+            raise HostError(f"{self._server} {what}: see its update policy") from None
         except (dns.tsig.PeerBadSignature, dns.tsig.BadSignature):
             raise HostError(f"{self._server} has another secret for the key {self._key.name}") from None
         except (dns.tsig.PeerBadTime, dns.tsig.BadTime):
             raise HostError(f"the clocks of {self._server} and of this host differ too much for signatures") from None
         except dns.exception.Timeout:
             raise HostError(f"no answer from {self._server} within {self._timeout:g} s") from None
+        except dns.exception.FormError:
+            what = "answers without a signature, as servers refuse: it may not have that zone, or take no updates"
+            raise UnsignedError(f"{self._server} {what}") from None
         except (dns.exception.DNSException, EOFError, ValueError) as why:
             raise HostError(f"{self._server} answers what cannot be used: {why or type(why).__name__}") from None
         except OSError as why:

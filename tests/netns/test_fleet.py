@@ -65,7 +65,7 @@ def test_keys_in_the_dns(lab: Lab) -> None:
         # Of the addresses that a host of a lab has only one is in a zone.
         said = follow(each, block("dns-sh").replace("tsig.key\n", f"tsig.key --ip {address} --host gw\n"))
         assert f"IPSECKEY: {address}, precedence 10, signed" in said[-1], said
-        trapped(each)
+        trapped(each, 1)
     with Capture(lab.west) as wire:
         assert ping(lab.west, EAST, 3, wait=5).received == 3, both[0].log()
         assert clear_between(wire, WEST, EAST) == []

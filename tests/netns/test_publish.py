@@ -7,11 +7,13 @@ west 192.0.2.1 ===wan=== 192.0.2.2 east         Unbound on west and east, Knot o
 
 from __future__ import annotations
 
+import dns.message
+import dns.query
+import dns.rdatatype
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from tests.netns.capture import Capture
-from tests.netns.dnsworld import program
 from tests.netns.gateway import Gateway
 from tests.netns.keys import Key, pem
 from tests.netns.knotworld import BIND_KEY, KnotWorld
@@ -51,8 +53,9 @@ def publish(at: Gateway, *more: str, key: str = "tsig.key", server: str = SERVER
 
 def known(world: World, owner: str, kind: str = "IPSECKEY") -> list[str]:
     """Records as the server has them."""
-    out = world.lab["ns"].run(program("drill"), "-Q", f"@{SERVER}", owner, kind).stdout
-    return sorted(line for line in out.splitlines() if line and "<<>>" not in line and not line.startswith(";"))
+    with world.lab["ns"].inside():
+        answer = dns.query.tcp(dns.message.make_query(owner, kind), SERVER, 2)
+    return sorted(data.to_text() for rrset in answer.answer if rrset.rdtype != dns.rdatatype.CNAME for data in rrset)
 
 
 def test_two_hosts_publish_and_encrypt(world: World) -> None:
@@ -111,8 +114,8 @@ def test_a_classless_reverse_zone(world: World) -> None:
         (('secret "AAEC', 'secret "AAAA'), (), "has another secret for the key hosts."),
         (("hmac-sha256", "hmac-md5"), (), "algorithm hmac-md5 is not used"),
         (("", ""), ("--ip", "198.18.0.1"), "has no zone for 1.0.18.198.in-addr.arpa."),
-        (("", ""), ("--ip", "198.18.0.1", "--zone", "example"), "NOTZONE"),
-        (("", ""), ("--host", "west.kept"), "does not let this key change that name"),
+        (("", ""), ("--ip", "198.18.0.1", "--zone", "example"), "answers without a signature, as servers refuse"),
+        (("", ""), ("--host", "west.kept"), "or does not let it change that"),
         (("", ""), ("--port", "54"), "Connection refused"),
     ],
     ids=["unknown-key", "wrong-secret", "weak", "no-zone", "other-zone", "not-allowed", "nobody-there"],

@@ -153,3 +153,12 @@ def test_refused(body: str, why: str) -> None:
 def test_one_of_the_two_must_be_us() -> None:
     loaded = load("conn x\n\tleft=%oppo\n\tright=%oppogroup\n")
     assert any("one of them must be us" in str(each) for each in loaded.complaints) and not loaded.opportunistic
+
+
+def test_one_that_nobody_has_written_is_left_out_without_a_word() -> None:
+    loaded = load("config setup\n\toe=yes\n")
+    assert not loaded.complaints and "packetdefault" not in {made.name for made in loaded.connections}
+    [complaint] = load(
+        "conn packetdefault\n\tleft=%defaultroute\n\tleftsubnet=0/0\n\tright=%opportunistic\n"
+    ).complaints
+    assert "for whoever is behind this one" in str(complaint)

@@ -36,13 +36,18 @@ BIND = f'# a comment\nkey "hosts." {{\n\talgorithm hmac-sha256;\n\tsecret "{SECR
 KNOT = f"# hmac-sha256:hosts.\nkey:\n  - id: hosts.\n    algorithm: hmac-sha256\n    secret: {SECRET}\n"
 
 
+def _refusal(number: int) -> bytes:
+    """REFUSED, without question and signature."""
+    return number.to_bytes(2, "big") + b"\x80\x05" + bytes(8)
+
+
 class Server:
     """Has one zone; `answer` overrides the response code of updates."""
 
     def __init__(self) -> None:
         self.records: list[tuple[str, str, str]] = []
         self.answer = dns.rcode.NOERROR
-        self.silent = False
+        self.silent = self.unsigned = False
         self._key = dns.tsig.Key(KEY.name, KEY.secret, "hmac-sha256.")
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._socket.getsockname()[1])
@@ -62,6 +67,8 @@ class Server:
                     client.sendall(len(wire).to_bytes(2, "big") + wire)
 
     def _respond(self, message: dns.message.Message) -> dns.message.Message:
+        if self.unsigned:
+            return dns.message.from_wire(_refusal(message.id))
         response = dns.message.make_response(message)
         if isinstance(message, dns.update.UpdateMessage):
             response.set_rcode(self.answer)
@@ -182,8 +189,13 @@ def test_answers_that_are_signed_with_something_else_or_never_come(server: Serve
     with pytest.raises(HostError):
         updater(server, wrong).publish(ZONE, ours(), 60)
     server.silent = True
-    with pytest.raises(HostError, match="answers what cannot be used"):
+    with pytest.raises(HostError):
         updater(server).publish(ZONE, ours(), 60)
+    server.unsigned = True
+    with pytest.raises(HostError, match="answers without a signature, as servers refuse"):
+        updater(server).publish(ZONE, ours(), 60)
+    with pytest.raises(HostError, match="has no zone for"):
+        updater(server).place_of("gw.example")
     server.close()
     with pytest.raises(HostError, match="Connection refused"):
         updater(server).publish(ZONE, ours(), 60)
