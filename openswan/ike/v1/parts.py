@@ -19,6 +19,7 @@ from openswan.ike.v1.keys import IsakmpKeys
 from openswan.ike.v1.methods import METHODS
 from openswan.ike.v1.policy import IsakmpPolicy
 from openswan.ike.v1.states import State
+from openswan.wire.v1 import vendor
 from openswan.wire.v1.body import Payload
 from openswan.wire.v1.message import Content
 from openswan.wire.v1.natd import NatD, NatDDraft
@@ -151,13 +152,19 @@ def contact(sa: Core) -> list[Notify]:
 
 def extensions(policy: IsakmpPolicy) -> list[VendorId]:
     """What an initiator announces."""
-    return vendors.announced(nat_traversal=policy.nat_traversal, dpd=policy.dpd, fragmentation=policy.fragmentation)
+    return vendors.announced(
+        nat_traversal=policy.nat_traversal, dpd=policy.dpd, fragmentation=policy.fragmentation, own=True
+    )
 
 
 def answered_extensions(sa: Core) -> list[VendorId]:
     """What a responder announces, as far as the initiator knows it too."""
     return vendors.announced(
-        nat_traversal=sa.method is not None, dpd=sa.need_policy().dpd, fragmentation=sa.cuts, method=sa.method
+        nat_traversal=sa.method is not None,
+        dpd=sa.need_policy().dpd,
+        fragmentation=sa.cuts,
+        own=vendor.OWN in sa.announced,
+        method=sa.method,
     )
 
 

@@ -33,9 +33,12 @@ from openswan.wire.v1.message import Content, Message
 from openswan.wire.v1.notify import Notify
 from openswan.wire.v1.numbers import ExchangeType, NotifyType, ProtocolId
 from openswan.wire.v1.sa import Sa
+from openswan.wire.v1.vendor import OWN
 
 MOST_OWN = 16
 """Quick Modes of ours that are unanswered at once; more wait."""
+MOST_ELSEWHERE = 2
+"""The same with a peer that is not of our kind: strongSwan keeps track of three exchanges at a time."""
 MOST_THEIRS = 64
 """Quick Modes of the peer's that are under way at once,"""
 MOST_OVER = 256
@@ -76,7 +79,8 @@ class QuickModes(Core):
     def has_turn(self) -> bool:
         """May the next of what waits begin?"""
         own = sum(one.is_initiator and one.is_open for one in self.quicks.values())
-        return bool(self.waiting) and self.is_established and own < MOST_OWN
+        room = MOST_OWN if OWN in self.announced else MOST_ELSEWHERE
+        return bool(self.waiting) and self.is_established and own < room
 
     def _begin(self, request: CreateChild | RekeyChild, now: Instant) -> None:
         policy, self.about = request.policy, request.token

@@ -12,11 +12,12 @@ from openswan.wire.v1.vendor import VendorId
 NAMES: dict[bytes, str] = {
     **{method.vendor: method.name for method in natt.METHODS},
     vendor.DPD: "Dead Peer Detection",
+    vendor.OWN: "Openswan",
     vendor.XAUTH: "XAUTH",
     vendor.UNITY: "Cisco-Unity",
     vendor.FRAGMENTATION: "FRAGMENTATION",
 }
-HEEDED = frozenset({*(method.vendor for method in natt.METHODS), vendor.DPD, vendor.FRAGMENTATION})
+HEEDED = frozenset({*(method.vendor for method in natt.METHODS), vendor.DPD, vendor.OWN, vendor.FRAGMENTATION})
 """Those that change what we do."""
 MOST_LINES = 10
 """Lines about one message's vendor IDs: it may hold dozens."""
@@ -25,10 +26,14 @@ MOST_OCTETS = 24
 
 
 def announced(
-    *, nat_traversal: bool, dpd: bool, fragmentation: bool = False, method: natt.Method | None = None
+    *, nat_traversal: bool, dpd: bool, fragmentation: bool = False, own: bool = False, method: natt.Method | None = None
 ) -> list[VendorId]:
-    """What we say we know; with a `method`, that is the one dialect of NAT traversal still in question."""
-    found = [vendor.DPD] if dpd else []
+    """What we say we know; with a `method`, that is the one dialect of NAT traversal still in question.
+
+    `own`: who we are.
+    """
+    found = [vendor.OWN] if own else []
+    found += [vendor.DPD] if dpd else []
     if fragmentation:
         found += [vendor.FRAGMENTATION, vendor.FRAGMENTATION_MAIN]
     if nat_traversal:

@@ -33,6 +33,8 @@ NATT_DRAFT_02_N = bytes.fromhex("90cb80913ebb696e086381b5ec427b1f")
 NATT_DRAFT_02 = bytes.fromhex("cd60464335df21f87cfdb2fc68b6a448")
 DPD = bytes.fromhex("afcad71368a1f1c96b8696fc77570100")
 """RFC 3706 5.1: the last two octets are the version, 1.0."""
+OWN = bytes.fromhex("3c6b14ff45bfd0952c0613f48e8e63eb")
+"""Ours: MD5 of "Openswan, many Quick Modes at once, 1"."""
 XAUTH = bytes.fromhex("09002689dfd6b712")
 """draft-beaulieu-ike-xauth-02 2."""
 UNITY = bytes.fromhex("12f5f28c457168a9702d9fe274cc0100")

@@ -19,7 +19,7 @@ from openswan.wire.v1.ident import Id
 from openswan.wire.v1.ke import Ke
 from openswan.wire.v1.message import Message
 from openswan.wire.v1.numbers import IdType, NotifyType
-from openswan.wire.v1.vendor import DPD, VendorId
+from openswan.wire.v1.vendor import DPD, OWN, VendorId
 from tests.unit.crypto.keys import rsa_key
 from tests.unit.ike.v1.pair import ADDRESS_A, ADDRESS_B, Pair, by_rsa, policy
 
@@ -67,6 +67,7 @@ def test_the_lines_of_a_negotiation() -> None:
     assert pair.a.lines() == [
         "initiating Main Mode",
         "STATE_MAIN_I1: initiate",
+        "received Vendor ID payload [Openswan]",
         "received Vendor ID payload [Dead Peer Detection]",
         "received Vendor ID payload [FRAGMENTATION]",
         "received Vendor ID payload [RFC 3947 (NAT-Traversal)]",
@@ -179,7 +180,7 @@ def test_without_nat_traversal_nothing_is_said_of_addresses() -> None:
     ).up()
     assert pair.a.sa.method is pair.b.sa.method is None
     assert pair.a.sa.local.port == 500
-    assert pair.b.sa.announced == set() and pair.a.sa.announced == {DPD}
+    assert pair.b.sa.announced == {OWN} and pair.a.sa.announced == {OWN, DPD}
 
 
 def test_initial_contact() -> None:

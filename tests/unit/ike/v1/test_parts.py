@@ -15,7 +15,7 @@ from openswan.wire.v1.ke import Ke
 from openswan.wire.v1.message import Content
 from openswan.wire.v1.nonce import Nonce
 from openswan.wire.v1.numbers import NotifyType
-from openswan.wire.v1.vendor import VendorId
+from openswan.wire.v1.vendor import OWN, VendorId
 from tests.unit.ike.v1.pair import Pair, policy
 
 KE, NONCE, HASH, SIG = Ke(b"k"), Nonce(bytes(8)), Hash(bytes(20)), Sig(b"s")
@@ -54,9 +54,11 @@ def test_public_values_of_no_group(theirs: bytes) -> None:
 
 
 def test_extensions_of_both_ends() -> None:
-    assert parts.extensions(policy(nat_traversal=False, dpd=False, fragmentation=False)) == []
+    assert parts.extensions(policy(nat_traversal=False, dpd=False, fragmentation=False)) == [VendorId(OWN)]
     pair = Pair(second=policy("@b", "@a", dpd=False, fragmentation=False)).up()
-    assert len(parts.answered_extensions(pair.b.sa)) == 1
+    assert len(parts.answered_extensions(pair.b.sa)) == 2
+    pair.b.sa.announced.remove(OWN)
+    assert len(parts.answered_extensions(pair.b.sa)) == 1, "who we are is told our own kind only"
 
 
 def test_ports_stay_without_a_nat() -> None:

@@ -191,7 +191,7 @@ def test_what_quick_mode_cannot_say() -> None:
 def test_the_lines() -> None:
     pair = pair_for(quick())
     message_id = next(iter(pair.a.sa.quicks))
-    assert pair.a.lines()[14:] == [
+    assert pair.a.lines()[15:] == [
         f"initiating Quick Mode PSK+ENCRYPT+TUNNEL+PFS+UP {{using isakmp#0 msgid:{message_id:08x}"
         " proposal=aes_cbc_128-hmac_sha1_96 pfsgroup=OAKLEY_GROUP_ECP256}",
         "STATE_QUICK_I1: initiate",

@@ -22,10 +22,11 @@ from openswan.ike.events import CreateChild, RekeyChild
 from openswan.ike.v1.core import MOST_REPLAYS
 from openswan.ike.v1.exchanges import MOST_IDS
 from openswan.ike.v1.policy import QuickPolicy
-from openswan.ike.v1.quickmodes import MOST_OWN, MOST_THEIRS, SETTLE
+from openswan.ike.v1.quickmodes import MOST_ELSEWHERE, MOST_OWN, MOST_THEIRS, SETTLE
 from openswan.ike.v1.states import State
 from openswan.wire.v1.notify import Notify
 from openswan.wire.v1.numbers import ExchangeType, NotifyType
+from openswan.wire.v1.vendor import OWN
 from tests.unit.ike.v1.pair import ADDRESS_A, ADDRESS_B, Pair, mirrored, net, policy, quick
 from tests.unit.ike.v1.test_quick import CLIENTS, qi1
 
@@ -149,6 +150,18 @@ def test_a_recorded_first_message_begins_nothing_later() -> None:
     pair.b.effects += pair.b.sa.receive(recorded, ADDRESS_B, ADDRESS_A, pair.now)
     assert len(pair.b.sent()) == before and not pair.b.sa.quicks
     assert any("uses a previously used Message ID" in line for line in pair.b.lines())
+
+
+def test_a_peer_of_another_kind_gets_few_at_once() -> None:
+    pair = Pair().up()
+    pair.a.sa.announced.remove(OWN)
+    many = [quick(f"10.{number}.0.0/16") for number in range(20, 25)]
+    pair.asked.quick = [mirrored(one) for one in many]
+    for number, one in enumerate(many):
+        pair.collect(pair.a, pair.a.sa.request(CreateChild(one, number + 1), pair.now))
+    assert len(pair.wire) == MOST_ELSEWHERE and len(pair.a.sa.waiting) == 5 - MOST_ELSEWHERE
+    pair.run()
+    assert len(pair.a.seen(ChildEstablished)) == 5
 
 
 def test_many_at_once() -> None:
