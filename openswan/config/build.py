@@ -216,7 +216,7 @@ def _transport(values: Values, left: End, right: End) -> bool:
     if values.value("type", "tunnel") != "transport":
         return False
     for name, end in (("left", left), ("right", right)):
-        for keyword in ("subnet", "subnets", "sourceip", "addresspool", "modecfgclient"):
+        for keyword in ("subnet", "subnets", "subnetwithin", "sourceip", "addresspool", "modecfgclient"):
             param = values.param(keyword, name)
             # Behind a NAT or not, transport mode is with the address packets come from.
             if param is None or (keyword == "subnet" and (end.virtual is not None or _only(param.value, end))):

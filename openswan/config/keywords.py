@@ -229,8 +229,8 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("ca", X, A, "any authority of ipsec.d/cacerts", "The authority that the end's certificate must come from, "
             "itself or through others: a distinguished name, or %same for the other end's, which is the issuer of "
             "its certificate if it says nothing.", halves=LR),
-    Keyword("subnetwithin", Form.SUBNET, R, "", "Let a peer have any subnet inside this one.", halves=LR,
-            reason="give subnet= with narrowing=yes instead"),
+    Keyword("subnetwithin", Form.SUBNET, A, "", "Of an end that is %any: the peer may have any subnet inside this one, "
+            "as with subnet=vnet:%v4:NET.", halves=LR),
     Keyword("firewall", B, OLD, "", "Openings in the firewall are the updown command's business.", halves=LR),
     Keyword("certtype", X, OLD, "", "Certificates tell their own type.", halves=EITHER),
     Keyword("groups", X, R, "", "Attribute certificate groups.", halves=LR, reason=NO_MANY_CERT),

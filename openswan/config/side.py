@@ -155,19 +155,37 @@ def _identity(values: Values, side: str, kind: HostKind, setup: Setup) -> Identi
 
 
 def _virtual(values: Values, side: str, kind: HostKind, setup: Setup) -> Virtual | None:
-    """leftsubnet=vhost:..., for peers whose own addresses are not known before they come."""
-    param = values.param("subnet", side)
-    if param is None or not is_virtual(param.value):
+    """leftsubnet=vhost:... and leftsubnetwithin=, for peers whose own addresses are not known before they come."""
+    param, within = values.param("subnet", side), values.param("subnetwithin", side)
+    if param is not None and not is_virtual(param.value):
+        param = None
+    if param is not None and within is not None:
+        values.error(f"{side}subnet=vhost: and {side}subnetwithin= both say what the peer may have: give one", within)
+    param = param or within
+    if param is None:
         return None
     if kind is not HostKind.ANY:
         values.error(f"virtual IP must only be used with %any and without client: {side}= is not %any", param)
     for other in ("subnets", "sourceip", "addresspool"):
         if (more := values.param(other, side)) is not None:
             values.error(f"virtual IP must only be used without client: leave {more.spelled}= out", more)
+    if param is within:
+        return _within(values, side)
     virtual = values.read("subnet", side, lambda text: parse_virtual(text, setup.private), None)
     if virtual is not None and not virtual.allowed and not virtual.itself and values.value("type") != "transport":
         values.warn(f"{side}subnet=: %priv is what virtual_private= in config setup lists, which is empty", param)
     return virtual
+
+
+def _within(values: Values, side: str) -> Virtual | None:
+    """leftsubnetwithin=: any subnet inside of one."""
+    if (given := values.param("subnet", side)) is not None:
+        values.error(f"{side}subnet= is one subnet, {side}subnetwithin= any inside of one: give one of them", given)
+    version = 6 if values.value("connaddrfamily") == "ipv6" else 4
+    net, complaint = values.read("subnetwithin", side, lambda text: parse_client(text, version), NO_CLIENT)
+    if complaint:
+        values.warn(f"{side}subnetwithin: {complaint}", values.param("subnetwithin", side))
+    return Virtual((net,), networks=True) if net is not None else None
 
 
 def _clients(

@@ -84,6 +84,11 @@ class ChildAnswers:
         if why:
             raise IkeError(f"no tunnel for {question.remote.address}: {why}", NotifyType.TS_UNACCEPTABLE)
         policy = self._child_policy(conn, question)
+        virtual = conn.oriented.theirs.virtual if conn.oriented is not None and conn.policy.tunnel else None
+        if virtual is not None and not virtual.itself and not all(map(virtual.fits, policy.theirs)):
+            raise IkeError(
+                self.unknown(question), NotifyType.TS_UNACCEPTABLE
+            )  # an instance begins with the peer itself
         peer_id = question.peer_id if conn.kind is Kind.TEMPLATE else conn.peer_id
         for mine in policy.mine:
             for theirs in policy.theirs:

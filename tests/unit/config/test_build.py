@@ -132,7 +132,6 @@ def test_pfs_insists_only_when_it_is_written(body: str, pfs: bool, optional: boo
         ("modecfgdomains=corp.example", "modecfgdomains= needs servers to ask"),
         ("type=transport;leftsourceip=%config", "cannot handle TRANSPORT mode with sourceip"),
         ("leftgroups=admins", "attribute certificates are not available"),
-        ("rightsubnetwithin=10.0.0.0/8", "give subnet= with narrowing=yes instead"),
         ("rightsubnet=vhost:%priv", "virtual IP must only be used with %any"),
         ("labeled_ipsec=yes", "labeled IPsec is not available"),
         ("policy_label=x", "labeled IPsec is not available"),

@@ -50,3 +50,25 @@ def test_only_for_peers_that_may_be_anybody() -> None:
     [line] = map(str, load("right=%any;rightsubnet=vhost:%priv").complaints)
     assert "%priv is what virtual_private= in config setup lists, which is empty" in line
     assert "virtual_private=: 'x' is not understood" in "".join(map(str, load("", "\tvirtual_private=x\n").complaints))
+
+
+def test_subnetwithin_is_any_subnet_inside_of_one() -> None:
+    made = one("right=%any;rightsubnetwithin=10.0.0.0/8")
+    assert made.right.subnet is None and made.right.virtual == Virtual((TEN,), networks=True)
+    [line] = map(str, load("right=%any;rightsubnetwithin=10.1.2.3/8").complaints)
+    assert "host bits set" in line
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("rightsubnetwithin=10.0.0.0/8", "must only be used with %any"),
+        ("right=%any;rightsubnetwithin=10.0.0.0/8;rightsubnet=10.1.0.0/16", "give one of them"),
+        ("right=%any;rightsubnetwithin=10.0.0.0/8;rightsubnet=vhost:%no", "both say what the peer may have"),
+        ("right=%any;rightsubnetwithin=10.0.0.0/8;rightsubnets={10.1.0.0/16}", "leave rightsubnets= out"),
+        ("right=%any;rightsubnetwithin=10.0.0.0/8;type=transport", "cannot handle TRANSPORT mode with subnetwithin"),
+        ("right=%any;rightsubnetwithin=ten", "ten"),
+    ],
+)
+def test_what_does_not_go_with_subnetwithin(body: str, words: str) -> None:
+    assert any(words in line for line in errors(body))
