@@ -14,7 +14,7 @@ RUN_PACKAGES   := iproute2 nftables iptables kmod procps
 DEMO_PACKAGES  := tcpdump iputils-ping
 TEST_PACKAGES  := conntrack ipset iperf3 openssl strongswan-charon strongswan-swanctl libcharon-extra-plugins libcharon-extauth-plugins \
                   libstrongswan-standard-plugins libstrongswan-extra-plugins strongswan-pki softhsm2 man-db \
-                  shellcheck busybox dash systemd logrotate apparmor
+                  shellcheck mandoc busybox dash systemd logrotate apparmor
 # Unpacked, not installed: an installed server would be running.
 DNS_PACKAGES   := nsd unbound ldnsutils knot
 PEER_PACKAGES  := qemu-system-x86 debootstrap cpio

@@ -20,7 +20,9 @@ Usage: ipsec auto [--asynchronous] [--config FILE] [--verbose] --up | --down | -
                   --route | --unroute NAME
        ipsec auto --ready | --status [--json] | --rereadsecrets | --rereadgroups | --rereadcacerts | --rereadcrls |
                   --rereadall | --listall | --listpubkeys | --listpsks | --listcerts | --listcacerts |
-                  --listocspcerts | --listcrls | --listocsp | --fetchcrls | --purgeocsp"""
+                  --listocspcerts | --listcrls | --listocsp | --fetchcrls | --purgeocsp
+The same as --rereadcacerts: --rereadcerts, --rereadaacerts, --rereadocspcerts, --rereadacerts. Empty here:
+--listaacerts, --listacerts, --listgroups. Accepted: --utc."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ UNNAMED = {
     "purgeocsp": "purgeocsp",
 }
 LOADING = ("add", "replace")
+FLAGS = ("asynchronous", "verbose", "json")
 
 
 def _load(operation: str, name: str, options: Options) -> int:
@@ -89,7 +92,7 @@ def _parse(argv: list[str]) -> tuple[str, str, Options]:
     """(operation, name, options); ValueError says what is wrong."""
     operation = name = ""
     config = paths.conf_file()
-    flags = dict.fromkeys(("asynchronous", "verbose", "json"), False)
+    flags = dict.fromkeys(FLAGS, False)
     words = iter(argv)
     for word in words:
         option = word.removeprefix("--")

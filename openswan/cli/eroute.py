@@ -11,20 +11,31 @@ from openswan.base.errors import ConfigError, HostError
 from openswan.base.protoport import parse_protocol
 from openswan.base.said import Said, Shunt, parse_said
 from openswan.cli.keyoptions import Usage
-from openswan.cli.tableoptions import add_sa_options, complain, expand, family, give, number, parser, said_of
+from openswan.cli.tableoptions import (
+    EVERYWHERE,
+    add_sa_options,
+    complain,
+    expand,
+    family,
+    give,
+    number,
+    parser,
+    said_of,
+)
 from openswan.cli.talk import request, show, table
 from openswan.plane.orders import Change, ClearEroutes, ErouteOrder, Order
 from openswan.policy.selector import FlowKey
 
-USAGE = """\
+USAGE = f"""\
 ipsec eroute [--json]
        ipsec eroute --add|--replace|--addin|--replacein --eraf inet|inet6 --src NET --dst NET [PORTS] --said SAID
        ipsec eroute --del|--delin --eraf inet|inet6 --src NET --dst NET [PORTS]
        ipsec eroute --clear
        ipsec eroute --match SRC DST [PROTO [PORT]] [--json]
 SAID may also be %pass, %drop, %reject, %trap, %hold, or --af inet|inet6 --edst ADDRESS --spi SPI --proto PROTO.
-PORTS is --transport-proto PROTO [--src-port N] [--dst-port N].
-PROTO is a number or tcp, udp, icmp, icmp6; PORT the destination port."""
+PORTS is --transport-proto PROTO [--src-port N] [--dst-port N]; --outif ipsecN: of that interface.
+PROTO is a number or tcp, udp, icmp, icmp6; PORT the destination port.
+{EVERYWHERE}"""
 
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmp6": 58, "ipv6-icmp": 58, "esp": 50, "ah": 51, "sctp": 132, "any": 0}
 PASSTHROUGH = {"%passthrough": Shunt.PASS, "%passthrough4": Shunt.PASS, "%passthrough6": Shunt.PASS}

@@ -7,7 +7,7 @@ import sys
 
 from openswan.base.errors import ConfigError
 from openswan.cli.keyoptions import Usage
-from openswan.cli.tableoptions import complain, expand, give, parser
+from openswan.cli.tableoptions import EVERYWHERE, complain, expand, give, parser
 from openswan.cli.talk import table
 from openswan.plane.orders import FLAGS, Debug
 
@@ -15,7 +15,8 @@ USAGE = f"""\
 ipsec klipsdebug [--json]
        ipsec klipsdebug --all | --none
        ipsec klipsdebug --set FLAG | --clear FLAG
-FLAG is one of {" ".join(FLAGS)}."""
+FLAG is one of {" ".join(FLAGS)}.
+{EVERYWHERE}"""
 
 
 def main(argv: list[str]) -> int:

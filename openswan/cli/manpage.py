@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
+from openswan import RELEASED
 from openswan.cli.commands import COMMANDS
 from openswan.cli.syntax import Syntax
 
@@ -34,7 +35,7 @@ def page(syntax: Syntax) -> str:
     """The page in man(7) macros."""
     lines = [
         '.\\" SPDX-License-Identifier: GPL-2.0-or-later',
-        f'.TH IPSEC_{syntax.name.upper()} 8 "" "Openswan 3.0" "IPsec"',
+        f'.TH IPSEC_{syntax.name.upper()} 8 "{RELEASED}" "Openswan 3.0" "IPsec"',
         ".SH NAME",
         # One word, as whatis(1) wants it.
         f"ipsec_{escaped(syntax.name)} \\- {escaped(syntax.summary)}",

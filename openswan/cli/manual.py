@@ -25,7 +25,7 @@ ipsec manual [OPTION...] --up|--down|--route|--unroute|--delete NAME
        ipsec manual [OPTION...] --up|--down|--route|--unroute|--delete --union PART...
        ipsec manual --status
 OPTION is --config FILE, --show (say what is done), --showonly (say it and do nothing), --showkeys (with the keys),
---other (as the other end), --iam ADDRESS@INTERFACE (who we are)."""
+--other (as the other end), --iam ADDRESS@INTERFACE (who we are); --version."""
 OPERATIONS = ("up", "down", "route", "unroute", "delete")
 
 

@@ -12,13 +12,24 @@ from openswan.base.numbers import IpProtocol
 from openswan.base.octets import parse_octets
 from openswan.base.said import Said, Shunt, parse_said
 from openswan.cli.keyoptions import Usage
-from openswan.cli.tableoptions import add_sa_options, address_of, complain, expand, give, number, parser, said_of
+from openswan.cli.tableoptions import (
+    EVERYWHERE,
+    add_sa_options,
+    address_of,
+    complain,
+    expand,
+    give,
+    number,
+    parser,
+    said_of,
+)
 from openswan.cli.talk import table
 from openswan.plane.commands import Mode
 from openswan.plane.orders import ClearSas, DropSa, Limits, NewSa, Order
 from openswan.policy.keying import ah_algorithm, check_keys, esp_algorithms
 
-USAGE = """\
+IGNORED = "--saref, --sarefme, --sarefhim, --dumpsaref, --listenreply and --iv are accepted and not used"
+USAGE = f"""\
 ipsec spi [--json]
        ipsec spi SA [--src ADDRESS] --esp ALGORITHM --enckey KEY [--authkey KEY] [--mode tunnel|transport]
        ipsec spi SA [--src ADDRESS] --ah ALGORITHM --authkey KEY
@@ -27,13 +38,13 @@ ipsec spi [--json]
        ipsec spi SA --del
        ipsec spi --clear
 SA is --said SAID, or --af inet|inet6 --edst ADDRESS --spi SPI --proto ah|esp|comp|tun.
-Also: --replay_window N, --life LIMIT=N,..., --natt nonesp --sport N --dport N, --esn, --fresh-keys, --outif ipsecN,
-      --optionsfrom FILE, --label TEXT. Keys begin with 0x, 0s or 0t."""
+Also: --replay_window N, --life LIMIT=N,..., --natt nonesp --sport N --dport N, --esn, --fresh-keys, --outif ipsecN.
+Keys begin with 0x, 0s or 0t. {IGNORED}.
+{EVERYWHERE}"""
 STATUS = 255
 """Exit status for options that make no sense."""
 KINDS = ("esp", "ah", "comp", "ip4", "ip6")
 ALONE = ("delete", "clear")
-IGNORED = "--saref, --sarefme, --sarefhim, --dumpsaref, --listenreply and --iv are accepted and not used"
 
 
 def main(argv: list[str]) -> int:

@@ -8,15 +8,16 @@ import sys
 from openswan.base.errors import ConfigError
 from openswan.base.said import Said, Shunt, parse_said
 from openswan.cli.keyoptions import Usage
-from openswan.cli.tableoptions import complain, expand, give, parser, said_of
+from openswan.cli.tableoptions import EVERYWHERE, complain, expand, give, parser, said_of
 from openswan.cli.talk import table
 from openswan.plane.orders import Group
 
-USAGE = """\
+USAGE = f"""\
 ipsec spigrp [--json]
        ipsec spigrp --said SAID [SAID [SAID [SAID]]]
        ipsec spigrp inet|inet6 ADDRESS SPI ah|esp|comp|tun ...   (the same, up to four times four words)
-SAs stand innermost first. One alone leaves its group."""
+SAs stand innermost first. One alone leaves its group.
+{EVERYWHERE}"""
 WORDS = 4
 """Words that name one SA without --said: family, destination, SPI, protocol."""
 

@@ -59,6 +59,11 @@ def _words_of(path: Path) -> list[str]:
         raise ConfigError(f"--optionsfrom {path}: quotes that do not close, or no text at all") from None
 
 
+EVERYWHERE = """\
+Also: --label TEXT stands before messages, --optionsfrom FILE (or + FILE) reads options from a file, --version;
+      --debug is accepted and says no more."""
+
+
 def parser(command: str, usage: str, status: int) -> Parser:
     """The options every one of these commands takes; `status` is its exit status for options that make no sense."""
     made = Parser(command, usage, status)

@@ -7,16 +7,17 @@ import sys
 
 from openswan.base.errors import ConfigError
 from openswan.cli.keyoptions import Usage
-from openswan.cli.tableoptions import complain, expand, give, parser
+from openswan.cli.tableoptions import EVERYWHERE, complain, expand, give, parser
 from openswan.cli.talk import table
 from openswan.plane.orders import Wire, Wiring
 
-USAGE = """\
+USAGE = f"""\
 ipsec tncfg [--json]
        ipsec tncfg --attach --virtual ipsecN --physical DEVICE
        ipsec tncfg --detach --virtual ipsecN
        ipsec tncfg --create ipsecN | --delete ipsecN
-       ipsec tncfg --clear"""
+       ipsec tncfg --clear
+{EVERYWHERE}"""
 
 
 def main(argv: list[str]) -> int:

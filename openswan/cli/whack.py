@@ -25,6 +25,9 @@ where ACTION is one of:
        --rereadsecrets | --rereadgroups | --rereadcacerts | --rereadcrls | --rereadall | --listall | --listpubkeys |
        --listpsks | --listcerts | --listcacerts | --listocspcerts | --listcrls | --listocsp | --fetchcrls | --purgeocsp
        --eroutes | --spis | --counters | --events [--json]
+The same: --xauthuser as --xauthname, --checkpubkeys as --listpubkeys, and as --rereadcacerts: --rereadcerts,
+--rereadaacerts, --rereadocspcerts, --rereadacerts. Empty here: --listaacerts, --listacerts, --listgroups.
+Accepted: --utc.
 Connections are described in ipsec.conf and loaded with `ipsec auto --add NAME'."""
 
 NEED_NAME = ("initiate", "terminate", "route", "unroute", "delete")

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from openswan import RELEASED
 from openswan.config.keyword import Form, Halves, Keyword, Section, Status
 from openswan.config.keywords import TABLE
 
 HEAD = """\
 .\\" SPDX-License-Identifier: GPL-2.0-or-later
 .\\" Written by `make man' from the keyword table: change openswan/config/keywords.py or manual.py instead.
-.TH IPSEC.CONF 5 "" "Openswan 3.0" "IPsec"
+.TH IPSEC.CONF 5 "@RELEASED@" "Openswan 3.0" "IPsec"
 .SH NAME
 ipsec.conf \\- connections and settings of IPsec
 .SH DESCRIPTION
@@ -146,7 +147,7 @@ WORDS = {
 
 def manual() -> str:
     """The whole page in man(7) form."""
-    return HEAD + keyword_part() + TAIL
+    return HEAD.replace("@RELEASED@", RELEASED) + keyword_part() + TAIL
 
 
 def keyword_part() -> str:

@@ -6,18 +6,11 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import fill
 
 from openswan.base import paths
 from openswan.base.address import Address, parse_address
 from openswan.base.errors import ConfigError
-
-USAGE = """\
-Usage: ipsec pluto [--help] [--version] [--optionsfrom FILE]
-       [--nofork] [--stderrlog] [--logfile FILE] [--autostart] [--config FILE]
-       [--ctlbase PATH] [--secretsfile FILE] [--ipsecdir DIR]
-       [--listen ADDRESS] [--ikeport PORT] [--nat-ikeport PORT] [--interface DEV]...
-       [--uniqueids] [--force-busy] [--keep-alive SECONDS] [--nhelpers N] [--nocrsend] [--strictcrlpolicy]
-Without --autostart pluto loads no connection and listens to nobody until whack tells it to."""
 
 FLAGS = ("nofork", "stderrlog", "autostart", "uniqueids", "force-busy", "help", "version", "nocrsend",
          "strictcrlpolicy", "crl-strict")  # fmt: skip
@@ -45,6 +38,22 @@ IDLE_VALUES = frozenset(
     virtual-private adns lwdnsq statsbin nssdir""".split()
 )
 """Accepted and without effect in this daemon."""
+
+
+def _shown(option: str) -> str:
+    return f"--{option} VALUE" if option in IDLE_VALUES else f"--{option}"
+
+
+USAGE = f"""\
+Usage: ipsec pluto [--help] [--version] [--optionsfrom FILE]
+       [--nofork] [--stderrlog] [--logfile FILE] [--autostart] [--config FILE]
+       [--ctlbase PATH] [--secretsfile FILE] [--ipsecdir DIR]
+       [--listen ADDRESS] [--ikeport PORT] [--nat-ikeport PORT] [--interface DEV]...
+       [--uniqueids] [--force-busy] [--keep-alive SECONDS] [--nhelpers N] [--nocrsend]
+       [--strictcrlpolicy | --crl-strict]
+Without --autostart pluto loads no connection and listens to nobody until whack tells it to.
+Accepted and without effect, for old start scripts:
+{fill(" ".join(sorted(map(_shown, IDLE_FLAGS | IDLE_VALUES))), 110, break_on_hyphens=False)}"""
 MAX_NESTING = 10
 MAX_OPTIONS_FILE = 1 << 20
 
