@@ -60,10 +60,13 @@ def _config(target: str) -> Config:
         return Config(str(path), error=str(why))
     conns = loaded.connections
     complaints = loaded.complaints
+    manual = {one.name.lower() for one in loaded.manual}
     if target:
         conns = loaded.named(target)
         names = {target.lower(), *(one.name.lower() for one in conns)}
-        complaints = (*(one for one in complaints if not one.conn or one.conn.lower() in names), *loaded.about(target))
+        complaints = tuple(one for one in complaints if not one.conn or one.conn.lower() in names)
+        # Of a conn with keys of its own that would say that it is one.
+        complaints += () if target.lower() in manual else tuple(loaded.about(target))
     return Config(
         str(path),
         complaints=tuple(dict.fromkeys(complaints)),

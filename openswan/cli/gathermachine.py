@@ -61,8 +61,10 @@ def machine(kernel: Kernel, pid: int) -> Machine:
 
 def _owners(kernel: Kernel, pid: int) -> dict[int, str]:
     found = {}
+    # Its own are known at once; whose another is takes a look at every process.
+    own = kernel.sockets(pid) if pid else set()
     for bound in kernel.bound():
-        if bound.port in (IKE_PORT, NATT_PORT):
+        if bound.port in (IKE_PORT, NATT_PORT) and bound.inode not in own:
             owner, name = kernel.owner(bound.inode)
             if owner and owner != pid:
                 found[bound.port] = f"{name} (process {owner})"

@@ -107,6 +107,18 @@ class Machine:
                     found.append(Bound(int(words[1].rpartition(":")[2], 16), int(words[9])))
         return found
 
+    def sockets(self, pid: int) -> set[int]:
+        """Inodes of the sockets a process has open; empty when that cannot be told."""
+        found = set()
+        try:
+            for fd in (self.root / f"proc/{pid}/fd").iterdir():
+                name = os.readlink(fd)
+                if name.startswith("socket:["):
+                    found.add(int(name[8:-1]))
+        except OSError:
+            return found
+        return found
+
     def owner(self, inode: int) -> tuple[int, str]:
         """(pid, name) of a process that has the socket open; (0, "") when that cannot be told."""
         wanted = f"socket:[{inode}]"

@@ -16,6 +16,7 @@ from openswan.cli import gather as module
 from openswan.cli.gather import gather
 from openswan.diagnosis.facts import Machine, Peer
 from openswan.diagnosis.firewall import Firewall
+from openswan.diagnosis.judge import judge
 from openswan.host.process import PidState
 from tests.unit.diagnosis.world import CONF, ME
 from tests.unit.engine.test_policies import certificate
@@ -68,6 +69,14 @@ def test_of_one_conn_and_of_one_address(host: Path) -> None:
     facts = gather(address=ip_address("10.2.0.9"))
     assert [one.name for one in facts.config.conns] == ["net"] and facts.match == "no eroute takes it"
     assert gather(address=ip_address("10.7.0.9")).config.conns == ()
+
+
+def test_a_conn_with_keys_of_its_own_is_none_to_complain_of(host: Path) -> None:
+    keys = f"\tspibase=0x200\n\tespenckey=0x{'11' * 32}\n\tespauthkey=0x{'22' * 32}\n"
+    ends = "conn hand\n\tleft=192.0.2.1\n\tright=192.0.2.9\n\tesp=aes256-sha2_256\n"
+    (host / "ipsec.conf").write_text(ends + keys)
+    facts = gather("hand")
+    assert facts.config.manual == ("hand",) and not facts.config.complaints and not judge(facts)
 
 
 def test_no_files_no_daemon(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:

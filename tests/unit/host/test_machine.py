@@ -52,7 +52,8 @@ def test_who_has_a_port() -> None:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
         (found,) = [each for each in machine.bound() if each.port == port]
-        assert machine.owner(found.inode)[0] == os.getpid()
+        assert machine.owner(found.inode)[0] == os.getpid() and found.inode in machine.sockets(os.getpid())
+    assert machine.sockets(1 << 30) == set()
     assert machine.owner(1) == (0, "")
 
 
