@@ -232,7 +232,8 @@ class IkeSas:
 
     def _log(self, ike: IkeState, effect: Log) -> None:
         """A machine's line goes to everybody who waits for a connection on it."""
-        conn = ike.attempts.get(effect.token) or ike.conn or ike.led_to
+        token = effect.token
+        conn = ike.attempts.get(token) or self.core.states.renewals.get(token) or ike.conn or ike.led_to
         if conn is None:
             remote = ike.machine.remote
             text = f"packet from {remote.address}:{remote.port}: {effect.text}"

@@ -192,6 +192,10 @@ class Isakmp:
         routes = (net,) if isinstance(net, IPv4Network) and net.prefixlen else ()
         return replace(given, wins=policy.wins, banner=policy.banner, routes=routes)
 
+    def number(self) -> int:
+        """The next number of a state."""
+        return self.core.states.serial()
+
     def knows_another(self, local: Endpoint, remote: Endpoint) -> bool:
         """Is there an established ISAKMP SA with this peer already?"""
         return self.core.states.established_between(local.address, remote.address) is not None

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
 
 from openswan.engine.conn import Conn
@@ -62,6 +63,20 @@ CHILD_STAGES = {
     (1, False): ("STATE_QUICK_R2", "IPsec SA established"),
 }
 """State and story of an established child by IKE version and whether we are its initiator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a version of IKE calls its SAs, and says of their end."""
+
+    ike: str
+    child: str
+    over: str
+    """`{what} expired`, with why that is told or not."""
+
+
+WORDS = {1: Words("ISAKMP SA", "IPsec SA", "{what} expired ({why})"), 2: Words("IKE SA", "child SA", "{what} expired")}
+"""By IKE version."""
 
 
 class V2State(IntEnum):

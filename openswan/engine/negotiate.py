@@ -11,7 +11,7 @@ from openswan.base.address import Address
 from openswan.base.entropy import uniform
 from openswan.base.log import Rc
 from openswan.engine.conn import Conn, Kind
-from openswan.engine.names import CHILD_STAGES
+from openswan.engine.names import CHILD_STAGES, WORDS
 from openswan.engine.oeevents import Pair
 from openswan.engine.routing import RouteEvent, Routing
 from openswan.engine.settings import LINGER, RETRY_FIRST, RETRY_MOST
@@ -120,10 +120,11 @@ class Negotiator:
         request = CreateChild(dialect.child(conn), token)
         if ike.established is None:
             ike.pending.add(request)
-            core.say(conn, f"waiting for IKE SA #{ike.serial}", Rc.COMMENT, token)
-        else:
+            core.say(conn, f"waiting for {WORDS[ike.version].ike} #{ike.serial}", Rc.COMMENT, token)
+            return
+        if ike.version == 2:  # a Quick Mode says it itself
             core.say(conn, f"initiating child SA using IKE SA #{ike.serial}", Rc.LOG, token)
-            self.brain.ikes.request(ike, request)
+        self.brain.ikes.request(ike, request)
 
     def ready(self) -> None:
         """Secrets and certificates are there: start what waited for them."""

@@ -11,6 +11,8 @@ from openswan.base.entropy import Rng, uniform
 from openswan.base.interval import Duration
 from openswan.base.log import Rc
 from openswan.base.said import Said
+from openswan.engine.conn import Conn
+from openswan.engine.names import CHILD_STAGES, WORDS
 from openswan.engine.pairs import LOOK_AT_USE
 from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
@@ -101,18 +103,25 @@ class Lifetimes:
     def not_renewed(self, ike: IkeState, reason: str) -> None:
         """No other IKE SA could be begun in its place, or it came to nothing: again as long as this one lives."""
         if not ike.closing and ike.serial in self.core.states.ikes:
-            self._tell(ike, f"rekeying of the IKE SA failed: {reason}")
+            self._tell(ike, f"rekeying of the {WORDS[ike.version].ike} failed: {reason}")
             self.core.after(Timer.REKEY_IKE, ike.serial, AGAIN, partial(self._rekey_ike, ike))
 
     def rekey_child(self, child: ChildState) -> None:
         """Replace a child now."""
-        if not child.closing and not child.ike.closing:
-            self.core.say(child.conn, "rekeying child SA", Rc.LOG, child.serial, event="child-rekey")
-            self.brain.ikes.request(child.ike, RekeyChild(child.spi_in))
+        if child.closing or child.ike.closing:
+            return
+        token, text = 0, "rekeying child SA"
+        if child.ike.version == 1:
+            token, text = self.core.states.serial(), f"rekeying state ({CHILD_STAGES[1, child.initiator][0]})"
+            self.core.states.renewals.pop(child.renewal, None)
+            self.core.states.renewals[token], child.renewal = child.conn, token
+        self.core.say(child.conn, text, Rc.LOG, child.serial, event="child-rekey")
+        self.brain.ikes.request(child.ike, RekeyChild(child.spi_in, token))
 
     def _expire_ike(self, ike: IkeState) -> None:
         if ike.conn is not None:
-            self.core.say(ike.conn, "IKE SA expired", Rc.LOG, ike.serial, event="ike-expired")
+            text = self._over(ike.version, WORDS[ike.version].ike, ike.conn, ike.serial, ike.conn.newest_ike)
+            self.core.say(ike.conn, text, Rc.LOG, ike.serial, event="ike-expired")
         # What is wanted comes up again on a new IKE SA.
         conns = {child.conn for child in ike.children.values() if not child.closing}
         self.brain.ikes.close(ike)
@@ -127,7 +136,9 @@ class Lifetimes:
     def _expire_child(self, child: ChildState) -> None:
         if child.closing:
             return
-        self.core.say(child.conn, "child SA expired", Rc.LOG, child.serial, event="child-expired")
+        version, conn = child.ike.version, child.conn
+        text = self._over(version, WORDS[version].child, conn, child.serial, conn.newest_child)
+        self.core.say(conn, text, Rc.LOG, child.serial, event="child-expired")
         failed = child.conn.policy.rekey and not child.ike.closing and child.conn.newest_child == child.serial
         if failed and child.ike.version == 2:
             # Rekeying has failed for all of the margin: the two ends no longer understand each other, and whatever else
@@ -135,6 +146,18 @@ class Lifetimes:
             self._expire_ike(child.ike)
             return
         self._end(child)
+
+    @staticmethod
+    def _over(version: int, what: str, conn: Conn, serial: int, newest: int) -> str:
+        """That an SA has expired, in the words of its version."""
+        why = (
+            f"superseded by #{newest}"
+            if newest not in (0, serial)
+            else "LATEST!"
+            if conn.policy.rekey
+            else "--dontrekey"
+        )
+        return WORDS[version].over.format(what=what, why=why)
 
     def over(self, child: ChildState) -> None:
         """Another child has taken over, unless it has ended meanwhile: close this one."""
@@ -159,7 +182,8 @@ class Lifetimes:
         elif isinstance(request, RekeyChild):
             child = self.core.states.by_esp.get(request.spi_in)
             if child is not None and not child.closing:
-                self._tell(ike, f"rekeying of child #{child.serial} failed: {reason}", child)
+                what = "state" if ike.version == 1 else "child"
+                self._tell(ike, f"rekeying of {what} #{child.serial} failed: {reason}", child)
                 self.core.release(child.conn)
                 self.core.after(Timer.REKEY_CHILD, child.serial, AGAIN, partial(self.rekey_child, child))
 

@@ -128,6 +128,8 @@ class ChildState:
     """What has yet to be installed of what receives."""
     yields: bool = False
     """IKEv1: both ends have made one at once, and this one will go."""
+    renewal: int = 0
+    """IKEv1: the number of the Quick Mode that is to replace it."""
     gives_way: bool = False
     """The peer refused to rekey it, or fell silent: it goes once a child of another IKE SA carries its traffic."""
 
@@ -137,12 +139,14 @@ class ChildState:
         return self.comp_out or self.said_out
 
     @property
-    def rank(self) -> tuple[Instant, bool, int]:
+    def rank(self) -> tuple[Instant, bool, Instant, int]:
         """Of several children of a connection the highest carries traffic: one of the IKE SA that was begun last.
 
-        A peer that begins anew may have lost the older one, whatever its last answers there were.
+        A peer that begins anew may have lost the older one, whatever its last answers there were. In IKEv1 a child has
+        its number from its first message on, so numbers do not say which is younger.
         """
-        return (self.ike.born or 0.0, not self.yields, self.serial)
+        since = self.established if self.ike.version == 1 else 0.0
+        return (self.ike.born or 0.0, not self.yields, since, self.serial)
 
     def __repr__(self) -> str:
         return f"<child SA #{self.serial} of {self.conn.unique}>"
@@ -165,6 +169,8 @@ class StateDb:
         """By inbound SPI, of ESP or AH."""
         self.shared: dict[tuple[Address, Address, Hashable], dict[int, IkeState]] = {}
         """IKE SAs usable for further children, by both addresses and signature."""
+        self.renewals: dict[int, Conn] = {}
+        """IKEv1: whom Quick Modes by these numbers are for that are to replace a child."""
         self.tokens: dict[int, IkeState] = {}
         """The IKE SA on which a negotiation for a child runs."""
         self.pairs: dict[tuple[Address, Address], dict[int, IkeState]] = {}
@@ -356,6 +362,7 @@ class StateDb:
     def remove_child(self, child: ChildState) -> None:
         """Forget a child SA."""
         self.children.pop(child.serial, None)
+        self.renewals.pop(child.renewal, None)
         if self.by_esp.get(child.spi_in) is child:
             del self.by_esp[child.spi_in]
         child.ike.children.pop(child.serial, None)

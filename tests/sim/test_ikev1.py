@@ -66,12 +66,36 @@ def test_the_words_of_a_tunnel_that_comes_up() -> None:
     assert lines(pair.east, "respond", "established") == [
         '"net-net" #1: responding to Main Mode',
         f'"net-net" #1: STATE_MAIN_R3: sent MR3, ISAKMP SA established {chosen}',
-        '"net-net" #1: responding to Quick Mode proposal {*}',
+        '"net-net" #2: responding to Quick Mode proposal {*}',
         f'"net-net" #2: STATE_QUICK_R2: IPsec SA established {sa}',
     ]
     codes = [code for code, _ in pair.west.whack[pair.west.client]]
     assert [code for code in codes if code >= 100 or code == 4] == [104, 106, 108, 4, 117, 4]
     pair.sane()
+
+
+def test_the_words_of_a_pair_that_is_replaced() -> None:
+    pair = v1_up(ipsec_lifetime=100.0, rekey_margin=50.0, rekey_fuzz=0.0)
+    del pair.west.lines[:], pair.east.lines[:]
+    pair.run(75.0)
+    assert lines(pair.west, "rekeying", "initiat")[:3] == [
+        '"net-net" #2: rekeying state (STATE_QUICK_I2)',
+        '"net-net" #3: initiating Quick Mode PSK+ENCRYPT+TUNNEL+PFS+UP to replace #2 {using isakmp#1 *'
+        " proposal=aes_cbc_128-hmac_sha1_96 pfsgroup=OAKLEY_GROUP_ECP256}",
+        '"net-net" #3: STATE_QUICK_I1: initiate',
+    ]
+    assert lines(pair.east, "respond")[0] == '"net-net" #3: responding to Quick Mode proposal {*}'
+    assert lines(pair.east, "Delete")[0] == '"net-net" #1: received Delete SA(*) payload: deleting IPSEC State #2'
+    assert not lines(pair.west, "child SA", "IKE SA") and not lines(pair.east, "child SA", "IKE SA")
+
+
+@pytest.mark.parametrize(("rekey", "why"), [(False, "--dontrekey"), (True, "LATEST!")])
+@pytest.mark.parametrize(("child", "ike", "line"), [(60.0, 90.0, "#2: IPsec SA"), (90.0, 60.0, "#1: ISAKMP SA")])
+def test_the_words_of_an_sa_that_comes_to_its_end(rekey: bool, why: str, child: float, ike: float, line: str) -> None:
+    pair = v1_up(ipsec_lifetime=child, ike_lifetime=ike, rekey=rekey, rekey_margin=20.0)
+    pair.net.cut.add(pair.west.address)
+    pair.run(70.0)
+    assert f'"net-net" {line} expired ({why})' in pair.west.lines
 
 
 def test_status_says_the_classic_states() -> None:

@@ -29,7 +29,7 @@ class Child:
     established: Instant
     extras: Extras
     token: int = 0
-    """The asker's number, 0: the peer asked."""
+    """The owner's number."""
     replaced_by: int = 0
     """Inbound SPI of the pair that took over; 0: none."""
     delete_at: Instant | None = None

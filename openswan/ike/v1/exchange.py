@@ -49,6 +49,8 @@ class Quick:
     """When its first message was sent or came."""
     request: CreateChild | RekeyChild | None = None
     """As initiator: what is asked of us."""
+    number: int = 0
+    """As responder: what the owner calls it."""
     policy: QuickPolicy | None = None
     offered: Sa | None = None
     """As initiator: our proposals."""
@@ -68,8 +70,8 @@ class Quick:
 
     @property
     def token(self) -> int:
-        """The asker's number; 0: the peer began it."""
-        return self.request.token if self.request is not None else 0
+        """The owner's number for it and for the pair that comes of it."""
+        return self.request.token if self.request is not None else self.number
 
     @property
     def is_open(self) -> bool:

@@ -184,6 +184,9 @@ class Owner(Records, Protocol):
         INVALID_ID_INFORMATION) when no connection is known for them.
         """
 
+    def number(self) -> int:
+        """The next number of a state, under which the log speaks of a Quick Mode that the peer begins."""
+
     def knows_another(self, local: Endpoint, remote: Endpoint) -> bool:
         """Is there an established ISAKMP SA with this peer already?"""
 

@@ -78,8 +78,10 @@ def begin(sa: Core, quick: Quick, policy: QuickPolicy) -> list[Payload]:
     if terms.group is not None:
         quick.pair = dh.generate_ikev1(terms.group.name, sa.rng)
         payloads.append(Ke(quick.pair.public))
+    older = sa.children.get(quick.request.spi_in) if isinstance(quick.request, RekeyChild) else None
+    replacing = f" to replace #{older.token}" if older is not None else ""
     sa.log(
-        f"initiating Quick Mode {policy.words} {{using isakmp#{sa.serial} msgid:{quick.message_id:08x}"
+        f"initiating Quick Mode {policy.words}{replacing} {{using isakmp#{sa.serial} msgid:{quick.message_id:08x}"
         f" proposal={_words(policy)} pfsgroup={_group_words(terms.group)}}}"
     )
     return [*payloads, *ids, *_originals(sa, policy.transport, first=sa.local.address, second=sa.remote.address)]
@@ -189,7 +191,7 @@ def establish(sa: Core, quick: Quick, now: Instant, settled: Instant) -> Child:
         quick.is_initiator,
         now,
         Extras(made.transport, quick.cpi if chosen.cpi else 0, chosen.cpi, made.original),
-        request.token if request else 0,
+        quick.token,
     )
     older = sa.children.get(request.spi_in) if isinstance(request, RekeyChild) else None
     if older is not None:

@@ -144,6 +144,8 @@ class QuickModes(Core):
         content, iv = keys.open(message, one.iv)
         keys.check(content, partial(self._expected, one))
         self.believe(message, ends, now)
+        if not (one.is_initiator or one.number):
+            one.number = self.ask.number()
         self.quicks[message_id], self.about = one, one.token
         one.heard, one.reply, one.replays, one.iv = digest, b"", 0, iv
         try:

@@ -82,7 +82,7 @@ def test_a_renewal_that_fails_is_tried_again() -> None:
     pair.west.pluto.brain.dialects[1].renew(old)
     due(pair, pair.west)
     pair.run(8.0)
-    assert any("rekeying of the IKE SA failed: max number of retransmissions" in line for line in pair.west.lines)
+    assert any("rekeying of the ISAKMP SA failed: max number of retransmissions" in line for line in pair.west.lines)
     pair.net.cut.clear()
     assert pair.run(30.0, lambda: isakmp(pair.west) != [old] and bool(isakmp(pair.west)))
     assert pair.up() and pair.agreed()

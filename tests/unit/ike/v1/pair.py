@@ -134,6 +134,7 @@ class Asked:
         self.quick = [mirrored(quick())]
         self.asked: list[QuickQuestion] = []
         self.taken: set[int] = set()
+        self.numbers = 500
         self.another = False
         """There is another ISAKMP SA with the peer."""
         self.chains: list[tuple[Certificate, ...]] = []
@@ -182,6 +183,11 @@ class Asked:
             if one.mine[0].contains(question.mine) and one.theirs[0].contains(question.theirs):
                 return one
         raise IkeError("cannot respond to IPsec SA request because no connection is known", 18)
+
+    def number(self) -> int:
+        """Far from those the tests give themselves."""
+        self.numbers += 1
+        return self.numbers
 
     def knows_another(self, local: Endpoint, remote: Endpoint) -> bool:
         """Whatever the test says."""

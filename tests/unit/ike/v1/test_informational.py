@@ -50,7 +50,7 @@ def test_the_peer_deletes_a_pair() -> None:
     spi = child.spi_out.to_bytes(4, "big")
     pair.forge(pair.b, [Delete(ProtocolId.ESP, (spi,))])
     assert [(one.spi_in, one.reason) for one in pair.b.seen(ChildGone)] == [(child.spi_in, Gone.PEER)]
-    assert pair.b.lines()[-1] == f"received Delete SA(0x{child.spi_out:08x}) payload: deleting IPSEC State"
+    assert pair.b.lines()[-1] == f"received Delete SA(0x{child.spi_out:08x}) payload: deleting IPSEC State #501"
     [ours] = pair.a.sa.children.values()
     pair.forge(pair.a, [Delete(ProtocolId.ESP, (ours.spi_out.to_bytes(4, "big"),))])
     assert pair.a.lines()[-1].endswith("payload: deleting IPSEC State #7")
