@@ -90,7 +90,7 @@ class Children:
             return
         newest = self._youngest(conn)
         conn.newest_child = newest.serial if newest is not None else 0
-        wait = self._patience(effect, confirmed, old is not None)
+        wait = self._patience(effect, confirmed, old is not None, bool(conn.owner))
         if wait and (conn.owner or conn.shunt in (Shunt.HOLD, Shunt.TRAP)):
             # The peer may get our next packet before it has this SA: until it has been heard on it the older one
             # carries traffic (RFC 7296 2.8), or packets are held as they are now.
@@ -112,10 +112,10 @@ class Children:
         self.brain.ikes.first_contact(ike)
 
     @staticmethod
-    def _patience(effect: ChildEstablished, confirmed: bool, rekeyed: bool) -> Duration:
+    def _patience(effect: ChildEstablished, confirmed: bool, rekeyed: bool, owned: bool) -> Duration:
         """How long a new SA is not used unless the peer has been heard on it; 0: it is used at once."""
         if effect.initiator:
-            return (SWITCH if effect.replaces else UNDER_WAY) if confirmed else 0.0
+            return (SWITCH if owned else UNDER_WAY) if confirmed else 0.0
         return 0.0 if confirmed else CONFIRM if rekeyed else HELD
 
     def _outranks(self, child: ChildState) -> bool:
@@ -222,6 +222,12 @@ class Children:
                 self._use(child)
             else:
                 self.brain.mobility.repoint(child.conn)
+
+    def unconfirmed(self, spi_in: int) -> None:
+        """The peer does not have a new SA yet: if it is not used yet, it is not for a while."""
+        child = self.core.states.by_esp.get(spi_in)
+        if child is not None and child.waiting and child.conn.owner:
+            self.core.after(Timer.CONFIRM, child.serial, SWITCH, partial(self._unheard, child))
 
     def _unheard(self, child: ChildState) -> None:
         """The peer has not been heard on a new SA in time: it is used all the same, unless the peer has spoken on the

@@ -44,7 +44,7 @@ from openswan.ike.effects import (
 from openswan.ike.events import CreateChild, DeleteChild, DeleteIke, ProbePath, Request
 from openswan.ike.later import CertificateJob, GatewaysJob, Job, KeysJob, RevocationJob, XauthJob
 from openswan.ike.policy import ChildPolicy
-from openswan.ike.v1.effects import InitialContact, IsakmpEstablished, IsakmpReplaced
+from openswan.ike.v1.effects import InitialContact, IsakmpEstablished, IsakmpReplaced, Unconfirmed
 from openswan.ike.v2.tasks.mobike import CONFIRMED
 from openswan.wire.v2.numbers import NotifyType
 
@@ -74,6 +74,7 @@ class IkeSas:
             IsakmpEstablished: self._established,
             InitialContact: self._contacted,
             IsakmpReplaced: self._replaced,
+            Unconfirmed: lambda ike, effect: brain.children.unconfirmed(effect.spi_in),
             ChildEstablished: self._child_established,
             SpiOffered: self._spi_offered,
             ChildGone: self._child_gone,

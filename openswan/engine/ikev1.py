@@ -130,7 +130,7 @@ class IkeV1:
         _machine(old).yield_child(child.spi_in, _machine(newest.ike))
         self.core.states.move_child(child, newest.ike)
         if not (old.children or old.attempts):
-            self.brain.ikes.close(old)
+            self.brain.ikes.run(old, _machine(old).supersede(_machine(newest.ike), self.core.now))
 
     def renew(self, ike: IkeState) -> None:
         """Another Main Mode, whose ISAKMP SA takes over; one that carries nothing is let go."""

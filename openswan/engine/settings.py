@@ -73,9 +73,9 @@ CONFIRM = 90.0
 after this, which is longer than an initiator asks for an answer that gets lost."""
 HELD = 2.0
 """The same for a first SA, and for one on another IKE SA than the older: packets are held meanwhile."""
-SWITCH = 1.0
-"""As initiator in IKEv1 we go over to a new pair after this, or when the peer does: our last message may be slower than
-our packets, or get lost and be said again."""
+SWITCH = 5.0
+"""As initiator in IKEv1 we go over from an older pair to a new one when the peer does, or so long after it has last
+shown that it lacks our last message, which may be slower than our packets, or get lost and be said again."""
 UNDER_WAY = 0.1
 """The same for a first pair: packets are held meanwhile."""
 ANSWER = 2.0

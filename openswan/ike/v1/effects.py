@@ -47,4 +47,11 @@ class IsakmpReplaced:
     successor: Exchanges
 
 
-Effect: TypeAlias = SharedEffect | IsakmpEstablished | IsakmpReplaced | InitialContact
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """The peer repeats its part of a Quick Mode of ours: it does not have the pair of this inbound SPI yet."""
+
+    spi_in: int
+
+
+Effect: TypeAlias = SharedEffect | IsakmpEstablished | IsakmpReplaced | InitialContact | Unconfirmed

@@ -23,7 +23,7 @@ from openswan.ike.retransmit import Due, Outstanding
 from openswan.ike.v1 import informational, quick
 from openswan.ike.v1.child import Child
 from openswan.ike.v1.core import MOST_REPLAYS, Core
-from openswan.ike.v1.effects import IsakmpReplaced
+from openswan.ike.v1.effects import IsakmpReplaced, Unconfirmed
 from openswan.ike.v1.exchange import Quick
 from openswan.ike.v1.policy import QuickPolicy
 from openswan.ike.v1.states import State
@@ -251,6 +251,8 @@ class QuickModes(Core):
         one.replays += 1
         self.log(f"retransmitting in response to duplicate packet; already {one.state}", Rc.RETRANSMISSION)
         self.send(one.reply)
+        if one.is_initiator and one.spi in self.children:
+            self.emit(Unconfirmed(one.spi))
         old = self.children.get(one.request.spi_in) if isinstance(one.request, RekeyChild) else None
         if old is not None and old.delete_at is not None:
             old.delete_at = max(old.delete_at, now + SETTLE)  # the peer has no other pair yet
