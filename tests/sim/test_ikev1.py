@@ -297,6 +297,26 @@ def test_both_kinds_of_sa_are_renewed_and_no_packet_is_lost() -> None:
     pair.sane()
 
 
+def test_traffic_stays_where_the_peer_can_read_it_while_our_last_message_gets_lost() -> None:
+    """One way only, so that the peer cannot show by its packets that it has the new pair."""
+    pair = v1_up()
+    before = pair.west.klips.keys(Direction.IN)
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(1.0, lambda: pair.west.klips.keys(Direction.IN) != before)
+    pair.net.cut.add(pair.east.address)  # QI2 is under way, and so is nothing else
+    pair.run(0.05)
+    pair.net.cut.clear()
+    pair.net.blocks = lambda packet: isinstance(packet.body, bytes) and packet.src.address == pair.west.address
+    for _ in range(12):
+        pair.send(pair.west, WEST_HOST, EAST_HOST)
+        pair.run(1.0)
+    assert pair.missing() == []
+    pair.net.blocks = lambda packet: False
+    pair.run(SETTLE)
+    both_ways(pair)
+    assert pair.agreed()
+
+
 def test_up_of_what_is_up_makes_a_fresh_pair() -> None:
     pair = v1_up()
     keys = pair.west.klips.keys(Direction.IN)

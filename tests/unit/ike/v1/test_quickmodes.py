@@ -20,6 +20,7 @@ from openswan.ike.effects import (
 )
 from openswan.ike.events import CreateChild, RekeyChild
 from openswan.ike.v1.core import MOST_REPLAYS
+from openswan.ike.v1.effects import Unconfirmed
 from openswan.ike.v1.exchanges import MOST_IDS
 from openswan.ike.v1.policy import QuickPolicy
 from openswan.ike.v1.quickmodes import MOST_ELSEWHERE, MOST_OWN, MOST_THEIRS, SETTLE
@@ -59,6 +60,17 @@ def test_any_one_message_may_be_lost(lost: int) -> None:
     pair.later(3.0)
     assert stand(pair) == (1, 1)
     assert [one.spi_in for one in pair.b.seen(SpiOffered)] == [pair.b.seen(ChildEstablished)[0].spi_in]
+
+
+def test_who_repeats_its_answer_lacks_our_last_message_and_the_owner_hears_of_it() -> None:
+    pair = asked()
+    pair.deliver(*pair.wire.pop(0))
+    pair.deliver(*pair.wire.pop(0))
+    [child] = pair.a.sa.children.values()
+    assert not pair.a.seen(Unconfirmed)
+    pair.wire.clear()
+    pair.tick().run()
+    assert [one.spi_in for one in pair.a.seen(Unconfirmed)] == [child.spi_in] and stand(pair) == (1, 1)
 
 
 def test_every_message_may_come_three_times_in_any_order() -> None:
