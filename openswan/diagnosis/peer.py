@@ -228,7 +228,7 @@ def told(facts: Facts) -> Iterator[Finding]:
             continue
         found: set[str] = set()
         for line in facts.lines(conn.name):
-            if not _about(line.text, conn.name, peer.address):
+            if line.event == "remedy" or not _about(line.text, conn.name, peer.address):
                 continue
             for said in SAID:
                 if said.code in found or (match := said.pattern.search(line.text)) is None:

@@ -249,3 +249,119 @@ SAID: tuple[Said, ...] = (
     ),
 )
 """Patterns of log lines, the most telling first; what the two ends say to each other comes before what one guesses."""
+
+LIKELY: tuple[Said, ...] = (
+    _said(
+        r"reached STATE_(MAIN|AGGR)_I1",
+        "no-answer",
+        PEER,
+        0,
+        "the peer is not there, has no conn for our address, or a firewall drops UDP port 500",
+        "see that it runs and has the conn, and let UDP 500 and 4500 pass both ways; ipsec diagnose looks closer",
+    ),
+    _said(
+        r"reached STATE_MAIN_(I2|R1|R2)|reached STATE_AGGR_R1",
+        "answers-stop",
+        PEER,
+        0,
+        "the first messages pass, later ones do not: a firewall drops larger packets or UDP port 4500",
+        "let UDP 500 and 4500 pass both ways, fragments too; ike_frag=yes on both ends keeps packets small",
+    ),
+    _said(
+        r"reached STATE_MAIN_I3",
+        "proof-refused",
+        KEYS,
+        0,
+        "the peer does not believe who we are (another secret, key or id), or UDP port 4500 does not pass",
+        "compare ipsec.secrets and the ids of both ends, and let UDP 4500 pass; the log of the peer says which it is",
+    ),
+    _said(
+        r"reached STATE_QUICK_I1|refuses our Quick Mode: NO_PROPOSAL_CHOSEN",
+        "quick-refused",
+        PEER,
+        0,
+        "the peer takes none of our ESP proposals, or has no conn with our subnets",
+        "make esp= (phase2alg=), pfs=, leftsubnet= and rightsubnet= of both ends the same; the peer's log says which",
+    ),
+    _said(
+        r"reached STATE_QUICK_R1",
+        "quick-unconfirmed",
+        PEER,
+        0,
+        "the peer has begun something and does not go on: our answer does not reach it, or it does not like it",
+        "look into the log of the peer; let UDP 500 and 4500 pass both ways",
+    ),
+    _said(
+        r"(?P<what>(OAKLEY|ESP|AH)_\w+) is not supported|unsupported (ESP|AH) \w+ (alg )?(?P<other>\S+)",
+        "weak-algorithm",
+        CONFIG,
+        0,
+        "the peer offers an algorithm that is too weak or not known here",
+        "have the peer offer AES with SHA-2 and a group of 2048 bits or more; ipsec algparse shows what ike= can name",
+    ),
+    _said(
+        r"OAKLEY_GROUP \S+ not supported",
+        "weak-group",
+        CONFIG,
+        0,
+        "the peer wants a Diffie-Hellman group that ike= or esp= does not allow here",
+        "have it use modp2048 (group 14) or better, or name its group in ike= and esp=, as in ike=aes128-sha1;modp1024",
+    ),
+    _said(
+        r"policy does not allow (?P<what>OAKLEY_\w+) authentication",
+        "auth-mismatch",
+        CONFIG,
+        0,
+        "the two ends want to prove themselves in different ways",
+        "make authby= the same on both ends",
+    ),
+    _said(
+        r"peer requested \S+ seconds which exceeds our limit",
+        "life-too-long",
+        CONFIG,
+        0,
+        "the peer wants its SA to live longer than is allowed here",
+        "make ikelifetime= of the peer a day (24h) or less",
+    ),
+    _said(
+        r"whose policy does not allow it \(aggrmode=no\)",
+        "aggressive-refused",
+        CONFIG,
+        0,
+        "the peer wants Aggressive Mode, the conn does not",
+        "have the peer use Main Mode; if it cannot, write aggrmode=yes and one ike= in conn {conn}",
+    ),
+    _said(
+        r"type (PAYLOAD_MALFORMED|INVALID_HASH_INFORMATION|INVALID_PAYLOAD_TYPE)",
+        "peer-cannot-read",
+        KEYS,
+        0,
+        "the peer cannot read what we send: most often the two ends have different preshared secrets",
+        "make the PSK of both ends the same; then on both: ipsec auto --rereadsecrets",
+    ),
+    _said(
+        r"client subnet returned does not match",
+        "subnets-differ",
+        CONFIG,
+        0,
+        "the peer answers with other subnets than ours",
+        "make leftsubnet= and rightsubnet= of both ends the same",
+    ),
+    _said(
+        r"XAUTH: (User .*: )?Authentication [Ff]ailed",
+        "xauth-failed",
+        KEYS,
+        0,
+        "name or password of XAUTH is wrong",
+        "compare the client's XAUTH entry in ipsec.secrets with ipsec.d/passwd of the server (or PAM, by xauthby=)",
+    ),
+)
+"""Lines of IKEv1 that `ipsec diagnose` need not read, because it looks for their causes itself."""
+
+
+def likely(text: str) -> tuple[Said, dict[str, str]] | None:
+    """What a line is likely to come from, with the words it names; None when it names no failure."""
+    for said in (*LIKELY, *SAID):
+        if match := said.pattern.search(text):
+            return said, {name: value or "" for name, value in match.groupdict().items()}
+    return None

@@ -17,10 +17,14 @@ from openswan.engine.eventcodes import of_reply
 from openswan.engine.events import NetworkState
 from openswan.engine.leases import Leases
 from openswan.engine.orient import Plugs
+from openswan.engine.remedies import Remedies
 from openswan.engine.settings import Settings
 from openswan.engine.statedb import IkeState, StateDb
 from openswan.engine.timers import Timer, Timers
 from openswan.plane.commands import Command
+
+CHEERFUL = (Rc.COMMENT, Rc.LOG, Rc.SUCCESS, Rc.RETRANSMISSION)
+"""Codes of lines that name no failure."""
 
 
 @dataclass(eq=False)
@@ -39,6 +43,7 @@ class Core:
     names: dict[str, tuple[Address, ...]] = field(default_factory=dict)
     """Host names that have been resolved."""
     leases: Leases = field(default_factory=Leases)
+    remedies: Remedies = field(default_factory=Remedies)
     listening: bool = False
     reading: int = 0
     """Answers about secrets and certificates still to come since listen; nothing is negotiated without them."""
@@ -78,8 +83,20 @@ class Core:
         if code != Rc.COMMENT:
             serious = code not in (Rc.LOG, Rc.SUCCESS) and code < Rc.NEW_STATE
             self.effects.append(Log(line, serious, event or of_reply(code)))
-        for client in conn.clients if clients is None else clients:
+        audience = tuple(conn.clients if clients is None else clients)
+        for client in audience:
             self.effects.append(WhackLine(client, code, line))
+        if conn.policy.ike_version == 1 and code not in CHEERFUL and not Rc.NEW_STATE <= code < Rc.NOTIFICATION:
+            hint = self.remedies.after(text, conn.unique, conn.name, self.now)
+            if hint:
+                self.effects.append(Log(conn.prefix(serial) + hint, False, "remedy"))
+                self.effects += [WhackLine(client, Rc.COMMENT, conn.prefix(serial) + hint) for client in audience]
+
+    def advise(self, text: str, stranger: Address) -> None:
+        """After a line about somebody who speaks IKEv1 and is not known yet."""
+        hint = self.remedies.after(text, str(stranger), "NAME", self.now)
+        if hint:
+            self.log(f"packet from {stranger}: {hint}", event="remedy")
 
     def reply(self, client: int, code: int, text: str) -> None:
         """A line for one whack client."""

@@ -44,7 +44,7 @@ EVENTS: dict[str, str] = {
     "ocsp": "what an OCSP responder says about a certificate",
     "redirect-refused": "a peer's wish to send us elsewhere was not followed",
     "redirected": "a peer has sent us elsewhere",
-    "remedy": "what would let in a peer that was refused",
+    "remedy": "what a failure is likely to come from, and what to do about it",
     "retransmission": "a request is repeated",
     "revoked": "a peer's certificate has been revoked",
     "route-failed": "a connection could not be routed",

@@ -239,6 +239,8 @@ class IkeSas:
             remote = ike.machine.remote
             text = f"packet from {remote.address}:{remote.port}: {effect.text}"
             self.core.log(text, effect.code == Rc.LOG_SERIOUS, event=of_reply(effect.code) or "ike")
+            if ike.version == 1 and effect.code == Rc.LOG_SERIOUS:
+                self.core.advise(effect.text, remote.address)
             return
         clients: dict[int, None] = {}
         if ike.conn is not None:

@@ -138,6 +138,7 @@ class Negotiator:
         conn.attempt = 0
         conn.restarting = False
         conn.trigger = None
+        self.core.remedies.forget(conn.unique)
         self.core.timers.cancel((Timer.RETRY, conn.unique))
         self.core.timers.cancel((Timer.FAILURE, conn.unique))
         self.core.release(conn)
