@@ -189,6 +189,16 @@ def test_bad_txt(text: str, why: str) -> None:
     assert str(caught.value).startswith(why)
 
 
+@pytest.mark.parametrize("length", [50, 253, 254, 1000, 4000, 40000])
+@pytest.mark.parametrize("name", ["C=", "=", "O=Lab,CN="])
+def test_names_with_equals_signs_of_any_length(name: str, length: int) -> None:
+    """CVE-2013-2053: a name in a record that looks like a distinguished one, longer than any buffer."""
+    for text in (f"(10)=@{name}{'A' * length}", f"(10)=@{name}{'A' * length} {TEXT}"):
+        with pytest.raises(WireError) as caught:
+            said("X-IPsec-Server" + text)
+        assert str(caught.value).startswith("malformed FQDN in TXT X-IPsec-Server") and len(str(caught.value)) < 200
+
+
 def test_txt_whose_strings_run_over_the_end() -> None:
     data = txt(f"X-IPsec-Server(10)=192.0.2.38 {TEXT[:100]}", TEXT[100:])
     for end in range(1, len(data)):
