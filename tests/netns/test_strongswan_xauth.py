@@ -32,11 +32,23 @@ PROOF = {"psk": "auth = psk", "rsa": "auth = pubkey"}
 FAR, NEAR = "10.2.0.2", "10.1.0.2"
 
 
+def rounds(kind: str, server: bool) -> str:
+    """How both ends prove themselves; hybrid: the gateway by its certificate, the user by a password alone."""
+    certs = "certs = east.pem\n id = east.example"
+    user = f"auth = xauth\n xauth_id = {USER}"
+    if kind == "hybrid":
+        mine, his = f"auth = pubkey\n {certs}", "auth = xauth"
+        if not server:
+            mine, his = f"{user}\n id = carla.example", "auth = pubkey\n id = west.example"
+        return f"local {{\n {mine}\n }}\n remote {{\n {his}\n }}"
+    me = certs if kind == "rsa" else "id = 192.0.2.2"
+    peer = "id = west.example" if kind == "rsa" else ""
+    asks = "remote-2 {\n auth = xauth\n }" if server else f"local-2 {{\n {user}\n }}"
+    return f"local-1 {{\n {PROOF[kind]}\n {me}\n }}\n remote-1 {{\n {PROOF[kind]}\n {peer}\n }}\n {asks}"
+
+
 def swanctl(kind: str, server: bool, more: str = "", word: str = WORD) -> str:
     """Their connection `lab`, as the users' gateway or as a user."""
-    certs = "certs = east.pem\n id = east.example" if kind == "rsa" else "id = 192.0.2.2"
-    peer = "id = west.example" if kind == "rsa" else ""
-    asks = "remote-2 {\n auth = xauth\n }" if server else f"local-2 {{\n auth = xauth\n xauth_id = {USER}\n }}"
     networks = "local_ts = 10.2.0.0/24" if server else "remote_ts = 10.1.0.0/24"
     return f"""
 connections {{
@@ -47,15 +59,7 @@ connections {{
     proposals = aes256-sha256-modp2048
     {"pools = users" if server else "vips = 0.0.0.0"}
     {more}
-    local-1 {{
-      {PROOF[kind]}
-      {certs}
-    }}
-    remote-1 {{
-      {PROOF[kind]}
-      {peer}
-    }}
-    {asks}
+    {rounds(kind, server)}
     children {{
       net {{
         {networks}
@@ -147,3 +151,31 @@ def test_a_wrong_password_of_theirs(stage: Stage) -> None:
     stage.east.ctl("--initiate", "--child", "net", "--timeout", "8", check=False)
     assert f"XAUTH: User {USER}: Authentication Failed: Incorrect" in stage.west.log(80)
     assert stage.west.tunnels() == 0 and not stage.east.child_spis()
+
+
+@pytest.mark.parametrize("server", [True, False], ids=["we-ask", "they-ask"])
+def test_hybrid(stage: Stage, rsa_authority: Authority, server: bool) -> None:
+    """One end proves itself by RSA, the other by its password."""
+    mine = rsa_authority.issue("east.example")
+    files = {"x509ca/lab.pem": rsa_authority.pem}
+    if not server:
+        files |= {"x509/east.pem": mine.cert, "private/east.pem": mine.key}
+    base = {"left": "192.0.2.1", "right": "192.0.2.2", "auto": "add", "modecfgpull": "yes", "rekey": "no"}
+    if server:
+        base |= {"leftauth": "rsasig", "leftcert": "west.example.pem", "leftid": "@west.example",
+                 "leftsubnet": "10.1.0.0/24", "rightauth": "xauth", "rightid": "@carla.example",
+                 "rightaddresspool": "10.9.0.1-10.9.0.9"}  # fmt: skip
+    else:
+        base |= {"leftauth": "xauth", "leftxauthname": USER, "leftsourceip": "%config", "leftid": "@carla.example",
+                 "rightauth": "rsasig", "rightid": "@east.example", "rightrsasigkey": "%cert",
+                 "rightsubnet": "10.2.0.0/24"}  # fmt: skip
+    secrets = CLIENT + certified(stage.west, rsa_authority, "west.example")
+    stage.play(swanctl("hybrid", not server), {"net": conn("net", base)}, secrets, files)
+    stage.up("they" if server else "we")
+    if server:
+        wait_for("their address", lambda: "installing new virtual IP 10.9.0." in stage.east.log(), 5, 0.1)
+        assert_ping(stage.lab.sunset, re.findall(r"installing new virtual IP (\S+)", stage.east.log())[-1])
+        assert f"XAUTH: User {USER}: Authentication Successful" in stage.west.log(80)
+    else:
+        assert_ping(stage.lab.west, FAR)
+    assert "HYBRID_INIT_RSA" in stage.west.log(80)
