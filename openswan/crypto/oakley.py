@@ -121,12 +121,12 @@ def first_iv(oakley: Oakley, public: Public, block: int) -> bytes:
     return oakley.hash(public.gxi + public.gxr)[:block]
 
 
-def exchange_iv(oakley: Oakley, last_block: bytes, message_id: int) -> bytes:
-    """The first IV of a Quick Mode, Informational or Transaction: hash(last block of phase 1 | M-ID), cut to a block.
+def exchange_iv(oakley: Oakley, last_block: bytes, message_id: int, block: int) -> bytes:
+    """The first IV of a Quick Mode, Informational or Transaction: hash(last block of phase 1 | M-ID), cut to `block`.
 
     `last_block` is the last ciphertext of phase 1; afterwards each message's IV is the last block of the one before.
     """
-    return oakley.hash(last_block + message_id.to_bytes(4, "big"))[: len(last_block)]
+    return oakley.hash(last_block + message_id.to_bytes(4, "big"))[:block]
 
 
 def hash_i(oakley: Oakley, skeyid: Secret, public: Public, sa: bytes, identity: bytes) -> bytes:

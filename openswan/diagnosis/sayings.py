@@ -176,7 +176,7 @@ SAID: tuple[Said, ...] = (
         "compare rightrsasigkey= with `ipsec showhostkey --left' of the peer",
     ),
     _said(
-        r"refuses.* with AUTHENTICATION_FAILED|AUTHENTICATION_FAILED",
+        r"refuses our proof of who we are|refuses.* with AUTHENTICATION_FAILED|AUTHENTICATION_FAILED",
         "peer-refuses-auth",
         PEER,
         72,

@@ -90,7 +90,7 @@ def opened() -> list[tuple[Message, bytes, Content]]:
         if not sealed or sealed in seen:
             continue
         seen.add(sealed)
-        iv = phase1 if not number else ivs.get(number) or exchange_iv(oakley, phase1, number)
+        iv = phase1 if not number else ivs.get(number) or exchange_iv(oakley, phase1, number, len(phase1))
         plain = Encr("3des_cbc", key).decrypt(iv, sealed)
         if number:
             ivs[number] = sealed[-BLOCK:]

@@ -147,6 +147,8 @@ class Core(Modest):
         self.reply = b""
         """What was sent for it."""
         self.replays = 0
+        self.confirmed = False
+        """The peer has said something since phase 1."""
         self.last_word = b""
         """AI2, as long as nothing shows that the responder has it."""
         self.notified = 0
@@ -272,6 +274,7 @@ class Core(Modest):
     def believe(self, message: Message, ends: tuple[Endpoint, Endpoint], now: Instant) -> None:
         """The peer, and nobody else, says this now."""
         self.spent.add(message.header.message_id)
+        self.confirmed = True
         self.last_word, self.outstanding = b"", None
         self.last_heard = now
         if self.silent:

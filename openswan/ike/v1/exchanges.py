@@ -19,7 +19,7 @@ from openswan.ike.effects import Gone
 from openswan.ike.events import CreateChild, DeleteChild, DeleteIke, Probe, RekeyChild, Request, Tell
 from openswan.ike.retransmit import Due, Outstanding
 from openswan.ike.v1 import child as children
-from openswan.ike.v1 import further, informational, quick, succession, transactions, xauth
+from openswan.ike.v1 import further, informational, quick, refusal, succession, transactions, xauth
 from openswan.ike.v1.core import MOST_REPLAYS, Core
 from openswan.ike.v1.effects import Effect, IsakmpReplaced
 from openswan.ike.v1.quickmodes import UNKNOWN, QuickModes
@@ -40,6 +40,7 @@ AGAIN: Duration = 2.0
 IDLE: Duration = 300.0
 """And one that the peer may still take for the better: since it was last heard on it."""
 COMMIT = "IKE message has the Commit Flag set but Pluto doesn't implement this feature; ignoring flag"
+INCOMPLETE = "{} message is unacceptable because it is for an incomplete ISAKMP SA"
 REBORN = (NotifyType.INVALID_COOKIE, NotifyType.INVALID_SPI)
 NAMES = {
     ExchangeType.QUICK: "Quick Mode",
@@ -190,8 +191,10 @@ class Exchanges(QuickModes):
         about = message.content.first(Notify)
         if about is not None and not header.is_encrypted:
             return f"ignoring informational payload, type {about.kind}"
-        if not self.is_established and (self.state not in PROVEN or header.exchange == ExchangeType.QUICK):
-            return f"{name} message is unacceptable because it is for an incomplete ISAKMP SA"
+        informs = header.exchange == ExchangeType.INFORMATIONAL
+        proven = self.state in PROVEN or (informs and header.is_encrypted and refusal.may_come(self))
+        if not self.is_established and (not proven or header.exchange == ExchangeType.QUICK):
+            return INCOMPLETE.format(name)
         if not header.is_encrypted:
             return f"{name} message must be encrypted"
         if (header.cookie_i, header.cookie_r) != (self.cookie_i, self.cookie_r):
@@ -211,11 +214,18 @@ class Exchanges(QuickModes):
             self._doubt(f"the peer says {told.kind}", now)
 
     def _hear_informational(self, message: Message, ends: tuple[Endpoint, Endpoint], now: Instant) -> None:
-        keys, message_id = self.need_keys(), message.header.message_id
-        content, _ = keys.open(message, keys.exchange_iv(message_id))
-        keys.check(content, partial(keys.hash_1, message_id))
-        self.believe(message, ends, now)
-        informational.take(self, content, now, lambda notify: self.refused(notify, now))
+        content, early = refusal.opened(self, message)
+        kind = refusal.said(self, content, early)
+        if kind is not None:
+            text = f"the peer refuses our proof of who we are: {kind}"
+            if self.is_initiator:  # of a responder that fails the owner says so
+                self.log(text, Rc.LOG_SERIOUS)
+            self.fail(text, int(kind))
+        elif self.state not in PROVEN:
+            self.hint(INCOMPLETE.format(NAMES[message.header.exchange]), now)
+        else:
+            self.believe(message, ends, now)
+            informational.take(self, content, now, lambda notify: self.refused(notify, now))
 
     def _hear_transaction(self, message: Message, digest: bytes, ends: tuple[Endpoint, Endpoint], now: Instant) -> None:
         message_id, keys = message.header.message_id, self.need_keys()

@@ -42,7 +42,11 @@ class IsakmpKeys:
 
     def exchange_iv(self, message_id: int) -> bytes:
         """The first IV of a Quick Mode or Informational."""
-        return oakley.exchange_iv(self.oakley, self.last_block, message_id)
+        return oakley.exchange_iv(self.oakley, self.last_block, message_id, self._cipher.algorithm.block)
+
+    def early_iv(self, message_id: int) -> bytes:
+        """The same, made by who has no last block because phase 1 is not over for it."""
+        return oakley.exchange_iv(self.oakley, b"", message_id, self._cipher.algorithm.block)
 
     def seal(self, header: Header, payloads: Sequence[Payload], iv: bytes) -> tuple[bytes, bytes]:
         """The datagram of these payloads, its header with the Encryption flag; and the next IV."""

@@ -105,7 +105,7 @@ def test_ivs() -> None:
     assert oakley.first_iv(SHA1, PUBLIC, 8) == hashlib.new("sha1", b"gxigxr").digest()[:8]
     last = bytes(range(16))
     expected = hashlib.new("sha1", last + b"\0\0\0\7").digest()[:16]
-    assert oakley.exchange_iv(SHA1, last, 7) == expected
+    assert oakley.exchange_iv(SHA1, last, 7, len(last)) == expected
 
 
 def test_hashes_of_phase_1() -> None:

@@ -24,6 +24,7 @@ LINES = (
     ("STATE_PARENT_I1: the peer refuses with NO_PROPOSAL_CHOSEN", "peer-refuses-ike"),
     ("negotiation failed: the peer refuses the child SA: NO_PROPOSAL_CHOSEN", "peer-refuses-esp"),
     ("negotiation failed: the peer refuses the child SA: TS_UNACCEPTABLE", "peer-refuses-subnets"),
+    ("the peer refuses our proof of who we are: INVALID_ID_INFORMATION", "peer-refuses-auth"),
     ("STATE_PARENT_I2: the peer refuses IKE_AUTH: AUTHENTICATION_FAILED", "peer-refuses-auth"),
 )  # fmt: skip
 
