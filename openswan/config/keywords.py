@@ -232,6 +232,7 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("subnetwithin", Form.SUBNET, A, "", "Of an end that is %any: the peer may have any subnet inside this one, "
             "as with subnet=vnet:%v4:NET.", halves=LR),
     Keyword("firewall", B, OLD, "", "Openings in the firewall are the updown command's business.", halves=LR),
+    Keyword("hostaccess", B, OLD, "", "Openings in the firewall are the updown command's business.", halves=LR),
     Keyword("certtype", X, OLD, "", "Certificates tell their own type.", halves=EITHER),
     Keyword("groups", X, R, "", "Attribute certificate groups.", halves=LR, reason=NO_MANY_CERT),
     Keyword("ckaid", X, R, "", "Key named by its identifier in an NSS database.", halves=LR,

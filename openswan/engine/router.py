@@ -103,7 +103,9 @@ class Router:
 
     @staticmethod
     def _route_key(conn: Conn) -> RouteKey | None:
-        return (conn.keys[0].dst, conn.device) if conn.keys else None
+        """None for shunts that let traffic pass: they need no route into the virtual interface, and hide none."""
+        needed = conn.keys and conn.policy.prospective is not ShuntPolicy.PASS
+        return (conn.keys[0].dst, conn.device) if needed else None
 
     # -- acts ---------------------------------------------------------------------------------------------------------
 
@@ -114,20 +116,15 @@ class Router:
             if act is Act.UP and not conn.never:
                 self.updowns.run(conn, Verb.UP, partial(self._up_done, conn, acts, target, fresh, then))
                 return
-            if act is Act.ROUTE and self._join_route(conn) and not self._silent(conn):
+            if act is Act.ROUTE and self._join_route(conn):
                 self.updowns.run(conn, Verb.PREPARE, partial(self._noted, conn, Verb.PREPARE))
                 self.updowns.run(conn, Verb.ROUTE, partial(self._route_done, conn, then))
                 return
-            if act is Act.UNROUTE and self._leave_route(conn) and not self._silent(conn):
+            if act is Act.UNROUTE and self._leave_route(conn):
                 self.updowns.run(conn, Verb.UNROUTE, partial(self._unroute_done, conn, acts, target, fresh, then))
                 return
             self._act(conn, act, target)
         then(True)
-
-    @staticmethod
-    def _silent(conn: Conn) -> bool:
-        """Shunts that let traffic pass need no route into the virtual interface, so no command is run for them."""
-        return conn.policy.prospective is ShuntPolicy.PASS
 
     def _act(self, conn: Conn, act: Act, target: Said | None) -> None:
         if act is Act.GUARD:

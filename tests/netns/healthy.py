@@ -221,9 +221,9 @@ HEALTHY = (
     ),
     healthy("never renewed", both={"rekey": "no"}, late=once.passes),
     healthy(
-        "leftfirewall=yes opens what is closed",
+        "an updown command that opens what is closed",
         west={"leftfirewall": "yes", "lefthostaccess": "yes"},
-        before=rule("west", "-P", "FORWARD", "DROP"),
+        before=steps(rule("west", "-P", "FORWARD", "DROP"), once.opens),
         late=once.passes,
     ),
     healthy(

@@ -123,6 +123,17 @@ def moves(world: World) -> None:
     passes(world)
 
 
+def opens(world: World) -> None:
+    """West's updown command opens FORWARD for its two nets."""
+    script = world.west.dir / "updown"
+    between = '-s "$PLUTO_PEER_CLIENT" -d "$PLUTO_MY_CLIENT"', '-s "$PLUTO_MY_CLIENT" -d "$PLUTO_PEER_CLIENT"'
+    rules = "".join(f'iptables "$do" FORWARD {one} -j ACCEPT\n' for one in between)
+    cases = 'case "$PLUTO_VERB" in up-client) do=-I ;; down-client) do=-D ;; *) exec ipsec _updown ;; esac\n'
+    script.write_text(f"#!/bin/sh\n{cases}{rules}")
+    script.chmod(0o755)
+    append(world.west, "ipsec.conf", f"    leftupdown={script}")
+
+
 def uplink(world: World) -> None:
     """A second wire between the gateways."""
     world.lab.wire("west", "wan2", "east", "wan2")

@@ -100,6 +100,21 @@ def test_two_connections_to_the_same_client_share_the_route() -> None:
     assert it.pluto.brain.router.routes == {}
 
 
+def test_a_hole_for_the_same_client_keeps_nobody_from_the_route() -> None:
+    """The hole's other end is narrower; what is behind both is the same net."""
+    wide = tunnel()[0]
+    part = replace(wide.left, subnet=ip_network("10.1.128.0/17"))
+    hole = replace(wide, name="hole", left=part, auth=Auth.NEVER, prospective=ShuntPolicy.PASS)
+    for order in (("hole", "net-net"), ("net-net", "hole")):
+        it = host(wide, hole)
+        for name in order:
+            it.say("route", name=name)
+        assert it.updowns == ["prepare-client net-net", "route-client net-net"]
+        it.say("unroute", name="net-net")
+        assert it.updowns[-1] == "unroute-client net-net"
+        it.sane()
+
+
 def test_an_eroute_has_one_owner() -> None:
     a, b = tunnel("a")[0], tunnel("b")[0]
     it = host(a, b)
