@@ -25,10 +25,10 @@ from openswan.ike.v2.tasks.cert import carries_name
 from openswan.policy.gateways import Gateway
 from openswan.policy.identity import address_identity
 
-MOST_AT_ONCE = 64
+MOST_AT_ONCE = 256
 """Hosts that are looked up for peers at a time,"""
-RATE, BURST = 50.0, 200.0
-"""and how many a second, and at once."""
+RATE, BURST = 250.0, 500.0
+"""and how many a second, and at once: who asks has shown a key that the DNS has for its own address."""
 MOST_KNOWN = 4096
 LEAST_AGE = 5.0
 """Seconds for which an answer is good whatever its TTL: whoever asked for it comes back for it."""
