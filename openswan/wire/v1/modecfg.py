@@ -26,6 +26,8 @@ from openswan.wire.v1.numbers import CfgAttribute, CfgType, PayloadType
 
 MAX_ATTRIBUTES = 256
 """Ours: more than any gateway has to say."""
+LEAST = 4
+"""Octets of the shortest attribute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Attributes(Payload):
     identifier: int = 0
     """Ties a reply to its request, an acknowledgement to what was set."""
     attributes: tuple[Attribute, ...] = ()
+    padding: int = 0
+    """Octets of zero behind them, fewer than an attribute has: what Openswan and libreswan fill the payload up with."""
 
     @classmethod
     def parse(cls, reader: Reader) -> Self:
@@ -45,16 +49,18 @@ class Attributes(Payload):
         reserved(reader, 1)
         identifier = reader.u16()
         found: list[Attribute] = []
-        while reader.remaining:
+        while (left := reader.remaining) >= LEAST:
             if len(found) >= MAX_ATTRIBUTES:
                 raise WireError(f"more than {MAX_ATTRIBUTES} configuration attributes")
             found.append(Attribute.parse(reader))
-        return cls(kind, identifier, tuple(found))
+        reserved(reader, left)
+        return cls(kind, identifier, tuple(found), left)
 
     def emit(self) -> bytes:
         """Type, identifier, attributes."""
         out = Writer().u8(self.kind).u8(0).u16(self.identifier)
-        return out.octets(b"".join(attribute.emit() for attribute in self.attributes)).done()
+        said = b"".join(attribute.emit() for attribute in self.attributes)
+        return out.octets(said + bytes(self.padding)).done()
 
     def values(self, kind: CfgAttribute) -> Iterator[bytes]:
         """The values of every attribute of that type, in order; a short one's as its two octets."""

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from openswan.wire.attribute import Attribute
 from openswan.wire.v1.modecfg import MAX_ATTRIBUTES, Attributes
 from openswan.wire.v1.numbers import CfgAttribute, CfgType
@@ -26,10 +30,18 @@ def test_the_octets_are_where_the_drawing_says() -> None:
 def test_smallest_largest_and_cut() -> None:
     round_trip(Attributes(CfgType.ACK, 65535))
     round_trip(Attributes(CfgType(255), 0, (Attribute(1, b""),) * MAX_ATTRIBUTES))
-    refuses_every_cut(Attributes(CfgType.SET, 1, (Attribute(1, bytes(4)),)), keep=5)
+    refuses_every_cut(Attributes(CfgType.SET, 1, (Attribute(1, bytes(4)),)), keep=6)
     refuses_every_cut(Attributes(CfgType.SET, 1))
     assert not survives(Attributes, Attributes(CfgType.REPLY, 0, (Attribute(1, 1),) * (MAX_ATTRIBUTES + 1)).emit())
     assert not survives(Attributes, bytes.fromhex("01010007"))
+
+
+@pytest.mark.parametrize("octets", [1, 2, 3])
+def test_what_pluto_fills_it_up_with(octets: int) -> None:
+    """Zeros, up to a multiple of four octets."""
+    whole = round_trip(replace(XAUTH, padding=octets))
+    assert whole == XAUTH.emit() + bytes(octets)
+    assert not survives(Attributes, whole[:-1] + b"\1")
 
 
 def test_many_and_long_values_are_kept_as_octets() -> None:
