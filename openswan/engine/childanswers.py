@@ -141,7 +141,8 @@ class ChildAnswers:
         policy = self.keyring.ike(conn, conn.signature)
         if policy.my_id != question.ike.my_id or policy.peer_auth != question.ike.peer_auth:
             return False
-        if policy.peer_keys != question.ike.peer_keys or policy.peer_certificate != question.ike.peer_certificate:
+        known = policy.peer_keys == question.ike.peer_keys or _is_published(policy, asked, question)
+        if not known or policy.peer_certificate != question.ike.peer_certificate:
             return False
         if policy.peer_by_certificate != question.ike.peer_by_certificate or policy.anchors != question.ike.anchors:
             return False
@@ -258,6 +259,17 @@ def _is_let_in(conn: Conn, asked: Conn | None) -> bool:
         return True
     known = asked is not None and asked.oriented is not None and asked.oriented.asks_password
     return known and asked is not None and asked.policy.family == conn.policy.family
+
+
+def _is_published(policy: IkePolicy, asked: Conn | None, question: ChildQuestion) -> bool:
+    """Is the key of whom we have called one that a line takes which wants it from the DNS?
+
+    For hosts behind it their own records are asked; for itself it has to be its own record that we called it by.
+    """
+    if not policy.peer_published or asked is None or asked.gateway is None or asked.remote is None:
+        return False
+    host = _hosts(question)[1]
+    return host != question.remote.address or asked.remote.first == host
 
 
 def _hosts(question: ChildQuestion) -> tuple[Address, Address]:

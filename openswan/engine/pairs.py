@@ -31,9 +31,8 @@ from openswan.engine.oepolicy import place_of
 from openswan.engine.oeterms import terms_of
 from openswan.engine.opportunistic import Opportunistic
 from openswan.engine.pairdeeds import PairDeeds, flow_of, same_gateway
-from openswan.engine.statedb import ChildState
+from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
-from openswan.ike.machine import Machine
 from openswan.ike.v2.tasks.cert import carries_name
 from openswan.plane.events import Acquire
 from openswan.policy.connection import ShuntPolicy
@@ -56,11 +55,14 @@ SLICE = 200
 """Pairs that are looked at between two events when lines have changed: some 20 ms where each is forgotten."""
 
 
-def grade_of(machine: Machine, conn: Conn) -> Grade:
+def grade_of(ike: IkeState, conn: Conn) -> Grade:
     """What the peer of an IKE SA has proved; a shared secret or a key that any peer may have is the group's."""
+    machine = ike.machine
     if machine.anonymous:
         return Grade.NULL
-    published = machine.peer_grade or (conn.gateway.grade if conn.gateway is not None else None)
+    # Whom we have called has shown the key that the DNS had for the first pair.
+    called = conn.gateway or (ike.conn.gateway if ike.conn is not None else None)
+    published = machine.peer_grade or (called.grade if called is not None else None)
     if published is not None:
         return published
     if not machine.peer_chain:
@@ -120,7 +122,7 @@ class Pairs:
         pair = self._pair(conn)
         if pair is None or conn.template is None:
             return False
-        return bool(self.machine.objection(pair, terms_of(conn.template.policy), grade_of(child.ike.machine, conn)))
+        return bool(self.machine.objection(pair, terms_of(conn.template.policy), grade_of(child.ike, conn)))
 
     def objection(self, conn: Conn, src: Address, dst: Address) -> str:
         """Why the peer whose IKE SA asks may not have a tunnel of a line, or of its instance; empty: it may."""
@@ -128,7 +130,7 @@ class Pairs:
         if asking is None:
             return ""
         line = conn.template or conn
-        return self.machine.objection(Pair(src, dst), terms_of(line.policy), grade_of(asking.machine, conn))
+        return self.machine.objection(Pair(src, dst), terms_of(line.policy), grade_of(asking, conn))
 
     def up(self, child: ChildState) -> None:
         """A tunnel of a pair carries traffic, or has been refused."""
@@ -137,7 +139,7 @@ class Pairs:
         if pair is None or conn.template is None:
             return
         self.conns[pair] = conn
-        terms, grade = terms_of(conn.template.policy), grade_of(child.ike.machine, conn)
+        terms, grade = terms_of(conn.template.policy), grade_of(child.ike, conn)
         self.run(oe.Up(pair, terms, conn.instance, grade, child.remote.address, child.initiator))
 
     def answered(self, conn: Conn) -> None:

@@ -22,13 +22,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.netns.capture import QUIET, SO_RCVBUFFORCE, classify
 from tests.netns.gateway import Gateway
 from tests.netns.keys import pem
 from tests.netns.lab import Host, Lab, alive, wait_for
-from tests.netns.lyingdns import LyingDns, manner_of
+from tests.netns.lyingdns import LyingDns, ipseckey, manner_of
 from tests.netns.mesh import ETH_P_ALL, PACKET_STATISTICS, SOL_PACKET
 
 PORT, MARK = 7001, b"<<crowd>>"
@@ -222,9 +221,9 @@ class Crowd:
         self._network()
         self.road = Road(lab.road, world.loss, self.meetings)
         if world.manners:
-            wrong = octets(OTHER)
-            self.dns = LyingDns(lab.west, world.manners, key_of, wrong, world.loss, world.seed)
-            LyingDns(lab.east, "good", key_of, wrong, world.loss, world.seed)
+            wrong = ipseckey(OTHER)
+            self.dns = LyingDns(lab.west, record_of, world.manners, wrong, world.loss, world.seed)
+            LyingDns(lab.east, record_of, loss=world.loss, seed=world.seed)
         self.west = self._gateway("west", self._west())
         self.east = self._gateway("east", self._east())
         self._listen()
@@ -460,11 +459,6 @@ def times(meeting: Meeting) -> str:
     return f"IKE_SA_INIT answered after {shown[0]}, IKE_AUTH {shown[1]}"
 
 
-def octets(key: ec.EllipticCurvePrivateKey) -> tuple[int, bytes]:
-    """Algorithm and key of an IPSECKEY record (RFC 6605)."""
-    return 3, key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
-
-
-def key_of(address: str) -> tuple[int, bytes] | None:
+def record_of(address: str) -> str | None:
     """Who knows nothing of us has no record; the deaf and the refusing have."""
-    return None if address.startswith(("10.5.", "10.7.", "10.8.")) else octets(CURVE)
+    return None if address.startswith(("10.5.", "10.7.", "10.8.")) else ipseckey(CURVE)

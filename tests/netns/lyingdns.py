@@ -24,6 +24,8 @@ import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.netns.lab import Host
 
@@ -31,8 +33,14 @@ TTL = 2
 SLOW = (0.25, 2.0)
 FAILURES = ("servfail", "silent", "refused")
 LIES = ("bogus", "wrong-key", "rubbish", "other-question")
-KeyOf = Callable[[str], tuple[int, bytes] | None]
-"""Address -> algorithm and octets of its IPSECKEY record; None: it has none."""
+RecordOf = Callable[[str], str | None]
+"""Address -> its IPSECKEY record as in a zone's file; None: it has none."""
+
+
+def ipseckey(key: ec.EllipticCurvePrivateKey, gateway: str = "") -> str:
+    """Such a record (RFC 4025, RFC 6605): itself, or who is behind a gateway."""
+    octets = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
+    return f"10 {1 if gateway else 0} 3 {gateway or '.'} {base64.b64encode(octets).decode()}"
 
 
 def manner_of(manners: str, address: str) -> str:
@@ -46,8 +54,10 @@ def manner_of(manners: str, address: str) -> str:
 class LyingDns:
     """Runs from the start to `close`; it loses that share of the questions besides."""
 
-    def __init__(self, host: Host, manners: str, key_of: KeyOf, wrong: tuple[int, bytes], loss: float, seed: int):
-        self.manners, self.key_of, self.wrong, self.loss = manners, key_of, wrong, loss
+    def __init__(
+        self, host: Host, record_of: RecordOf, manners: str = "good", wrong: str = "", loss: float = 0.0, seed: int = 0
+    ) -> None:
+        self.manners, self.record_of, self.wrong, self.loss = manners, record_of, wrong, loss
         self.answered: defaultdict[str, list[float]] = defaultdict(list)
         """When, by the address that was asked about."""
         self._dice = random.Random(seed)
@@ -104,15 +114,13 @@ class LyingDns:
             self._send(reply.to_wire(), peer)
 
     def _fill(self, reply: dns.message.Message, name: str, address: str, manner: str) -> None:
-        known = self.key_of(address)
+        known = self.record_of(address)
         if known is None:
             reply.set_rcode(dns.rcode.NXDOMAIN)
             return
         if reply.question[0].rdtype != dns.rdatatype.IPSECKEY:
             return
-        algorithm, octets = self.wrong if manner == "wrong-key" else known
-        text = f"10 0 {algorithm} . {base64.b64encode(octets).decode()}"
-        answer = dns.rrset.from_text(name, TTL, "IN", "IPSECKEY", text)
+        answer = dns.rrset.from_text(name, TTL, "IN", "IPSECKEY", self.wrong if manner == "wrong-key" else known)
         if manner == "rubbish":
             broken = dns.rdata.GenericRdata(dns.rdataclass.IN, dns.rdatatype.IPSECKEY, b"\x0a\xff\x02")
             answer = dns.rrset.from_rdata(name, TTL, broken)

@@ -95,6 +95,40 @@ def test_a_host_behind_the_gateway_finds_one_that_is_not() -> None:
     pair.sane()
 
 
+def both_for_all() -> Pair:
+    """Both ends have a group for themselves, and another one for the hosts behind them."""
+    pair = gateways(HOST, west=HOST)
+    for host, net in ((pair.west, "10.1.0.0/16"), (pair.east, "10.2.0.0/16")):
+        ready(host, lan(net, name="lan"), private="192.0.2.0/24\n198.51.100.0/24\n", lan="10.0.0.0/8\n")
+    return pair
+
+
+def test_who_was_called_for_itself_may_ask_for_hosts_behind_it() -> None:
+    """Both have called at once, so each may ask by the IKE SA that the other one began, and has shown its key there."""
+    pair = both_for_all()
+    pair.send(pair.west, WEST, EAST)
+    pair.send(pair.east, EAST, WEST)
+    assert pair.run(3.0, lambda: not pair.missing())
+    pair.run(3.0)
+    pair.send(pair.east, BEHIND, INSIDE)
+    assert pair.run(8.0, lambda: not pair.missing())
+    for host in (pair.west, pair.east):
+        assert {state.grade for state in host.pluto.brain.pairs.machine.pairs.values()} == {Grade.DNSSEC}
+    pair.sane()
+
+
+def test_who_was_called_for_a_host_behind_it_is_not_itself_by_that() -> None:
+    """The key is that of the record of the host; the gateway's own record has another one."""
+    pair = both_for_all()
+    publish(pair, EAST, rsa_key(3))
+    pair.send(pair.west, INSIDE, BEHIND)
+    assert pair.run(3.0, lambda: not pair.missing())
+    pair.send(pair.east, EAST, WEST)
+    pair.run(12.0)
+    assert meets(pair.east, EAST, WEST) is Shunt.DROP and not isinstance(meets(pair.west, WEST, EAST), Said)
+    pair.sane()
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_both_ends_are_gateways(seed: int) -> None:
     """Neither host knows of IPsec; whoever begins, also when both do so at once on a bad line."""

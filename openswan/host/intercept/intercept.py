@@ -88,7 +88,7 @@ class Interceptor:
         self._loop = asyncio.get_running_loop()
         self._watch = self._loop.create_task(self._follow())
         if self._heir:
-            self._later = self._loop.call_later(NOTHING, self._listen)
+            self._later = self._loop.call_later(KNOWN if self._plan.nets else NOTHING, self._listen)
         else:
             self._listen()
 

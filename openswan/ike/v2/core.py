@@ -34,6 +34,8 @@ HALF_OPEN: Duration = 60.0
 """How long a responder waits for IKE_AUTH."""
 RETRY_AFTER: tuple[Duration, Duration] = (4.0, 9.0)
 """After TEMPORARY_FAILURE: anything between these, so that two ends do not collide again (RFC 7296 2.25)."""
+RETRY_SOON: Duration = 0.3
+"""The least pause where the task may be tried again soon; it doubles."""
 RETRY_FOR: Duration = 180.0
 """Several minutes of TEMPORARY_FAILURE mean that the two ends disagree: the IKE SA is closed (RFC 7296 2.25)."""
 CLEAR = (ExchangeType.IKE_SA_INIT, ExchangeType.IKE_SESSION_RESUME)
@@ -178,7 +180,11 @@ class Core(Values):
             self.log("the peer says TEMPORARY_FAILURE for minutes: closing this IKE SA", Rc.LOG_SERIOUS)
             self.close(now)
             return
-        self.deferred.append((now + uniform(self.rng, *RETRY_AFTER), task))
+        between = RETRY_AFTER
+        if task.soon:
+            pause = RETRY_SOON * 2 ** (type(task).soon - task.soon)
+            between, task.soon = (pause, 2 * pause), task.soon - 1
+        self.deferred.append((now + uniform(self.rng, *between), task))
 
     def count_anew(self) -> None:
         """What has been repeated so far no longer speaks against the peer."""

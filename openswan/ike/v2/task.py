@@ -39,6 +39,8 @@ class Task(ABC):
     """The request on whose behalf this one is made: as long as it is unanswered, so is that."""
     first_deferred: Instant | None = None
     """When the peer first said TEMPORARY_FAILURE."""
+    soon: int = 0
+    """How often it is tried again soon after that, because packets may be waiting for it."""
 
     def __init__(self, request: Request | None = None) -> None:
         self.request = request

@@ -159,6 +159,7 @@ class ChildCreate(Task):
     """Our request for a new child outside IKE_AUTH."""
 
     exchange = ExchangeType.CREATE_CHILD_SA
+    soon = 3
 
     def __init__(self, request: CreateChild | RekeyChild, policy: ChildPolicy) -> None:
         super().__init__(request)

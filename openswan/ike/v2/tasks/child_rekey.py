@@ -31,6 +31,8 @@ from openswan.wire.v2.numbers import NotifyType, ProtocolId
 class ChildRekey(ChildCreate):
     """Our request to replace a child."""
 
+    soon = 0
+
     def __init__(self, request: RekeyChild, old: Child) -> None:
         super().__init__(request, request.policy or old.policy)
         self.old = old.spi_in

@@ -194,10 +194,10 @@ def test_without_a_keeper_it_says_so() -> None:
     assert lines == ["interception: nobody keeps what is held when pluto dies: no room"]
 
 
-@pytest.mark.parametrize("nets", [True, False])
-def test_what_a_daemon_before_held_waits_until_the_nets_are_known(monkeypatch: pytest.MonkeyPatch, nets: bool) -> None:
+@pytest.mark.parametrize("nets", ["before", "after", ""])
+def test_what_a_daemon_before_held_waits_until_the_nets_are_known(monkeypatch: pytest.MonkeyPatch, nets: str) -> None:
     monkeypatch.setattr(intercept, "KNOWN", 0.02)
-    monkeypatch.setattr(intercept, "NOTHING", 0.1)
+    monkeypatch.setattr(intercept, "NOTHING", 30.0 if nets else 0.1)
     left: Any = {"closed": "old", "open": "old", "table4": "old", "table6": "old"}
     interceptor: Any = Interceptor(lambda event: None, lambda text, serious: None, left)
     assert interceptor.tables[6].inherited == "old"
@@ -208,8 +208,10 @@ def test_what_a_daemon_before_held_waits_until_the_nets_are_known(monkeypatch: p
 
     async def life() -> None:
         interceptor._follow = lambda: asyncio.sleep(10)
+        if nets == "before":
+            interceptor.set(PLAN)
         interceptor.start()
-        if nets:
+        if nets == "after":
             interceptor.set(PLAN)
         await asyncio.sleep(0.01)
         assert not queues[0].repeated

@@ -84,6 +84,17 @@ def test_temporary_failure_is_tried_again_and_given_up_after_minutes() -> None:
     assert pair.a.seen(IkeGone)
 
 
+def test_packets_that_wait_do_not_wait_for_long_because_the_peer_was_busy() -> None:
+    pair = Pair().up()
+    state = pair.b.sa.state
+    pair.b.sa.state = type(state).REPLACED
+    pair.a.request(CreateChild(pair.child, 4))
+    pair.run()
+    pair.b.sa.state = state
+    pair.pass_time(0.7)
+    assert pair.a.installed and pair.b.installed
+
+
 def test_spis_avoid_what_is_reserved_or_taken() -> None:
     class Counting:
         def __init__(self) -> None:
