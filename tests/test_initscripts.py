@@ -41,6 +41,14 @@ def lsb(path: Path) -> dict[str, list[str]]:
     return {name: value.split() for name, value in lines}
 
 
+def test_every_script_is_clean_and_shown_to_every_shell() -> None:
+    """Wherever it lies; the completion is bash's own."""
+    found = [path for path in SCRIPTS.rglob("*") if path.is_file() and path.read_bytes().startswith(b"#!")]
+    assert {path.name for path in found} == {*(path.name for path in SHELL), "listen"}
+    for path in (*found, SCRIPTS / "bash-completion/ipsec"):
+        run("shellcheck", "--severity=style", path)
+
+
 def test_there_is_what_is_judged() -> None:
     assert {path.name for path in SHELL} == {"ipsec", "ipsec-guard"}
     assert {path.name for path in UNITS} == {"ipsec.service", "ipsec-guard.service"}

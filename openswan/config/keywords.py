@@ -257,7 +257,7 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("modecfgwins1", X, A, "", "WINS server told to whoever gets an address (IKEv1).", halves=EITHER),
     Keyword("modecfgwins2", X, A, "", "Second WINS server.", halves=EITHER),
     Keyword("cat", B, R, "no", "Translate our client's address for opportunistic encryption behind a NAT.", halves=LR,
-            fine=("no",), reason=OE_LATER),
+            fine=("no",), reason="clients are not translated: what the peer assigns becomes an address of this host"),
     Keyword("ikeport", N, R, "", "Port IKE uses.", halves=LR, fine=("0", "500"),
             reason="IKE uses ports 500 and 4500 here"),
     Keyword("interface-ip", X, H, "", "Address put on ipsecN.", halves=LR),

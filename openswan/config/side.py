@@ -18,7 +18,6 @@ from openswan.config.ends import (
     parse_nexthop,
     parse_sources,
 )
-from openswan.config.keywords import OE_LATER
 from openswan.config.modecfg import parse_families, parse_pools
 from openswan.config.opportunistic import is_opportunistic, limits
 from openswan.config.setup import Setup
@@ -244,7 +243,8 @@ def _keys(values: Values, side: str) -> tuple[tuple[bytes, ...], bool, bool]:
         elif lowered in DNS_KEYS and is_opportunistic(values.canonical):
             by_dns = True
         elif lowered in DNS_KEYS:
-            values.error(f"{param.spelled}={lowered}: keys from DNS are not available; {OE_LATER}", param)
+            text = "the key of a peer that the conn names is not looked up: give it, or say right=%opportunistic"
+            values.error(f"{param.spelled}={lowered}: {text}", param)
         elif lowered.startswith("%"):
             values.error(f"{param.spelled}={lowered[:40]}: 0s..., 0x..., %cert or %none is wanted", param)
         elif key := values.read(name, side, parse_key, b""):

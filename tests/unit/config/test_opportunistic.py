@@ -106,7 +106,8 @@ def test_my_id_is_nobody_else() -> None:
 def test_keys_from_dns_are_for_these_alone() -> None:
     assert one("right=%oppo;rightrsasigkey=%dnsondemand;leftrsasigkey=%dns").right.dns_key
     assert errors("right=192.0.2.7;rightrsasigkey=%dns;auto=add") == [
-        f"rightrsasigkey=%dns: keys from DNS are not available; {LATER}"
+        "rightrsasigkey=%dns: the key of a peer that the conn names is not looked up: give it, or say "
+        "right=%opportunistic"
     ]
 
 
