@@ -10,16 +10,29 @@ Lifetimes ───► Dialect.life, renew        how long an IKE SA lives, and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from openswan.base.address import Endpoint
-from openswan.base.interval import Duration
+from openswan.base.interval import Duration, Instant
 from openswan.engine.conn import Conn
 from openswan.engine.statedb import ChildState, IkeState
 from openswan.ike.events import CreateChild
 from openswan.ike.machine import Machine
 from openswan.ike.policy import ChildPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A negotiation of a child that has a state and a number of its own."""
+
+    number: int
+    initiator: bool
+    state: str
+    story: str
+    due: Instant
+    """When its message is repeated."""
 
 
 class Dialect(Protocol):
@@ -63,6 +76,9 @@ class Dialect(Protocol):
 
     def part(self, child: ChildState) -> None:
         """A child is about to be deleted, as one of another IKE SA carries its traffic."""
+
+    def under_way(self, ike: IkeState) -> Iterable[UnderWay]:
+        """What the status says of children that are not there yet."""
 
     def renew(self, ike: IkeState) -> None:
         """The life of an IKE SA is nearly over: let another take its place."""

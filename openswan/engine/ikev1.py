@@ -8,7 +8,7 @@ larger cookies stays, which both ends see alike.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from openswan.base.address import Endpoint
 from openswan.base.interval import Duration
 from openswan.base.log import Rc
 from openswan.engine.conn import Conn
+from openswan.engine.dialect import UnderWay
 from openswan.engine.isakmp import OCTETS
 from openswan.engine.policies import child_policy
 from openswan.engine.statedb import ChildState, IkeState
@@ -131,6 +132,13 @@ class IkeV1:
         self.core.states.move_child(child, newest.ike)
         if not (old.children or old.attempts):
             self.brain.ikes.run(old, _machine(old).supersede(_machine(newest.ike), self.core.now))
+
+    def under_way(self, ike: IkeState) -> Iterable[UnderWay]:
+        """Quick Modes that wait for their next message."""
+        for one in _machine(ike).quicks.values():
+            if one.is_open and one.outstanding is not None:
+                state = one.state
+                yield UnderWay(one.token, one.is_initiator, state.label, state.story, one.outstanding.next)
 
     def renew(self, ike: IkeState) -> None:
         """Another Main Mode, whose ISAKMP SA takes over; one that carries nothing is let go."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from openswan.base.address import Endpoint
 from openswan.base.interval import Duration
 from openswan.base.log import Rc
 from openswan.engine.conn import Conn
+from openswan.engine.dialect import UnderWay
 from openswan.engine.policies import child_policy
 from openswan.engine.statedb import ChildState, IkeState
 from openswan.ike.events import CreateChild, RekeyIke
@@ -85,6 +86,10 @@ class IkeV2:
 
     def part(self, child: ChildState) -> None:
         """Its own IKE SA says so: it is told that it has been heard."""
+
+    def under_way(self, ike: IkeState) -> Iterable[UnderWay]:
+        """They are part of its state."""
+        return ()
 
     def renew(self, ike: IkeState) -> None:
         """CREATE_CHILD_SA makes a successor that inherits everything."""

@@ -278,6 +278,25 @@ def ike_line(brain: Brain, ike: IkeState) -> str:
     )
 
 
+def _under_way(brain: Brain, ike: IkeState) -> Iterator[tuple[str, int, list[str]]]:
+    """Quick Modes of an ISAKMP SA that have not made their pair yet, and those that wait for it to be established."""
+    if ike.version == 1 and ike.established is None:
+        for conn in ike.attempts.values():
+            yield conn.unique, ike.serial, [f"#{ike.serial}: pending Phase 2 for {conn.label} replacing #0"]
+    for one in brain.dialects[ike.version].under_way(ike):
+        conns = ike.attempts.get(one.number), brain.core.states.renewals.get(one.number), ike.conn
+        conn = next(conn for conn in conns if conn is not None)
+        yield (
+            conn.unique,
+            one.number,
+            [
+                f"#{one.number}: {conn.label}:{ike.machine.remote.port} IKEv1.0 {one.state} ({one.story}); "
+                f"EVENT_RETRANSMIT in {max(0, int(one.due - brain.core.now))}s; nodpd; idle; "
+                f"import:{'admin initiate' if one.initiator else 'respond to stranger'}"
+            ],
+        )
+
+
 def state_lines(brain: Brain) -> Iterator[str]:
     """All states, sorted by connection and serial; an SA that has ended and only answers repetitions is none."""
     states = brain.core.states
@@ -288,6 +307,7 @@ def state_lines(brain: Brain) -> Iterator[str]:
     for ike in states.ikes.values():
         if not ike.machine.ended:
             rows.append((ike.conn.unique if ike.conn else "", ike.serial, [ike_line(brain, ike)]))
+            rows += _under_way(brain, ike)
     for _, _, lines in sorted(rows, key=lambda row: row[:2]):
         yield from lines
 

@@ -113,6 +113,35 @@ def test_status_says_the_classic_states() -> None:
     assert any("STATE_QUICK_R2 (IPsec SA established)" in text for text in found)
 
 
+def states(host: SimHost) -> list[str]:
+    return [text for _, text in host.say("status") if re.match(r"#[0-9]+: ", text)]
+
+
+def test_status_says_what_is_under_way() -> None:
+    pair = v1_pair()
+    west, east = v1_tunnel()
+    pair.west.load(west)
+    pair.east.load(east)
+    pair.west.request("initiate", name="net-net")
+    assert states(pair.west) == [
+        '#1: "net-net":500 IKEv1.0 STATE_MAIN_I1 (sent MI1, expecting MR1); EVENT_RETRANSMIT in 0s; '
+        "lastdpd=-1s(seq in:0 out:0); idle; import:admin initiate",
+        '#1: pending Phase 2 for "net-net" replacing #0',
+    ]
+    pair.net.blocks = lambda packet: any("STATE_QUICK_R1" in line for line in pair.east.lines)
+    pair.run(1.0)
+    assert re.fullmatch(
+        r'#2: "net-net":500 IKEv1.0 STATE_QUICK_I1 \(sent QI1, expecting QR1\); EVENT_RETRANSMIT in [0-9]+s; nodpd; '
+        "idle; import:admin initiate",
+        states(pair.west)[1],
+    )
+    assert re.fullmatch(
+        r'#2: "net-net":500 IKEv1.0 STATE_QUICK_R1 \(sent QR1, expecting QI2\); EVENT_RETRANSMIT in [0-9]+s; nodpd; '
+        "idle; import:respond to stranger",
+        states(pair.east)[1],
+    )
+
+
 @pytest.mark.parametrize("rsa", [False, True])
 @pytest.mark.parametrize("pfs", [False, True])
 def test_by_either_proof_with_and_without_pfs(rsa: bool, pfs: bool) -> None:
