@@ -252,6 +252,22 @@ SAID: tuple[Said, ...] = (
 
 LIKELY: tuple[Said, ...] = (
     _said(
+        r"network error report .*Connection refused",
+        "not-listening",
+        PEER,
+        0,
+        "the host is there, but nothing listens for IKE on it, or its firewall rejects us",
+        "start IPsec there, and let UDP 500 and 4500 in",
+    ),
+    _said(
+        r"network error report .*(No route to host|Network is unreachable|Host is down)",
+        "no-way",
+        PEER,
+        0,
+        "a router on the way, or this host, has no way to the peer",
+        "see with ip route get and ping where it ends",
+    ),
+    _said(
         r"reached STATE_(MAIN|AGGR)_I1",
         "no-answer",
         PEER,

@@ -101,13 +101,19 @@ class Pluto:
 
     def _send_failed(self, event: ev.SendFailed) -> None:
         """Errors the network reports are a hint only: anybody can forge them."""
+        local, remote = event.local, event.remote
         if self.brain.demux.lines.take(self.core.now):
-            self.core.log(
-                f"ERROR: asynchronous network error report for message to {event.remote.address} "
-                f"port {event.remote.port}: {event.reason} (not authenticated)",
-                False,
-                "network-error",
+            rows = self.core.network.interfaces
+            name = next((one.name for one in rows if local.address in dict(one.addresses)), local.address)
+            text = (
+                f"ERROR: asynchronous network error report on {name} (sport={local.port}) for message to"
+                f" {remote.address} port {remote.port}, {event.reason}"
             )
+            self.core.log(text, False, "network-error")
+            if any(
+                one.version == 1 for one in self.core.states.pairs.get((local.address, remote.address), {}).values()
+            ):
+                self.core.advise(text, remote.address)
         self.brain.demux.unreachable(event)
 
     def _gateways_learned(self, event: ev.GatewaysLearned) -> None:

@@ -14,6 +14,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -32,6 +33,8 @@ IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT = 23, 5
 IP_RECVERR, IPV6_RECVERR = 11, 25
 IP_HDRINCL, IPV6_HDRINCL = 3, 36
 MSG_ERRQUEUE = 0x2000
+ORIGINS = {2: "ICMP", 3: "ICMP6"}
+"""SO_EE_ORIGIN_* of linux/errqueue.h that others have said."""
 BUFFER = 8 << 20
 """Octets of socket buffer: a second of a full gigabit is more, a scheduling gap of the engine's threads is less."""
 LARGEST_DATAGRAM = 65536
@@ -204,6 +207,22 @@ def _explain(kind: Kind, address: Address, port: int, why: OSError) -> str:
     return f"cannot open the socket for {kind.value} on {where}: {why.strerror}"
 
 
+def extended_error(data: bytes) -> str:
+    """A struct sock_extended_err of 16 octets or more, and whose word it is, in the classic words."""
+    number, origin, icmp_type, icmp_code = struct.unpack_from("=IBBB", data)
+    text = os.strerror(number)
+    if origin not in ORIGINS:
+        return f"{text} [errno {number}, origin {origin}]"
+    family, offender = int.from_bytes(data[16:18], sys.byteorder), data[18:]
+    whose = ""
+    if family == socket.AF_INET and len(offender) >= 6:
+        whose = f"complainant {ip_address(offender[2:6])}: "
+    elif family == socket.AF_INET6 and len(offender) >= 22:
+        whose = f"complainant {ip_address(offender[6:22])}: "
+    what = f"origin {ORIGINS[origin]} type {icmp_type} code {icmp_code} (not authenticated)"
+    return f"{whose}{text} [errno {number}, {what}]"
+
+
 class OuterSockets:
     """All outer sockets, kept in step with the addresses pluto listens on.
 
@@ -315,10 +334,8 @@ class OuterSockets:
                     and len(data) >= 16
                     and address
                 ):
-                    number, origin, icmp_type, icmp_code = struct.unpack_from("=IBBB", data)
-                    icmp = f"origin {origin} ICMP type {icmp_type} code {icmp_code}"
                     remote = Endpoint(ip_address(address[0].partition("%")[0]), address[1])
-                    self._on_error(outer.local, remote, f"{os.strerror(number)} [errno {number}, {icmp}]")
+                    self._on_error(outer.local, remote, extended_error(data))
 
     def send(self, local: Endpoint, remote: Endpoint, data: bytes) -> None:
         """Send an IKE message from a local endpoint, the non-ESP marker in front where the port calls for it."""

@@ -9,7 +9,9 @@ from ipaddress import ip_address
 
 import pytest
 
+from openswan.base.address import Endpoint, parse_address
 from openswan.base.said import Said, Shunt
+from openswan.engine.events import SendFailed
 from openswan.engine.statedb import IkeState
 from openswan.ike.v1.quick import OVERDUE
 from openswan.ike.v1.quickmodes import SETTLE
@@ -19,7 +21,7 @@ from openswan.plane.events import SaExpired
 from openswan.policy.connection import DpdAction
 from openswan.policy.proposal import Transform
 from tests.sim.net import Faults
-from tests.sim.pair import EAST, OUTSIDE, Pair, SimHost
+from tests.sim.pair import EAST, OUTSIDE, WEST, Pair, SimHost
 from tests.sim.test_rekey import EAST_HOST, WEST_HOST, owner, traffic
 from tests.sim.v1 import v1_pair, v1_tunnel, v1_up
 
@@ -198,6 +200,20 @@ def test_nobody_answers() -> None:
     words = "reached STATE_MAIN_I1.  No response (or no acceptable response) to our first IKE message"
     assert code == 31 and words in text
     assert pair.west.empty()
+
+
+def test_nobody_listens() -> None:
+    pair = v1_pair()
+    pair.west.load(v1_tunnel(keying_tries=1, retransmit_timeout=5.0)[0])
+    pair.west.request("initiate", name="net-net")
+    why = f"complainant {EAST}: Connection refused [errno 111, origin ICMP type 3 code 3 (not authenticated)]"
+    here, there = (Endpoint(parse_address(address), 500) for address in (WEST, EAST))
+    pair.west.post(SendFailed(here, there, why))
+    pair.west.post(SendFailed(here, there, why))
+    report = f"ERROR: asynchronous network error report on eth0 (sport=500) for message to {EAST} port 500, {why}"
+    remedy = f"packet from {EAST}: likely cause: the host is there, but nothing listens for IKE on it"
+    assert pair.west.lines[-3] == pair.west.lines[-1] == report and pair.west.lines[-2].startswith(remedy)
+    assert isakmp(pair.west) == [] and len(pair.west.pluto.core.states.ikes) == 1, "a hint only"
 
 
 @pytest.mark.parametrize("rsa", [False, True])

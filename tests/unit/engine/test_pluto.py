@@ -39,10 +39,12 @@ def test_time_never_goes_back() -> None:
 def test_network_errors_are_a_hint_and_limited() -> None:
     pluto = Pluto(SeededRng(1))
     here, there = (Endpoint(ip_address(a), 500) for a in ("192.0.2.1", "198.51.100.7"))
-    lines = [pluto.handle(SendFailed(here, there, "Connection refused"), 1.0) for _ in range(200)]
+    why = "complainant 198.51.100.7: Connection refused [errno 111, origin ICMP type 3 code 3 (not authenticated)]"
+    lines = [pluto.handle(SendFailed(here, there, why), 1.0) for _ in range(200)]
     logged = [effect for effects in lines for effect in effects]
     assert 0 < len(logged) < 50
-    assert all(isinstance(effect, Log) and "not authenticated" in effect.text for effect in logged)
+    text = "ERROR: asynchronous network error report on 192.0.2.1 (sport=500) for message to 198.51.100.7 port 500, "
+    assert all(isinstance(effect, Log) and effect.text == text + why for effect in logged)
 
 
 def test_an_answer_nobody_waits_for_is_nothing() -> None:

@@ -128,7 +128,8 @@ def test_errors_are_reported_with_the_peer_they_concern(namespace: Namespace) ->
         await until(lambda: events.errors)
         local, remote, why = events.errors[0]
         assert (local, remote) == (Endpoint(V4, 500), closed)
-        assert why.startswith("Connection refused [errno 111, origin 2 ICMP type 3 code 3")
+        words = "Connection refused [errno 111, origin ICMP type 3 code 3 (not authenticated)]"
+        assert why == f"complainant {V4}: {words}"
         sockets.send(Endpoint(ip_address("192.0.2.1"), 500), closed, b"x")
         assert "not an address we listen on" in events.errors[-1][2]
         sockets.send(Endpoint(V4, 500), Endpoint(ip_address("198.51.100.1"), 500), b"x")
