@@ -59,7 +59,7 @@ class Isakmp:
 
     def policy(self, conn: Conn, remote: Address | None, first: bool = False, initiator: bool = False) -> IsakmpPolicy:
         """How an oriented connection negotiates its ISAKMP SA; `first`: we know no other SA with the peer."""
-        found = isakmp_policy(self.ike(conn, remote, first), conn.policy)
+        found = replace(isakmp_policy(self.ike(conn, remote, first), conn.policy), unknown_peer=conn.peer is None)
         return further(found, conn, self.answers.keyring.secrets.password, initiator) if conn.oriented else found
 
     def login(self, conn: Conn) -> tuple[str, str]:

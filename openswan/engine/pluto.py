@@ -110,9 +110,8 @@ class Pluto:
                 f" {remote.address} port {remote.port}, {event.reason}"
             )
             self.core.log(text, False, "network-error")
-            if any(
-                one.version == 1 for one in self.core.states.pairs.get((local.address, remote.address), {}).values()
-            ):
+            known = self.core.states.pairs.get((local.address, remote.address), {})
+            if any(one.version == 1 for one in known.values()):
                 self.core.advise(text, remote.address)
         self.brain.demux.unreachable(event)
 

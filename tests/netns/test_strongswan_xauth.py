@@ -131,7 +131,7 @@ def test_we_are_a_user_of_theirs(stage: Stage, rsa_authority: Authority, kind: s
     assert_ping(stage.lab.west, FAR)
     log = stage.west.log(80)
     assert "XAUTH: Successfully Authenticated" in log and "setting client address to 10.9.0.1" in log
-    assert "received DNS server 10.2.0.53" in log
+    assert "Received DNS 10.2.0.53, len=9" in log
     assert f"XAuth authentication of '{USER}' successful" in stage.east.log()
 
 

@@ -56,7 +56,7 @@ def first(sa: Core) -> list[Payload]:
     sa.pair = dh.generate_ikev1(terms.proposals[0].dh[0].name, sa.rng)
     sa.nonce, sa.me = sa.rng.octets(NONCE_OCTETS), proof.identity_payload(policy)
     asks = any(METHODS[method].responder is Sig for method in terms.methods) and policy.peer_by_certificate
-    requests = proof.wanted(policy) if asks and policy.request_certs else []
+    requests = proof.wanted(sa, policy) if asks and policy.request_certs else []
     return [sa.offered, Ke(sa.pair.public), Nonce(sa.nonce), sa.me, *requests, *parts.extensions(policy)]
 
 

@@ -49,7 +49,7 @@ def first(sa: Core) -> list[Payload]:
 def take_mi1(sa: Core, content: Content, now: Instant) -> Sequence[Payload]:
     """Choose a proposal."""
     policy = sa.ask.isakmp_policy(sa.local, sa.remote)
-    sa.log("responding to Main Mode")
+    sa.log("responding to Main Mode" + (f" from unknown peer {sa.remote.address}" if policy.unknown_peer else ""))
     return [parts.choose(sa, policy, content), *parts.answered_extensions(sa)]
 
 

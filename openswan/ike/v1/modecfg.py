@@ -86,10 +86,11 @@ def learn(sa: Core, said: Attributes) -> bool:
     routes = tuple(dict.fromkeys(_routes(said)))[:MOST_ROUTES]
     banner = "\n".join(_text(value) for value in said.values(A.UNITY_BANNER))[:MOST_BANNER]
     sa.assigned = Assigned(tuple(addresses.values()), dns, _domains(said) if dns else (), wins, banner, routes)
+    sa.log("received mode cfg reply")
     for address in sa.assigned.addresses:
         sa.log(f"setting client address to {address}/{address.max_prefixlen}")
     for server in dns:
-        sa.log(f"received DNS server {server}")
+        sa.log(f"Received DNS {server}, len={len(str(server))}")
     for route in routes:
         sa.log(f"Received subnet {route.network_address}/{route.netmask}, maskbits {route.prefixlen}")
     for line in filter(None, banner.split("\n")[:8]):

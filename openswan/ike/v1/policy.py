@@ -58,6 +58,8 @@ class IsakmpPolicy:
     """Announce that messages may come in pieces, and cut them for a peer that says so too."""
     fragment_size: int = 1220
     """Largest IKE message in octets, header included, before it is cut."""
+    unknown_peer: bool = False
+    """Nothing says from which address the peer comes."""
     initial_contact: bool = False
     """As initiator: tell the peer that we remember no other SA with it (RFC 2407 4.6.3.3)."""
     xauth_user: str = ""

@@ -64,11 +64,12 @@ def requests(sa: Core, policy: IsakmpPolicy) -> list[Payload]:
     """Requests that name the authorities of ours, when the peer is to prove itself by a certificate."""
     if their_class(sa) is not Sig or not policy.peer_by_certificate or not policy.request_certs:
         return []
-    return wanted(policy)
+    return wanted(sa, policy)
 
 
-def wanted(policy: IsakmpPolicy) -> list[Payload]:
+def wanted(sa: Core, policy: IsakmpPolicy) -> list[Payload]:
     """The requests of a policy, whatever is agreed."""
+    sa.log("I am sending a certificate request")
     names = certificates.trust_store(policy.anchors).names(policy.peer_ca)
     if len(names) > MOST_REQUESTS:
         names = (b"",)
@@ -96,6 +97,8 @@ def prove(sa: Core, keys: IsakmpKeys, policy: IsakmpPolicy, me: Id) -> list[Payl
 def _certificates(sa: Core, policy: IsakmpPolicy) -> list[Payload]:
     if policy.send_cert is SendCert.NEVER or (policy.send_cert is SendCert.IF_ASKED and not sa.wants_certificate):
         return []
+    if policy.certificates:
+        sa.log("I am sending my cert")
     return [Cert(CertEncoding.X509_SIGNATURE, der) for der in policy.certificates]
 
 

@@ -136,7 +136,7 @@ class IsakmpSa(Exchanges):
     def _begin_aggressive(self, now: Instant) -> None:
         self.mode = ExchangeType.AGGRESSIVE
         self.move(State.AGGR_I0)
-        self.log("initiating Aggressive Mode")
+        self.log(f'initiating Aggressive Mode #{self.serial}, connection "{self.need_policy().name}"')
         if any(METHODS[one].by_secret for one in self.need_policy().terms.methods):
             self.log(aggressive.EXPOSED, Rc.LOG_SERIOUS)
         self._ask(self.clear(aggressive.first(self)), now)

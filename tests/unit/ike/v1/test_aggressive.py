@@ -69,7 +69,8 @@ def test_rsa_signatures() -> None:
 def test_the_lines() -> None:
     pair = pair_of().up()
     lines = pair.a.lines()
-    assert lines[:3] == ["initiating Aggressive Mode", aggressive.EXPOSED, "STATE_AGGR_I1: initiate"]
+    words = 'initiating Aggressive Mode #0, connection "test"'
+    assert lines[:3] == [words, aggressive.EXPOSED, "STATE_AGGR_I1: initiate"]
     assert "Aggressive mode peer ID is ID_FQDN: '@b'" in lines
     assert lines[-1].startswith("STATE_AGGR_I2: sent AI2, ISAKMP SA established {auth=OAKLEY_PRESHARED_KEY ")
     assert pair.b.lines()[-1].startswith("STATE_AGGR_R2: ISAKMP SA established {")

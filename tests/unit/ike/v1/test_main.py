@@ -85,6 +85,11 @@ def test_the_lines_of_a_negotiation() -> None:
     assert pair.b.lines()[-1].startswith("STATE_MAIN_R3: sent MR3, ISAKMP SA established {auth=OAKLEY_PRESHARED_KEY ")
 
 
+def test_who_comes_from_anywhere_is_an_unknown_peer() -> None:
+    pair = Pair(None, policy("@b", "@a", unknown_peer=True)).up()
+    assert pair.b.lines()[0] == "responding to Main Mode from unknown peer 192.0.2.1"
+
+
 def test_another_secret_is_noticed_and_nobody_gets_anywhere() -> None:
     pair = Pair(policy(psk=b"another")).start().run()
     assert (pair.a.sa.state, pair.b.sa.state) == (State.MAIN_I3, State.MAIN_R2)

@@ -51,7 +51,8 @@ def test_an_address_and_all_that_goes_with_it(pull: bool) -> None:
     [question] = pair.asked.leases
     assert (str(question.peer_id), question.user, question.versions, question.wish) == ("@a", "", (4,), None)
     lines = pair.a.lines()
-    assert "setting client address to 10.9.0.5/32" in lines
+    assert {"received mode cfg reply", "setting client address to 10.9.0.5/32"} <= set(lines)
+    assert {f"Received DNS {server}, len={len(str(server))}" for server in GIVEN.dns} <= set(lines)
     assert ("Received subnet 10.2.0.0/255.255.0.0, maskbits 16" in lines) == pull
     assert ("banner: Welcome." in lines) == pull
     assert len(pair.a.seen(IsakmpEstablished)) == len(pair.b.seen(IsakmpEstablished)) == 1

@@ -55,6 +55,8 @@ def test_certificates(aggressive: bool) -> None:
     assert [cert.subject for cert in pair.a.sa.peer_chain] == [holder(B).cert.subject, authority().cert.subject]
     assert pair.b.sa.peer_chain[0] == holder(A, "rsa").cert
     assert pair.a.sa.wants_certificate and pair.b.sa.wants_certificate
+    for end in (pair.a, pair.b):
+        assert {"I am sending my cert", "I am sending a certificate request"} <= set(end.lines())
 
 
 @MODES
@@ -115,14 +117,15 @@ def test_sent_only_when_asked(aggressive: bool) -> None:
 
 
 def test_requests_name_our_authorities() -> None:
+    sa = Pair().a.sa
     one = policy(**by_certificate(A))
-    [request] = proof.wanted(one)
+    [request] = proof.wanted(sa, one)
     assert request == CertReq(CertEncoding.X509_SIGNATURE, authority().cert.subject.public_bytes())
     many = tuple(authority("rsa", which).der for which in range(proof.MOST_REQUESTS + 1))
-    assert proof.wanted(replace(one, anchors=many)) == [CertReq(CertEncoding.X509_SIGNATURE, b"")]
-    assert len(proof.wanted(replace(one, anchors=many[:3]))) == 3
+    assert proof.wanted(sa, replace(one, anchors=many)) == [CertReq(CertEncoding.X509_SIGNATURE, b"")]
+    assert len(proof.wanted(sa, replace(one, anchors=many[:3]))) == 3
     third = authority("rsa", 2).cert.subject.public_bytes()
-    assert proof.wanted(replace(one, anchors=many, peer_ca=third)) == [CertReq(CertEncoding.X509_SIGNATURE, third)]
+    assert proof.wanted(sa, replace(one, anchors=many, peer_ca=third)) == [CertReq(CertEncoding.X509_SIGNATURE, third)]
     assert trust_store(many[:2]).names(b"nobody") == trust_store(many[:2]).names()
 
 
