@@ -72,6 +72,11 @@ def _load(operation: str, name: str, options: Options) -> int:
             converse("add", {"connection": plain, "replace": operation == "replace"}, hide_log=not options.verbose)
             or status
         )
+    if operation == "replace" and not status:
+        parts = {plain["name"].partition("/")[0] for plain in found.connections}
+        for part in sorted(parts):
+            names = [plain["name"] for plain in found.connections]
+            status = converse("prune", {"name": part, "names": names}, hide_log=not options.verbose)
     return status
 
 

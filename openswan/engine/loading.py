@@ -111,6 +111,22 @@ class Loader:
                 self.drop(conn)
         return used
 
+    def prune(self, name: str, names: Container[str]) -> None:
+        """Of a conn that was replaced, forget what its leftsubnets= and rightsubnets= make no more.
+
+        What came in their place is guarded before, and wanted as they were; it may have to wait for their routes.
+        """
+        parts = [each for each in self.core.conns.named.values() if each.name.partition("/")[0] == name]
+        gone = [each for each in parts if each.name not in names and each.group is None]
+        routed, wanted = any(each.on_demand for each in gone), any(each.wanted for each in gone)
+        heirs = [each for each in parts if each.name in names]
+        for conn in heirs:
+            self._begin(conn, conn.on_demand or routed, conn.wanted or wanted)
+        for conn in gone:
+            self.drop(conn)
+        for conn in heirs if gone else ():
+            self.brain.network.resume(conn)
+
     def drop(self, conn: Conn, replaced: bool = False) -> None:
         """Take one out for good; `replaced`: the lines of a group stay for the group that takes its name."""
         if conn.group is None:

@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Any
 from openswan.base.address import parse_address
 from openswan.base.errors import ConfigError
 from openswan.base.log import Rc
-from openswan.config.plain import connection_from_plain
 from openswan.engine.conn import Conn, Kind
 from openswan.engine.effects import ReadCertificates, ReadSecrets, Shutdown, WhackDone
 from openswan.engine.events import CertificatesRead, GroupsRead, SecretsRead, WhackRequest
 from openswan.engine.listing import Listing
-from openswan.engine.policies import bad_authority
+from openswan.engine.loadverbs import LoadVerbs
 from openswan.engine.routing import RouteEvent
 from openswan.engine.settings import SHUTDOWN_PATIENCE
 from openswan.engine.status import lease_lines, status_json, status_lines
 from openswan.engine.timers import Timer
-from openswan.policy.connection import Connection
 from openswan.wire.whack import LISTS
 
 if TYPE_CHECKING:
@@ -39,10 +37,12 @@ class Whack:
         self.core = brain.core
         self.leaving: tuple[bool, int] | None = None
         """Shutting down: whether the guard stays, and who asked."""
+        loading = LoadVerbs(brain)
         self.verbs: dict[str, Callable[[int, Arguments], bool]] = {
-            "add": self._add,
-            "replace": self._replace,
-            "retain": self._retain,
+            "add": loading.add,
+            "replace": loading.replace,
+            "retain": loading.retain,
+            "prune": loading.prune,
             "delete": partial(self._each, self._delete),
             "route": partial(self._each, self._route),
             "unroute": partial(self._each, self._unroute),
@@ -79,59 +79,6 @@ class Whack:
             self.core.emit(WhackDone(event.client))
         elif handler(event.client, event.args):
             self.core.emit(WhackDone(event.client))
-
-    # -- loading ------------------------------------------------------------------------------------------------------
-
-    def _add(self, client: int, args: Arguments) -> bool:
-        if args.get("replace") is True:
-            return self._replace(client, args)
-        policy = self._policy(client, args)
-        if policy is None:
-            return True
-        if args.get("renew") is True:
-            if (answer := self.brain.loader.renew(policy, client)) is not None:
-                self.core.reply(client, *answer)
-            return True
-        if policy.name in self.core.conns.named:
-            self.core.reply(client, Rc.DUPNAME, f'attempt to redefine connection "{policy.name}"')
-            return True
-        self.brain.loader.load(policy, client)
-        return True
-
-    def _replace(self, client: int, args: Arguments) -> bool:
-        policy = self._policy(client, args)
-        if policy is not None:
-            self.brain.loader.replace(policy, client)
-        return True
-
-    def _retain(self, client: int, args: Arguments) -> bool:
-        names = args.get("names")
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            self.core.reply(client, Rc.FATAL, "retain wants a list of names")
-            return True
-        for conn in self.brain.loader.retain(set(names)):
-            self.core.reply(client, Rc.COMMENT, conn.name)
-        return True
-
-    def _policy(self, client: int, args: Arguments) -> Connection | None:
-        try:
-            plain = args.get("connection")
-            # The daemon hands over its own connections as they are; from outside comes JSON alone.
-            policy = plain if isinstance(plain, Connection) else connection_from_plain(plain)
-        except ConfigError as why:
-            self.core.reply(client, Rc.FATAL, f"attempt to load incomplete connection: {why}")
-            return None
-        if trouble := bad_authority(policy):
-            self.core.reply(client, Rc.FATAL, f"attempt to load incomplete connection: {trouble}")
-            return None
-        if not policy.name.isprintable():
-            self.core.reply(client, Rc.FATAL, "attempt to load incomplete connection: name is not printable")
-            return None
-        if policy.ike_version == 1 and self.core.settings.ikev1 in ("drop", "reject"):
-            text = f'"{policy.name}": it is for IKEv1, which ikev1-policy={self.core.settings.ikev1} keeps out'
-            self.core.reply(client, Rc.NOALGO, text)
-            return None
-        return policy
 
     # -- one or several by name ---------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from tests.deb.machine import Machine
+from tests.deb.quickstart import follow
 from tests.deb.root import Root, bare
 from tests.netns.capture import Capture, assert_quiet
 from tests.netns.conns import INNER
@@ -184,11 +185,14 @@ def main(argv: list[str]) -> int:
         west = Root.unpacked(archive, work / "west")
         west.apt("update")
         before = west.names()
+        begun_install = time.monotonic()
         install(west, deb)
+        installed = time.monotonic() - begun_install
         say("installed: " + west.run("ipsec", "--version").stdout.splitlines()[0])
         east = west.copy(work / "east")
         with Lab() as lab:
             west.at, east.at = lab.west, lab.east
+            say(follow(lab, (west, east), installed))
             tunnel(lab, west, east)
             upgrade(west, next_version(deb, work))
             removal(lab, west, before)

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_network
 
+from openswan.base.said import Shunt
 from openswan.config.plain import connection_to_plain
 from openswan.policy.connection import Auth, ShuntPolicy, Startup
 from tests.sim.net import Net
-from tests.sim.pair import WEST, SimHost, make_pair, tunnel
+from tests.sim.pair import EAST, EAST_NET, WEST, SimHost, end, make_pair, tunnel
 from tests.unit.engine.test_groups import eroutes, group
 
 
@@ -85,5 +87,20 @@ def test_what_the_configuration_has_no_more_goes_unless_it_is_in_use() -> None:
     lines = set(it.pluto.core.conns.named) - {"idle", "routed", "block"}
     assert it.say("retain", names=[]) == [(0, "routed"), (0, "block")]
     assert set(it.pluto.core.conns.named) == {"routed", "block", *lines}
-    assert it.say("retain", names="block") == it.say("retain") == [(37, "retain wants a list of names")]
+    assert it.say("retain", names="block") == it.say("retain") == [(37, "a list of names is wanted")]
+    it.sane()
+
+
+def test_what_a_replaced_conn_makes_no_more_goes_and_what_came_instead_is_routed() -> None:
+    it = SimHost(Net(0), "west", WEST)
+    pairs = [replace(tunnel(f"net/1x{n}")[0], aliases=("net",)) for n in (1, 2)]
+    pairs[1] = replace(pairs[1], right=end(EAST, "10.3.0.0/16", "@east"))
+    it.load(*pairs)
+    it.say("route", name="net")
+    assert set(it.guards) == {"net/1x1", "net/1x2"}
+    whole = replace(tunnel("net")[0], startup=Startup.ROUTE)
+    it.say("add", connection=connection_to_plain(whole), replace=True)
+    assert it.say("prune", name="net", names=["net"]) == []
+    assert set(it.guards) == set(it.pluto.core.conns.named) == {"net"}
+    assert [key.dst for key, row in it.klips.eroutes.items() if row.target is Shunt.TRAP] == [ip_network(EAST_NET)]
     it.sane()
