@@ -93,6 +93,17 @@ def _hint(values: Values) -> tuple[Param, str] | None:
     return only and (only[0], f"{only[1]}; IKEv1 has it, so the conn is IKEv1: ikev2=yes keeps it IKEv2")
 
 
+def _opportunistic(values: Values, conn: Connection) -> None:
+    """Opportunistic conns over IKEv1 are as they were: Main Mode, RSA, and nobody is asked for anything else."""
+    if conn.auth & PROOFS != Auth.RSASIG:
+        text = "opportunistic conns over IKEv1 go by RSA keys or certificates: leave authby= out, or ikev2=no"
+        values.error(text, values.param("authby"))
+    if conn.aggressive:
+        values.error("opportunistic conns use Main Mode: leave aggrmode= out", values.param("aggrmode"))
+    if conn.left.xauth_client or conn.left.xauth_server or conn.right.xauth_client or conn.right.xauth_server:
+        values.error("opportunistic conns ask nobody for a password: leave XAUTH out", values.param("xauthserver"))
+
+
 NOTHING = ("", "no", "n", "false", "off", "0", "ietf")
 """Values that say that a thing is not wanted."""
 
@@ -126,9 +137,9 @@ def checked(values: Values, conn: Connection) -> Connection:
     """An IKEv1 conn as IKEv1 can have it, with complaints about what it cannot."""
     if conn.ike_version != 1 or conn.auth & Auth.NEVER:
         return conn
-    if is_opportunistic(values.canonical):
-        values.error("opportunistic conns need IKEv2: leave ikev2=no out", values.param("ikev2"))
     conn = _proofs(values, conn)
+    if is_opportunistic(values.canonical):
+        _opportunistic(values, conn)
     if conn.auth & EAP or not conn.auth & PROOFS:
         text = "IKEv1 goes by a preshared key or RSA signatures: give authby=secret or rsasig, or say ikev2=yes"
         values.error(text, values.param("authby"))

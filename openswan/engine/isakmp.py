@@ -28,14 +28,17 @@ from openswan.ike.v1.life import Life
 from openswan.ike.v1.methods import HYBRID, WITH_XAUTH
 from openswan.ike.v1.methods import METHODS as BY_METHOD
 from openswan.ike.v1.phase1 import Terms
-from openswan.ike.v1.policy import IdQuestion, IsakmpPolicy, LeaseQuestion, QuickPolicy, QuickQuestion
+from openswan.ike.v1.policy import IdQuestion, IsakmpPolicy, LeaseQuestion, NotYet, QuickPolicy, QuickQuestion
 from openswan.policy.connection import Auth, Connection
+from openswan.policy.gateways import Published
 from openswan.policy.identity import Identity, address_identity, matches
 from openswan.policy.modecfg import Assigned, ConfigRole
 from openswan.wire.v1.numbers import AuthMethod, NotifyType
 
 METHODS = ((Auth.RSASIG, AuthMethod.RSA_SIG), (Auth.PSK, AuthMethod.PRE_SHARED_KEY))
 """authby= as authentication methods, the better first."""
+LOOKED_UP = 43
+"""What answers.child says of hosts whose gateways are being looked up (IKEv2's TEMPORARY_FAILURE)."""
 OCTETS = 1024
 """Of a kilobyte of an SA's life (RFC 2407 4.5)."""
 
@@ -122,6 +125,10 @@ class Isakmp:
             raise IkeError(f"no suitable connection for peer '{question.peer_id}'", NotifyType.INVALID_ID_INFORMATION)
         return max(found, key=lambda one: one[0])[1]
 
+    def published(self, identity: Identity, remote: Address) -> Published | str:
+        """The keys the DNS has for a peer, or the name to be looked up first."""
+        return self.answers.published(identity, remote)
+
     def _leads(self, conn: Conn, question: IdQuestion) -> bool:
         """Could the certificates the peer has sent come from the authority a connection wants?"""
         return self.answers.keyring.may_lead_to(self.ike(conn, question.remote.address), question.issuers)
@@ -130,11 +137,26 @@ class Isakmp:
         """The connections that let an identity in: exact ones before wildcards, known hosts before others."""
         found = []
         for answering in self.core.conns.answering(local.address, remote.address):
-            for conn in answering.claimed(peer_id):
+            for claimed in answering.claimed(peer_id):
+                conn = self._line(claimed, local.address, remote.address)
+                if conn is None or conn.policy.ike_version != 1:
+                    continue
                 policy = self.policy(conn, remote.address)
-                if conn.policy.ike_version == 1 and matches(policy.peer_id, peer_id):
+                if matches(policy.peer_id, peer_id):
                     found.append((conn, policy))
         return sorted(found, key=lambda one: (one[1].peer_id != peer_id, one[0].peer is None))
+
+    def _line(self, conn: Conn, me: Address, peer: Address) -> Conn | None:
+        """The connection itself; of a policy group the line that decides about the two, None when it does not answer.
+
+        A line about hosts behind us waits until the peer says which one it means.
+        """
+        if conn.group is None:
+            return conn
+        line = self.answers.children.line(me, peer)
+        if (line or conn).signature != conn.signature or (line is None and not conn.behind):
+            return None
+        return line or conn
 
     def aggressive_policy(self, local: Endpoint, remote: Endpoint, peer_id: Identity) -> IsakmpPolicy:
         """The connection of whom a peer says it is in its very first message."""
@@ -170,6 +192,8 @@ class Isakmp:
         try:
             child = self.answers.child(whose)
         except IkeError as why:
+            if why.notify == LOOKED_UP:
+                raise NotYet(str(why), 0) from None
             raise IkeError(str(why), NotifyType.INVALID_ID_INFORMATION) from None
         conn = conns[child.name]
         if not _covers(child, question):
@@ -235,6 +259,7 @@ def isakmp_policy(ike: IkePolicy, policy: Connection) -> IsakmpPolicy:
         psk=ike.psk,
         private_key=ike.private_key,
         peer_keys=ike.peer_keys,
+        peer_published=ike.peer_published,
         certificates=ike.certificates,
         send_cert=ike.send_cert,
         peer_certificate=ike.peer_certificate,
@@ -250,6 +275,7 @@ def isakmp_policy(ike: IkePolicy, policy: Connection) -> IsakmpPolicy:
         initial_contact=ike.initial_contact,
         retransmit_interval=ike.retransmit_interval,
         retransmit_timeout=ike.retransmit_timeout,
+        first_patience=ike.init_timeout if ike.init_once else 0.0,
         max_children=ike.max_children,
     )
 

@@ -41,7 +41,7 @@ def ipseckey(owner: int | str, key: Key, gateway: str = "", precedence: int = 10
     return f"{owner} IPSECKEY {precedence} {kind} {algorithm} {name} {base64.b64encode(data).decode()}\n"
 
 
-def txt(owner: int, key: Key, gateway: str) -> str:
+def txt(owner: int | str, key: Key, gateway: str) -> str:
     text = base64.b64encode(record_octets(key.public_key())[1]).decode()
     return f'{owner} TXT "X-IPsec-Server(10)={gateway} " "{text[:200]}" "{text[200:]}"\n'
 
@@ -57,9 +57,11 @@ class World:
     lab: Lab
     dns: DnsWorld
 
-    def host(self, name: str, key: Key, resolv: str = LOCAL, more: str = "", **groups: str) -> Gateway:
+    def host(
+        self, name: str, key: Key, resolv: str = LOCAL, more: str = "", conf: str = CONF, **groups: str
+    ) -> Gateway:
         """One of our hosts with its key and these files of policy groups, started and trapping."""
-        gateway = Gateway(self.lab[name], CONF + more, f": RSA {name}.pem\n", resolv=resolv)
+        gateway = Gateway(self.lab[name], conf + more, f": RSA {name}.pem\n", resolv=resolv)
         private = gateway.dir / f"ipsec.d/private/{name}.pem"
         private.touch(mode=0o600)
         private.write_bytes(pem(key))

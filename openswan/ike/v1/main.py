@@ -23,6 +23,7 @@ from openswan.base.errors import IkeError
 from openswan.base.interval import Instant
 from openswan.crypto import dh
 from openswan.ike import certificates
+from openswan.ike.effects import InitAnswered
 from openswan.ike.v1 import parts, phase1, proof
 from openswan.ike.v1.core import Core
 from openswan.ike.v1.methods import METHODS
@@ -86,6 +87,7 @@ def take_mr2(sa: Core, content: Content, now: Instant) -> Sequence[Payload]:
     sa.keys, sa.pair = keys, None
     parts.look_for_nat(sa, content)
     parts.float_ports(sa)
+    sa.emit(InitAnswered())
     return [me, *proof.requests(sa, policy), *shown, *parts.contact(sa)]
 
 

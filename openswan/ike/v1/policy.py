@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from openswan.base.address import Address, Endpoint
+from openswan.base.errors import IkeError
 from openswan.base.interval import Duration
 from openswan.crypto.tokenkey import SigningKey
 from openswan.ike.certificates import Records
@@ -14,6 +15,7 @@ from openswan.ike.policy import ChildPolicy
 from openswan.ike.v1.life import UNSAID, Life
 from openswan.ike.v1.phase1 import ChosenIsakmp, Terms
 from openswan.policy.connection import SendCert
+from openswan.policy.gateways import Published
 from openswan.policy.identity import Identity
 from openswan.policy.modecfg import Assigned, ConfigRole
 from openswan.policy.selector import Selector
@@ -33,6 +35,8 @@ class IsakmpPolicy:
     private_key: SigningKey | None = field(default=None, repr=False)
     peer_keys: tuple[bytes, ...] = ()
     """The peer's raw RSA keys (RFC 3110 form)."""
+    peer_published: bool = False
+    """The peer's keys are in the DNS, and are looked up when it proves itself."""
     certificates: tuple[bytes, ...] = ()
     """Our certificate as DER and intermediate ones after it; empty: raw key."""
     send_cert: SendCert = SendCert.ALWAYS
@@ -83,6 +87,8 @@ class IsakmpPolicy:
     """First wait before a message is repeated; each next wait is twice as long."""
     retransmit_timeout: Duration = 60.0
     """A message is given up after this long in all."""
+    first_patience: Duration = 0.0
+    """The first message is sent once and given up after this; 0: it is as all others."""
     local_natt_port: int = 4500
     """Where we move when there is a NAT (RFC 3947 4)."""
     remote_natt_port: int = 4500
@@ -104,6 +110,10 @@ class QuickPolicy(ChildPolicy):
     """Seconds and kilobytes at most; of a ChildEstablished's policy it is what was agreed."""
     words: str = ""
     """The connection's policy as whack shows it, for the log: PSK+ENCRYPT+TUNNEL+PFS+UP."""
+
+
+class NotYet(IkeError):
+    """What a message asks for is being looked up: it counts as not heard, and comes again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +183,12 @@ class Owner(Records, Protocol):
         IkeError (notify 14, NO_PROPOSAL_CHOSEN) when no connection has been authorized.
         """
 
+    def published(self, identity: Identity, remote: Address) -> Published | str:
+        """The keys the DNS has for a peer at `remote` that claims `identity`, or the name to be looked up first.
+
+        CryptoError when it claims what the DNS cannot bind to its address, or too many are looked up.
+        """
+
     def lease(self, question: LeaseQuestion) -> Assigned:
         """Addresses for a peer, which are its own as long as this ISAKMP SA or one that took its place lives.
 
@@ -183,7 +199,7 @@ class Owner(Records, Protocol):
         """The policy for a peer's clients, perhaps of another connection of the same peer.
 
         Its `mine` and `theirs` have to be those asked for, or with `narrowing` to contain them. IkeError (notify 18,
-        INVALID_ID_INFORMATION) when no connection is known for them.
+        INVALID_ID_INFORMATION) when no connection is known for them; NotYet while that is being looked up.
         """
 
     def number(self) -> int:

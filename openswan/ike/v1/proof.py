@@ -11,8 +11,10 @@ from openswan.base.errors import CryptoError, IkeError
 from openswan.base.interval import Instant
 from openswan.base.numbers import IpProtocol
 from openswan.crypto import oakley, rsakey, sign, x509
+from openswan.crypto.dnskey import raw_octets
 from openswan.crypto.rsakey import PublicKey
 from openswan.ike import certificates
+from openswan.ike.later import KeysJob
 from openswan.ike.v1.core import Core
 from openswan.ike.v1.keys import IsakmpKeys
 from openswan.ike.v1.methods import METHODS, Method
@@ -20,6 +22,7 @@ from openswan.ike.v1.parts import one
 from openswan.ike.v1.phase1 import ChosenIsakmp
 from openswan.ike.v1.policy import IsakmpPolicy
 from openswan.policy.connection import SendCert
+from openswan.policy.gateways import Published
 from openswan.policy.identity import Identity, IdKind, matches
 from openswan.wire.v1.auth import Hash, Sig
 from openswan.wire.v1.body import Payload
@@ -160,13 +163,32 @@ def check(
         chain = _chain(sa, policy, identity, content, now)
     except CryptoError as why:
         raise IkeError(str(why), NotifyType.INVALID_CERTIFICATE) from None
-    _check_signature(_keys(policy, identity, chain), identity, digest, signature)
+    published = _published(sa, identity) if policy.peer_published and not chain else None
+    usable = list(published.keys) if published is not None else _keys(policy, identity, chain)
+    key = _check_signature(usable, identity, digest, signature)
     try:
         # Only who holds the key of a trusted certificate can have us fetch anything (CVE-2022-40617).
         certificates.require_unrevoked(sa.ask, sa.need, chain, now)
     except CryptoError as why:
         raise IkeError(str(why), NotifyType.INVALID_CERTIFICATE) from None
+    sa.peer_grade, sa.peer_key = published.grade if published is not None else None, raw_octets(key)
     return chain
+
+
+def _published(sa: Core, identity: Identity) -> Published:
+    """The peer's keys in the DNS, never none; Later while they are looked up, IkeError when there are none."""
+    try:
+        found = sa.ask.published(identity, sa.remote.address)
+        if isinstance(found, str):
+            sa.need(KeysJob(found))
+            found = sa.ask.published(identity, sa.remote.address)
+    except CryptoError as why:
+        raise IkeError(str(why), NotifyType.INVALID_KEY_INFORMATION) from None
+    if isinstance(found, str) or not found.keys:
+        reason = "" if isinstance(found, str) else found.reason
+        text = f"the DNS has no public key for '{identity}': {reason or 'it does not answer'}"
+        raise IkeError(text, NotifyType.INVALID_KEY_INFORMATION)
+    return found
 
 
 def _chain(
@@ -185,13 +207,14 @@ def _keys(policy: IsakmpPolicy, identity: Identity, chain: tuple[Certificate, ..
     return [rsakey.decode_public(raw) for raw in policy.peer_keys]
 
 
-def _check_signature(keys: list[PublicKey], identity: Identity, digest: bytes, signature: bytes) -> None:
+def _check_signature(keys: list[PublicKey], identity: Identity, digest: bytes, signature: bytes) -> PublicKey:
+    """The key that the signature is by."""
     for key in keys:
         try:
             sign.verify_ikev1(key, digest, signature)
         except CryptoError:
             continue
-        return
+        return key
     raise IkeError(
         f"Signature check (on {identity}) failed: tried {len(keys)} keys but none worked.",
         NotifyType.INVALID_KEY_INFORMATION,

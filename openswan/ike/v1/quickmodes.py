@@ -25,7 +25,7 @@ from openswan.ike.v1.child import Child
 from openswan.ike.v1.core import MOST_REPLAYS, Core
 from openswan.ike.v1.effects import IsakmpReplaced, Unconfirmed
 from openswan.ike.v1.exchange import Quick
-from openswan.ike.v1.policy import QuickPolicy
+from openswan.ike.v1.policy import NotYet, QuickPolicy
 from openswan.ike.v1.states import State
 from openswan.policy.selector import Selector
 from openswan.wire.v1.body import Payload
@@ -150,6 +150,10 @@ class QuickModes(Core):
         one.heard, one.reply, one.replays, one.iv = digest, b"", 0, iv
         try:
             payloads = step.run(self, one, content, now)
+        except NotYet as why:
+            self.log(f"{why}, before Quick Mode is answered")
+            del self.quicks[message_id]
+            self.spent.discard(message_id)
         except (IkeError, WireError, CryptoError) as why:
             self._refuse(one, content, why, now)
         else:

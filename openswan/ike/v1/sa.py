@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from openswan.base.address import Endpoint
 from openswan.base.entropy import Rng
 from openswan.base.errors import CryptoError, IkeError, IpsecError, WireError
-from openswan.base.interval import Instant
+from openswan.base.interval import Duration, Instant
 from openswan.base.log import Rc
 from openswan.ike.effects import Gone
 from openswan.ike.later import Job, Later
@@ -84,7 +84,7 @@ class IsakmpSa(Exchanges):
             self._begin_aggressive(now)
         else:
             self.log("initiating Main Mode" + (f" to replace #{replacing}" if replacing else ""))
-            self._ask(self.clear(main.first(self)), now)
+            self._ask(self.clear(main.first(self)), now, self.need_policy().first_patience)
             self.move(State.MAIN_I1)
         self.log(f"{self.state}: initiate" + (f", replacing #{replacing}" if replacing else ""), self.state.code)
         return self.drain()
@@ -324,10 +324,11 @@ class IsakmpSa(Exchanges):
 
     # --- repeating
 
-    def _ask(self, data: bytes, now: Instant) -> None:
-        """Send what is repeated until it is answered."""
+    def _ask(self, data: bytes, now: Instant, once: Duration = 0.0) -> None:
+        """Send what is repeated until it is answered; `once`: what is not, and is given up after that long."""
         policy = self.need_policy()
-        self.outstanding = Outstanding.start(0, (data,), policy.retransmit_interval, policy.retransmit_timeout, now)
+        interval, patience = once or policy.retransmit_interval, once or policy.retransmit_timeout
+        self.outstanding = Outstanding.start(0, (data,), interval, patience, now)
         self.send(data)
 
     def _look_at_postponed(self, postponed: Postponed, now: Instant) -> None:

@@ -161,3 +161,27 @@ def test_a_whole_site_by_default_and_the_policy_that_keeps_ikev1_out(setup: str,
     said = [one.text for one in loaded.complaints if "ikev1-policy" in one.text]
     assert bool(said) == ("drop" in setup or "reject" in setup)
     assert all("say accept there" in text for text in said)
+
+
+OE = "left=%defaultroute;right=%opportunisticgroup;ikev2=no"
+
+
+def test_opportunistic_conns_may_be_ikev1_with_rsa_keys() -> None:
+    made = one(f"{OE};authby=rsasig")
+    assert (made.ike_version, made.auth, made.right.dns_key) == (1, Auth.RSASIG, True)
+    made = one(f"{OE};authby=rsasig,ecdsa")
+    assert (made.ike_version, made.auth) == (1, Auth.RSASIG), "what IKEv1 cannot use is left out"
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("authby=null", "go by RSA keys or certificates"),
+        ("authby=secret", "go by RSA keys or certificates"),
+        ("authby=rsasig;aggrmode=yes;ike=aes256-sha1-modp2048", "opportunistic conns use Main Mode"),
+        ("authby=rsasig;rightxauthclient=yes", "ask nobody for a password"),
+        ("authby=rsasig;pfs=no", "want fresh keys each time"),
+    ],
+)
+def test_opportunistic_conns_over_ikev1_are_as_they_were(more: str, words: str) -> None:
+    assert any(words in text for text in errors(f"{OE};{more}"))

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from cryptography.x509 import Certificate
 
-from openswan.base.address import Endpoint, parse_address
+from openswan.base.address import Address, Endpoint, parse_address
 from openswan.base.entropy import SeededRng
 from openswan.base.errors import CryptoError, IkeError
 from openswan.crypto import rsakey
@@ -26,10 +26,11 @@ from openswan.ike.events import CreateChild, Request
 from openswan.ike.v1.effects import Effect
 from openswan.ike.v1.life import Life
 from openswan.ike.v1.phase1 import Terms
-from openswan.ike.v1.policy import IdQuestion, IsakmpPolicy, LeaseQuestion, QuickPolicy, QuickQuestion
+from openswan.ike.v1.policy import IdQuestion, IsakmpPolicy, LeaseQuestion, NotYet, QuickPolicy, QuickQuestion
 from openswan.ike.v1.sa import IsakmpSa
 from openswan.ike.v1.states import State
 from openswan.policy.algorithms import parse_esp, parse_ike
+from openswan.policy.gateways import Published
 from openswan.policy.identity import Identity, matches, parse_identity
 from openswan.policy.modecfg import Assigned
 from openswan.policy.selector import Selector
@@ -143,6 +144,12 @@ class Asked:
         self.revoked = ""
         self.leases: list[LeaseQuestion] = []
         self.assigned: Assigned | None = None
+        self.dns: Published | str = Published(())
+        self.looked_up = True
+        """Whether whoever asks for clients may ask for them is known."""
+
+    def published(self, identity: Identity, remote: Address) -> Published | str:
+        return self.dns
 
     def isakmp_policy(self, local: Endpoint, remote: Endpoint) -> IsakmpPolicy:
         if not self.policies:
@@ -179,6 +186,8 @@ class Asked:
 
     def quick_policy(self, question: QuickQuestion) -> QuickPolicy:
         self.asked.append(question)
+        if not self.looked_up:
+            raise NotYet("the gateways are being looked up", 0)
         for one in self.quick:
             if one.mine[0].contains(question.mine) and one.theirs[0].contains(question.theirs):
                 return one

@@ -8,21 +8,26 @@ from typing import Any
 
 import pytest
 
+from openswan.crypto.dnskey import raw_octets
 from openswan.crypto.revocation import Question, Way
+from openswan.crypto.rsakey import PublicKey
 from openswan.ike.certificates import trust_store
 from openswan.ike.effects import Forget, IkeFailed, Send, Work
-from openswan.ike.later import RevocationJob
+from openswan.ike.later import KeysJob, RevocationJob
 from openswan.ike.v1 import proof
 from openswan.ike.v1.core import HALF_OPEN
 from openswan.ike.v1.effects import IsakmpEstablished
 from openswan.policy.connection import SendCert
+from openswan.policy.gateways import Published
+from openswan.policy.grade import Grade
 from openswan.policy.identity import FROM_CERT, Identity, IdKind, parse_identity
 from openswan.wire.v1.body import Payload
 from openswan.wire.v1.cert import Cert, CertReq
 from openswan.wire.v1.message import Message
 from openswan.wire.v1.numbers import CertEncoding, NotifyType
+from tests.unit.crypto.keys import ec_key, rsa_key
 from tests.unit.ike.pki import authority, below_intermediate, holder, intermediate, name
-from tests.unit.ike.v1.pair import Pair, by_certificate, policy
+from tests.unit.ike.v1.pair import Pair, by_certificate, by_rsa, policy
 
 MODES = pytest.mark.parametrize("aggressive", [False, True], ids=["main", "aggressive"])
 A, B = "a.test", "b.test"
@@ -215,3 +220,43 @@ def test_certificates_of_other_kinds_are_passed_over() -> None:
     payloads: list[Payload] = [Cert(CertEncoding(kind), b"x") for kind in range(12) if kind != 4]
     content = Message.clear(Message.parse(Pair().start().a.sent()[0]).header, payloads).content
     assert proof.sent(content) == []
+
+
+def by_dns(*keys: PublicKey) -> Pair:
+    """The responder looks the initiator's key up; what the DNS has is not known yet."""
+    pair = Pair(policy(**by_rsa(1, 2)), policy("@b", "@a", **{**by_rsa(2, 1), "peer_keys": (), "peer_published": True}))
+    pair.asked.dns = "1.2.0.192.in-addr.arpa"
+    pair.start().run()
+    job = pair.b.seen(Work)[-1].job
+    assert job == KeysJob("1.2.0.192.in-addr.arpa") and not pair.b.sa.is_established
+    pair.asked.dns = Published(keys, Grade.DNSSEC, reason="" if keys else "no key is published")
+    pair.collect(pair.b, pair.b.sa.resume(job, b"", pair.now))
+    pair.run()
+    return pair
+
+
+def test_a_key_that_the_dns_has() -> None:
+    key = rsa_key(2048, 65537, 1).public_key()
+    pair = by_dns(rsa_key(2048, 65537, 3).public_key(), key)
+    assert pair.a.sa.is_established and pair.b.sa.is_established
+    assert (pair.b.sa.peer_grade, pair.b.sa.peer_key) == (Grade.DNSSEC, raw_octets(key))
+    assert pair.a.sa.peer_grade is None, "a key of the configuration"
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("none", "the DNS has no public key for '@a': no key is published"),
+        ("another", "tried 1 keys but none worked"),
+        ("curve", "tried 1 keys but none worked"),
+    ],
+)
+def test_keys_of_the_dns_that_will_not_do(kind: str, words: str) -> None:
+    keys = {
+        "none": (),
+        "another": (rsa_key(2048, 65537, 3).public_key(),),
+        "curve": (ec_key("secp256r1").public_key(),),
+    }
+    pair = by_dns(*keys[kind])
+    assert not pair.b.sa.is_established and pair.b.sa.peer_key == b""
+    assert any(words in line for line in pair.b.lines())

@@ -282,3 +282,16 @@ def test_rekeying_may_have_other_terms_but_has_the_same_clients() -> None:
     pair.asked.quick = [mirrored(quick(esp="aes256-sha2_256"))]
     pair.ask(pair.a, RekeyChild(spi, 3, quick("10.99.0.0/16", esp="aes256-sha2_256")))
     assert pair.a.seen(ChildEstablished)[-1].mine == (net("10.1.0.0/16"),)
+
+
+def test_what_has_to_be_looked_up_first_counts_as_not_heard_and_comes_again() -> None:
+    pair = Pair().up()
+    pair.asked.looked_up = False
+    before = len(pair.b.sent())
+    pair.collect(pair.a, pair.a.sa.request(CreateChild(quick(), 7), pair.now))
+    pair.run()
+    assert len(pair.b.sent()) == before and not pair.b.sa.quicks and stand(pair) == (0, 0)
+    assert "the gateways are being looked up, before Quick Mode is answered" in pair.b.lines()
+    pair.asked.looked_up = True
+    pair.later(1.0)
+    assert stand(pair) == (1, 1)
