@@ -25,3 +25,14 @@ def test_the_files_it_names_exist() -> None:
     assert len(named) > 8
     for name in named:
         assert (root / "openswan" / name).exists() or (root / name).exists(), name
+
+
+def test_the_tests_that_promises_name_exist() -> None:
+    root = PAGE.parent.parent
+    page = (root / "docs/OE-TESTS.md").read_text()
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page)
+    assert len(named) > 80
+    missing = [f"{name}::{test}" for name, test in named if f"def {test}(" not in (root / name).read_text()]
+    assert not missing
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| promise")]
+    assert all("::test_" in row for row in rows), "a promise without a test belongs into the last section"

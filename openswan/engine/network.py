@@ -99,12 +99,17 @@ class Network:
         return oriented, why
 
     def _apart(self, oriented: Oriented) -> Oriented:
-        """Strangers stay strangers: what they send never comes out where configured peers' packets do."""
+        """Strangers stay strangers: what they send never comes out where configured peers' packets do.
+
+        There is one such interface for all. It stays on the first of ours as long as that is there: what goes out
+        leaves by the address of its SA, whichever it stands on.
+        """
         device = self.core.settings.strangers
-        wanted = (device, oriented.interface)
-        if wanted != self.strangers_on:
-            self.strangers_on = wanted
-            self.core.emit(HaveDevice(*wanted))
+        name, below = self.strangers_on
+        stands = self.core.plugs.interfaces.get(below)
+        if name != device or stands is None or not stands.up:
+            self.strangers_on = (device, oriented.interface)
+            self.core.emit(HaveDevice(*self.strangers_on))
         return replace(oriented, device=device)
 
     def reorient(self, conn: Conn) -> None:

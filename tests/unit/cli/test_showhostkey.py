@@ -178,3 +178,11 @@ def test_an_ecdsa_key_is_the_wrong_kind(
 
 def test_help() -> None:
     assert showhostkey.main(["--help"]) == 0
+
+
+def test_records_for_the_dns_together(secrets: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "--ipseckey", "--txt", "192.0.2.1", "--key", "--file", secrets)
+    lines = [line for line in out.splitlines() if not line.startswith(";")]
+    assert status == 0 and [line.split()[2 - line.startswith("\t")] for line in lines] == ["IPSECKEY", "TXT", "KEY"]
+    assert lines[0].startswith("gw.example.org.") and " 10 1 2 192.0.2.1 " in lines[0]
+    assert run(capsys, "--ipseckey", "--left", "--file", secrets)[0] == 1

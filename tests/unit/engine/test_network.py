@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 from openswan.base.said import Shunt
@@ -12,6 +13,7 @@ from openswan.engine.routing import Routing
 from openswan.policy.selector import FlowKey
 from tests.sim.net import Net
 from tests.sim.pair import EAST, EAST_NET, WEST, WEST_NET, SimHost, conn, end, tunnel
+from tests.sim.test_groups import PERMISSIVE
 
 KEY = FlowKey(ip_network(WEST_NET), ip_network(EAST_NET))
 
@@ -108,3 +110,22 @@ def test_deleting_forgets_everything() -> None:
     it.say("route", name="net-net")
     assert it.say("delete", name="net-net")[0] == (2, '"net-net": deleting connection')
     assert not (it.klips.eroutes or it.guards or it.pluto.core.conns.unique or it.pluto.core.timers.current)
+
+
+def test_strangers_have_one_interface_however_many_there_are_below() -> None:
+    """It stays where it is until that has gone; two that pull at it would move it to and fro for ever."""
+    it = SimHost(Net(0), "west", WEST)
+    second = Interface("eth1", "", ((ip_address("203.0.113.1"), 24),))
+    state = it.network()
+    it.post(replace(state, interfaces=(*state.interfaces, second)))
+    groups = [replace(PERMISSIVE, name=name, left=end(me)) for name, me in (("one", WEST), ("two", "203.0.113.1"))]
+    it.load(*groups)
+    network = it.pluto.brain.network
+    stood = [network.strangers_on]
+    for _ in range(3):
+        it.post(replace(it.pluto.core.network, defaults=()))
+        it.post(replace(it.pluto.core.network, defaults=state.defaults))
+        stood.append(network.strangers_on)
+    assert set(stood) == {("ipsec1", "eth0")}
+    it.post(NetworkState((second,), ()))
+    assert network.strangers_on == ("ipsec1", "eth1")
