@@ -393,6 +393,25 @@ def test_a_shorter_life_without_rekeying_never_ends_one_way(short: str) -> None:
     pair.sane()
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_shorter_life_without_rekeying_never_ends_one_way_when_every_delete_gets_lost(seed: int) -> None:
+    """Each end keeps to what was agreed by its own clock: nobody has to be told."""
+    pair = v1_pair(seed, BAD)
+    west, east = v1_tunnel(retransmit_timeout=20.0)
+    pair.west.load(west if seed % 2 else replace(west, rekey=False, ipsec_lifetime=30.0))
+    pair.east.load(replace(east, rekey=False, ipsec_lifetime=30.0) if seed % 2 else east)
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(60.0, lambda: pair.up() and pair.agreed())
+    start = pair.net.now
+    pair.net.blocks = lambda packet: isinstance(packet.body, bytes)
+    pair.run(32.0)
+    first = [[sa for sa in host.klips.sas.values()] for host in (pair.west, pair.east)]
+    assert first == [[], []] and pair.net.now - start < 35.0
+    pair.net.blocks = lambda packet: False
+    traffic(pair, 20.0, 1.0)
+    assert pair.run(60.0, lambda: pair.up() and pair.agreed())
+
+
 @pytest.mark.parametrize("short", ["west", "east"])
 def test_kilobytes_are_agreed_on_and_both_ends_keep_to_them(short: str) -> None:
     """Who asks for fewer gets them, by its proposal or by RESPONDER_LIFETIME; the SAs are replaced before that."""
