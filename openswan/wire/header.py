@@ -80,7 +80,7 @@ class Header:
         field is not the length of `data`. `require_v2` checks the version.
         """
         if len(data) < HEADER_OCTETS:
-            raise WireError(f"{len(data)} octets are too few for an IKE header", None)
+            raise WireError(f"too small packet ({len(data)})", None)
         reader = Reader(data)
         spi_i, spi_r = reader.octets(SPI_OCTETS), reader.octets(SPI_OCTETS)
         next_payload, version, exchange, flags = (reader.u8() for _ in range(4))
@@ -97,7 +97,7 @@ class Header:
             version & 15,
         )
         if length != len(data) or length > MAX_MESSAGE:
-            raise WireError(f"IKE header says {length} octets, the datagram has {len(data)}")
+            raise WireError(f"size ({len(data)}) differs from size specified in ISAKMP HDR ({length})")
         return header
 
     def require_v2(self) -> None:
@@ -150,5 +150,5 @@ def add_marker(message: bytes) -> bytes:
 def strip_marker(datagram: bytes) -> bytes:
     """The IKE message of a UDP 4500 datagram; WireError (no notification) when the marker is missing."""
     if datagram[:4] != NON_ESP_MARKER:
-        raise WireError("no non-ESP marker in front of an IKE message on the NAT traversal port", None)
+        raise WireError("has no Non-ESP marker", None)
     return datagram[4:]

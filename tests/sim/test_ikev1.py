@@ -405,7 +405,7 @@ def test_a_shorter_life_without_rekeying_never_ends_one_way_when_every_delete_ge
     start = pair.net.now
     pair.net.blocks = lambda packet: isinstance(packet.body, bytes)
     pair.run(32.0)
-    first = [[sa for sa in host.klips.sas.values()] for host in (pair.west, pair.east)]
+    first = [list(host.klips.sas.values()) for host in (pair.west, pair.east)]
     assert first == [[], []] and pair.net.now - start < 35.0
     pair.net.blocks = lambda packet: False
     traffic(pair, 20.0, 1.0)

@@ -191,6 +191,8 @@ class Exchanges(QuickModes):
         about = message.content.first(Notify)
         if about is not None and not header.is_encrypted:
             return f"ignoring informational payload, type {about.kind}"
+        if message.content.first(Delete) is not None and not header.is_encrypted:
+            return "ignoring Delete SA payload: not encrypted"
         informs = header.exchange == ExchangeType.INFORMATIONAL
         proven = self.state in PROVEN or (informs and header.is_encrypted and refusal.may_come(self))
         if not self.is_established and (not proven or header.exchange == ExchangeType.QUICK):

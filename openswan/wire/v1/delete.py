@@ -26,6 +26,8 @@ from openswan.wire.v1.numbers import Doi, NotifyType, PayloadType, ProtocolId
 
 SPI_SIZES = {ProtocolId.ISAKMP: (16,), ProtocolId.AH: (4,), ProtocolId.ESP: (4,), ProtocolId.IPCOMP: (2, 4)}
 """Octets; an IPComp CPI comes alone or with two octets of zero before it (RFC 3173 4.1)."""
+NAMES = {one: f"PROTO_{'' if one == ProtocolId.ISAKMP else 'IPSEC_'}{one.name}" for one in SPI_SIZES}
+"""As the log has always said it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,14 @@ class Delete(Payload):
         if doi not in (Doi.ISAKMP, Doi.IPSEC):
             raise WireError(f"delete of domain of interpretation {int(doi)}", NotifyType.DOI_NOT_SUPPORTED)
         if protocol not in SPI_SIZES:
-            raise WireError(f"delete for protocol {protocol}", NotifyType.INVALID_PROTOCOL_ID)
+            raise WireError(
+                f"ignoring Delete SA payload: unknown Protocol ID ({int(protocol)})", NotifyType.INVALID_PROTOCOL_ID
+            )
         if size not in SPI_SIZES[protocol]:
-            raise WireError(f"delete of {protocol} SPIs of {size} octets", NotifyType.INVALID_SPI)
+            why = f"bad SPI size ({size}) for {NAMES[protocol]}" if size else "no SPI"
+            raise WireError(f"ignoring Delete SA payload: {why}", NotifyType.INVALID_SPI)
         if not count or reader.remaining != size * count:
-            raise WireError(f"delete announces {count} SPIs and holds {reader.remaining} octets")
+            raise WireError("ignoring Delete SA payload: invalid payload size")
         return cls(protocol, tuple(reader.octets(size) for _ in range(count)), doi)
 
     def emit(self) -> bytes:

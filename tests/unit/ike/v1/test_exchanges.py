@@ -146,6 +146,7 @@ def test_what_strangers_send_leaves_a_few_lines_a_minute() -> None:
         pair.now += 60.0
         pair.b.effects += sa.receive(data, ADDRESS_B, ADDRESS_A, pair.now)
     assert len(pair.b.lines()) == lines + MOST_HINTS + len(bad)
+    assert "ignoring Delete SA payload: not encrypted msgid=00000004" in pair.b.lines()
 
 
 def test_quick_mode_before_the_isakmp_sa_stands() -> None:

@@ -25,21 +25,21 @@ def test_smallest_largest_and_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("octets", "notify"),
+    ("octets", "notify", "words"),
     [
-        ("00000002 03040001 01020304", NotifyType.DOI_NOT_SUPPORTED),
-        ("00000001 00040001 01020304", NotifyType.INVALID_PROTOCOL_ID),
-        ("00000001 05040001 01020304", NotifyType.INVALID_PROTOCOL_ID),
-        ("00000001 03080001 0102030405060708", NotifyType.INVALID_SPI),
-        ("00000001 01040001 01020304", NotifyType.INVALID_SPI),
-        ("00000001 03000001", NotifyType.INVALID_SPI),
+        ("00000002 03040001 01020304", NotifyType.DOI_NOT_SUPPORTED, "domain of interpretation 2"),
+        ("00000001 00040001 01020304", NotifyType.INVALID_PROTOCOL_ID, "unknown Protocol ID (0)"),
+        ("00000001 05040001 01020304", NotifyType.INVALID_PROTOCOL_ID, "unknown Protocol ID (5)"),
+        ("00000001 03080001 0102030405060708", NotifyType.INVALID_SPI, "bad SPI size (8) for PROTO_IPSEC_ESP"),
+        ("00000001 01040001 01020304", NotifyType.INVALID_SPI, "bad SPI size (4) for PROTO_ISAKMP"),
+        ("00000001 03000001", NotifyType.INVALID_SPI, "ignoring Delete SA payload: no SPI"),
     ],
 )
-def test_refused_with_the_reason(octets: str, notify: NotifyType) -> None:
+def test_refused_with_the_reason(octets: str, notify: NotifyType, words: str) -> None:
     """CVE-2023-38712: wrong SPI sizes."""
     with pytest.raises(WireError) as caught:
         Delete.parse(Reader(bytes.fromhex(octets)))
-    assert caught.value.notify == notify
+    assert caught.value.notify == notify and str(caught.value).endswith(words)
 
 
 @pytest.mark.parametrize("octets", ["0000 ", "0001 0102030405", "0002 01020304", "ffff 01020304", "0000 01020304"])
