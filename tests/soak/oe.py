@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`make soak-oe`: twenty thousand pairs of hosts meet for the first time; who may not be seen in clear is not.
 
-`python -m tests.soak.oe [ROUNDS [SEED [FIRST]]]`, as root; 20 rounds of 1,024 pairs unless told otherwise, from round
-FIRST on. Each round has a network and daemons of its own (tests/netns/crowd.py): 0 to 30% loss, null authentication or
+`python -m tests.soak.oe [ROUNDS [SEED [FIRST [PACE]]]]`, as root; 20 rounds of 1,024 pairs unless told otherwise, from
+round FIRST on, PACE pairs a second (60; fewer on a busy machine, whose answers come late otherwise). Each round has a network and daemons of its own (tests/netns/crowd.py): 0 to 30% loss, null authentication or
 keys from a DNS that is good, slow, failing or lying; peers that can, refuse, are deaf or know nothing of it.
 """
 
@@ -20,11 +20,12 @@ LOSSES = (0.0, 0.1, 0.2, 0.3)
 MOST_MISSING = 0.0001
 
 
-def worlds(rounds: int, seed: int) -> list[World]:
+def worlds(rounds: int, seed: int, pace: float) -> list[World]:
     """All manners with all losses, again and again."""
     dice = random.Random(seed)
     every = [(loss, manners) for loss in LOSSES for manners in MANNERS]
-    return [World(dice.randrange(1 << 32), *every[number % len(every)]) for number in range(rounds)]
+    seeds = [dice.randrange(1 << 32) for _ in range(rounds)]
+    return [World(each, *every[number % len(every)], pace=pace) for number, each in enumerate(seeds)]
 
 
 def meet(world: World) -> Verdict:
@@ -41,10 +42,11 @@ def main(argv: list[str]) -> int:
     rounds = numbers[0] if numbers else 20
     seed = numbers[1] if len(numbers) > 1 else random.randrange(1 << 32)
     first = numbers[2] if len(numbers) > 2 else 0
+    pace = float(numbers[3]) if len(numbers) > 3 else 60.0
     print(f"{rounds} rounds, seed {seed}", flush=True)
     verdicts: list[Verdict] = []
     begun = time.monotonic()
-    for number, world in enumerate(worlds(rounds, seed)[first:], first):
+    for number, world in enumerate(worlds(rounds, seed, pace)[first:], first):
         verdicts.append(meet(world))
         print(f"[{number} {time.monotonic() - begun:.0f} s]", "\n".join(verdicts[-1].lines()), flush=True)
     pairs, owed = sum(each.pairs for each in verdicts), sum(each.owed for each in verdicts)
