@@ -2,8 +2,9 @@
 """`make soak-oe`: twenty thousand pairs of hosts meet for the first time; who may not be seen in clear is not.
 
 `python -m tests.soak.oe [ROUNDS [SEED [FIRST [PACE]]]]`, as root; 20 rounds of 1,024 pairs unless told otherwise, from
-round FIRST on, PACE pairs a second (60; fewer on a busy machine, whose answers come late otherwise). Each round has a network and daemons of its own (tests/netns/crowd.py): 0 to 30% loss, null authentication or
-keys from a DNS that is good, slow, failing or lying; peers that can, refuse, are deaf or know nothing of it.
+round FIRST on, PACE pairs a second (60; fewer on a busy machine, whose answers come late otherwise). Each round has a
+network and daemons of its own (tests/netns/crowd.py): 0 to 30% loss, null authentication or keys from a DNS that is
+good, slow, failing or lying; peers that can, refuse, are deaf or know nothing of it.
 """
 
 from __future__ import annotations

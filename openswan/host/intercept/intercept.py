@@ -229,7 +229,13 @@ class Interceptor:
     async def _follow(self) -> None:
         """Put back what somebody else takes away; routes and engine do without meanwhile."""
         loop, woken = asyncio.get_running_loop(), asyncio.Event()
-        events = Events({table.portid for table in self.tables.values()}, (TABLE,))
+        try:
+            events = Events({table.portid for table in self.tables.values()}, (TABLE,))
+        except HostError as why:
+            self._log(f"interception: {why}: foreign changes are noticed by looking only", False)
+            while True:
+                await asyncio.sleep(POLL)
+                self._look()
         loop.add_reader(events.fileno(), woken.set)
         try:
             while True:

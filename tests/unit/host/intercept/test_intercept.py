@@ -213,9 +213,9 @@ def test_what_a_daemon_before_held_waits_until_the_nets_are_known(monkeypatch: p
         interceptor.start()
         if nets == "after":
             interceptor.set(PLAN)
-        await asyncio.sleep(0.01)
         assert not queues[0].repeated
-        await asyncio.sleep(0.2)
+        for _ in range(1000):
+            await asyncio.sleep(0.0 if queues[2].repeated else 0.01)
         interceptor.close(keep=True)
 
     asyncio.run(life())
@@ -232,6 +232,26 @@ def test_what_somebody_takes_away_is_put_back(monkeypatch: pytest.MonkeyPatch) -
     assert interceptor.tables[4].good and lines == ["interception: somebody changed its tables; restored"]
     interceptor._look()
     assert len(lines) == 1
+
+
+def test_without_events_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise HostError("no netlink socket")
+
+    monkeypatch.setattr(intercept, "Events", refuse)
+    monkeypatch.setattr(intercept, "POLL", 0.01)
+    interceptor, _, lines = made()
+    interceptor.set(PLAN)
+    interceptor.tables[4].good = False
+
+    async def life() -> None:
+        watch = asyncio.ensure_future(interceptor._follow())
+        for _ in range(1000):
+            await asyncio.sleep(0.0 if interceptor.tables[4].good else 0.01)
+        watch.cancel()
+
+    asyncio.run(life())
+    assert interceptor.tables[4].good and len(lines) == 2 and "looking only" in lines[0]
 
 
 def test_trouble_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
