@@ -23,6 +23,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 60.0, 900.0
 """Before a pair in use is tried again; it doubles each time."""
 FIRST_ROUND, LONGEST_ROUND = 5.0, 300.0
 """The same between rounds of keyingtries=."""
+BRIEF, MOST_BRIEF = 2.0, 5
+"""A tunnel that lived for fewer seconds counts as brief; after so many in a row its peer is left alone for a while."""
 MOST_PEERS = 100_000
 LOOKED_AT = 64
 """Records that are looked at when one has to go."""
@@ -69,6 +71,8 @@ class PairState:
     sa: int = 0
     grade: Grade | None = None
     """Of the tunnel."""
+    up_at: Instant = 0.0
+    """When the tunnel came up."""
     gateway: Address | None = None
     reason: str = ""
     """Why there is no tunnel."""
@@ -91,6 +95,8 @@ class Peer:
     gateways: tuple[Gateway, ...] = ()
     reason: str = ""
     """Why it is deaf."""
+    brief: int = 0
+    """How many tunnels in a row have ended as soon as they were up."""
 
 
 @dataclass(slots=True)

@@ -19,7 +19,18 @@ from openswan.engine import oeevents as ev
 from openswan.engine.oeevents import OeEffect, OeEvent, Pair, Terms, Verdict
 from openswan.engine.oeindex import PairIndex
 from openswan.engine.oejudge import ALONE, FIXED, NO_ANSWER, answer, failure, first, objection, search, worth
-from openswan.engine.oepair import CAPABLE, DEAF, LOOKED_AT, PairState, Peer, Peers, pause, round_pause
+from openswan.engine.oepair import (
+    BRIEF,
+    CAPABLE,
+    DEAF,
+    LOOKED_AT,
+    MOST_BRIEF,
+    PairState,
+    Peer,
+    Peers,
+    pause,
+    round_pause,
+)
 from openswan.engine.oestates import LATE, SEARCHING, SHUNTS, Act, Event, State, next_move
 from openswan.engine.timers import Timer, Timers
 from openswan.policy.grade import Grade
@@ -69,7 +80,7 @@ class Opportunistic:
             ev.Down: self._down,
             ev.Used: self._used,
             ev.Remove: lambda e: self._about(e.pair, Event.REMOVED),
-            ev.Due: lambda e: None,
+            ev.Due: self._due,
         }
         self._acts: dict[Act, Callable[[PairState], None]] = {
             Act.HOLD: self._hold,
@@ -94,9 +105,11 @@ class Opportunistic:
         }
 
     def handle(self, event: OeEvent, now: Instant) -> list[OeEffect]:
-        """Take one event at an instant and return what is to be done, first to last."""
+        """Take one event at an instant and return what is to be done, first to last.
+
+        Only Due ends waits: an answer that has come in time counts, however late we come to look at it.
+        """
         self._now = max(self._now, now)
-        self._timers.run(self._now)
         self._handlers[type(event)](event)
         effects, self._effects = self._effects, []
         return effects
@@ -115,6 +128,9 @@ class Opportunistic:
         return self._timers.next()
 
     # What is told, told apart by what is remembered.
+
+    def _due(self, _: ev.Due) -> None:
+        self._timers.run(self._now)
 
     def _packet(self, event: ev.Packet) -> None:
         p = self.pairs.get(event.pair)
@@ -187,6 +203,8 @@ class Opportunistic:
         peer.best = event.grade if peer.best is None or event.grade.beats(peer.best) else peer.best
         peer.capable_until, peer.deaf_until = self._now + CAPABLE, 0.0
         old = p.sa if p.grade is not None and event.grade.beats(p.grade) else 0
+        if p.state is not State.TUNNEL:
+            p.up_at = self._now
         p.sa, p.grade, p.gateway = event.sa, event.grade, event.gateway
         # Where the peer began it, our own call goes on: both ends may have called at once.
         p.calling = None if event.ours else p.calling
@@ -198,7 +216,16 @@ class Opportunistic:
         p = self.pairs.get(event.pair)
         if p is not None and p.sa == event.sa and p.state is State.TUNNEL:
             self._effects.append(ev.Tell(p.pair, f"tunnel gone: {event.reason or 'ended'}"))
+            self._lasted(p)
             self._happen(p, Event.DOWN)
+
+    def _lasted(self, p: PairState) -> None:
+        """A peer whose tunnels all end as soon as they are up counts as deaf: each packet would begin another one."""
+        peer = self._peers(p.terms).note(p.pair.dst)
+        peer.brief = peer.brief + 1 if self._now - p.up_at < BRIEF else 0
+        if peer.brief >= MOST_BRIEF:
+            peer.deaf_until = self._now + pause(peer.brief + 1 - MOST_BRIEF)
+            peer.reason = "its tunnels end as soon as they are up"
 
     def _used(self, event: ev.Used) -> None:
         for pair in event.pairs:

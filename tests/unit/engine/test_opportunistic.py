@@ -50,6 +50,44 @@ def test_from_a_first_packet_to_a_tunnel() -> None:
     assert play.after(5.0) == [], "nothing of the hold is left"
 
 
+def test_a_peer_that_deletes_each_tunnel_is_left_alone_for_a_while() -> None:
+    """Five in a row that end as soon as they are up; then once a minute, as after any failure."""
+    play = Play()
+
+    def up_and_down(sa: int, life: float = 0.0) -> None:
+        play.up(NULL, Grade.NULL, sa)
+        play.after(life)
+        play.tell(ev.Down(PAIR, sa))
+        assert play.meets() == "%trap"
+
+    for sa in range(1, 6):
+        play.packet(NULL)
+        assert play.calls == {PAIR: PEER}
+        up_and_down(sa)
+    for sa in (6, 7):
+        play.packet(NULL)
+        assert play.meets() == "%pass" and not play.calls and "as soon as they are up" in play.it.reason
+        play.after(59.0)
+        assert play.used() == [], "not yet"
+        play.after(2.0)
+        play.used()
+        assert play.calls == {PAIR: PEER}
+        up_and_down(sa)
+    play.after(250.0)
+    play.packet(NULL)
+    up_and_down(8, life=3.0)
+    play.packet(NULL)
+    assert play.calls == {PAIR: PEER}, "one that lived makes good for all of them"
+
+
+def test_an_answer_counts_that_is_looked_at_after_the_deadline_it_came_before() -> None:
+    play = Play()
+    play.packet(NULL)
+    play.now += 3.5
+    play.tell(ev.Answered(PAIR))
+    assert play.after(1.0) == [] and play.meets() == "%hold"
+
+
 def test_no_record_and_the_group_decides() -> None:
     for terms, want in ((PERMISSIVE, "%pass"), (PRIVATE, "%drop"), (replace(PRIVATE, failure=State.REJECT), "%reject")):
         play = Play()
