@@ -41,7 +41,7 @@ from openswan.host import clock, keeper
 from openswan.host.conntrack import Conntrack
 from openswan.host.crashsecret import read_or_make
 from openswan.host.ctlsock import ControlServer
-from openswan.host.dnslookup import DnsLookup
+from openswan.host.dnslookup import DnsLookup, prepare
 from openswan.host.entropy import SystemRng
 from openswan.host.explain import explain
 from openswan.host.fetch import Fetcher
@@ -67,6 +67,7 @@ from openswan.plane.commands import AttachPass
 from openswan.plane.events import SaExpired, StreamClosed
 from openswan.plane.manual import make_plan
 from openswan.plane.orders import plain_to_order
+from openswan.policy.groups import group_end
 from openswan.wire.whack import decode_request
 
 RESOLVERS_AGAIN = 2.0
@@ -174,6 +175,8 @@ class Gateway:
                 self._take_signals()
             self._manager.ready(f"{len(self._wanted.connections or ())} connections of ipsec.conf")
             ready()
+            if any((end := group_end(conn)) is not None and end.dns_key for conn in self._wanted.connections or ()):
+                loop.run_in_executor(None, prepare)
             feeding = loop.create_task(Watchdog(self._klips, self._manager, self._log).follow())
             await self._reactor.run()
             watching.cancel()

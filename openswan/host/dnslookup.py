@@ -13,6 +13,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +48,16 @@ MOST_TRAILS = 8
 """Questions one look-up may take because a server does not follow CNAMEs itself."""
 BOGUS_CODES = range(5, 13)
 """Extended DNS errors about DNSSEC (RFC 8914 4.6 to 4.13)."""
+
+
+NEEDED = ("dns.edns", "dns.message", "dns.resolver")
+"""What a look-up loads; that takes a tenth of a second, which a first packet would wait."""
+
+
+def prepare() -> None:
+    """Load it, before the first look-up does."""
+    for name in NEEDED:
+        import_module(name)
 
 
 class DnsLookup:

@@ -3,6 +3,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -277,6 +279,14 @@ def test_another_resolv_conf_is_noticed_and_the_old_answers_forgotten(tmp_path: 
 
     first, second = Server(good), Server(good)
     run(tmp_path, work, s1=first, s2=second)
+
+
+def test_what_a_look_up_loads_can_be_there_before_it() -> None:
+    lines = (
+        "import sys\nfrom openswan.host.dnslookup import NEEDED, prepare\nassert 'dns.resolver' not in sys.modules\n"
+    )
+    lines += "prepare()\nassert all(name in sys.modules for name in NEEDED)"
+    subprocess.run([sys.executable, "-c", lines], check=True, timeout=30)
 
 
 def test_how_many_may_wait_is_bounded(tmp_path: Path) -> None:
