@@ -12,7 +12,7 @@ from openswan.config.setup import Setup
 from openswan.config.values import Values
 from openswan.policy.connection import EAP, Auth, Connection, PpkUse, TcpUse
 
-PROOFS = Auth.PSK | Auth.RSASIG
+PROOFS = Auth.PSK | Auth.RSASIG | Auth.ECDSA
 """What IKEv1 goes by: one of them, for both ends."""
 IDLE = (
     "session-resumption",
@@ -133,15 +133,26 @@ def _proofs(values: Values, conn: Connection) -> Connection:
     return replace(conn, auth=Auth.RSASIG, left=ends[0], right=ends[1])
 
 
+def _signatures(values: Values, conn: Connection) -> Connection:
+    """ECDSA (RFC 4754) where it is asked for by name: what goes without saying is RSA, as it always was."""
+    asks = any((end.xauth_client, end.xauth_server) != (False, False) for end in (conn.left, conn.right))
+    rsa_alone = asks or is_opportunistic(values.canonical)
+    if asks and conn.auth & PROOFS == Auth.ECDSA:
+        values.error("XAUTH goes with a preshared key or RSA: give authby=secret or rsasig", values.param("authby"))
+    if Auth.RSASIG in conn.auth and (rsa_alone or values.param("authby") is None):
+        return replace(conn, auth=conn.auth & ~Auth.ECDSA)
+    return conn
+
+
 def checked(values: Values, conn: Connection) -> Connection:
     """An IKEv1 conn as IKEv1 can have it, with complaints about what it cannot."""
     if conn.ike_version != 1 or conn.auth & Auth.NEVER:
         return conn
-    conn = _proofs(values, conn)
+    conn = _signatures(values, _proofs(values, conn))
     if is_opportunistic(values.canonical):
         _opportunistic(values, conn)
     if conn.auth & EAP or not conn.auth & PROOFS:
-        text = "IKEv1 goes by a preshared key or RSA signatures: give authby=secret or rsasig, or say ikev2=yes"
+        text = "IKEv1 goes by a preshared key or signatures: give authby=secret, rsasig or ecdsa, or say ikev2=yes"
         values.error(text, values.param("authby"))
     if conn.ppk is PpkUse.INSIST:
         values.error("ppk=insist needs IKEv2, say ikev2=yes", values.param("ppk"))

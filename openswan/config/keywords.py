@@ -328,11 +328,11 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("ikev1", B, H, "no", "Allow IKEv1.", fine=("no",),
             reason="a conn has one version, IKEv2 unless it says ikev2=no"),
     Keyword("ikev2", W, A, "insist", "IKEv2: insist (yes); propose and permit mean the same here. never (no): the conn "
-            "is IKEv1, for peers that know nothing newer: Main Mode by preshared key or RSA signature, Quick Mode. A "
-            "conn that says neither is IKEv1 too with aggrmode=yes, xauthserver=, xauthclient=, auth=xauth, and, "
-            "with a warning, with xauthname=, xauthby=, xauthfail=, modecfgpull=yes, modecfgbanner=, modecfgwins1=, "
-            "cisco-unity=yes or remote_peer_type=cisco, or where IKEv1 alone has the algorithms that ike= or "
-            "phase2alg= name.",
+            "is IKEv1, for peers that know nothing newer: Main Mode by preshared key, RSA signature, or ECDSA if "
+            "authby=ecdsa says so, Quick Mode. A conn that says neither is IKEv1 too with aggrmode=yes, xauthserver=, "
+            "xauthclient=, auth=xauth, and, with a warning, with xauthname=, xauthby=, xauthfail=, modecfgpull=yes, "
+            "modecfgbanner=, modecfgwins1=, cisco-unity=yes or remote_peer_type=cisco, or where IKEv1 alone has the "
+            "algorithms that ike= or phase2alg= name.",
             choices=_spelled(insist="always yes y", propose="", permit="", never="no n")),
     Keyword("narrowing", B, A, "no", "Accept less than the conn's subnets from the peer."),
     Keyword("esn", W, A, "either", "Extended sequence numbers: yes and no insist, either prefers them. With "

@@ -15,7 +15,12 @@ from enum import Enum
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import NoDigestInfo, decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    NoDigestInfo,
+    Prehashed,
+    decode_dss_signature,
+    encode_dss_signature,
+)
 
 from openswan.base.errors import CryptoError
 from openswan.crypto.rsakey import EdPrivateKey, PublicKey, check_public
@@ -55,7 +60,7 @@ class Scheme:
     """Other encodings of the same identifier, accepted from peers."""
 
     def __str__(self) -> str:
-        return self.encoding.value if self.hash == "identity" else f"{self.encoding.value} with {self.hash}"
+        return self.encoding.value if self.hash in ("identity", RAW) else f"{self.encoding.value} with {self.hash}"
 
     def fits(self, key: PublicKey | SigningKey) -> bool:
         """Is this scheme for keys of that kind?"""
@@ -124,6 +129,10 @@ def _schemes() -> Iterator[Scheme]:
 SCHEMES: tuple[Scheme, ...] = tuple(_schemes())
 _BY_ALGORITHM = {blob: scheme for scheme in SCHEMES for blob in (scheme.algorithm, *scheme.others)}
 PKCS1_SHA1 = next(s for s in SCHEMES if s.encoding is Encoding.PKCS1 and s.hash == "sha1")
+RAW = "a hash as it is"
+RAW_RSA = Scheme(Encoding.PKCS1, RAW, b"", RSA_KEYS)
+RAW_ECDSA = Scheme(Encoding.ECDSA, RAW, b"", ECDSA_KEYS)
+"""IKEv1's, of what is a hash already; nobody announces them."""
 CURVE_HASH = {"secp256r1": "sha256", "secp384r1": "sha384", "secp521r1": "sha512"}
 """The hash that goes with a curve (RFC 4754 3, RFC 5480)."""
 METHOD_CURVE = {9: "secp256r1", 10: "secp384r1", 11: "secp521r1"}
@@ -182,7 +191,7 @@ def sign(key: SigningKey, scheme: Scheme, octets: bytes) -> bytes:
         if isinstance(key, rsa.RSAPrivateKey) and scheme.fits(key):
             return key.sign(octets, _padding(scheme), HASHES[scheme.hash])
         if isinstance(key, ec.EllipticCurvePrivateKey) and scheme.fits(key):
-            return key.sign(octets, ec.ECDSA(HASHES[scheme.hash]))
+            return key.sign(octets, _ecdsa(scheme, octets))
         if isinstance(key, EdPrivateKey) and scheme.fits(key):
             return key.sign(octets)
     except (ValueError, UnsupportedAlgorithm) as why:
@@ -211,7 +220,7 @@ def verify(
         elif isinstance(key, ec.EllipticCurvePublicKey):
             if key.curve.name not in CURVE_HASH:
                 raise CryptoError(f"ECDSA keys on {key.curve.name} are not used")
-            key.verify(signature, octets, ec.ECDSA(HASHES[scheme.hash]))
+            key.verify(signature, octets, _ecdsa(scheme, octets))
         else:
             key.verify(signature, octets)
     except (InvalidSignature, ValueError, UnsupportedAlgorithm):
@@ -243,21 +252,36 @@ def verify_method(method: int, key: PublicKey, octets: bytes, data: bytes) -> No
     verify(key, scheme, octets, encode_dss_signature(r, s))
 
 
-def sign_ikev1(key: SigningKey, digest: bytes) -> bytes:
-    """SIG_I or SIG_R by RSA: PKCS#1 padding of type 1 round HASH_I or HASH_R alone, without an OID (RFC 2409 5.1).
+def sign_ikev1(key: SigningKey, digest: bytes, signer: Signer = sign, method: int = 0) -> bytes:
+    """SIG_I or SIG_R, of HASH_I or HASH_R as it is (RFC 2409 5.1).
 
-    CryptoError when the key is no RSA key, or is not here.
+    By RSA PKCS#1 padding of type 1 round it, without an OID; with `method` 9, 10 or 11 ECDSA on that curve, r and s
+    side by side (RFC 4754; charon does not hash it once more either). CryptoError when the key is none for that. One
+    in a token is the `signer`'s.
     """
+    if method:
+        size, _ = _curve_method(method, key.public_key() if isinstance(key, TokenKey) else key)
+        r, s = decode_dss_signature(signer(key, RAW_ECDSA, digest))
+        return r.to_bytes(size, "big") + s.to_bytes(size, "big")
+    if isinstance(key, TokenKey) and RAW_RSA.fits(key):
+        return signer(key, RAW_RSA, digest)
     if not isinstance(key, rsa.RSAPrivateKey):
-        raise CryptoError("IKEv1 signs with RSA keys that are in this process only")
+        raise CryptoError("the key is no RSA key")
     try:
         return key.sign(digest, padding.PKCS1v15(), NoDigestInfo())
     except ValueError as why:
         raise CryptoError(f"cannot sign: {why}") from None
 
 
-def verify_ikev1(key: PublicKey, digest: bytes, signature: bytes) -> None:
-    """Nothing when SIG_I or SIG_R is good; CryptoError says why not. It has exactly the modulus's length."""
+def verify_ikev1(key: PublicKey, digest: bytes, signature: bytes, method: int = 0) -> None:
+    """Nothing when SIG_I or SIG_R is good; CryptoError says why not. It is as long as the modulus, or twice r."""
+    if method:
+        size, _ = _curve_method(method, key)
+        if len(signature) != 2 * size:
+            raise CryptoError(f"ECDSA signature of {len(signature)} octets, not {2 * size}")
+        r, s = int.from_bytes(signature[:size], "big"), int.from_bytes(signature[size:], "big")
+        verify(key, RAW_ECDSA, digest, encode_dss_signature(r, s), (RAW,))
+        return
     if not isinstance(key, rsa.RSAPublicKey):
         raise CryptoError("the peer's key is no RSA key")
     numbers = key.public_numbers()
@@ -270,6 +294,16 @@ def verify_ikev1(key: PublicKey, digest: bytes, signature: bytes) -> None:
         signed = b""
     if not signed or not hmac.compare_digest(signed, digest):
         raise CryptoError("RSA signature does not verify")
+
+
+def _ecdsa(scheme: Scheme, octets: bytes) -> ec.ECDSA:
+    """ECDSA over the scheme's hash of octets; or over them, when they are a hash already."""
+    if scheme.hash != RAW:
+        return ec.ECDSA(HASHES[scheme.hash])
+    made = next((one for one in HASHES.values() if one.digest_size == len(octets)), None)
+    if made is None:
+        raise CryptoError(f"a hash of {len(octets)} octets is not signed by ECDSA: give IKE another one than MD5")
+    return ec.ECDSA(Prehashed(made))
 
 
 def best_method(key: SigningKey) -> int | None:

@@ -20,12 +20,13 @@ from openswan.base.address import Address, Endpoint
 from openswan.base.errors import IkeError
 from openswan.base.interval import Instant
 from openswan.crypto.revocation import Question
+from openswan.crypto.sign import METHOD_RSA, best_method
 from openswan.engine.answers import MOST_CANDIDATES, Answers
 from openswan.engine.conn import Conn
 from openswan.engine.names import connection_policy
 from openswan.ike.policy import AddressQuestion, ChildPolicy, ChildQuestion, IkePolicy
 from openswan.ike.v1.life import Life
-from openswan.ike.v1.methods import HYBRID, WITH_XAUTH
+from openswan.ike.v1.methods import ECDSA, HYBRID, WITH_XAUTH
 from openswan.ike.v1.methods import METHODS as BY_METHOD
 from openswan.ike.v1.phase1 import Terms
 from openswan.ike.v1.policy import IdQuestion, IsakmpPolicy, LeaseQuestion, NotYet, QuickPolicy, QuickQuestion
@@ -244,11 +245,17 @@ class Isakmp:
 def isakmp_policy(ike: IkePolicy, policy: Connection) -> IsakmpPolicy:
     """The part of it that IKEv1 knows."""
     hybrid = Auth.XAUTH in ike.my_auth | ike.peer_auth
+    key = ike.private_key
+    mine = best_method(key) if key is not None else None
     allowed = [method for auth, method in METHODS if (ike.my_auth | ike.peer_auth if hybrid else ike.my_auth) & auth]
     unable = {}
     if AuthMethod.PRE_SHARED_KEY in allowed and not ike.psk:
         unable[AuthMethod.PRE_SHARED_KEY] = f"Can't authenticate: no preshared key found for `{ike.my_id}'"
-    if AuthMethod.RSA_SIG in allowed and ike.private_key is None and Auth.XAUTH not in ike.my_auth:
+    if ike.my_auth & Auth.ECDSA and mine in ECDSA:
+        allowed = [AuthMethod(mine), *allowed]
+    elif ike.my_auth & Auth.ECDSA:
+        unable[AuthMethod.ECDSA_256] = f"unable to locate my private key for ECDSA Signature of '{ike.my_id}'"
+    if AuthMethod.RSA_SIG in allowed and mine != METHOD_RSA and Auth.XAUTH not in ike.my_auth:
         unable[AuthMethod.RSA_SIG] = f"unable to locate my private key for RSA Signature of '{ike.my_id}'"
     methods = tuple(method for method in allowed if method not in unable)
     return IsakmpPolicy(
@@ -290,8 +297,8 @@ def further(policy: IsakmpPolicy, conn: Conn, password: Callable[[str], str | No
         which = 0 if client == initiator else 1
         hybrid = Auth.XAUTH in conn.policy.proof(ours) | conn.policy.proof(theirs)
         forms = {AuthMethod.RSA_SIG: HYBRID} if hybrid else WITH_XAUTH
-        methods = tuple(forms[method][which] for method in terms.methods)
-        unable = tuple((forms[method][which], why) for method, why in terms.unable)
+        methods = tuple(forms[method][which] for method in terms.methods if method in forms)
+        unable = tuple((forms[method][which], why) for method, why in terms.unable if method in forms)
         policy = replace(policy, terms=replace(terms, methods=methods, unable=unable))
     if client:
         user, word = conn.credentials or xauth_login(conn, password, policy.my_id)

@@ -22,7 +22,7 @@ from cryptography.x509 import load_der_x509_certificate
 
 from openswan.base.errors import HostError
 from openswan.crypto.rsakey import PublicKey
-from openswan.crypto.sign import Encoding, Scheme
+from openswan.crypto.sign import RAW_ECDSA, RAW_RSA, Encoding, Scheme
 from openswan.crypto.tokenkey import TokenKey, TokenUri
 
 DEFAULT_MODULE = "p11-kit-proxy.so"
@@ -199,6 +199,8 @@ def _named(uri: TokenUri, private: Any) -> dict[Any, Any]:
 def _signature(key: Any, scheme: Scheme, octets: bytes) -> bytes:
     from pkcs11 import MGF, Mechanism
 
+    if scheme == RAW_RSA:
+        return bytes(key.sign(octets, mechanism=Mechanism.RSA_PKCS))
     if scheme.encoding is Encoding.PKCS1:
         return bytes(key.sign(octets, mechanism=getattr(Mechanism, f"{scheme.hash.upper()}_RSA_PKCS")))
     if scheme.encoding is Encoding.PSS:
@@ -209,7 +211,8 @@ def _signature(key: Any, scheme: Scheme, octets: bytes) -> bytes:
     if scheme.encoding is Encoding.EDDSA:
         return bytes(key.sign(octets, mechanism=Mechanism.EDDSA))
     # Tokens sign a hash and give r and s side by side.
-    raw = bytes(key.sign(hashlib.new(scheme.hash, octets).digest(), mechanism=Mechanism.ECDSA))
+    digest = octets if scheme == RAW_ECDSA else hashlib.new(scheme.hash, octets).digest()
+    raw = bytes(key.sign(digest, mechanism=Mechanism.ECDSA))
     half = len(raw) // 2
     return encode_dss_signature(int.from_bytes(raw[:half], "big"), int.from_bytes(raw[half:], "big"))
 

@@ -6,13 +6,14 @@ A step that may stop must not have changed anything before it asks; what it emit
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from openswan.base.address import Address
 from openswan.crypto.revocation import Question
-from openswan.crypto.sign import Scheme
-from openswan.crypto.tokenkey import TokenKey
+from openswan.crypto.sign import Scheme, sign
+from openswan.crypto.tokenkey import SigningKey, TokenKey
 from openswan.wire.v2.cert import HashUrl
 
 
@@ -94,3 +95,8 @@ class Later(Exception):
     def __init__(self, job: Job) -> None:
         super().__init__(str(type(job).__name__))
         self.job = job
+
+
+def signature(need: Callable[[Job], bytes], key: SigningKey, scheme: Scheme, octets: bytes) -> bytes:
+    """A signature; Later when the key is in a token. `need`: what gives the result of a job."""
+    return need(SignJob(key, scheme, octets)) if isinstance(key, TokenKey) else sign(key, scheme, octets)

@@ -134,6 +134,24 @@ def test_certificates(stage: Stage, rsa_authority: Authority, who: str) -> None:
 
 
 @who
+def test_ecdsa_certificates(stage: Stage, who: str) -> None:
+    """RFC 4754, by P-256."""
+    authority = Authority("ecdsa")
+    mine = authority.issue("east.example")
+    files = {"x509ca/lab.pem": authority.pem, "x509/east.pem": mine.cert, "private/east.pem": mine.key}
+    stage.play(
+        swanctl("auth = pubkey\n certs = east.pem\n id = east.example", "auth = pubkey\n id = west.example", esp=PFS),
+        net(authby="ecdsa", leftcert="west.example.pem", rightrsasigkey="%cert", leftid="@west.example",
+            rightid="@east.example"),
+        certified(stage.west, authority, "west.example"),
+        files,
+    )  # fmt: skip
+    stage.up(who)
+    assert_ping(stage.lab.sunset, "10.2.0.2")
+    assert "auth=OAKLEY_ECDSA_256" in stage.west.status()
+
+
+@who
 def test_certificates_in_pieces(stage: Stage, rsa_authority: Authority, who: str) -> None:
     """Both cut their messages into pieces of 500 octets and less."""
     stage.east.settings("cookie_threshold = 1", "cookie_threshold = 1\n  fragment_size = 500")

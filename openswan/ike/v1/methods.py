@@ -45,9 +45,12 @@ class Method:
         return not self.by_secret and self.proof(initiator) is Hash
 
 
+ECDSA = (AuthMethod.ECDSA_256, AuthMethod.ECDSA_384, AuthMethod.ECDSA_521)
+"""By a key on the curve of that size (RFC 4754); their numbers are IKEv2's."""
 METHODS: dict[AuthMethod, Method] = {
     AuthMethod.PRE_SHARED_KEY: Method(True, Hash, Hash),
     AuthMethod.RSA_SIG: Method(False, Sig, Sig),
+    **dict.fromkeys(ECDSA, Method(False, Sig, Sig)),
     AuthMethod.XAUTH_INIT_PRE_SHARED: Method(True, Hash, Hash, asks_initiator=True),
     AuthMethod.XAUTH_RESP_PRE_SHARED: Method(True, Hash, Hash, asks_responder=True),
     AuthMethod.XAUTH_INIT_RSA: Method(False, Sig, Sig, asks_initiator=True),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hmac
+from functools import partial
 
 from cryptography.x509 import Certificate
 
@@ -13,11 +14,12 @@ from openswan.base.numbers import IpProtocol
 from openswan.crypto import oakley, rsakey, sign, x509
 from openswan.crypto.dnskey import raw_octets
 from openswan.crypto.rsakey import PublicKey
+from openswan.crypto.tokenkey import SigningKey
 from openswan.ike import certificates
-from openswan.ike.later import KeysJob
+from openswan.ike.later import KeysJob, signature
 from openswan.ike.v1.core import Core
 from openswan.ike.v1.keys import IsakmpKeys
-from openswan.ike.v1.methods import METHODS, Method
+from openswan.ike.v1.methods import ECDSA, METHODS, Method
 from openswan.ike.v1.parts import one
 from openswan.ike.v1.phase1 import ChosenIsakmp
 from openswan.ike.v1.policy import IsakmpPolicy
@@ -29,7 +31,7 @@ from openswan.wire.v1.body import Payload
 from openswan.wire.v1.cert import Cert, CertReq
 from openswan.wire.v1.ident import Id
 from openswan.wire.v1.message import Content
-from openswan.wire.v1.numbers import CertEncoding, IdType, NotifyType
+from openswan.wire.v1.numbers import AuthMethod, CertEncoding, IdType, NotifyType
 
 IDENTITIES = frozenset(
     {IdType.IPV4_ADDR, IdType.FQDN, IdType.USER_FQDN, IdType.IPV6_ADDR, IdType.DER_ASN1_DN, IdType.KEY_ID}
@@ -92,9 +94,15 @@ def prove(sa: Core, keys: IsakmpKeys, policy: IsakmpPolicy, me: Id) -> list[Payl
     if policy.private_key is None:
         raise IkeError(f"unable to locate my private key for RSA Signature of '{policy.my_id}'", 0)
     try:
-        return [*_certificates(sa, policy), Sig(sign.sign_ikev1(policy.private_key, digest))]
+        return [*_certificates(sa, policy), Sig(_sign(sa, policy.private_key, digest))]
     except CryptoError as why:
         raise IkeError(str(why), 0) from None
+
+
+def _sign(sa: Core, key: SigningKey, digest: bytes) -> bytes:
+    """SIG_I or SIG_R; Later when the key is in a token, CryptoError when it is none for the agreed method."""
+    agreed, signer = sa.need_chosen().method, partial(signature, sa.need)
+    return sign.sign_ikev1(key, digest, signer, int(agreed) if agreed in ECDSA else 0)
 
 
 def _certificates(sa: Core, policy: IsakmpPolicy) -> list[Payload]:
@@ -158,14 +166,14 @@ def check(
         if not hmac.compare_digest(one(content, Hash).data, digest):
             raise IkeError("received Hash Payload does not match computed value", NotifyType.INVALID_HASH_INFORMATION)
         return ()
-    signature = one(content, Sig).data
+    proved = one(content, Sig).data
     try:
         chain = _chain(sa, policy, identity, content, now)
     except CryptoError as why:
         raise IkeError(str(why), NotifyType.INVALID_CERTIFICATE) from None
     published = _published(sa, identity) if policy.peer_published and not chain else None
     usable = list(published.keys) if published is not None else _keys(policy, identity, chain)
-    key = _check_signature(usable, identity, digest, signature)
+    key = _check_signature(sa.need_chosen().method, usable, identity, digest, proved)
     try:
         # Only who holds the key of a trusted certificate can have us fetch anything (CVE-2022-40617).
         certificates.require_unrevoked(sa.ask, sa.need, chain, now)
@@ -207,11 +215,13 @@ def _keys(policy: IsakmpPolicy, identity: Identity, chain: tuple[Certificate, ..
     return [rsakey.decode_public(raw) for raw in policy.peer_keys]
 
 
-def _check_signature(keys: list[PublicKey], identity: Identity, digest: bytes, signature: bytes) -> PublicKey:
-    """The key that the signature is by."""
+def _check_signature(
+    agreed: AuthMethod, keys: list[PublicKey], identity: Identity, digest: bytes, proved: bytes
+) -> PublicKey:
+    """The key that a signature is by."""
     for key in keys:
         try:
-            sign.verify_ikev1(key, digest, signature)
+            sign.verify_ikev1(key, digest, proved, int(agreed) if agreed in ECDSA else 0)
         except CryptoError:
             continue
         return key

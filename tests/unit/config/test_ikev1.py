@@ -100,8 +100,9 @@ def test_rsa_is_what_goes_without_saying() -> None:
     ("body", "words"),
     [
         ("ikev2=insist;keyexchange=ikev1", "contradict each other"),
-        ("ikev2=no;authby=ecdsa", "authby=secret or rsasig"),
-        ("ikev2=no;authby=null", "authby=secret or rsasig"),
+        ("ikev2=no;authby=eddsa", "authby=secret, rsasig or ecdsa"),
+        ("ikev2=no;authby=null", "authby=secret, rsasig or ecdsa"),
+        ("ikev2=no;authby=ecdsa;leftxauthserver=yes", "XAUTH goes with a preshared key or RSA"),
         ("ikev2=no;leftauth=secret;rightauth=rsasig", "one way to prove oneself"),
         (f"{PSK};ppk=insist", "ppk=insist needs IKEv2"),
         (f"{PSK};enable-tcp=yes", "enable-tcp=yes needs IKEv2"),
@@ -185,3 +186,9 @@ def test_opportunistic_conns_may_be_ikev1_with_rsa_keys() -> None:
 )
 def test_opportunistic_conns_over_ikev1_are_as_they_were(more: str, words: str) -> None:
     assert any(words in text for text in errors(f"{OE};{more}"))
+
+
+def test_ecdsa_is_for_those_that_name_it() -> None:
+    assert one("ikev2=no;authby=ecdsa;leftcert=gw.pem").auth == Auth.ECDSA
+    assert one("ikev2=no;authby=rsasig,ecdsa;leftcert=gw.pem").auth == Auth.RSASIG | Auth.ECDSA
+    assert one("ikev2=no;authby=rsasig,ecdsa;leftcert=gw.pem;leftxauthserver=yes").auth == Auth.RSASIG

@@ -279,7 +279,36 @@ def test_ikev1_signatures_with_other_padding() -> None:
 
 
 def test_ikev1_signs_with_rsa_alone() -> None:
-    with pytest.raises(CryptoError, match="RSA keys"):
+    with pytest.raises(CryptoError, match="no RSA key"):
         sign.sign_ikev1(ec_key("secp256r1"), bytes(20))
     with pytest.raises(CryptoError, match="no RSA key"):
         sign.verify_ikev1(ec_key("secp256r1").public_key(), bytes(20), bytes(256))
+
+
+@pytest.mark.parametrize(("method", "curve"), [(9, "secp256r1"), (10, "secp384r1"), (11, "secp521r1")])
+@pytest.mark.parametrize("size", [20, 32, 48, 64])
+def test_ikev1_signs_a_hash_as_it_is_by_ecdsa(method: int, curve: str, size: int) -> None:
+    """RFC 4754: r and s side by side, of HASH_I itself."""
+    key, digest = ec_key(curve), bytes(range(size))
+    signature = sign.sign_ikev1(key, digest, method=method)
+    public = key.public_key()
+    assert len(signature) == 2 * ((public.key_size + 7) // 8)
+    sign.verify_ikev1(public, digest, signature, method)
+    for bad in (
+        signature[:-1],
+        signature + b"\0",
+        b"",
+        bytes(len(signature)),
+        bytes([signature[0] ^ 1]) + signature[1:],
+    ):
+        with pytest.raises(CryptoError):
+            sign.verify_ikev1(public, digest, bad, method)
+    with pytest.raises(CryptoError):
+        sign.verify_ikev1(public, digest[::-1], signature, method)
+    for other in {9, 10, 11} - {method}:
+        with pytest.raises(CryptoError):
+            sign.verify_ikev1(public, digest, signature, other)
+        with pytest.raises(CryptoError):
+            sign.sign_ikev1(key, digest, method=other)
+    with pytest.raises(CryptoError, match="another one than MD5"):
+        sign.sign_ikev1(key, bytes(16), method=method)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from openswan.base.errors import HostError
+from openswan.base.errors import CryptoError, HostError
 from openswan.crypto import sign
 from openswan.crypto.rsakey import PublicKey
 from openswan.crypto.sign import SCHEMES, Encoding, Scheme
@@ -42,6 +42,29 @@ def test_signatures(hsm: Softhsm, kind: str) -> None:
     by_id = replace(uri, label="", id=hsm.numbers[kind])
     assert tokens.public(by_id) == public
     tokens._thread.submit(tokens._log_out).result()
+    tokens.close()
+
+
+def test_ikev1_has_a_token_sign_without_a_hash_of_its_own(hsm: Softhsm) -> None:
+    tokens = Tokens()
+    uri = hsm.make("rsa")
+    key = TokenKey(uri, tokens.public(uri))
+    asked: list[Scheme] = []
+
+    def signer(key: object, scheme: Scheme, octets: bytes) -> bytes:
+        asked.append(scheme)
+        assert isinstance(key, TokenKey)
+        return asyncio.run(tokens.sign(key, scheme, octets))
+
+    for size in (16, 20, 32, 64):
+        digest = bytes(range(size))
+        sign.verify_ikev1(key.public, digest, sign.sign_ikev1(key, digest, signer))
+    assert set(asked) == {sign.RAW_RSA}
+    with pytest.raises(CryptoError, match="no RSA key"):
+        sign.sign_ikev1(TokenKey(uri, hsm.public("ecdsa")), bytes(20), signer)
+    curve = hsm.make("ecdsa")
+    other = TokenKey(curve, tokens.public(curve))
+    sign.verify_ikev1(other.public, bytes(32), sign.sign_ikev1(other, bytes(32), signer, 9), 9)
     tokens.close()
 
 

@@ -15,9 +15,7 @@ from openswan.crypto import keymat, sign, x509
 from openswan.crypto.dnskey import raw_key, raw_octets
 from openswan.crypto.rsakey import PublicKey
 from openswan.crypto.secret import Secret
-from openswan.crypto.sign import Scheme
-from openswan.crypto.tokenkey import SigningKey, TokenKey
-from openswan.ike.later import KeysJob, SignJob
+from openswan.ike.later import KeysJob, signature
 from openswan.ike.policy import IkePolicy
 from openswan.ike.resumption import Session
 from openswan.ike.v2.core import Core
@@ -102,18 +100,13 @@ def _sign(sa: Core, policy: IkePolicy, octets: bytes) -> Auth:
     key = policy.private_key
     if key is None:
         raise IkeError("unable to locate my private key for digital signature", REFUSED)
-    signer = partial(_signature, sa)
+    signer = partial(signature, sa.need)
     if scheme is not None:
         sa.log(f"signing by {scheme}")
         blob = DigitalSignature(scheme.algorithm, signer(key, scheme, octets))
         return Auth(AuthMethod.DIGITAL_SIGNATURE, blob.emit())
     method = fixed_method(policy)
     return Auth(AuthMethod(method), sign.sign_method(method, key, octets, signer))
-
-
-def _signature(sa: Core, key: SigningKey, scheme: Scheme, octets: bytes) -> bytes:
-    """A signature; Later when the key is in a token."""
-    return sa.need(SignJob(key, scheme, octets)) if isinstance(key, TokenKey) else sign.sign(key, scheme, octets)
 
 
 def check(

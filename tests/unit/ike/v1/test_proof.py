@@ -11,9 +11,11 @@ import pytest
 from openswan.crypto.dnskey import raw_octets
 from openswan.crypto.revocation import Question, Way
 from openswan.crypto.rsakey import PublicKey
+from openswan.crypto.sign import RAW_RSA, sign_ikev1
+from openswan.crypto.tokenkey import TokenKey, TokenUri
 from openswan.ike.certificates import trust_store
 from openswan.ike.effects import Forget, IkeFailed, Send, Work
-from openswan.ike.later import KeysJob, RevocationJob
+from openswan.ike.later import KeysJob, RevocationJob, SignJob
 from openswan.ike.v1 import proof
 from openswan.ike.v1.core import HALF_OPEN
 from openswan.ike.v1.effects import IsakmpEstablished
@@ -24,7 +26,7 @@ from openswan.policy.identity import FROM_CERT, Identity, IdKind, parse_identity
 from openswan.wire.v1.body import Payload
 from openswan.wire.v1.cert import Cert, CertReq
 from openswan.wire.v1.message import Message
-from openswan.wire.v1.numbers import CertEncoding, NotifyType
+from openswan.wire.v1.numbers import AuthMethod, CertEncoding, NotifyType
 from tests.unit.crypto.keys import ec_key, rsa_key
 from tests.unit.ike.pki import authority, below_intermediate, holder, intermediate, name
 from tests.unit.ike.v1.pair import Pair, by_certificate, by_rsa, policy
@@ -260,3 +262,36 @@ def test_keys_of_the_dns_that_will_not_do(kind: str, words: str) -> None:
     pair = by_dns(*keys[kind])
     assert not pair.b.sa.is_established and pair.b.sa.peer_key == b""
     assert any(words in line for line in pair.b.lines())
+
+
+@MODES
+@pytest.mark.parametrize(("kind", "method"), [("ecdsa", AuthMethod.ECDSA_256), ("ecdsa384", AuthMethod.ECDSA_384)])
+def test_ecdsa(kind: str, method: AuthMethod, aggressive: bool) -> None:
+    """RFC 4754: both ends have keys on the curve of the method."""
+    a, b = ({**by_certificate(who, kind), "method": method} for who in (A, B))
+    pair = pair_of(a, b, aggressive)
+    pair.start().run()
+    assert pair.a.sa.is_established and pair.b.sa.is_established
+    assert pair.a.sa.need_chosen().method is method
+
+
+def test_a_key_on_another_curve_than_the_method_says() -> None:
+    a = {**by_certificate(A, "ecdsa"), "method": AuthMethod.ECDSA_256}
+    b = {**by_certificate(B, "ecdsa384"), "method": AuthMethod.ECDSA_256}
+    pair = pair_of(a, b)
+    pair.start().run()
+    assert not pair.a.sa.is_established and not pair.b.sa.is_established
+    assert "authentication method 9 needs a key on secp256r1" in pair.b.lines()
+
+
+def test_a_key_in_a_token_signs_elsewhere_and_main_mode_waits() -> None:
+    own = rsa_key(2048, 65537, 1)
+    uri = TokenUri(label="x")
+    a = {**by_rsa(1, 2), "private_key": TokenKey(uri, own.public_key())}
+    pair = Pair(policy(**a), policy("@b", "@a", **by_rsa(2, 1)))
+    pair.start().run()
+    job = pair.a.seen(Work)[-1].job
+    assert isinstance(job, SignJob) and job.scheme == RAW_RSA and not pair.a.sa.is_established
+    pair.collect(pair.a, pair.a.sa.resume(job, sign_ikev1(own, job.octets), pair.now))
+    pair.run()
+    assert pair.a.sa.is_established and pair.b.sa.is_established
