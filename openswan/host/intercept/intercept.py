@@ -20,7 +20,7 @@ from openswan.engine.effects import Decide, Decision, Intercept
 from openswan.engine.events import Intercepted
 from openswan.host.guard.guard import Events
 from openswan.host.intercept.holding import Holding, Hosts, read_head
-from openswan.host.intercept.table import PASS_LIFE, QUEUES, TABLE, Table
+from openswan.host.intercept.table import PASS_LIFE, QUEUES, TABLE, Note, Table
 from openswan.host.nfqueue import NfQueue
 
 LENGTHS = {"closed": 16_384, "open": 16_384, "trigger": 1024}
@@ -56,6 +56,8 @@ class Interceptor:
         self._plan = Intercept()
         self._decided: dict[Hosts, int] = {}
         """What we have told the tables, or have let them learn."""
+        self._pending: dict[Hosts, Note] = {}
+        """What they are told when the loop comes round: a transaction each would take milliseconds a pair."""
         self._queues: dict[int, NfQueue] = {}
         self._watch: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -113,21 +115,39 @@ class Interceptor:
         code = CODES.get(effect.decision, 0)
         if waited and effect.decision in (Decision.PASS, Decision.TUNNEL):
             self._decided[hosts] = code  # its last packet teaches the table
+            self._pending.pop(hosts, None)
             return
         if effect.decision is Decision.LEAVE or (not code and hosts not in self._decided) or not self._plan.nets:
             return
+        there = self._pending[hosts].there if hosts in self._pending else hosts in self._decided
         if code:
             self._decided[hosts] = code
         else:
             del self._decided[hosts]
+        if self._loop is None:
+            self._note([Note(hosts, code, PASS_LIFE if code else 0.0, there)])
+            return
+        if not self._pending:
+            self._loop.call_soon(self._note_all)
+        self._pending[hosts] = Note(hosts, code, PASS_LIFE if code else 0.0, there)
+
+    def _note_all(self) -> None:
+        notes, self._pending = list(self._pending.values()), {}
+        for version in (4, 6):
+            self._note([note for note in notes if note.hosts[0].version == version])
+
+    def _note(self, notes: list[Note]) -> None:
+        if not notes:
+            return
         try:
-            self.tables[effect.src.version].decide(hosts, code, PASS_LIFE if code else 0.0)
+            self.tables[notes[0].hosts[0].version].note(notes)
         except (HostError, OSError) as why:
             # The routes lead the pair's packets to the engine, which knows.
             self._complain(f"a decision could not be noted: {why}")
 
     def close(self, keep: bool) -> None:
         """End; with `keep` tables stay, and queues as long as a keeper has them."""
+        self._note_all()
         if self._watch is not None:
             self._watch.cancel()
         if self._later is not None:
@@ -205,6 +225,7 @@ class Interceptor:
 
     def _load(self) -> None:
         self._decided.clear()
+        self._pending.clear()
         for table in self.tables.values():
             if not self._queues:
                 table.queue = None

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from openswan.base.errors import HostError
@@ -57,6 +57,19 @@ ICMP6_FIRST, ICMP6_LAST = 133, 137
 FAMILY = {4: nf.NFPROTO_IPV4, 6: nf.NFPROTO_IPV6}
 DEVICES = ("lo", *(f"ipsec{number}" for number in range(256)))
 """What comes from there has been decided; there need not be any of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What has been decided about a pair."""
+
+    hosts: Hosts
+    code: int
+    """0: nothing any more."""
+    life: float
+    """Seconds; 0: for good."""
+    there: bool
+    """Has the table been told of the pair before? It may have forgotten meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,16 +229,26 @@ class Table:
             return False
         return all(counts.get(name) == len(rules) for name, _, rules in self._chains())
 
-    def decide(self, hosts: Hosts, code: int, life: float) -> None:
-        """Note a decision, in place of another one; code 0: none any more. `life` 0: for good."""
-        key = self.at.key(hosts)
+    def note(self, notes: Sequence[Note]) -> None:
+        """Note decisions about pairs in place of others: in one step, unless the table lacks some it should have."""
+        old = [(self.at.key(note.hosts), None) for note in notes if note.there]
         try:
-            self.nft.commit(self.nft.elements("decided", [(key, None)], delete=True))
+            self.nft.commit([*self.nft.elements("decided", old, delete=True), *self._entries(notes)])
+        except HostError:
+            for note in notes:
+                self._note(note)
+
+    def _entries(self, notes: Iterable[Note]) -> Iterator[Message]:
+        rows = ((self.at.key(note.hosts), native(note.code), int(note.life * 1000)) for note in notes if note.code)
+        return self.nft.entries("decided", rows)
+
+    def _note(self, note: Note) -> None:
+        try:
+            self.nft.commit(self.nft.elements("decided", [(self.at.key(note.hosts), None)], delete=True))
         except HostError as why:
             if not isinstance(why.__cause__, FileNotFoundError):
                 raise
-        if code:
-            self.nft.commit(self.nft.entries("decided", [(key, native(code), int(life * 1000))]))
+        self.nft.commit(self._entries([note]))
 
     def counts(self) -> int:
         """Pairs that are decided."""

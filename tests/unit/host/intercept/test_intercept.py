@@ -34,6 +34,7 @@ class Table:
         self.portid = version
         self.done: list[Any] = []
         self.good = True
+        self.steps = 0
 
     def load(self, plan: Intercept) -> None:
         self.done.append(("load", plan))
@@ -45,8 +46,9 @@ class Table:
     def check(self) -> bool:
         return self.good
 
-    def decide(self, hosts: Any, code: int, life: float) -> None:
-        self.done.append((hosts, code, life))
+    def note(self, notes: Any) -> None:
+        self.done += [(note.hosts, note.code, note.life) for note in notes]
+        self.steps += 1
 
     def close(self) -> None:
         self.done.append("close")
@@ -142,6 +144,28 @@ def test_the_table_is_told_where_nothing_waits() -> None:
     for decision in (Decision.TUNNEL, Decision.FORGET, Decision.LEAVE, Decision.HOLD):
         interceptor.decide(Decide(A, B, decision))
     assert len(interceptor.tables[4].done) == before, "nothing is known of it there"
+
+
+def test_what_is_decided_at_once_is_told_at_once() -> None:
+    interceptor, _, _ = made()
+    interceptor.set(PLAN)
+    many = [ip_address(f"192.0.2.{last}") for last in range(1, 101)]
+
+    async def life() -> None:
+        interceptor._loop = asyncio.get_running_loop()
+        for each in many:
+            interceptor.decide(Decide(A, each, Decision.DROP))
+        interceptor.decide(Decide(A, many[0], Decision.TUNNEL))
+        come(interceptor, "open", Queued(1, 0, 0, packet(str(A), str(many[1]))))
+        interceptor.decide(Decide(A, many[1], Decision.PASS))
+        await asyncio.sleep(0)
+        interceptor.decide(Decide(A, many[2], Decision.FORGET))
+        await asyncio.sleep(0)
+
+    asyncio.run(life())
+    table = interceptor.tables[4]
+    assert table.steps == 2 and table.done[-1] == ((A, many[2]), 0, 0.0)
+    assert table.done[1:-1] == [((A, many[0]), 0, 0.0), *(((A, each), DROP_MARK, 300.0) for each in many[2:])]
 
 
 def test_a_plan_comes_once_and_an_empty_one_takes_the_tables_away() -> None:
@@ -261,7 +285,7 @@ def test_trouble_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise HostError("no")
 
-    interceptor.tables[4].decide = refuse
+    interceptor.tables[4].note = refuse
     for _ in range(3):
         interceptor.decide(Decide(A, B, Decision.PASS))
     assert lines == ["interception: a decision could not be noted: no"]
