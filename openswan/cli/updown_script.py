@@ -71,16 +71,24 @@ rules() {
     done
 }
 
+try() {
+    # What failed is for pluto's log, beside what ip says of it.
+    "$@" && return
+    status=$?
+    echo "$0: \\`$*' failed with status $status" >&2
+    return "$status"
+}
+
 doroute() {
     rules
     if [ -n "$PLUTO_MY_SOURCEIP" ] && [ -z "$(ip -o "$family" addr show to "$PLUTO_MY_SOURCEIP")" ]; then
-        ip "$family" addr add "$PLUTO_MY_SOURCEIP" dev "$PLUTO_INTERFACE" || return
+        try ip "$family" addr add "$PLUTO_MY_SOURCEIP" dev "$PLUTO_INTERFACE" || return
     fi
     source=$(ours)
     # The blackhole first: should the next command fail, nothing goes elsewhere.
-    ip "$family" route replace blackhole "$PLUTO_PEER_CLIENT" proto static table "$table" metric @TWIN@ || return
+    try ip "$family" route replace blackhole "$PLUTO_PEER_CLIENT" proto static table "$table" metric @TWIN@ || return
     throws replace
-    ip "$family" route replace "$PLUTO_PEER_CLIENT" dev "$PLUTO_INTERFACE" proto static table "$table" \\
+    try ip "$family" route replace "$PLUTO_PEER_CLIENT" dev "$PLUTO_INTERFACE" proto static table "$table" \\
         ${source:+src "$source"} ${PLUTO_MTU:+mtu "$PLUTO_MTU"} ${PLUTO_METRIC:+metric "$PLUTO_METRIC"}
 }
 

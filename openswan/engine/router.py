@@ -16,7 +16,7 @@ from openswan.engine.events import UpdownDone
 from openswan.engine.routing import Act, RouteEvent, Routing, next_move
 from openswan.engine.settings import FAILURE_SHUNT_LIFETIME
 from openswan.engine.timers import Timer
-from openswan.engine.updown import UpdownQueue, Verb, outcome, verb_name
+from openswan.engine.updown import UpdownQueue, Verb, outcome, remedy, verb_name
 from openswan.plane.commands import DelEroute, SetEroute
 from openswan.policy.connection import ShuntPolicy
 from openswan.policy.groups import stance_of
@@ -238,10 +238,12 @@ class Router:
     def _noted(self, conn: Conn, verb: Verb, event: UpdownDone) -> None:
         """Log what a command said and how it ended."""
         name = verb_name(conn, verb) if conn.oriented else verb.value
+        code = Rc.LOG_SERIOUS if event.status else Rc.LOG
         for line in event.output:
-            self.core.say(conn, f"{name} output: {line}")
+            self.core.say(conn, f"{name} output: {line}", code)
         if complaint := outcome(name, event.status):
             self.core.say(conn, complaint, Rc.LOG_SERIOUS, event="updown-failed")
+            self.core.say(conn, f"{name}: {remedy(conn.device, event)}", code)
 
     def _up_done(
         self, conn: Conn, acts: list[Act], target: Said | None, fresh: bool, then: Then, event: UpdownDone

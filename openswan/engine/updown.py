@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
@@ -212,3 +213,37 @@ def outcome(verb: str, status: int) -> str:
     if status < 0:
         return f"{verb} command exited with signal {-status}"
     return f"{verb} command exited with status {status}"
+
+
+CAUSES: tuple[tuple[str, str], ...] = (
+    (r"File exists", "there is such a route already: `ip route replace' takes its place, `ip route show' shows it"),
+    (
+        r"invalid gateway|Network is unreachable|No route to host",
+        "the next hop is on no link of this host: correct leftnexthop=, or leave it out",
+    ),
+    (r"Network is down|not up", "{device} is down: ip link set {device} up"),
+    (r"[Nn]o such device|Cannot find device|does not exist", "there is no {device}: ipsec tncfg shows what there is"),
+    (
+        r"Operation not permitted|Permission denied",
+        "the command may not do that: where systemd runs pluto, `systemctl edit ipsec' gives its commands more",
+    ),
+    (r"not found|No such file", "a program or file of the command is missing: try it by hand, with a full path"),
+    (r"Invalid argument|No such process", "the kernel takes no such route: compare the command with `ip route help'"),
+    (r"killed: it took longer", "it has to end by itself: put what takes long into the background"),
+)
+"""What a command's output shows of the reason for its failure, the most telling first, and what to change."""
+
+
+def remedy(device: str, event: UpdownDone) -> str:
+    """What to change after a command has failed; empty when it did not."""
+    if not event.status:
+        return ""
+    if event.status in (126, 127) and not event.output:
+        return "leftupdown= names nothing that can be run"
+    said = "\n".join(event.output)
+    found = next((text for pattern, text in CAUSES if re.search(pattern, said)), "")
+    if found:
+        return found.format(device=device)
+    if said:
+        return "its output above says why; `ipsec _updown --print' shows what the default command does"
+    return "it says nothing of the reason: have the script print what it runs (set -x)"

@@ -6,7 +6,8 @@ sunset ----lan---- west =======wan======= east ----lan---- sunrise
 
 from __future__ import annotations
 
-from tests.netns.conns import NET4, NET6, conn
+from tests.netns.conns import NET4, NET6, SECRETS, conn
+from tests.netns.gateway import Gateway
 from tests.netns.lab import Lab, wait_for
 from tests.netns.pair import Pair, pair
 from tests.netns.traffic import assert_ping
@@ -96,6 +97,33 @@ def test_a_script_that_fails_keeps_the_conn_from_being_routed(lab: Lab) -> None:
     assert done.returncode == 25, done.stdout
     assert "route-client command exited with status 7" in done.stdout, done.stdout
     assert both.west.ipsec("eroute").stdout == ""
+
+
+def test_a_route_command_that_fails_is_logged_with_what_the_kernel_said_and_what_to_change(lab: Lab) -> None:
+    """Status 7, as route(8) ended with when its next hop was wrong; and the default command, by itself and printed."""
+    command = "ip route add 10.2.0.0/24 via 198.51.100.9 || exit 7"
+    script = lab.dir / "updown"
+    script.write_text(f"#!/bin/sh\ncase $PLUTO_VERB in route-*) {command} ;; esac\n")
+    script.chmod(0o755)
+    west = Gateway(lab.west, conn("net", NET4, leftupdown=str(script), auto="add"), SECRETS)
+    west.start()
+    done = west.ipsec("auto", "--route", "net", check=False)
+    assert done.returncode == 25
+    lines = [line.partition('"net": ')[2] for line in done.stdout.splitlines()]
+    assert any(line.startswith("route-client output: ") and "invalid gateway" in line for line in lines), lines
+    assert "route-client command exited with status 7" in lines
+    assert "route-client: the next hop is on no link of this host: correct leftnexthop=, or leave it out" in lines
+    printed = lab.dir / "default"
+    printed.write_text(west.ipsec("_updown", "--print").stdout)
+    printed.chmod(0o755)
+    for updown in ("", str(printed)):
+        west.configure(conn("net", NET4, auto="add", leftupdown=updown))
+        west.ipsec("auto", "--replace", "net")
+        lab.west.ip("link", "set", "ipsec0", "down")
+        said = west.ipsec("auto", "--route", "net", check=False).stdout
+        lab.west.ip("link", "set", "ipsec0", "up")
+        assert "route-client: ipsec0 is down: ip link set ipsec0 up" in said, said
+        assert "10.2.0.0/24" in said and ("`ip -4 route replace 10.2.0.0/24 dev ipsec0" in said or not updown), said
 
 
 def test_the_guard_stands_whatever_the_script_does(lab: Lab) -> None:

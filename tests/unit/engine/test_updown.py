@@ -4,10 +4,12 @@
 from dataclasses import replace
 from ipaddress import ip_address
 
+import pytest
+
 from openswan.engine.conn import Conn, Oriented
 from openswan.engine.effects import RunUpdown
 from openswan.engine.events import UpdownDone
-from openswan.engine.updown import UpdownQueue, Verb, environment, outcome, quoted, verb_name
+from openswan.engine.updown import UpdownQueue, Verb, environment, outcome, quoted, remedy, verb_name
 from openswan.policy.identity import Identity, IdKind
 from tests.sim.pair import EAST, EAST_NET, WEST, WEST_NET, conn, end
 
@@ -137,3 +139,24 @@ def test_outcomes_in_classic_words() -> None:
     assert outcome("route-client", 0) == ""
     assert outcome("route-client", 7) == "route-client command exited with status 7"
     assert outcome("up-host", -9) == "up-host command exited with signal 9"
+
+
+@pytest.mark.parametrize(
+    ("status", "output", "hint"),
+    [
+        (0, ("RTNETLINK answers: File exists",), ""),
+        (7, ("RTNETLINK answers: File exists",), "`ip route replace'"),
+        (2, ("Error: Nexthop has invalid gateway.",), "leftnexthop="),
+        (1, ("route-client: route to 10.2.0.0/24: Network is down",), "ip link set ipsec3 up"),
+        (1, ('Cannot find device "ipsec3"',), "there is no ipsec3"),
+        (2, ("RTNETLINK answers: Operation not permitted",), "systemctl edit ipsec"),
+        (127, ("/bin/sh: 1: nix: not found",), "with a full path"),
+        (126, (), "nothing that can be run"),
+        (-9, ("so far", "killed: it took longer than 120 s"), "into the background"),
+        (7, ("we do not serve him",), "its output above says why"),
+        (7, (), "set -x"),
+    ],
+)
+def test_the_cause_of_a_failure_and_what_to_change(status: int, output: tuple[str, ...], hint: str) -> None:
+    found = remedy("ipsec3", UpdownDone(1, status, output))
+    assert hint in found and bool(found) == bool(hint)
