@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 REBORN = (Gone.TIMEOUT, Gone.UNKNOWN_TO_PEER, Gone.IKE_GONE)
 """Ends that the peer did not ask for: dpdaction= decides."""
+LATELY = 1.0
+"""Seconds for which a peer that has been heard counts as one that answers."""
 
 
 class Negotiator:
@@ -125,6 +127,9 @@ class Negotiator:
         if ike.version == 2:  # a Quick Mode says it itself
             core.say(conn, f"initiating child SA using IKE SA #{ike.serial}", Rc.LOG, token)
         self.brain.ikes.request(ike, request)
+        if conn.group is not None and core.now - ike.machine.last_heard < LATELY:
+            # It answers: among many children this one may have to wait for the others.
+            self.brain.pairs.answered(conn)
 
     def ready(self) -> None:
         """Secrets and certificates are there: start what waited for them."""

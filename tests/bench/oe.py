@@ -35,7 +35,7 @@ def pairs() -> None:
             sock.sendto(datagram(f"10.1.{1 + n // 250}.{1 + n % 250}", target), (target, 0))
         wait_for("all tunnels", lambda: world.tunnels() >= PAIRS, 120, 0.05)
         took = time.monotonic() - begin
-        wait_for("all first packets", lambda: ears.count >= PAIRS, 30, 0.05)
+        time.sleep(1.0)
     row(f"{PAIRS:,} pairs up between two gateways; their first packets", f"{took:.1f} s; {ears.count:,}", "8 s; all")
 
 

@@ -13,7 +13,9 @@ from openswan.base.said import Said, Shunt
 from openswan.config.secrets import Secret, SecretKind, SecretStore
 from openswan.crypto.dnskey import raw_octets
 from openswan.crypto.rsakey import PrivateKey
+from openswan.engine import oeevents
 from openswan.engine.oeevents import Learned, Verdict
+from openswan.engine.oestates import State
 from openswan.policy.connection import SIGNATURES, Connection, End, Host, HostKind, ShuntPolicy
 from openswan.policy.gateways import Gateway, Published, reverse_name
 from openswan.policy.grade import Grade
@@ -257,6 +259,29 @@ def test_pairs_behind_one_gateway_share_an_ike_sa() -> None:
         assert pair.run(3.0, lambda: not pair.missing())
     assert len(pair.west.pluto.core.states.ikes) == 1
     pair.sane()
+
+
+def test_a_peer_that_answers_others_has_answered() -> None:
+    """What is held waits for as long as for who answers: not to be dropped because many want a tunnel at once."""
+    pair = make_pair(west_secrets=secrets(rsa_key(1)), east_secrets=secrets(rsa_key(2)))
+    ready(pair.west, PRIVATE, private="10.2.0.0/16\n")
+    west = End(Host(HostKind.ADDRESS, ip_address(WEST)), rsa_keys=(raw_octets(rsa_key(1).public_key()),))
+    hosts = [ip_address(f"10.2.0.{last}") for last in range(5, 8)]
+    for host in hosts:
+        behind = End(Host(HostKind.ADDRESS, ip_address(EAST)), subnet=ip_network(f"{host}/32"))
+        pair.east.load(conn(f"behind{host}", behind, west, auth=SIGNATURES))
+        pair.west.dns[str(host)] = Learned(host, Verdict.GATEWAYS, (gateway(rsa_key(2), EAST),), 300.0)
+    pair.send(pair.west, WEST, str(hosts[0]))
+    assert pair.run(3.0, lambda: not pair.missing())
+    pair.net.cut.add(ip_address(EAST))
+    known = pair.west.pluto.brain.pairs.machine.pairs
+    pair.send(pair.west, WEST, str(hosts[1]))
+    pair.run(0.2)
+    assert known[oeevents.Pair(ip_address(WEST), hosts[1])].state is State.SHAKING
+    pair.run(2.0)
+    pair.send(pair.west, WEST, str(hosts[2]))
+    pair.run(0.2)
+    assert known[oeevents.Pair(ip_address(WEST), hosts[2])].state is State.CALLING, "it has not been heard for a while"
 
 
 def test_a_key_that_is_changed_is_asked_for_when_the_record_has_run_out() -> None:
