@@ -12,7 +12,7 @@ from openswan.diagnosis import firewall
 from openswan.diagnosis.facts import Facts, Peer
 from openswan.diagnosis.finding import Finding, Kind
 from openswan.diagnosis.firewall import Packet
-from openswan.diagnosis.sayings import SAID
+from openswan.diagnosis.sayings import TELLING
 from openswan.policy.connection import Auth, Connection, End
 
 MACHINE, NETWORK, PEER = Kind.MACHINE, Kind.NETWORK, Kind.PEER
@@ -230,7 +230,7 @@ def told(facts: Facts) -> Iterator[Finding]:
         for line in facts.lines(conn.name):
             if line.event == "remedy" or not _about(line.text, conn.name, peer.address):
                 continue
-            for said in SAID:
+            for said in TELLING:
                 if said.code in found or (match := said.pattern.search(line.text)) is None:
                     continue
                 found.add(said.code)

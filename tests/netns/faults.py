@@ -603,6 +603,36 @@ PEER = (
         east={"rightsubnet": "10.2.0.0/16"},
         at="east",
     ),
+    Fault(
+        "different groups of forward secrecy in IKEv1, seen by who refuses",
+        "pfs-group-mismatch",
+        "end esp= .* with the same group",
+        both={"ikev2": "no"},
+        west={"phase2alg": "aes128-sha1;modp2048"},
+        east={"phase2alg": "aes128-sha1;modp3072"},
+        at="east",
+    ),
+    Fault(
+        "different esp= in IKEv1",
+        "peer-refuses-esp quick-refused",
+        "esp=",
+        both={"ikev2": "no"},
+        west={"phase2alg": "aes256-sha2_256"},
+        east={"phase2alg": "aes128-sha1"},
+    ),
+    Fault(
+        "different secrets in IKEv1",
+        "psk-mismatch proof-refused peer-refuses-auth",
+        "secret",
+        both={"ikev2": "no"},
+        east_secrets=OTHER_PSK,
+    ),
+    Fault(
+        "IKEv1 asked of a peer that has IKEv2 alone",
+        "peer-refuses-ike version-mismatch other-version no-answer",
+        "ikev2=",
+        west={"ikev2": "no"},
+    ),
     Fault("AH against ESP", "peer-refuses-esp", "phase2=", east={"phase2": "ah"}),
     Fault(
         "AH against ESP, seen by who refuses", "phase2-mismatch", "phase2= the same", east={"phase2": "ah"}, at="east"

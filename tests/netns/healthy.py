@@ -100,6 +100,7 @@ HEALTHY = (
         "other conns not loaded", more=conn("spare", NET4, right="192.0.2.99", rightsubnet="10.9.0.0/24", auto="ignore")
     ),
     healthy("IKEv1", both=V1, late=once.passes),
+    healthy("written for IKEv1, as its group shows", both={"ike": "aes128-sha1;modp1536"}, late=once.passes),
     healthy("IKEv1, certificates", both=V1, certs=True, late=once.passes),
     healthy("IKEv1, raw keys", both={**V1, "authby": "rsasig"}, before=once.raw_keys, late=once.passes),
     healthy("IKEv1, Aggressive Mode", both={"aggrmode": "yes", "ike": "aes256-sha2_256-modp2048"}, late=once.passes),

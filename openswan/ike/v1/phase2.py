@@ -71,7 +71,9 @@ class Terms:
     insists: bool = False
     """As responder: there has to be a group."""
     groups: tuple[Transform, ...] = ()
-    """As responder: those that will do; empty: all that are not weak."""
+    """As responder: those that will do; empty: all that are not weak, and `agreed`."""
+    agreed: Transform | None = None
+    """Phase 1's group, which the configuration names if it is weak: what a peer takes that names none for phase 2."""
 
     @property
     def protocol(self) -> ProtocolId:
@@ -355,17 +357,18 @@ def _group(number: int, terms: Terms) -> int:
             raise _no("we require PFS but Quick I1 SA specifies no GROUP_DESCRIPTION")
         return number
     wanted = (terms.group,) if terms.group is not None else terms.groups
-    if not number_fits(number, wanted):
+    if not number_fits(number, wanted, terms.agreed):
         raise _no(f'{names.group(number)} is not what policy for "{terms.name}" wants for PFS')
     return number
 
 
-def number_fits(number: int, wanted: Sequence[Transform]) -> bool:
-    """Is a group one of those wanted, or where none is named one that is not weak?"""
-    if wanted:
-        return number in [registry.get_ikev1(Kind.DH, one.name).ikev1 for one in wanted]
+def number_fits(number: int, wanted: Sequence[Transform], agreed: Transform | None = None) -> bool:
+    """Is a group one of those wanted, or where none is named one that is not weak, or phase 1's?"""
+    named = wanted or ((agreed,) if agreed is not None else ())
+    if number in [registry.get_ikev1(Kind.DH, one.name).ikev1 for one in named]:
+        return True
     row = registry.by_ikev1(Kind.DH, number)
-    return row is not None and not row.weak and not row.refused
+    return not wanted and row is not None and not row.weak and not row.refused
 
 
 def _esn(said: dict[int, int]) -> bool:

@@ -328,6 +328,7 @@ def _terms(sa: Core, policy: QuickPolicy, *, group: Transform | None = None, ins
         policy.compress,
         insists,
         tuple(dict.fromkeys(one for proposal in policy.proposals for one in proposal.dh)),
+        sa.need_chosen().dh,
     )
 
 

@@ -59,6 +59,7 @@ V1 = (
     ("cannot respond to IPsec SA request because no connection is known for 10.1.0.0/16===192.0.2.1[@a]...",
      "subnet-mismatch"),
     ("we require PFS but Quick I1 SA specifies no GROUP_DESCRIPTION", "pfs-mismatch"),
+    ('"net" #2: OAKLEY_GROUP_MODP3072 is not what policy for "net" wants for PFS', "pfs-group-mismatch"),
     ("no acceptable Proposal in IPsec SA", "esp-mismatch"),
     ("our client subnet returned does not match my proposal - us:10.1.0.0/16 vs them:10.3.0.0/16", "subnets-differ"),
     ("ignoring informational payload, type NO_PROPOSAL_CHOSEN", "peer-refuses-ike"),

@@ -36,10 +36,10 @@ BOX = Endpoint(parse_address("203.0.113.9"), 1024)
 HOSTS = {"mine": "192.0.2.1/32", "theirs": "192.0.2.2/32", "transport": True}
 
 
-def pair_for(first: QuickPolicy, second: QuickPolicy | None = None, **more: Any) -> Pair:
+def pair_for(ours: QuickPolicy, theirs: QuickPolicy | None = None, **more: Any) -> Pair:
     pair = Pair(**more).up()
-    pair.asked.quick = [second or mirrored(first)]
-    return pair.ask(pair.a, CreateChild(first, 7))
+    pair.asked.quick = [theirs or mirrored(ours)]
+    return pair.ask(pair.a, CreateChild(ours, 7))
 
 
 def made(pair: Pair) -> tuple[ChildEstablished, ChildEstablished]:
@@ -122,6 +122,13 @@ def test_a_group_nobody_names_is_phase_1s_or_the_peers() -> None:
     assert one.chosen.dh is not None and one.chosen.dh.name == "modp2048"
     assert made(pair_for(quick(pfs=False), mirrored(quick(pfs=False))))[0].chosen.dh is None
     assert made(pair_for(quick(pfs=False), mirrored(quick(pfs_optional=True))))[0].chosen.dh is None
+
+
+@pytest.mark.parametrize("group", ["modp1536", "modp1024", "dh24"])
+def test_a_weak_group_that_phase_1_has_by_name_does_for_phase_2_too(group: str) -> None:
+    ike = f"aes128-sha1-{group}"
+    one, _ = made(pair_for(quick(), first=policy(ike=ike), second=policy("@b", "@a", ike=ike)))
+    assert one.chosen.dh is not None and one.chosen.dh.name == group
 
 
 def test_weak_groups_are_taken_only_by_name() -> None:
