@@ -112,6 +112,10 @@ class Lifetimes:
             return
         token, text = 0, "rekeying child SA"
         if child.ike.version == 1:
+            if child.conn.newest_child not in (0, child.serial):
+                # Another has taken over, and may yet end before this one does.
+                self.core.after(Timer.REKEY_CHILD, child.serial, AGAIN, partial(self.rekey_child, child))
+                return
             token, text = self.core.states.serial(), f"rekeying state ({CHILD_STAGES[1, child.initiator][0]})"
             self.core.states.renewals.pop(child.renewal, None)
             self.core.states.renewals[token], child.renewal = child.conn, token

@@ -86,6 +86,7 @@ def test_the_words_of_a_pair_that_is_replaced() -> None:
         " proposal=aes_cbc_128-hmac_sha1_96 pfsgroup=OAKLEY_GROUP_ECP256}",
         '"net-net" #3: STATE_QUICK_I1: initiate',
     ]
+    assert len(lines(pair.west, "rekeying")) == 1 and not lines(pair.east, "rekeying"), "no word of what is replaced"
     assert lines(pair.east, "respond")[0] == '"net-net" #3: responding to Quick Mode proposal {*}'
     assert lines(pair.east, "Delete")[0] == '"net-net" #1: received Delete SA(*) payload: deleting IPSEC State #2'
     assert not lines(pair.west, "child SA", "IKE SA") and not lines(pair.east, "child SA", "IKE SA")
