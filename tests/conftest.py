@@ -32,6 +32,7 @@ FULL_SIZES = (
     ("a kernel keyed by hand", "37 SAs and bundles of 1,514", "make soak-xfrm"),
     ("faults for ipsec diagnose", "5 of 105, and 1 of 63 healthy set-ups", "make soak-diagnose"),
     ("pairs of hosts that meet for the first time", "256 of 20,480, with loss and a lying DNS", "make soak-oe"),
+    ("what can happen to gateways with closed groups", "4 disturbances of 200", "make soak-unrest"),
     ("a fleet with one identical file, under churn", "5 hosts of 30, for seconds", "make soak-mesh"),
     (
         "combinations with strongSwan and over links",
