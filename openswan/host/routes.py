@@ -103,7 +103,8 @@ class Routes:
     ) -> None:
         """Route `subnet` into `device`, replacing what was there; HostError when the kernel refuses.
 
-        The blackhole goes in first, so that a refusal (the device is down) leaves traffic dropped, not loose.
+        The blackhole goes in as well when the kernel refuses (the device is down): traffic is dropped then, not loose. Not
+        before, or who sends at that moment would be told that his argument is invalid.
         """
         wanted = Wanted(device, subnet, source, client, mtu, metric)
         old = self._wanted.get((subnet, device))
@@ -116,9 +117,9 @@ class Routes:
         self._keys.update(_keys(wanted))
         self._wanted[subnet, device] = wanted
         try:
-            self._netlink.add(_behind(wanted))
             self._netlink.add([self._route(wanted)])
         finally:
+            self._netlink.add(_behind(wanted))
             if old is not None and old != wanted:
                 self._take_back(old)
 
