@@ -190,7 +190,8 @@ class ProbeAnswered:
 
 @dataclass(frozen=True, slots=True)
 class InitAnswered:
-    """Somebody at the peer's address answers our first message and makes keys with us; who it is remains to be seen."""
+    """Somebody at the peer's address answers our first message and makes keys with us, or wants another first message
+    (a cookie, another group); who it is remains to be seen."""
 
 
 @dataclass(frozen=True, slots=True)

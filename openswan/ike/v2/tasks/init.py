@@ -85,6 +85,7 @@ class InitTask(OpeningTask):
         """Take a response. True: keys are derived; False: keep waiting (perhaps for the answer to a new request)."""
         cookie = answer.notify(NotifyType.COOKIE)
         if cookie is not None and answer.first(Sa) is None:
+            sa.emit(InitAnswered())
             self.follow_cookie(sa, cookie.data, now)
             return False
         if answer.first(Sa) is None and redirect.considered(sa, self.policy, answer):
@@ -117,6 +118,7 @@ class InitTask(OpeningTask):
             )
             return False
         self.tried.add(group)
+        sa.emit(InitAnswered())
         self.group, self.pair = group, None
         sa.log(f"the peer wants group {group.name}: starting again with it")
         self.again(sa, now)

@@ -9,7 +9,7 @@ import pytest
 
 from openswan.base.entropy import SeededRng
 from openswan.crypto import dh
-from openswan.ike.effects import Forget, IkeFailed, IkeGone, Send
+from openswan.ike.effects import Forget, IkeFailed, IkeGone, InitAnswered, Send
 from openswan.ike.v2.cookie import CookieJar, refusal
 from openswan.ike.v2.sa import IkeSaV2
 from openswan.ike.v2.states import State
@@ -114,6 +114,7 @@ def test_cookie_and_then_another_group_keeps_the_cookie() -> None:
     pair.agree()
     inits = [d for d in pair.log if d.sender is pair.a and d.data[18] == ExchangeType.IKE_SA_INIT]
     assert len(inits) == 3
+    assert len(pair.a.seen(InitAnswered)) == 3, "who asks for more has answered"
 
 
 def test_refusal_is_believed_only_after_a_while() -> None:
