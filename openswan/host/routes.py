@@ -103,8 +103,8 @@ class Routes:
     ) -> None:
         """Route `subnet` into `device`, replacing what was there; HostError when the kernel refuses.
 
-        The blackhole goes in as well when the kernel refuses (the device is down): traffic is dropped then, not loose. Not
-        before, or who sends at that moment would be told that his argument is invalid.
+        The blackhole goes in also when the kernel refuses (the device is down): traffic is dropped then, not loose. It
+        does not go in first, or who sends at that moment would be told that his argument is invalid.
         """
         wanted = Wanted(device, subnet, source, client, mtu, metric)
         old = self._wanted.get((subnet, device))
