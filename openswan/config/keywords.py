@@ -359,8 +359,9 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("loopback", B, R, "no", "Both ends on this machine.", fine=("no",), reason=NO_LABELS),
     Keyword("labeled_ipsec", B, R, "no", "SELinux labels in selectors.", fine=("no",), reason=NO_LABELS),
     Keyword("remote_peer_type", W, A, "ietf", "IKEv1: cisco asks the peer for Cisco's attributes, as cisco-unity=yes "
-            "does, and tells updown commands (PLUTO_IS_PEER_CISCO=1).", choices=_same("ietf", "cisco"),
-            aliases=("remotepeertype",)),
+            "does, keeps the tunnel to those networks inside rightsubnet= that the peer names (split tunnel; the rest "
+            "of rightsubnet= goes as if there were no conn), and tells updown commands (PLUTO_IS_PEER_CISCO=1).",
+            choices=_same("ietf", "cisco"), aliases=("remotepeertype",)),
     Keyword("nm_configured", B, A, "no", "Set up by NetworkManager, which updown commands hear "
             "(PLUTO_NM_CONFIGURED=1)."),
     Keyword("firstmsgid", N, H, "", "First message ID, for tests."),

@@ -143,9 +143,8 @@ class Children:
         return self.brain.negotiator.instance_for(ike, conn, effect.mine, effect.theirs)
 
     def _child(self, ike: IkeState, conn: Conn, effect: ChildEstablished) -> ChildState:
-        keys = tuple(
-            dict.fromkeys(key for mine in effect.mine for theirs in effect.theirs for key in flow_keys(mine, theirs))
-        )
+        pairs = ((mine, part) for mine in effect.mine for theirs in effect.theirs for part in conn.parts or (theirs,))
+        keys = tuple(dict.fromkeys(key for mine, part in pairs for key in flow_keys(mine, part)))
         return ChildState(
             serial=effect.token or self.core.states.serial(),
             ike=ike,

@@ -95,6 +95,8 @@ class Conn:
     """Eroute keys of the child that owns the eroute; narrower than `keys` when the peer wanted less."""
     assigned: Assigned = NOTHING_ASSIGNED
     """What the peer has given us, or gave last (leftsourceip=%config)."""
+    parts: tuple[Selector, ...] = ()
+    """Of the peer's side, the networks that its split tunnel is for (remote_peer_type=cisco); empty: all of it."""
     login: tuple[str, bool] = NO_LOGIN
     """The peer's user name by XAUTH, and whether its password was wrong and it was let in all the same."""
     credentials: tuple[str, str] | None = field(default=None, repr=False)
@@ -245,7 +247,7 @@ class Conn:
         # Whoever gets an address of a pool is that address, which is not known yet.
         self.remote = client(oriented.theirs, oriented.peer) if not oriented.theirs.pools else None
         if self.local is not None and self.remote is not None:
-            self.keys = flow_keys(self.local, self.remote)
+            self.narrow(self.local, self.remote)
 
     @property
     def virtual(self) -> bool:
@@ -285,8 +287,9 @@ class Conn:
         """What may leave through the tunnel only; with an assigned address also what comes from our outer one."""
         if not self.virtual or self.oriented is None or self.remote is None:
             return tuple(each for key in self.keys for each in _outside(key, self.holes))
-        plain = flow_keys(Selector.of(host_subnet(self.oriented.me)), self.remote) if self._same_family() else ()
-        return tuple(dict.fromkeys((*self.keys, *plain)))
+        outer = Selector.of(host_subnet(self.oriented.me))
+        theirs = (self.parts or (self.remote,)) if self._same_family() else ()
+        return tuple(dict.fromkeys((*self.keys, *(key for part in theirs for key in flow_keys(outer, part)))))
 
     def _same_family(self) -> bool:
         return self.oriented is not None and self.oriented.me.version == self.inner_version
@@ -294,7 +297,14 @@ class Conn:
     def narrow(self, local: Selector, remote: Selector) -> None:
         """Make these the selectors (an instance whose peer has said what it wants)."""
         self.local, self.remote = local, remote
-        self.keys = flow_keys(local, remote)
+        self.parts = self.split(self.assigned, remote)
+        self.keys = tuple(key for part in self.parts or (remote,) for key in flow_keys(local, part))
+
+    def split(self, given: Assigned, remote: Selector) -> tuple[Selector, ...]:
+        """The parts of the peer's side that it says are behind it, when it is one to be believed; empty: all of it."""
+        if not self.policy.cisco or not self.virtual:
+            return ()
+        return tuple(part for part in map(Selector.of, given.routes) if remote.contains(part))
 
 
 def _outside(key: FlowKey, holes: tuple[Subnet, ...]) -> list[FlowKey]:

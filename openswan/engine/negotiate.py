@@ -404,7 +404,9 @@ class Negotiator:
         remote = theirs[0] if oriented.theirs.pools else conn.remote
         if ike.machine.assigned is not None and conn.virtual:
             conn.assigned = ike.machine.assigned
-        if local is None or remote is None or (local, remote) == (conn.local, conn.remote):
+        if local is None or remote is None:
+            return
+        if (local, remote, conn.split(conn.assigned, remote)) == (conn.local, conn.remote, conn.parts):
             return
         self.brain.router.happen(conn, RouteEvent.UNPLUG)
         self.narrow(conn, local, remote)

@@ -56,12 +56,14 @@ def _id(identity: Identity | None, fallback: object) -> str:
     return quoted(show(identity)) if identity is not None else str(fallback)
 
 
-def environment(conn: Conn, verb: Verb, moving: bool = False, stack: str = "klips") -> dict[str, str]:
+def environment(
+    conn: Conn, verb: Verb, moving: bool = False, stack: str = "klips", part: Selector | None = None
+) -> dict[str, str]:
     """The PLUTO_* variables for `verb`; the connection must be oriented and its clients known.
 
-    `moving`: the tunnel stays and an end has another address (MOBIKE).
+    `moving`: the tunnel stays and an end has another address (MOBIKE). `part`: of the peer's side, if not all of it.
     """
-    oriented, local, remote = conn.oriented, conn.local, conn.remote
+    oriented, local, remote = conn.oriented, conn.local, part or conn.remote
     if oriented is None or local is None or remote is None:
         raise ValueError(f"{conn.label} is not oriented")
     mine, theirs = _net(local), _net(remote)
@@ -146,15 +148,19 @@ class UpdownQueue:
     def run(self, conn: Conn, verb: Verb, then: Then, moving: bool = False) -> None:
         """Have `verb` carried out when its turn has come; `then` is called with the outcome.
 
-        leftupdown="" means there is no command: that counts as done at once.
+        leftupdown="" means there is no command: that counts as done at once. A peer's side of several parts has a
+        command for each, and their outcome is the first that has failed.
         """
-        env = environment(conn, verb, moving)
-        command = conn.oriented.ours.updown if conn.oriented else ""
-        job = _Job(conn.name, (env["PLUTO_PEER_CLIENT"], env["PLUTO_INTERFACE"]), command, env, then)
-        queue = self.waiting.setdefault(job.key, deque())
-        queue.append(job)
-        if len(queue) == 1:
-            self._start(job)
+        parts = conn.parts or (None,)
+        told = then if len(parts) == 1 else partial(_join, [], len(parts), then)
+        for part in parts:
+            env = environment(conn, verb, moving, part=part)
+            command = conn.oriented.ours.updown if conn.oriented else ""
+            job = _Job(conn.name, (env["PLUTO_PEER_CLIENT"], env["PLUTO_INTERFACE"]), command, env, told)
+            queue = self.waiting.setdefault(job.key, deque())
+            queue.append(job)
+            if len(queue) == 1:
+                self._start(job)
 
     def done(self, event: UpdownDone) -> bool:
         """Hand an outcome to whoever waits for it; False when nobody does."""
@@ -204,6 +210,14 @@ class UpdownQueue:
     def idle(self) -> bool:
         """Is no command running or waiting?"""
         return not self.waiting
+
+
+def _join(seen: list[UpdownDone], wanted: int, then: Then, event: UpdownDone) -> None:
+    """One of several commands that are one has ended: the last of them says so for all."""
+    seen.append(event)
+    if len(seen) == wanted:
+        status = next((one.status for one in seen if one.status), 0)
+        then(UpdownDone(event.token, status, tuple(line for one in seen for line in one.output)))
 
 
 def outcome(verb: str, status: int) -> str:

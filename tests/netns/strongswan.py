@@ -21,7 +21,7 @@ SETTINGS = """
 charon {{
   load = random nonce openssl aes sha1 sha2 hmac kdf gcm ctr curve25519 chapoly pem pkcs1 pkcs8 x509 constraints \
     pubkey gcrypt md5 kernel-libipsec kernel-netlink socket-default vici updown eap-identity eap-mschapv2 eap-tls \
-    xauth-generic curl
+    xauth-generic unity curl
   plugins {{
     vici {{ socket = unix:///run/charon.vici }}
     kernel-libipsec {{ allow_peer_ts = yes }}

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from openswan.host.login import crypt
+from tests.netns.capture import Capture, assert_quiet
 from tests.netns.conns import SECRETS, conn
 from tests.netns.gateway import Gateway
 from tests.netns.keys import Authority
@@ -179,3 +180,28 @@ def test_hybrid(stage: Stage, rsa_authority: Authority, server: bool) -> None:
     else:
         assert_ping(stage.lab.west, FAR)
     assert "HYBRID_INIT_RSA" in stage.west.log(80)
+
+
+def test_a_split_tunnel(stage: Stage) -> None:
+    """charon plays Cisco's gateway: Quick Mode is about everything, its attributes name the networks it is for."""
+    lab = stage.lab
+    lab.east.ip("addr", "replace", "10.12.0.1/24", "dev", "lan")
+    lab.sunrise.ip("addr", "replace", "10.12.0.2/24", "dev", "lan")
+    stage.east.settings("cookie_threshold = 1", "cookie_threshold = 1\n  cisco_unity = yes")
+    try:
+        theirs = swanctl("psk", True).replace("local_ts = 10.2.0.0/24", "local_ts = 10.2.0.0/24,10.12.0.0/24")
+        stage.play(
+            theirs, ours("psk", False, rightsubnet="0.0.0.0/0", remote_peer_type="cisco", modecfgpull="yes"), CLIENT
+        )
+        stage.west.up("net")
+        stage.east.wait_children()
+        assert {row["dst"] for row in stage.west.eroutes()} == {"10.2.0.0/24", "10.12.0.0/24"}
+        with Capture(lab.west) as wire:
+            for far in (FAR, "10.12.0.2"):
+                assert_ping(lab.west, far)
+            assert_quiet(wire, ("10.2.0.0/24", "10.12.0.0/24", "10.9.0.0/24"))
+        routes = lab.west.ip("route", "show", "table", "50")
+        assert "10.2.0.0/24 dev ipsec0" in routes and "10.12.0.0/24 dev ipsec0" in routes
+        assert_ping(lab.west, "192.0.2.2")  # the rest of the world as ever
+    finally:
+        stage.east.settings("cookie_threshold = 1\n  cisco_unity = yes", "cookie_threshold = 1")

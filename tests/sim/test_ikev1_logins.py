@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import IPv4Network
 from typing import Any
 
 from openswan.base.said import Said
@@ -169,3 +170,61 @@ def test_a_client_without_a_name_of_its_own_is_asked_for_one() -> None:
     host = client(net, 1, "", keying_tries=1)
     asked = host.say("initiate", name="home", prompt=True)
     assert asked == [(41, '"home": enter the user name (empty: rw1)'), (40, '"home": enter the password of rw1')]
+
+
+def split(net: Net, *routes: str, cisco: bool = True) -> tuple[SimHost, SimHost]:
+    """A gateway for everything that names the networks behind it, and a client of it, up."""
+    server = SimHost(net, "gw", EAST, 0, psk("@gw", "%any"))
+    server.users = dict(USERS)
+    ours = replace(end(EAST, "0.0.0.0/0", "@gw"), xauth_server=True)
+    server.load(conn("rw", ours, end("%any", pools=POOL), **V1))
+    isakmp = server.pluto.brain.isakmp
+    lease = isakmp.lease
+    isakmp.lease = lambda question: replace(lease(question), routes=tuple(map(IPv4Network, routes)))  # type: ignore[method-assign]
+    host = client(net, 1, unity=True, cisco=cisco)
+    policy = host.pluto.core.conns.named["home"].policy
+    host.request("delete", name="home")
+    host.load(replace(policy, right=replace(end(EAST, "0.0.0.0/0", "@gw"), xauth_server=True)))
+    assert up(net, host), host.lines[-12:] + server.lines[-12:]
+    net.run(net.now + 1.0)
+    return server, host
+
+
+def towards(host: SimHost, verb: str) -> list[str]:
+    return [env["PLUTO_PEER_CLIENT"] for env in host.environments if env["PLUTO_VERB"] == f"{verb}-client"]
+
+
+def test_a_split_tunnel_is_for_the_networks_its_gateway_names() -> None:
+    """What goes elsewhere is none of its business; each network has a route, and all of them one pair of SAs."""
+    nets = ["10.2.0.0/16", "172.16.0.0/12"]
+    server, host = split(Net(11), *nets)
+    assert sorted(str(e.key.dst) for e in host.klips.eroutes.values() if isinstance(e.target, Said)) == nets
+    assert sorted(towards(host, "route")) == sorted(towards(host, "up")) == nets
+    assert {str(entry.key.dst) for entry in host.guards["home"].entries} == set(nets)
+    assert len(host.pluto.core.states.children) == tunnels(server) == 1
+    host.say("terminate", name="home")
+    host.net.run(host.net.now + 2.0)
+    assert sorted(towards(host, "down")) == nets
+    host.say("unroute", name="home")
+    assert sorted(towards(host, "unroute")) == nets and not host.guards
+
+
+def test_a_gateway_that_is_not_said_to_be_ciscos_does_not_open_anything() -> None:
+    """What it names is told to updown commands, and the tunnel goes on to be for everything."""
+    _, host = split(Net(12), "10.2.0.0/16", cisco=False)
+    assert [str(e.key.dst) for e in host.klips.eroutes.values() if isinstance(e.target, Said)] == ["0.0.0.0/0"]
+    assert towards(host, "route") == ["0.0.0.0/0"] and host.environments[-1]["PLUTO_PEER_ROUTES"] == "10.2.0.0/16"
+
+
+def test_networks_of_another_day_take_the_place_of_those_before() -> None:
+    server, host = split(Net(13), "10.2.0.0/16", "172.16.0.0/12")
+    isakmp = server.pluto.brain.isakmp
+    lease = isakmp.lease
+    isakmp.lease = lambda question: replace(lease(question), routes=(IPv4Network("10.3.0.0/16"),))  # type: ignore[method-assign]
+    host.say("terminate", name="home")
+    host.net.run(host.net.now + 2.0)
+    assert up(host.net, host)
+    host.net.run(host.net.now + 2.0)
+    assert [str(e.key.dst) for e in host.klips.eroutes.values() if isinstance(e.target, Said)] == ["10.3.0.0/16"]
+    assert {str(entry.key.dst) for entry in host.guards["home"].entries} == {"10.3.0.0/16"}
+    assert sorted(towards(host, "unroute")) == ["10.2.0.0/16", "172.16.0.0/12"]

@@ -19,6 +19,7 @@ from openswan.ike.v1.keys import IsakmpKeys
 from openswan.ike.v1.methods import METHODS
 from openswan.ike.v1.policy import IsakmpPolicy
 from openswan.ike.v1.states import State
+from openswan.policy.modecfg import ConfigRole
 from openswan.wire.v1 import vendor
 from openswan.wire.v1.body import Payload
 from openswan.wire.v1.message import Content
@@ -153,8 +154,19 @@ def contact(sa: Core) -> list[Notify]:
 def extensions(policy: IsakmpPolicy) -> list[VendorId]:
     """What an initiator announces."""
     return vendors.announced(
-        nat_traversal=policy.nat_traversal, dpd=policy.dpd, fragmentation=policy.fragmentation, own=True
+        nat_traversal=policy.nat_traversal,
+        dpd=policy.dpd,
+        fragmentation=policy.fragmentation,
+        own=True,
+        xauth=_asks(policy),
+        unity=policy.unity,
     )
+
+
+def _asks(policy: IsakmpPolicy) -> bool:
+    """Is XAUTH to follow?"""
+    methods = (METHODS[one] for one in policy.terms.methods)
+    return any(one.asks_initiator or one.asks_responder for one in methods)
 
 
 def answered_extensions(sa: Core) -> list[VendorId]:
@@ -164,6 +176,8 @@ def answered_extensions(sa: Core) -> list[VendorId]:
         dpd=sa.need_policy().dpd,
         fragmentation=sa.cuts,
         own=vendor.OWN in sa.announced,
+        xauth=vendor.XAUTH in sa.announced and _asks(sa.need_policy()),
+        unity=vendor.UNITY in sa.announced and sa.need_policy().config is not ConfigRole.NONE,
         method=sa.method,
     )
 

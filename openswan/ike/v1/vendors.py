@@ -17,7 +17,16 @@ NAMES: dict[bytes, str] = {
     vendor.UNITY: "Cisco-Unity",
     vendor.FRAGMENTATION: "FRAGMENTATION",
 }
-HEEDED = frozenset({*(method.vendor for method in natt.METHODS), vendor.DPD, vendor.OWN, vendor.FRAGMENTATION})
+HEEDED = frozenset(
+    {
+        *(method.vendor for method in natt.METHODS),
+        vendor.DPD,
+        vendor.OWN,
+        vendor.XAUTH,
+        vendor.UNITY,
+        vendor.FRAGMENTATION,
+    }
+)
 """Those that change what we do."""
 MOST_LINES = 10
 """Lines about one message's vendor IDs: it may hold dozens."""
@@ -26,14 +35,21 @@ MOST_OCTETS = 24
 
 
 def announced(
-    *, nat_traversal: bool, dpd: bool, fragmentation: bool = False, own: bool = False, method: natt.Method | None = None
+    *,
+    nat_traversal: bool,
+    dpd: bool,
+    fragmentation: bool = False,
+    own: bool = False,
+    xauth: bool = False,
+    unity: bool = False,
+    method: natt.Method | None = None,
 ) -> list[VendorId]:
     """What we say we know; with a `method`, that is the one dialect of NAT traversal still in question.
 
-    `own`: who we are.
+    `own`: who we are. `unity`: Cisco's attributes of Mode Config.
     """
-    found = [vendor.OWN] if own else []
-    found += [vendor.DPD] if dpd else []
+    said = ((own, vendor.OWN), (xauth, vendor.XAUTH), (dpd, vendor.DPD), (unity, vendor.UNITY))
+    found = [one for wanted, one in said if wanted]
     if fragmentation:
         found += [vendor.FRAGMENTATION, vendor.FRAGMENTATION_MAIN]
     if nat_traversal:

@@ -2,7 +2,7 @@
 """The updown contract."""
 
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import pytest
 
@@ -11,6 +11,7 @@ from openswan.engine.effects import RunUpdown
 from openswan.engine.events import UpdownDone
 from openswan.engine.updown import UpdownQueue, Verb, environment, outcome, quoted, remedy, verb_name
 from openswan.policy.identity import Identity, IdKind
+from openswan.policy.selector import Selector
 from tests.sim.pair import EAST, EAST_NET, WEST, WEST_NET, conn, end
 
 
@@ -160,3 +161,16 @@ def test_outcomes_in_classic_words() -> None:
 def test_the_cause_of_a_failure_and_what_to_change(status: int, output: tuple[str, ...], hint: str) -> None:
     found = remedy("ipsec3", UpdownDone(1, status, output))
     assert hint in found and bool(found) == bool(hint)
+
+
+def test_a_side_of_several_parts_has_a_command_for_each_and_one_outcome() -> None:
+    started: list[RunUpdown] = []
+    done: list[UpdownDone] = []
+    queue = UpdownQueue(started.append)
+    it = placed(conn("a", end(WEST, WEST_NET), end(EAST, "10.0.0.0/8")))
+    it.parts = tuple(Selector.of(ip_network(net)) for net in ("10.2.0.0/16", "10.3.0.0/16"))
+    queue.run(it, Verb.ROUTE, done.append)
+    assert [run.environment["PLUTO_PEER_CLIENT"] for run in started] == ["10.2.0.0/16", "10.3.0.0/16"]
+    assert queue.done(UpdownDone(started[0].token, 7, ("no",))) and not done
+    assert queue.done(UpdownDone(started[1].token, 0, ("yes",)))
+    assert [(one.status, one.output) for one in done] == [(7, ("no", "yes"))] and queue.idle

@@ -16,13 +16,15 @@ def test_what_we_announce() -> None:
     answer = vendors.announced(nat_traversal=True, dpd=False, method=natt.METHODS[1])
     assert answer == [VendorId(vendor.NATT_DRAFT_03)]
     assert vendors.announced(nat_traversal=False, dpd=False) == []
+    more = vendors.announced(nat_traversal=False, dpd=False, own=True, xauth=True, unity=True)
+    assert [one.data for one in more] == [vendor.OWN, vendor.XAUTH, vendor.UNITY]
 
 
 def test_lines() -> None:
     said = [VendorId(one) for one in (vendor.NATT_RFC, vendor.UNITY, b"\1\2", b"\xff" * 1000, b"")]
     assert vendors.lines(said) == [
         "received Vendor ID payload [RFC 3947 (NAT-Traversal)]",
-        "ignoring Vendor ID payload [Cisco-Unity]",
+        "received Vendor ID payload [Cisco-Unity]",
         "ignoring unknown Vendor ID payload [0102]",
         f"ignoring unknown Vendor ID payload [{'ff' * 24}...]",
         "ignoring unknown Vendor ID payload []",
