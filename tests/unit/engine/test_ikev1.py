@@ -10,10 +10,15 @@ import pytest
 
 from openswan.base.said import Said
 from openswan.engine.settings import Settings
+from openswan.engine.timers import Timer
+from openswan.ike.v1 import informational
 from openswan.ike.v1.policy import QuickPolicy
+from openswan.ike.v1.sa import IsakmpSa
+from openswan.policy.connection import DpdAction
 from tests.sim.net import Nat
 from tests.sim.pair import OUTSIDE, Pair, SimHost, conn, end, make_pair, psk
 from tests.sim.test_ikev1 import isakmp
+from tests.sim.test_rekey import traffic
 from tests.sim.v1 import V1, v1_pair, v1_tunnel, v1_up
 
 
@@ -55,6 +60,64 @@ def test_another_isakmp_sa_takes_over_and_the_pair_stays() -> None:
     assert len(pair.west.pluto.core.states.ikes) == len(pair.east.pluto.core.states.ikes) == 1
     assert pair.up() and pair.agreed()
     pair.sane()
+
+
+def test_when_the_peer_ends_the_one_we_use_the_older_one_is_in_use_again() -> None:
+    """It may have taken the other for the better: no pair is lost, and what is left of the older one's life counts."""
+    pair = v1_up(ike_lifetime=600.0, rekey_margin=60.0, rekey_fuzz=0.0)
+    [old] = isakmp(pair.west)
+    pair.run(100.0)
+    pair.west.pluto.brain.dialects[1].renew(old)
+    due(pair, pair.west)
+    [new] = isakmp(pair.west)
+    machine = isakmp(pair.east)[0].machine
+    assert isinstance(machine, IsakmpSa)
+    informational.delete_self(machine)
+    pair.east.pluto.brain.ikes.run(isakmp(pair.east)[0], machine.drain())
+    due(pair, pair.east)
+    assert isakmp(pair.west) == [old] and old.heir is None and new.machine.ended
+    [child] = old.children.values()
+    core = pair.west.pluto.core
+    assert pair.up() and child.ike is old and child.conn.newest_ike == old.serial
+    assert 430.0 < (core.timers.left((Timer.REKEY_IKE, old.serial), core.now) or 0.0) < 445.0
+    assert core.states.sharable(child.conn.me, child.conn.peer, child.conn.signature) is old
+    pair.run(60.0)
+    assert isakmp(pair.west) == [old], "it does not end as what has been replaced does"
+    traffic(pair, 10.0)
+    assert pair.missing() == []
+
+
+def test_what_fell_silent_is_deleted_under_the_one_begun_beside_it() -> None:
+    pair = v1_pair()
+    west, east = v1_tunnel()
+    pair.west.load(replace(west, dpd_delay=5.0, dpd_action=DpdAction.RESTART))
+    pair.east.load(east)
+    pair.west.request("initiate", name="net-net")
+    pair.run(2.0)
+    [old] = isakmp(pair.west)
+    cookie = old.machine.spi_i
+    pair.net.blocks = lambda packet: isinstance(packet.body, bytes) and packet.body[:8] == cookie
+    assert pair.run(30.0, lambda: any("beginning anew beside it" in line for line in pair.west.lines))
+    traffic(pair, 20.0, 1.0)
+    assert pair.missing() == []
+    assert isakmp(pair.west) != [old] and len(isakmp(pair.west)) == 1
+    deletes = [line for line in pair.east.lines if "received Delete SA(" in line]
+    assert len(deletes) == 1 and f"#{isakmp(pair.east)[0].serial}:" in deletes[0]
+    pair.run(40.0)
+    assert len(pair.west.klips.sas) == len(pair.east.klips.sas) == 2 and pair.agreed()
+
+
+def test_octets_are_those_agreed_on_or_less() -> None:
+    pair = v1_up(max_bytes=3000)
+    [child] = pair.west.pluto.core.states.children.values()
+    octets = pair.west.pluto.brain.dialects[1].child_octets
+    assert octets(child) == 2048
+    child.conn.policy = replace(child.conn.policy, max_bytes=1000)
+    assert octets(child) == 1000
+    child.conn.policy = replace(child.conn.policy, max_bytes=0)
+    assert octets(child) == 2048
+    child.policy = None
+    assert octets(child) == 0
 
 
 def test_a_responder_renews_by_the_ports_that_a_nat_has_open() -> None:
