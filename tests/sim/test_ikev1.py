@@ -203,6 +203,20 @@ def test_nobody_answers() -> None:
     assert pair.west.empty()
 
 
+@pytest.mark.parametrize("tries", [1, 3, 0])
+def test_keyingtries(tries: int) -> None:
+    pair = v1_pair()
+    pair.west.load(v1_tunnel(keying_tries=tries, retransmit_timeout=3.0)[0])
+    client = pair.west.request("initiate", name="net-net")
+    pair.run(600.0)
+    begun = len(lines(pair.west, "initiating Main Mode"))
+    assert begun == tries if tries else begun > 4
+    told = [text for _, text in pair.west.whack[client] if "starting keying attempt" in text]
+    number = f"at most {tries}" if tries else "an unlimited number"
+    assert told == ([] if tries == 1 else [f'"net-net" #2: starting keying attempt 2 of {number}, but releasing whack'])
+    assert pair.west.empty() or not tries
+
+
 def test_nobody_listens() -> None:
     pair = v1_pair()
     pair.west.load(v1_tunnel(keying_tries=1, retransmit_timeout=5.0)[0])
