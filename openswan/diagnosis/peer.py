@@ -228,7 +228,8 @@ def told(facts: Facts) -> Iterator[Finding]:
             continue
         found: set[str] = set()
         for line in facts.lines(conn.name):
-            if line.event == "remedy" or not _about(line.text, conn.name, peer.address):
+            # What the daemon has made of a line by this very table says nothing new.
+            if "likely cause: " in line.text or not _about(line.text, conn.name, peer.address):
                 continue
             for said in TELLING:
                 if said.code in found or (match := said.pattern.search(line.text)) is None:

@@ -30,6 +30,22 @@ def _said(pattern: str, code: str, kind: Kind, weight: int, cause: str, remedy: 
 
 SAID: tuple[Said, ...] = (
     _said(
+        r"seems to speak IKEv(?P<version>[12]) alone: if so, (?P<what>.*)",
+        "peer-version",
+        CONFIG,
+        76,
+        "the peer speaks IKEv{version} alone",
+        "{what}",
+    ),
+    _said(
+        r"if \S+ speaks IKEv(?P<version>[12]) alone: (?P<what>.*)",
+        "peer-version",
+        CONFIG,
+        60,
+        "the peer may speak IKEv{version} alone",
+        "{what}; or start IPsec on the peer, with a conn for this host",
+    ),
+    _said(
         r"PSK authentication failed|AUTH mismatch|received Hash Payload does not match|mismatch of preshared secrets",
         "psk-mismatch",
         KEYS,
@@ -114,7 +130,7 @@ SAID: tuple[Said, ...] = (
         r'is not what policy for "[^"]*" wants for PFS',
         "pfs-group-mismatch",
         CONFIG,
-        79,
+        82,
         "the peer wants a group for perfect forward secrecy that the conn does not take",
         "end esp= (phase2alg=) of both ends with the same group, as in aes256-sha2_256;modp2048",
     ),

@@ -629,7 +629,7 @@ PEER = (
     ),
     Fault(
         "IKEv1 asked of a peer that has IKEv2 alone",
-        "peer-refuses-ike version-mismatch other-version no-answer",
+        "peer-version",
         "ikev2=",
         west={"ikev2": "no"},
     ),

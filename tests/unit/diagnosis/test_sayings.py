@@ -8,6 +8,8 @@ from openswan.diagnosis.sayings import LIKELY, SAID, likely
 LINES = (
     ("packet from 1.2.3.4:4500: \"net\": PSK authentication failed AUTH mismatch! (the ends have different secrets",
      "psk-mismatch"),
+    ('"net" #1: 192.0.2.2 seems to speak IKEv1 alone: if so, say ikev2=no in this conn', "peer-version"),
+    ('"net" #1: if 192.0.2.2 speaks IKEv2 alone: leave ikev2=no out of this conn', "peer-version"),
     ('"net": No matching PSK found for connection:net', "no-psk"),
     ("packet from 1.2.3.4:4500: no suitable connection for peer '@west'", "id-mismatch"),
     ("initial message received on 192.0.2.2:500 but no connection has been authorized", "no-conn-for-peer"),
