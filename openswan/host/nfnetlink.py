@@ -367,6 +367,12 @@ def load(register: int, value: bytes) -> bytes:
     return expression("immediate", attr(1, be32(register)), nest(2, attr(1, value)))
 
 
+def limit(rate: int, burst: int) -> bytes:
+    """Go on for so many packets a second only, and so many at once."""
+    numbers = attr(1, struct.pack(">Q", rate)) + attr(2, struct.pack(">Q", 1))
+    return expression("limit", numbers, attr(3, be32(burst)), attr(4, be32(0)), attr(5, be32(0)))
+
+
 QUEUE_BYPASS = 1
 """Accept what nobody listens for."""
 

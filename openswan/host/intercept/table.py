@@ -48,6 +48,8 @@ PASS_LIFE = 300.0
 """Seconds after which a pair in clear is asked about again, so that it is known to be in use."""
 SEEN_LIFE = 60.0
 """Seconds between two triggers by one pair."""
+TRIGGERS, BURST = 200, 400
+"""Pairs a second, and at once, whose inbound packets we hear of: more than may begin a tunnel, and no flood of them."""
 R = 8
 """NFT_REG32_00, the first of sixteen 32-bit registers."""
 RANGES = ("closed", "open", "inside", "own", "others_from", "others_to")
@@ -317,7 +319,7 @@ class Table:
         ]  # fmt: skip
         trigger = [
             *([*decided(at.inward(), code), ACCEPT] for code in (PASS_MARK, DROP_MARK)),
-            [*at.inward(), nf.lookup("seen", R, absent=True),
+            [*at.inward(), nf.lookup("seen", R, absent=True), nf.limit(TRIGGERS, BURST),
              nf.learn("seen", R, timeout=int(SEEN_LIFE * 1000)), *stop("trigger")],
         ]  # fmt: skip
         inward = [

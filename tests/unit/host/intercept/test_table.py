@@ -86,3 +86,13 @@ def test_sets_are_full_before_chains_look_into_them() -> None:
     ]
     assert "lo" in DEVICES and "ipsec1" in DEVICES
     table.close()
+
+
+def test_a_flood_of_triggers_stays_in_the_kernel() -> None:
+    """The limit stands before the pair is noted: whoever is over it may come again."""
+    table = Table(4)
+    table.queue = False
+    [trigger] = [rules for name, _, rules in table._chains() if name == "trigger"]
+    names = [name for name, _ in expressions(trigger[-1])]
+    assert names[-3:] == ["limit", "dynset", "target"]
+    table.close()
