@@ -6,6 +6,7 @@
                 inbound in clear, undecided         -> NFQUEUE once a minute a pair: it triggers us
                 of nobody groups are about          -> past the routes into ipsecN
     learn       a verdict's mark -> the decision of its pair, before the next packet
+    errors      ICMP errors of this host's own: forged senders get so many a second, which begin something, and no more
     output      what would go into ipsecN: in clear if that is decided, or if no group is about it
 
 Routes lead undecided packets into ipsecN also when this table is gone, and the engine holds or drops them there:
@@ -56,6 +57,8 @@ RANGES = ("closed", "open", "inside", "own", "others_from", "others_to")
 """Sets of addresses."""
 RTN_UNICAST, RTN_LOCAL = 1, 2
 ICMP6_FIRST, ICMP6_LAST = 133, 137
+ICMP_ERRORS = {4: (IpProtocol.ICMP, ((3, 5), (11, 12))), 6: (IpProtocol.ICMP6, ((1, 4),))}
+"""By family: protocol, and types from first to last (RFC 792, RFC 4443)."""
 FAMILY = {4: nf.NFPROTO_IPV4, 6: nf.NFPROTO_IPV6}
 DEVICES = ("lo", *(f"ipsec{number}" for number in range(256)))
 """What comes from there has been decided; there need not be any of that name."""
@@ -143,6 +146,12 @@ def marked(value: int, mask: int) -> list[bytes]:
 def protocol(number: int) -> list[bytes]:
     """Go on only with that protocol."""
     return [nf.meta("l4proto", R), nf.compare(R, bytes((number,)))]
+
+
+def icmp(number: int, first: int, last: int) -> list[bytes]:
+    """ICMP of that protocol number, of these types."""
+    kind = nf.payload("transport", 0, 1, R)
+    return [*protocol(number), kind, nf.compare(R, bytes((first,)), ">="), nf.compare(R, bytes((last,)), "<=")]
 
 
 def udp_to(port: int) -> list[bytes]:
@@ -295,7 +304,7 @@ class Table:
     def _chains(self) -> list[tuple[str, tuple[str, str, int] | None, list[list[bytes]]]]:
         """Name, where the kernel calls it, rules; each stands before those that jump to it."""
         at = self.at
-        goto = {name: nf.verdict(nf.NFT_GOTO, name) for name in ("trigger", "inward", "elsewhere")}
+        goto = {name: nf.verdict(nf.NFT_GOTO, name) for name in ("trigger", "inward", "elsewhere", "errors")}
 
         def into(name: str, address: bytes, absent: bool = False) -> list[bytes]:
             return [address, nf.lookup(name, R, absent=absent)]
@@ -313,10 +322,7 @@ class Table:
             [*into("others_from", at.source()), *into("others_to", at.destination()), ACCEPT],
             [*into("others_from", at.destination()), *into("others_to", at.source()), ACCEPT],
         ]
-        neighbours = [
-            [*protocol(IpProtocol.ICMP6), nf.payload("transport", 0, 1, R),
-             nf.compare(R, bytes((ICMP6_FIRST,)), ">="), nf.compare(R, bytes((ICMP6_LAST,)), "<="), ACCEPT]
-        ]  # fmt: skip
+        neighbours = [[*icmp(IpProtocol.ICMP6, ICMP6_FIRST, ICMP6_LAST), ACCEPT]]
         trigger = [
             *([*decided(at.inward(), code), ACCEPT] for code in (PASS_MARK, DROP_MARK)),
             [*at.inward(), nf.lookup("seen", R, absent=True), nf.limit(TRIGGERS, BURST),
@@ -349,6 +355,12 @@ class Table:
             [*into("closed", at.destination()), *stop("closed")],
             [*into("open", at.destination()), *stop("open")],
         ]
+        errors = [
+            [nf.limit(TRIGGERS, BURST), ACCEPT],
+            [*into("closed", at.destination()), nf.count("dropped"), DROP],
+            [*into("open", at.destination()), *passes],
+        ]
+        number, types = ICMP_ERRORS[at.version]
         learn = [
             [*marked(LEARN_MARK | code, DECISION_MASK), *at.outward(), nf.load(at.after, native(code)),
              nf.learn("decided", R, at.after, life), *set_mark(kept), ACCEPT]
@@ -360,6 +372,7 @@ class Table:
             [nf.meta("oifname", R), nf.lookup("devices", R, absent=True), ACCEPT],
             others[0],
             [*decided(at.outward(), PASS_MARK), *passes],
+            *([*icmp(number, first, last), goto["errors"]] for first, last in types),
             [*into("own", at.source()), ACCEPT],
             [*into("inside", at.source()), ACCEPT],
             [*into("closed", at.destination()), *passes],
@@ -369,6 +382,7 @@ class Table:
             ("trigger", None, trigger),
             ("inward", None, inward),
             ("elsewhere", None, elsewhere),
+            ("errors", None, errors),
             ("before", ("filter", "prerouting", BEFORE), before),
             ("learn", ("filter", "prerouting", AFTER), learn),
             ("output", ("route", "output", OUTPUT), output),

@@ -96,3 +96,14 @@ def test_a_flood_of_triggers_stays_in_the_kernel() -> None:
     names = [name for name, _ in expressions(trigger[-1])]
     assert names[-3:] == ["limit", "dynset", "target"]
     table.close()
+
+
+@pytest.mark.parametrize(("version", "rules"), [(4, 2), (6, 1)])
+def test_what_the_host_answers_to_forged_senders_is_limited(version: int, rules: int) -> None:
+    """A packet to a closed port has an ICMP error answer it, which would begin a tunnel with whoever was named."""
+    table = Table(version)
+    table.queue = False
+    chains = {name: each for name, _, each in table._chains()}
+    assert len([rule for rule in chains["output"] if b"errors" in b"".join(rule)]) == rules
+    assert expressions(chains["errors"][0])[0][0] == "limit"
+    table.close()
