@@ -52,8 +52,10 @@ if TYPE_CHECKING:
     from openswan.engine.brain import Brain
 
 
-PARTING = 1.0
-"""Seconds at most that a peer has to say that it has heard of its refusal."""
+PARTING = 4.0
+"""Seconds at most that a peer has to say that it has heard of its refusal,"""
+PARTED = 0.2
+"""and has after that to take away what kept packets in clear out."""
 MOST_HELD_BACK = 16
 """Datagrams of one IKE SA that wait for an updown command; repetitions beyond that are not missed."""
 
@@ -528,7 +530,11 @@ class IkeSas:
     def _forget(self, ike: IkeState, effect: Forget) -> None:
         core = self.core
         self.brain.launches.over(ike.serial)
-        self._fail_attempts(ike, ike.reason or "the IKE SA ended")
+        core.timers.cancel((Timer.PARTING, ike.serial))
+        if ike.reason and ike.attempts:
+            core.after(Timer.PARTING, ike.serial, PARTED, partial(self._fail_attempts, ike, ike.reason))
+        else:
+            self._fail_attempts(ike, "the IKE SA ended")
         core.states.remove_ike(ike)
         self.brain.streams.forget(ike)
         core.leases.release(ike.serial)
@@ -538,7 +544,6 @@ class IkeSas:
             Timer.EXPIRE_IKE,
             Timer.LIVENESS,
             Timer.KEEPALIVE,
-            Timer.PARTING,
         ):
             core.timers.cancel((timer, ike.serial))
         if ike.conn is not None:
