@@ -70,9 +70,10 @@ cdef int queues(const int32_t *own, int workers, int first, int *fds) noexcept n
 cdef void probe(device_t *d, int fd) noexcept nogil:
     # A persistent device keeps what an earlier owner set, so all of it is set again.
     cdef int size = VNET_LEN
+    cdef int little = 1
     cdef int flags = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN
     d.offload = d.uso = d.strikes = 0
-    if ioctl(fd, TUNSETVNETHDRSZ, &size):
+    if ioctl(fd, TUNSETVNETHDRSZ, &size) or ioctl(fd, TUNSETVNETLE, &little):
         return
     if ioctl(fd, TUNSETOFFLOAD, <unsigned long>(flags | TUN_F_USO4 | TUN_F_USO6)) == 0:
         d.offload = 1

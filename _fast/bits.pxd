@@ -45,7 +45,12 @@ cdef extern from * nogil:
             | 1ULL << (15 + (c >> 2)) | 1ULL << (31 + (c >> 1));
     }
     #define ow_top(x) (63 - __builtin_clzll(x))
+    /* Eight octets of an address, which were read as the machine has them, as a number whose first bit is the first one's. */
+    #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     #define ow_swab(x) __builtin_bswap64(x)
+    #else
+    #define ow_swab(x) ((uint64_t)(x))
+    #endif
     #define ow_prefetch(p) __builtin_prefetch((const void *)(p))
     """
     int popcount "ow_popcount"(uint64_t x)

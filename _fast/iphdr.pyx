@@ -15,6 +15,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
+from _fast.bits cimport swab
 from _fast.octets cimport fold_sum, get16, get32, put16, put_sum, sum_octets
 from _fast.types cimport DROP_MALFORMED, PASSED, flow_t, packet_info_t, selector_t, selectors_t
 
@@ -57,7 +58,7 @@ cdef inline int read_ports(const uint8_t *data, uint32_t have, packet_info_t *in
 
 cdef inline int parse_any(const uint8_t *data, uint32_t length, packet_info_t *info, bint quoted) noexcept nogil:
     # `quoted`: the packet inside an ICMP error, which may be cut short anywhere after its transport's first 8 octets.
-    cdef uint32_t head, total, at, have, step, address
+    cdef uint32_t head, total, at, have, step
     cdef uint16_t frag
     cdef uint8_t proto
     cdef int walked
@@ -80,10 +81,8 @@ cdef inline int parse_any(const uint8_t *data, uint32_t length, packet_info_t *i
         info.flow.fragment = (frag & 0x1FFF) != 0
         info.flow.proto = data[9]
         # Written whole, as the table reads them: a read of two writes waits for both.
-        memcpy(&address, data + 12, 4)
-        info.flow.src[0] = address
-        memcpy(&address, data + 16, 4)
-        info.flow.dst[0] = address
+        info.flow.src[0] = swab(<uint64_t>get32(data + 12) << 32)
+        info.flow.dst[0] = swab(<uint64_t>get32(data + 16) << 32)
         return read_ports(data, have, info, not quoted)
     if info.flow.version != 6 or length < 40:
         return DROP_MALFORMED

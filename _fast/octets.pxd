@@ -6,17 +6,23 @@ cdef extern from * nogil:
     """
     #include <stdint.h>
     #include <string.h>
-    static inline uint16_t ow_get16(const void *p) { uint16_t v; memcpy(&v, p, 2); return __builtin_bswap16(v); }
-    static inline uint32_t ow_get32(const void *p) { uint32_t v; memcpy(&v, p, 4); return __builtin_bswap32(v); }
-    static inline uint64_t ow_get64(const void *p) { uint64_t v; memcpy(&v, p, 8); return __builtin_bswap64(v); }
-    static inline void ow_put16(void *p, uint16_t v) { v = __builtin_bswap16(v); memcpy(p, &v, 2); }
-    static inline void ow_put32(void *p, uint32_t v) { v = __builtin_bswap32(v); memcpy(p, &v, 4); }
-    static inline void ow_put64(void *p, uint64_t v) { v = __builtin_bswap64(v); memcpy(p, &v, 8); }
-    static inline uint16_t ow_le16(const void *p) { uint16_t v; memcpy(&v, p, 2); return v; }
-    static inline void ow_putle16(void *p, uint16_t v) { memcpy(p, &v, 2); }
-    #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-    #error "the packet engine is written for little-endian machines"
+    #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    #define OW_BIG(bits, v) __builtin_bswap##bits(v)
+    #define OW_LITTLE(bits, v) (v)
+    #else
+    #define OW_BIG(bits, v) (v)
+    #define OW_LITTLE(bits, v) __builtin_bswap##bits(v)
     #endif
+    static inline uint16_t ow_get16(const void *p) { uint16_t v; memcpy(&v, p, 2); return OW_BIG(16, v); }
+    static inline uint32_t ow_get32(const void *p) { uint32_t v; memcpy(&v, p, 4); return OW_BIG(32, v); }
+    static inline uint64_t ow_get64(const void *p) { uint64_t v; memcpy(&v, p, 8); return OW_BIG(64, v); }
+    static inline void ow_put16(void *p, uint16_t v) { v = OW_BIG(16, v); memcpy(p, &v, 2); }
+    static inline void ow_put32(void *p, uint32_t v) { v = OW_BIG(32, v); memcpy(p, &v, 4); }
+    static inline void ow_put64(void *p, uint64_t v) { v = OW_BIG(64, v); memcpy(p, &v, 8); }
+    static inline uint16_t ow_le16(const void *p) { uint16_t v; memcpy(&v, p, 2); return OW_LITTLE(16, v); }
+    static inline void ow_putle16(void *p, uint16_t v) { v = OW_LITTLE(16, v); memcpy(p, &v, 2); }
+    static inline uint16_t ow_own16(const void *p) { uint16_t v; memcpy(&v, p, 2); return v; }
+    static inline uint16_t ow_summed(uint32_t v) { return OW_BIG(16, (uint16_t)v); }
     /* One's-complement sum (RFC 1071) of n octets in the machine's own order, as 32-bit words added up in 64 bits, which
        no packet can overflow; 128 octets at a time where the processor can. With q the octets are copied on the way. */
     static inline uint64_t ow_sum_words(uint8_t *q, const uint8_t *p, size_t n) {
@@ -93,7 +99,7 @@ cdef extern from * nogil:
     static inline uint64_t ow_pseudo(const uint8_t *ip, uint32_t proto, uint32_t length) {
         const int words = ip[0] >> 4 == 4 ? 2 : 8;
         const uint8_t *p = ip + (words == 2 ? 12 : 8);
-        uint64_t acc = (uint64_t)(proto << 8) + __builtin_bswap16((uint16_t)length);
+        uint64_t acc = (uint64_t)ow_summed(proto) + ow_summed(length);
         for (int i = 0; i < words; i++) { uint32_t v; memcpy(&v, p + 4 * i, 4); acc += v; }
         return acc;
     }
@@ -115,6 +121,8 @@ cdef extern from * nogil:
     void put64 "ow_put64"(void *p, uint64_t v)
     uint16_t le16 "ow_le16"(const void *p)
     void putle16 "ow_putle16"(void *p, uint16_t v)
+    uint16_t own16 "ow_own16"(const void *p)    # in the machine's own order, in which sums are added up;
+    uint16_t summed "ow_summed"(uint32_t v)     # what that makes of a number which is not in the packet
     uint64_t sum_octets "ow_sum"(uint64_t acc, const void *p, size_t n)
     uint64_t copy_sum "ow_copy_sum"(uint64_t acc, void *to, const void *p, size_t n)
     uint64_t sum_twenty "ow_sum20"(const uint8_t *p)

@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memset
 
 from _fast.iphdr cimport parse_packet, pseudo_sum, put_ip_sum
 from _fast.join cimport GSO_JOINED
-from _fast.octets cimport get16, get32, le16, put16, put32, put_sum, copy_sum, sum_octets
+from _fast.octets cimport get16, get32, le16, own16, put16, put32, put_sum, copy_sum, sum_octets, summed
 from _fast.types cimport DROP_MALFORMED, PASSED, VNET_LEN, packet_info_t
 
 cdef enum:
@@ -87,7 +87,7 @@ cdef uint32_t segment_count(const segmenter_t *s, uint64_t *octets) noexcept nog
 
 cdef inline uint16_t without(const uint8_t *field) noexcept nogil:
     # Added to a sum, takes these two octets out of it (RFC 1624).
-    return <uint16_t>~le16(field)
+    return <uint16_t>~own16(field)
 
 
 cdef void steady_sums(segmenter_t *s) noexcept nogil:
@@ -108,7 +108,7 @@ cdef void put_headers(segmenter_t *s, uint8_t *out, uint32_t n, uint64_t body) n
         put16(out + 2, <uint16_t>(s.head + n))
         put16(out + 4, s.id)
         s.id += 1
-        put_sum(out + 10, s.ip_sum + le16(out + 2) + le16(out + 4))
+        put_sum(out + 10, s.ip_sum + own16(out + 2) + own16(out + 4))
     else:
         put16(out + 4, <uint16_t>(s.head + n - 40))
     if s.kind == TCP:
@@ -117,17 +117,13 @@ cdef void put_headers(segmenter_t *s, uint8_t *out, uint32_t n, uint64_t body) n
             l4[13] &= 0xF6                         # FIN and PSH belong to the last
         if s.offset:
             l4[13] &= 0x7F                         # CWR to the first (RFC 3168 6.1.2)
-        put_sum(l4 + 16, s.l4_sum + body + swapped(transport) + le16(l4 + 4) + le16(l4 + 6) + le16(l4 + 12))
+        put_sum(l4 + 16, s.l4_sum + body + summed(transport) + own16(l4 + 4) + own16(l4 + 6) + own16(l4 + 12))
     else:
         put16(l4 + 4, <uint16_t>transport)
         # Once in the pseudo header, once in the header.
-        put_sum(l4 + 6, s.l4_sum + body + 2 * <uint64_t>swapped(transport))
+        put_sum(l4 + 6, s.l4_sum + body + 2 * <uint64_t>summed(transport))
         if l4[6] == 0 and l4[7] == 0:
             l4[6] = l4[7] = 0xFF                   # zero would mean none (RFC 768)
-
-
-cdef inline uint16_t swapped(uint32_t length) noexcept nogil:
-    return <uint16_t>(length << 8 | (length >> 8 & 0xFF))
 
 
 cdef void complete(segmenter_t *s, uint8_t *packet) noexcept nogil:

@@ -11,6 +11,7 @@ cdef extern from * nogil:
     #include <string.h>
     /* In one store: the cipher reads it at once and whole, and would wait for several. The salt's unused octets are 0. */
     static inline void ow_put_nonce(uint8_t *nonce, const uint8_t *salt, int salt_len, const uint8_t *iv) {
+    #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
         typedef uint64_t pair __attribute__((vector_size(16)));
         uint32_t front;
         uint64_t rest;
@@ -18,6 +19,11 @@ cdef extern from * nogil:
         memcpy(&rest, iv, 8);
         pair both = {front | rest << (8 * salt_len), rest >> (64 - 8 * salt_len)};
         memcpy(nonce, &both, 16);
+    #else
+        memset(nonce, 0, 16);
+        memcpy(nonce, salt, salt_len);
+        memcpy(nonce + salt_len, iv, 8);
+    #endif
     }
     """
     void put_nonce "ow_put_nonce"(uint8_t *nonce, const uint8_t *salt, int salt_len, const uint8_t *iv)
