@@ -126,9 +126,12 @@ class ChildAnswers:
         if conn.peer not in (None, question.remote.address):
             return False
         if conn.group is not None:
-            line = self.line(*_hosts(question))
+            hosts = _hosts(question)
+            line = self.line(*hosts)
             if line is None or line not in (conn, conn.template):
                 return False
+            if conn.template is line and (conn.local, conn.remote) != tuple(map(_itself, hosts)):
+                return False  # each pair has an instance of its own
         elif question.anonymous and conn.kind is not Kind.PERMANENT and conn.oriented.theirs.subnet is not None:
             return False  # nobody has no network but its own address
         asked = self.core.conns.unique.get(question.ike.name)
@@ -278,6 +281,10 @@ def _hosts(question: ChildQuestion) -> tuple[Address, Address]:
     The gateways themselves if what it proposes has them, else those it names singly.
     """
     return _host(question.mine, question.local.address), _host(question.theirs, question.remote.address)
+
+
+def _itself(host: Address) -> Selector:
+    return Selector.of(host_subnet(host))
 
 
 def _host(selectors: Sequence[Selector], gateway: Address) -> Address:

@@ -146,6 +146,24 @@ def test_both_ends_are_gateways(seed: int) -> None:
     pair.sane()
 
 
+def test_each_pair_of_hosts_keeps_a_tunnel_of_its_own() -> None:
+    """Several hosts behind either end meet, one after the other in one IKE SA: none takes another one's."""
+    pair = gateways(lan("10.2.0.0/16"), west=lan("10.1.0.0/16"))
+    third = "10.2.0.6"
+    publish(pair, third, rsa_key(2), EAST)
+    hosts = [(INSIDE, BEHIND), (INSIDE, third), (OTHER, BEHIND), (OTHER, third)]
+    for src, dst in hosts:
+        pair.send(pair.west, src, dst)
+        assert pair.run(8.0, lambda: not pair.missing())
+    pair.run(2.0)
+    for src, dst in hosts:
+        assert isinstance(meets(pair.west, src, dst), Said) and isinstance(meets(pair.east, dst, src), Said)
+        pair.send(pair.east, dst, src)
+    assert pair.run(1.0, lambda: not pair.missing())
+    assert pair.west.clear == pair.east.clear == []
+    pair.sane()
+
+
 @pytest.mark.parametrize("what", ["unsigned", "another gateway", "another key", "nothing"])
 def test_who_is_not_the_hosts_gateway_does_not_speak_for_it(what: str) -> None:
     pair = gateways(HOST)
