@@ -53,6 +53,8 @@ class ChildAnswers:
         best: Conn | None = None
         best_score = 0
         for conn in self.core.conns.candidates(question.local.address, question.remote.address):
+            if conn.group is not None and conn.template is not None:
+                continue  # that of another pair of hosts, of which there may be thousands
             rank = self._covers(conn, question)
             if rank > best_score:
                 best, best_score = conn, rank
@@ -126,12 +128,9 @@ class ChildAnswers:
         if conn.peer not in (None, question.remote.address):
             return False
         if conn.group is not None:
-            hosts = _hosts(question)
-            line = self.line(*hosts)
+            line = self.line(*_hosts(question))
             if line is None or line not in (conn, conn.template):
                 return False
-            if conn.template is line and (conn.local, conn.remote) != tuple(map(_itself, hosts)):
-                return False  # each pair has an instance of its own
         elif question.anonymous and conn.kind is not Kind.PERMANENT and conn.oriented.theirs.subnet is not None:
             return False  # nobody has no network but its own address
         asked = self.core.conns.unique.get(question.ike.name)
@@ -281,10 +280,6 @@ def _hosts(question: ChildQuestion) -> tuple[Address, Address]:
     The gateways themselves if what it proposes has them, else those it names singly.
     """
     return _host(question.mine, question.local.address), _host(question.theirs, question.remote.address)
-
-
-def _itself(host: Address) -> Selector:
-    return Selector.of(host_subnet(host))
 
 
 def _host(selectors: Sequence[Selector], gateway: Address) -> Address:
