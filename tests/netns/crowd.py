@@ -393,9 +393,13 @@ class Crowd:
         return group in ("clear", "clear-or-private")
 
     def has_to_arrive(self, meeting: Meeting) -> bool:
-        """Nothing is in its way."""
-        if meeting.kind.group == "private":
-            return self.must(meeting) is True
+        """Nothing is in its way: neither loss, nor a peer that has a tunnel already and takes nothing else.
+
+        A peer that has answered IKE_SA_INIT may have one before we hear of it, as what says so gets lost.
+        """
+        if meeting.kind.name == "capable" and self.keyed(meeting):
+            in_clear = meeting.kind.group == "private-or-clear" and not meeting.init
+            return self.must(meeting) is True or in_clear
         return self.may_be_delivered(meeting)
 
     def verdict(self) -> Verdict:
