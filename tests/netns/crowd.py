@@ -40,6 +40,9 @@ REMEMBERED = 5.0
 NEAR = 0.3
 """Seconds by which a busy machine may see an answer later than the wire: so near to the end it may go either way."""
 SA_INIT, AUTH, RESPONSE = 34, 35, 0x20
+REFUSAL = 140
+"""Octets of an answer to IKE_AUTH that has no more in it than a refusal: a responder whose own questions to the DNS get
+lost knows nobody."""
 PACKET_OUTGOING = 4
 GROUPS = {
     "private": "authby={auth}\n\tfailureshunt=drop",
@@ -118,7 +121,7 @@ class Meeting:
     init: float = 0.0
     """When the first answer to IKE_SA_INIT left the road for the caller,"""
     auth: float = 0.0
-    """and the first one to IKE_AUTH."""
+    """and the first one to IKE_AUTH that lets it in."""
 
     def heard(self) -> bool | None:
         """Was the peer heard in time? None: so near the end that it may go either way."""
@@ -203,7 +206,7 @@ class Road:
             return
         if ike[18] == SA_INIT:
             meeting.init = meeting.init or time.monotonic()
-        elif ike[18] == AUTH:
+        elif ike[18] == AUTH and len(ike) > REFUSAL:
             meeting.auth = meeting.auth or time.monotonic()
 
 
