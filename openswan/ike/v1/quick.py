@@ -7,8 +7,8 @@
     HDR*, HASH(3)                                        QI2 ->
 
 A step gets a message that is authentic and gives the payloads of the next one, without their hash. It changes the SA
-last, when nothing can fail any more. The responder's SAs are there for packets to wait for once QR1 is out (SpiOffered)
-and whole with QI2; the initiator's are installed before QI2 goes.
+last, when nothing can fail any more. Packets wait for the responder's SAs once QR1 is out (SpiOffered), and those are
+whole with QI2; they wait for the initiator's as soon as QI1 is, which are installed before QI2 goes.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ from openswan.wire.v1.nonce import Nonce
 from openswan.wire.v1.notify import Notify
 from openswan.wire.v1.numbers import Encapsulation, IpsecAttribute, NotifyType, ProtocolId
 from openswan.wire.v1.sa import Sa
+from openswan.wire.v2.numbers import ProtocolId as Protocol
 
 P = TypeVar("P", bound=Payload)
 
@@ -84,6 +85,8 @@ def begin(sa: Core, quick: Quick, policy: QuickPolicy) -> list[Payload]:
         f"initiating Quick Mode {policy.words}{replacing} {{using isakmp#{sa.serial} msgid:{quick.message_id:08x}"
         f" proposal={_words(policy)} pfsgroup={_group_words(terms.group)}}}"
     )
+    # Some responders send by the new pair before QR1 is here, libreswan before it has left.
+    _expect(sa, quick)
     return [*payloads, *ids, *_originals(sa, policy.transport, first=sa.local.address, second=sa.remote.address)]
 
 
@@ -146,7 +149,7 @@ def take_qi1(sa: Core, quick: Quick, content: Content, now: Instant) -> Sequence
     sa.log(f"  them: {clients.words(seen.theirs)}")
     quick.policy, quick.nonce, quick.spi, quick.cpi = policy, nonce, spi, cpi
     quick.agreement = Agreement(policy, chosen, seen, transport, original, theirs, nonce, shared)
-    sa.emit(SpiOffered(chosen.child.protocol, spi, sa.local))
+    _expect(sa, quick)
     return [
         chosen.answer(spi, cpi),
         Nonce(nonce),
@@ -255,11 +258,16 @@ def _make_way(older: Child, new: Child, settled: Instant, begun: Instant) -> Non
 
 
 def withdraw(sa: Core, quick: Quick) -> None:
-    """Nothing will come under the SPI a responder has named."""
-    made = quick.agreement
-    if not quick.is_initiator and quick.state.number and quick.is_open and made is not None:
-        sa.emit(SpiOffered(made.chosen.child.protocol, quick.spi, sa.local, withdrawn=True))
+    """Nothing will come under the SPI we have named."""
+    if quick.is_open and quick.policy is not None and quick.spi:
+        _expect(sa, quick, withdrawn=True)
     quick.close()
+
+
+def _expect(sa: Core, quick: Quick, *, withdrawn: bool = False) -> None:
+    """Packets may come under the SPI we name, or no more."""
+    assert quick.policy is not None
+    sa.emit(SpiOffered(Protocol(quick.policy.proposals[0].protocol), quick.spi, sa.local, withdrawn))
 
 
 def encap(sa: Core) -> Encap | None:

@@ -215,12 +215,22 @@ def test_the_lines() -> None:
     ]
 
 
-def test_the_responders_packets_may_come_before_it_knows_that_it_is_confirmed() -> None:
+def test_packets_may_come_before_either_end_has_heard_the_other() -> None:
+    """Responders send by their new pair before we have QR1, initiators before QI2 is here: what comes waits."""
     pair = pair_for(quick())
-    [offered], [child] = pair.b.seen(SpiOffered), pair.b.seen(ChildEstablished)
-    assert offered.spi_in == child.spi_in and not offered.withdrawn and not pair.a.seen(SpiOffered)
+    for end in (pair.a, pair.b):
+        [offered], [child] = end.seen(SpiOffered), end.seen(ChildEstablished)
+        assert offered.spi_in == child.spi_in and not offered.withdrawn
+        kinds = [type(one).__name__ for one in end.effects]
+        assert kinds.index("SpiOffered") < len(kinds) - 1 - kinds[::-1].index("Send")
     kinds = [type(one).__name__ for one in pair.a.effects]
     assert kinds.index("ChildEstablished") < len(kinds) - 1 - kinds[::-1].index("Send"), "installed before QI2 goes"
+
+
+def test_nothing_waits_for_an_initiator_that_is_refused() -> None:
+    pair = pair_for(quick(), mirrored(quick(pfs=False), proposals=parse_ah("sha1", ikev1=True).proposals))
+    offered, withdrawn = pair.a.seen(SpiOffered)
+    assert offered.spi_in == withdrawn.spi_in and withdrawn.withdrawn and not offered.withdrawn
 
 
 def test_compression() -> None:
