@@ -86,7 +86,8 @@ class Core:
         audience = tuple(conn.clients if clients is None else clients)
         for client in audience:
             self.effects.append(WhackLine(client, code, line))
-        if conn.policy.ike_version == 1 and code not in CHEERFUL and not Rc.NEW_STATE <= code < Rc.NOTIFICATION:
+        failure = code not in CHEERFUL and not Rc.NEW_STATE <= code < Rc.NOTIFICATION
+        if failure and conn.policy.ike_version == 1 and conn.group is None:
             hint = self.remedies.after(text, conn.unique, conn.name, self.now)
             if hint:
                 self.effects.append(Log(conn.prefix(serial) + hint, False, "remedy"))
