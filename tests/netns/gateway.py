@@ -57,13 +57,14 @@ class Gateway:
 
     def ipsec(self, *args: str, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """`ipsec ARGS` on this gateway."""
-        return self.host.run(*self._command(*args), check=check, timeout=timeout, env=self.env)
+        return self.host.run(*self.command(*args), check=check, timeout=timeout, env=self.env)
 
     def ipsec_start(self, *args: str) -> subprocess.Popen[str]:
         """`ipsec ARGS`, not waited for."""
-        return self.host.start(*self._command(*args), env=self.env)
+        return self.host.start(*self.command(*args), env=self.env)
 
-    def _command(self, *args: str) -> list[str]:
+    def command(self, *args: str) -> list[str]:
+        """The argv of `ipsec ARGS`."""
         if self._resolv is None:
             return [str(IPSEC), *args]
         bind = f'mount --bind {self.dir}/resolv.conf $(realpath /etc/resolv.conf) && exec "$@"'
