@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.netns.conns import SECRETS
+from tests.netns.gateway import Gateway
 from tests.netns.keys import Authority
 from tests.netns.lab import Lab
+from tests.netns.libreswan import HEAD, Libreswan, Peers
 
 HERE = Path(__file__).parent
 
@@ -80,3 +83,21 @@ def authority(request: pytest.FixtureRequest) -> Authority:
 def rsa_authority() -> Authority:
     """A CA with RSA keys."""
     return Authority("rsa")
+
+
+@pytest.fixture(scope="session")
+def kernelpeer() -> Iterator[Peers]:
+    """libreswan in its machine, without conns, and a gateway of ours: for tests that load and delete each its own."""
+    with Lab("vm") as made:
+        east = Libreswan(made.west, HEAD, f"{SECRETS}\n")
+        west = Gateway(made.west, "", SECRETS)
+        west.start()
+        yield Peers(made, west, east)
+
+
+@pytest.fixture(scope="session")
+def known_authorities(kernelpeer: Peers) -> dict[str, Authority]:
+    """Authorities by their kinds, of each of which that libreswan has a certificate."""
+    authorities = {kind: Authority(kind, f"Lab CA {kind}") for kind in ("rsa", "ecdsa")}
+    kernelpeer.east.certify(authorities)
+    return authorities

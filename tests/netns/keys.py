@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 PURPOSES = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
@@ -138,6 +139,20 @@ class Authority:
     def key(self) -> bytes:
         """The authority's own key, PEM."""
         return pem(self._key)
+
+
+def bundle(nickname: str, mine: Credential, ca: Authority) -> bytes:
+    """PKCS #12 with the key, the certificate and the authority's, encrypted by `lab` the way every NSS can read."""
+    key = serialization.load_pem_private_key(mine.key, None)
+    seal = (
+        serialization.PrivateFormat.PKCS12.encryption_builder()
+        .kdf_rounds(1000)
+        .key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC)
+        .hmac_hash(hashes.SHA1())
+        .build(b"lab")
+    )
+    leaf, authority = (x509.load_pem_x509_certificate(text) for text in (mine.cert, ca.pem))
+    return pkcs12.serialize_key_and_certificates(nickname.encode(), key, leaf, [authority], seal)  # type: ignore[arg-type]
 
 
 def _usage(ca: bool) -> x509.KeyUsage:

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Against libreswan: certificates with RSA and ECDSA, raw RSA keys, proofs that one of us refuses, and no appointment.
 
-    sunset ----lan---- west (ours) =======wan======= virtual machine: libreswan, 192.0.2.2, behind it 10.2.0.1
-
-libreswan keeps keys and certificates in a database of NSS: what a test makes for it goes there by PKCS #12.
+sunset ----lan---- west (ours) =======wan======= virtual machine: libreswan, 192.0.2.2, behind it 10.2.0.1
 """
 
 from __future__ import annotations
@@ -12,16 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.serialization import pkcs12
 
 from tests.netns.capture import Capture
 from tests.netns.conns import NET4, SECRETS, conn
 from tests.netns.gateway import Gateway
-from tests.netns.keys import Authority, Credential
+from tests.netns.keys import Authority
 from tests.netns.lab import Lab, wait_for
-from tests.netns.libreswan import Libreswan
+from tests.netns.libreswan import Libreswan, public_key
 from tests.netns.test_tunnel import certified
 from tests.netns.traffic import assert_ping, ping
 
@@ -79,7 +74,7 @@ def _stage() -> Iterator[Stage]:
     with Lab("vm") as lab:
         east = Libreswan(lab.west, "config setup\n    uniqueids=yes\n", SECRETS + "\n")
         authorities = {kind: Authority(kind, f"Lab CA {kind}") for kind in AUTHBY}
-        install(east, authorities)
+        east.certify(authorities)
         west = Gateway(lab.west, "", SECRETS)
         west.start()
         yield Stage(lab, west, east, authorities)
@@ -94,33 +89,6 @@ def stage(_stage: Stage) -> Iterator[Stage]:
         print(_stage.east.log(), _stage.west.log(), sep="\n")
         _stage.west.ipsec("auto", "--delete", "net", check=False)
         _stage.east.sh("ipsec auto --delete net", check=False)
-
-
-def bundle(nickname: str, mine: Credential, ca: Authority) -> bytes:
-    """PKCS #12 with the key, the certificate and the authority's, encrypted the way every NSS can read."""
-    key = serialization.load_pem_private_key(mine.key, None)
-    seal = (
-        serialization.PrivateFormat.PKCS12.encryption_builder()
-        .kdf_rounds(1000)
-        .key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC)
-        .hmac_hash(hashes.SHA1())
-        .build(b"lab")
-    )
-    leaf, authority = (x509.load_pem_x509_certificate(text) for text in (mine.cert, ca.pem))
-    return pkcs12.serialize_key_and_certificates(nickname.encode(), key, leaf, [authority], seal)  # type: ignore[arg-type]
-
-
-def install(east: Libreswan, authorities: dict[str, Authority]) -> None:
-    """A certificate of each authority for libreswan, under the authority's kind, and trust in it.
-
-    NSS tells certificates apart by their subjects, and a daemon that runs does not see new trust.
-    """
-    nss = "-d sql:/var/lib/ipsec/nss"
-    for kind, ca in authorities.items():
-        east.put("/tmp/east.p12", bundle(kind, ca.issue(f"{kind}.example"), ca))
-        east.put("/tmp/ca.pem", ca.pem)
-        east.sh(f"pk12util {nss} -i /tmp/east.p12 -W lab && certutil -A {nss} -n ca-{kind} -t CT,, -a -i /tmp/ca.pem")
-    east.restart()
 
 
 def play_certificates(stage: Stage, kind: str, trusted: Authority | None = None) -> None:
@@ -157,18 +125,10 @@ def test_raw_rsa_keys(stage: Stage, who: str) -> None:
     (west.dir / "ipsec.secrets").unlink(missing_ok=True)
     west.ipsec("newhostkey", "--output", str(west.dir / "ipsec.secrets"), "--bits", "2192", "--quiet")
     ours = public_key(west.ipsec("showhostkey", "--left").stdout)
-    made = east.sh("ipsec newhostkey --bits 2192 2>&1", 120)
-    ckaid = made.rpartition("CKAID ")[2].split()[0]
-    theirs = public_key(east.sh(f"ipsec showhostkey --right --ckaid {ckaid}"))
-    both = {"authby": "rsasig", "leftrsasigkey": ours, "rightrsasigkey": theirs}
+    both = {"authby": "rsasig", "leftrsasigkey": ours, "rightrsasigkey": east.raw_key()}
     stage.play(both, both, (west.dir / "ipsec.secrets").read_text())
     stage.up(who)
     assert "theirsig=RSA" in west.log()
-
-
-def public_key(shown: str) -> str:
-    """What `ipsec showhostkey` says behind left- or rightrsasigkey=."""
-    return next(line.partition("rsasigkey=")[2].strip() for line in shown.splitlines() if "rsasigkey=" in line)
 
 
 @who
