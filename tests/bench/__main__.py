@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from tests.bench import engine, flood, many, scale, tables, throughput
+from tests.bench import engine, flood, many, oe, scale, tables, throughput
 
 engine.main()
 tables.main()
@@ -11,3 +11,4 @@ throughput.main()
 scale.main()
 many.main([])
 flood.main()
+oe.main([])
