@@ -36,7 +36,7 @@ LIFETIME = 5.0
 PATIENCE = 0.4
 """Seconds after which the next server is asked beside the one that is silent."""
 AT_ONCE = 256
-"""Look-ups under way; others wait for a place."""
+"""Look-ups under way; others wait for a place, within their LIFETIME."""
 MOST_WAITING = 8192
 """Names that wait; who comes then is told that it failed."""
 LONGEST_TTL, SHORTEST_TTL = 86400.0, 1.0
@@ -58,6 +58,41 @@ def prepare() -> None:
     """Load it, before the first look-up does."""
     for name in NEEDED:
         import_module(name)
+
+
+class Places:
+    """So many may be inside; of those that wait the one that came last is next.
+
+    Where more is asked than can be answered, in turn all would be too late; so at least the newest are in time.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._free = number
+        self._waiting: dict[asyncio.Future[None], None] = {}
+
+    async def __aenter__(self) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        place = asyncio.get_running_loop().create_future()
+        self._waiting[place] = None
+        try:
+            await place
+        except asyncio.CancelledError:
+            if self._waiting.pop(place, False) is False:
+                self._leave()  # it had just been given away
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        while self._waiting:
+            place, _ = self._waiting.popitem()
+            if not place.done():
+                place.set_result(None)
+                return
+        self._free += 1
 
 
 class DnsLookup:
@@ -84,7 +119,7 @@ class DnsLookup:
         self._servers: tuple[str, ...] = ()
         self._shunned: dict[str, float] = {}
         self._running: dict[tuple[str, str], asyncio.Task[DnsAnswer]] = {}
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._places = Places(AT_ONCE)
 
     async def ask(self, name: str, kind: str) -> DnsAnswer:
         """The records of that type (IPSECKEY, TXT, KEY, A, AAAA ...) a name has. Does not raise."""
@@ -117,12 +152,11 @@ class DnsLookup:
         return self._servers
 
     async def _look_up(self, name: str, kind: str) -> DnsAnswer:
-        async with self._slots:
-            try:
-                async with asyncio.timeout(self._lifetime):
-                    answer = await self._follow(name, kind)
-            except TimeoutError:
-                answer = _failed(name, kind, f"no DNS server answered about {name} within {self._lifetime:g} s")
+        try:
+            async with asyncio.timeout(self._lifetime), self._places:
+                answer = await self._follow(name, kind)
+        except TimeoutError:
+            answer = _failed(name, kind, f"no DNS server answered about {name} within {self._lifetime:g} s")
         self.cache.put(answer, self._clock())
         return answer
 

@@ -15,7 +15,7 @@ import dns.message
 import dns.rcode
 
 from openswan.host import dnslookup
-from openswan.host.dnslookup import FAILURE_TTL, DnsLookup
+from openswan.host.dnslookup import FAILURE_TTL, DnsLookup, Places
 from openswan.policy.dnsanswer import DnsAnswer, DnsStatus
 from tests.unit.host.dnsserver import Server, reply, serving
 
@@ -287,6 +287,31 @@ def test_what_a_look_up_loads_can_be_there_before_it() -> None:
     )
     lines += "prepare()\nassert all(name in sys.modules for name in NEEDED)"
     subprocess.run([sys.executable, "-c", lines], check=True, timeout=30)
+
+
+def test_of_those_that_wait_the_newest_is_next() -> None:
+    async def work() -> list[str]:
+        places, told = Places(1), list[str]()
+
+        async def visit(name: str) -> None:
+            async with places:
+                told.append(name)
+                await asyncio.sleep(0.01)
+
+        first = [asyncio.create_task(visit(name)) for name in "abcd"]
+        await asyncio.sleep(0)
+        first[2].cancel()
+        await asyncio.gather(*first, return_exceptions=True)
+        await visit("e")
+        # One that is called off as it is given its place passes it on.
+        two = [asyncio.create_task(visit(name)) for name in "fgh"]
+        await asyncio.sleep(0)
+        places._leave()
+        two[2].cancel()
+        await asyncio.gather(*two, return_exceptions=True)
+        return told
+
+    assert "".join(asyncio.run(work())) == "adbefg"
 
 
 def test_how_many_may_wait_is_bounded(tmp_path: Path) -> None:
