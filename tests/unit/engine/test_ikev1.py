@@ -8,6 +8,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from openswan.base.address import Endpoint
 from openswan.base.said import Said
 from openswan.engine.settings import Settings
 from openswan.engine.timers import Timer
@@ -15,8 +16,8 @@ from openswan.ike.v1 import informational
 from openswan.ike.v1.policy import QuickPolicy
 from openswan.ike.v1.sa import IsakmpSa
 from openswan.policy.connection import DpdAction
-from tests.sim.net import Nat
-from tests.sim.pair import OUTSIDE, Pair, SimHost, conn, end, make_pair, psk
+from tests.sim.net import Nat, Packet
+from tests.sim.pair import OUTSIDE, Esp, Inner, Pair, SimHost, conn, end, make_pair, psk
 from tests.sim.test_ikev1 import isakmp
 from tests.sim.test_rekey import traffic
 from tests.sim.v1 import V1, v1_pair, v1_tunnel, v1_up
@@ -205,3 +206,21 @@ def test_one_identity_that_comes_from_another_address(unique: bool) -> None:
     assert pair.west.up() is not unique and other.up()
     told = "its peer has come up at 203.0.113.9 (uniqueids=yes), deleting this one"
     assert any(told in line for line in pair.east.lines) is unique
+
+
+def test_what_comes_before_the_answer_waits_and_is_not_answered_by_a_delete() -> None:
+    """As responder libreswan sends by its new pair before QR1 has left."""
+    pair = v1_up()
+    [old] = pair.west.pluto.core.states.children.values()
+    pair.net.blocks = lambda packet: packet.dst.address == pair.west.address and not isinstance(packet.body, Esp)
+    pair.west.pluto.brain.lifetimes.rekey_child(old)
+    due(pair, pair.west)
+    [named] = pair.west.klips.expected
+    inner = Inner(ip_address("10.2.0.6"), ip_address("10.1.0.5"), 1)
+    remote, local = Endpoint(pair.east.address, 0), Endpoint(pair.west.address, 0)
+    pair.west.klips.receive(Packet(remote, local, Esp(named.spi, b"", 1, inner), 100))
+    pair.net.blocks = lambda packet: False
+    assert pair.run(20.0, lambda: named in pair.west.klips.sas)
+    pair.run(5.0)
+    assert not any("unknown SPI" in why for why, _ in pair.west.klips.dropped) and not pair.west.klips.expected
+    assert named in pair.west.klips.sas and pair.up() and pair.agreed()
