@@ -7,6 +7,8 @@ sunset - west ==== [nat] ==== east - sunrise
 
 from __future__ import annotations
 
+import pytest
+
 from tests.netns.capture import Capture, assert_quiet
 from tests.netns.conns import INNER, SECRETS, conn
 from tests.netns.gateway import Gateway
@@ -45,9 +47,10 @@ def test_a_gateway_behind_a_masquerading_router(nat_lab: Lab) -> None:
         assert wire.count()["esp"] == 0 and wire.count()["esp-udp"] > 100
 
 
-def test_the_mapping_changes_and_the_tunnel_follows(nat_lab: Lab) -> None:
-    lab = nat_lab
-    west, east = Gateway(lab.west, WEST, SECRETS), Gateway(lab.east, EAST, SECRETS)
+@pytest.mark.parametrize("version", ["insist", "never"])
+def test_the_mapping_changes_and_the_tunnel_follows(nat_lab: Lab, version: str) -> None:
+    lab, more = nat_lab, f"    ikev2={version}\n"
+    west, east = Gateway(lab.west, WEST + more, SECRETS), Gateway(lab.east, EAST + more, SECRETS)
     east.start()
     west.start()
     west.up("net")
