@@ -77,12 +77,12 @@ def parse_identity(text: str) -> Identity:
 
     `@name` is a literal name, `user@name` a mailbox, `@#hex` a key id, `@[text]` a key id given as text; anything with
     an attribute and a `=` is a distinguished name; then numeric addresses; a bare name is the same as `@name` (it is
-    never looked up). `%fromcert` stands for the certificate's subject, `%null` for nobody.
+    never looked up). `%fromcert` (also `%cert`) stands for the certificate's subject, `%null` for nobody.
     """
     text = text.strip()
     if not text:
         raise ConfigError("empty identity")
-    if text == "%fromcert":
+    if text in ("%fromcert", "%cert"):
         return FROM_CERT
     if text == "%null":
         return NOBODY

@@ -97,6 +97,7 @@ def test_bad(text: str, why: str) -> None:
         ("C=CA, CN=*", "@east", False),
         ("%fromcert", "CN=x", True),
         ("%fromcert", "@x", False),
+        ("%cert", "CN=x", True),
     ],
 )
 def test_matching(wanted: str, got: str, yes: bool) -> None:
