@@ -29,7 +29,7 @@ JOBS   ?= $(shell expr $$(nproc) + 1)
 
 SOURCES := setup.py pyproject.toml $(wildcard _fast/*.pyx _fast/*.pxd _fast/*.h)
 
-.PHONY: build deb image test-deb demo test lint conformance bench clean distclean fuzz fuzz-ike asan man help
+.PHONY: build deb image test-deb test-arch demo test lint conformance bench clean distclean fuzz fuzz-ike asan man help
 .DEFAULT_GOAL := help
 
 help:
@@ -107,6 +107,11 @@ fuzz: build build/packages-fuzz
 fuzz-ike: build
 	@$(PY) -c 'import atheris' 2>/dev/null || $(PY) -m pip --disable-pip-version-check install -q atheris
 	@$(PY) -m tests.fuzz.ike $${FUZZ_MINUTES:-15} $(FUZZ_TARGETS)
+
+## test-arch  the packet engine compiled for ARCH=arm64 or ARCH=s390x (big-endian), its tests and those of wire formats under
+##         qemu-user (root); TESTS: these instead
+test-arch: build
+	@.ci/arch $(ARCH) $(TESTS)
 
 ## asan    tests of the packet engine, and the fuzzers' corpus, on a build that sees wrong memory and leaks
 asan: build
