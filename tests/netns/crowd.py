@@ -368,9 +368,14 @@ class Crowd:
         manner = manner_of(self.world.manners, meeting.dst)
         if manner == "bogus":
             # Without an answer in time it is as good as no record.
-            first, last = meeting.sent - REMEMBERED + NEAR, meeting.sent + HOLD - NEAR
-            return None if any(first < when < last for when in self.dns.answered[meeting.dst]) else False
+            return None if self._forged(meeting, -NEAR) else False
         return manner in ("good", "slow", "other-question")
+
+    def _forged(self, meeting: Meeting, more: float) -> bool:
+        """Was there an answer with wrong signatures when it counted, give or take so many seconds?"""
+        first, last = meeting.sent - REMEMBERED - more, meeting.sent + HOLD + more
+        forged = self.world.manners and manner_of(self.world.manners, meeting.dst) == "bogus"
+        return bool(forged) and any(first < when < last for when in self.dns.answered[meeting.dst])
 
     def must(self, meeting: Meeting) -> bool | None:
         """Must it be encrypted (and so arrive)? False: it cannot be; None: its peer may not have been in time."""
@@ -403,7 +408,8 @@ class Crowd:
         if meeting.kind.name == "capable" and self.keyed(meeting):
             in_clear = meeting.kind.group == "private-or-clear" and not meeting.init
             return self.must(meeting) is True or in_clear
-        return self.may_be_delivered(meeting)
+        looks = meeting.kind.group in ("private", "private-or-clear")
+        return self.may_be_delivered(meeting) and not (looks and self._forged(meeting, NEAR))
 
     def verdict(self) -> Verdict:
         """What became of all of them."""
