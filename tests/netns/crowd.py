@@ -405,9 +405,10 @@ class Crowd:
 
         A peer that has answered IKE_SA_INIT may have one before we hear of it, as what says so gets lost.
         """
-        if meeting.kind.name == "capable" and self.keyed(meeting):
-            in_clear = meeting.kind.group == "private-or-clear" and not meeting.init
-            return self.must(meeting) is True or in_clear
+        if meeting.kind.name == "capable" and meeting.kind.group == "private-or-clear" and meeting.init:
+            return self.must(meeting) is True or (self.keyed(meeting) is False and meeting.auth > 0.0)
+        if meeting.kind.group == "private":
+            return self.must(meeting) is True
         looks = meeting.kind.group in ("private", "private-or-clear")
         return self.may_be_delivered(meeting) and not (looks and self._forged(meeting, NEAR))
 
