@@ -197,7 +197,7 @@ cdef class Core:
         cdef mail_t *m = mail_take(&self.en.mail)
         if m == NULL:
             return None
-        event = (m.kind, m.cookie, m.number, m.sock, remote_tuple(m.remote) if m.remote[0] else None,
+        event = (m.kind, m.cookie, m.number, m.sock, remote_tuple(m.remote) if m.remote[0] or m.remote[1] else None,
                  key_tuple(&m.flow) if m.kind == MAIL_ACQUIRE else None,
                  key_tuple(&m.trap) if m.kind == MAIL_ACQUIRE else None, (<const uint8_t *>m.data)[:m.length])
         free(m)
