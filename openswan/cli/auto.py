@@ -19,8 +19,8 @@ USAGE = """\
 Usage: ipsec auto [--asynchronous] [--config FILE] [--verbose] --up | --down | --add | --delete | --replace |
                   --route | --unroute NAME
        ipsec auto --ready | --status [--json] | --rereadsecrets | --rereadgroups | --rereadcacerts | --rereadcrls |
-                  --rereadall | --listall | --listpubkeys | --listpsks | --listcerts | --listcacerts |
-                  --listocspcerts | --listcrls | --listocsp | --fetchcrls | --purgeocsp
+                  --rereadall | --listall | --listpubkeys | --checkpubkeys | --listpsks | --listcerts |
+                  --listcacerts | --listocspcerts | --listcrls | --listocsp | --fetchcrls | --purgeocsp
 The same as --rereadcacerts: --rereadcerts, --rereadaacerts, --rereadocspcerts, --rereadacerts. Empty here:
 --listaacerts, --listacerts, --listgroups. Accepted: --utc."""
 

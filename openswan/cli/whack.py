@@ -23,11 +23,11 @@ where ACTION is one of:
        --redirect-to ADDRESS[,ADDRESS...] [--name NAME]
        --listen | --unlisten | --status [--json] | --addresspoolstatus | --shutdown [--leave-state]
        --rereadsecrets | --rereadgroups | --rereadcacerts | --rereadcrls | --rereadall | --listall | --listpubkeys |
-       --listpsks | --listcerts | --listcacerts | --listocspcerts | --listcrls | --listocsp | --fetchcrls | --purgeocsp
+       --checkpubkeys | --listpsks | --listcerts | --listcacerts | --listocspcerts | --listcrls | --listocsp |
+       --fetchcrls | --purgeocsp
        --eroutes | --spis | --counters | --events [--json]
-The same: --xauthuser as --xauthname, --checkpubkeys as --listpubkeys, and as --rereadcacerts: --rereadcerts,
---rereadaacerts, --rereadocspcerts, --rereadacerts. Empty here: --listaacerts, --listacerts, --listgroups.
-Accepted: --utc.
+The same: --xauthuser as --xauthname, and as --rereadcacerts: --rereadcerts, --rereadaacerts,
+--rereadocspcerts, --rereadacerts. Empty here: --listaacerts, --listacerts, --listgroups. Accepted: --utc.
 Connections are described in ipsec.conf and loaded with `ipsec auto --add NAME'."""
 
 NEED_NAME = ("initiate", "terminate", "route", "unroute", "delete")
@@ -52,7 +52,6 @@ ACTIONS: dict[str, tuple[str, dict[str, Any]]] = {
         for name in ("rereadcerts", "rereadcacerts", "rereadaacerts", "rereadocspcerts", "rereadacerts", "rereadcrls")
     },
     **{name: (name, {}) for name in LISTS},
-    "checkpubkeys": ("listpubkeys", {}),
     "shutdown": ("shutdown", {"keep_guard": False}),
     "eroutes": ("eroute", {}),
     "spis": ("spi", {}),

@@ -78,6 +78,7 @@ class Listing:
         self.now = brain.revocation.clock(brain.core.now)
         self.lists: dict[str, Callable[[], Iterator[str]]] = {
             "listpubkeys": self.public_keys,
+            "checkpubkeys": self.expiring_keys,
             "listcerts": self.end_certificates,
             "listcacerts": self.authorities,
             "listocspcerts": self.responders,
@@ -111,6 +112,11 @@ class Listing:
     def public_keys(self) -> Iterator[str]:
         """Raw keys and those of certificates, each once with every identity it stands for."""
         yield from title("Public Keys")
+        for lines in self._public_keys():
+            yield from lines
+
+    def _public_keys(self) -> Iterator[list[str]]:
+        """The lines of each key; of one that cannot be read there are none."""
         seen: set[tuple[bytes, Identity | None]] = set()
         for end in self._ends():
             name = identity_of(end, end.host.address)
@@ -118,7 +124,14 @@ class Listing:
                 if (raw, name) in seen:
                     continue
                 seen.add((raw, name))
-                yield from self._public_key(raw, name, raw == end.cert)
+                if lines := list(self._public_key(raw, name, raw == end.cert)):
+                    yield lines
+
+    def expiring_keys(self) -> Iterator[str]:
+        """Of the public keys those that have expired or soon will."""
+        for lines in self._public_keys():
+            if " ok (" not in lines[0]:
+                yield from lines
 
     def _public_key(self, raw: bytes, name: Identity | None, certified: bool) -> Iterator[str]:
         private = "has private key" if self._has_private(raw) else "no private key"

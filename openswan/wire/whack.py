@@ -24,6 +24,7 @@ from openswan.base.errors import WireError
 
 LISTS = (
     "listpubkeys",
+    "checkpubkeys",
     "listpsks",
     "listcerts",
     "listcacerts",

@@ -30,6 +30,7 @@ CONF = "conn x\n    left=192.0.2.1\n    right=192.0.2.2\n    authby=secret\nconn
         ("--rereadcacerts --utc", {"verb": "rereadcerts"}),
         ("--rereadall", {"verb": "rereadall"}),
         ("--listall", {"verb": "listall"}),
+        ("--checkpubkeys --utc", {"verb": "checkpubkeys"}),
         ("--fetchcrls", {"verb": "fetchcrls"}),
         ("--purgeocsp", {"verb": "purgeocsp"}),
     ],

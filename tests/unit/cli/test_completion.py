@@ -74,7 +74,7 @@ def test_every_option_of_the_source_is_in_the_help(name: str) -> None:
 
 def test_every_action_of_whack_is_in_its_help() -> None:
     shown = set(OPTION.findall(help_of("whack")))
-    classic = {"--rereadcerts", "--rereadaacerts", "--rereadocspcerts", "--rereadacerts", "--checkpubkeys", "--utc",
+    classic = {"--rereadcerts", "--rereadaacerts", "--rereadocspcerts", "--rereadacerts", "--utc",
                "--listaacerts", "--listacerts", "--listgroups", "--xauthuser"}  # fmt: skip
     actions = {f"--{name}" for name in (*whack.ACTIONS, *whack.WITH_VALUE, *whack.FLAGS)}
     assert actions - shown <= classic, "old spellings alone need not be shown"

@@ -105,6 +105,15 @@ def test_public_keys(brain: Brain) -> None:
     ]
 
 
+def test_only_keys_that_end_soon(brain: Brain) -> None:
+    assert lines(brain, "checkpubkeys") == []
+    brain.revocation.clock = lambda now: NOW + timedelta(days=4)
+    found = lines(brain, "checkpubkeys")
+    assert len(found) == 3 and found[0].endswith("warning (expires in 6 days)")
+    brain.revocation.clock = lambda now: NOW + timedelta(days=40)
+    assert lines(brain, "checkpubkeys")[0].endswith("fatal (expired)")
+
+
 def test_secrets_are_not_told(brain: Brain) -> None:
     assert lines(brain, "listpsks")[3:] == ["    ipsec.secrets:1: PRIVATE_KEY %any"]
 
@@ -115,7 +124,7 @@ def test_every_list(brain: Brain) -> None:
         assert len(lines(brain, verb)) == 3
     everything = lines(brain, "listall")
     for verb in LISTS[:-1]:
-        if verb not in ("listaacerts", "listacerts", "listgroups"):
+        if verb not in ("checkpubkeys", "listaacerts", "listacerts", "listgroups"):
             assert lines(brain, verb)[1] in everything
 
 
