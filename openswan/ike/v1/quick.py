@@ -207,10 +207,12 @@ def establish(sa: Core, quick: Quick, now: Instant, settled: Instant) -> Child:
         older = children.newest_like(sa.children.values(), new)
         if older is not None:
             _make_way(older, new, settled, sa.created)
+    # Others are left over, as a Delete may get lost. Not so the one that has won: it was there when this one began.
+    stays = new.replaced_by or new.spi_in
     for other in sa.children.values():
-        if other.is_like(new) and not other.replaced_by and other.established < quick.begun:
-            # Left over, as a Delete may get lost.
-            other.replaced_by, other.delete_at = new.spi_in, settled + OVERDUE
+        left = other.established < quick.begun and other.spi_in != stays
+        if left and other.is_like(new) and not other.replaced_by:
+            other.replaced_by, other.delete_at = stays, settled + OVERDUE
     sa.children[new.spi_in] = new
     sa.emit(
         ChildEstablished(

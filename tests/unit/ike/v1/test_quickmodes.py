@@ -23,6 +23,7 @@ from openswan.ike.v1.core import MOST_REPLAYS
 from openswan.ike.v1.effects import Unconfirmed
 from openswan.ike.v1.exchanges import MOST_IDS
 from openswan.ike.v1.policy import QuickPolicy
+from openswan.ike.v1.quick import OVERDUE
 from openswan.ike.v1.quickmodes import MOST_ELSEWHERE, MOST_OWN, MOST_THEIRS, SETTLE
 from openswan.ike.v1.states import State
 from openswan.wire.v1.notify import Notify
@@ -259,6 +260,26 @@ def test_of_two_pairs_that_both_made_at_once_one_stays(seed: int) -> None:
     pair.run().later(2 * SETTLE)
     assert len(pair.a.sa.children) == len(pair.b.sa.children) == 1
     assert {one.spi_in for one in pair.a.sa.children.values()} == {one.spi_out for one in pair.b.sa.children.values()}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_it_is_the_same_one_when_a_first_message_comes_late_and_all_deletes_are_lost(seed: int) -> None:
+    pair = Pair().tunnel()
+    pair.a.sa.rng, pair.b.sa.rng = SeededRng(f"a {seed}"), SeededRng(f"b {seed}")
+    pair.a.sa.ask.quick = [quick()]  # type: ignore[attr-defined]
+    for end in (pair.a, pair.b):
+        [spi] = end.sa.children
+        pair.collect(end, end.sa.request(RekeyChild(spi, 9), pair.now))
+    late = pair.wire.pop()
+    pair.run()
+    pair.now += 0.1
+    pair.wire.append(late)
+    pair.run()
+    assert stand(pair) == (3, 3)
+    pair.bend = lambda sent: []
+    pair.later(SETTLE + OVERDUE + 1)
+    [mine], [theirs] = pair.a.sa.children.values(), pair.b.sa.children.values()
+    assert (mine.spi_in, mine.spi_out, mine.replaced_by) == (theirs.spi_out, theirs.spi_in, 0)
 
 
 def test_what_the_peer_rekeys_or_has_rekeyed_is_left_to_it() -> None:
