@@ -356,6 +356,14 @@ LIKELY: tuple[Said, ...] = (
         "make authby= the same on both ends",
     ),
     _said(
+        r'message received on \S+ but "(?P<shunt>[^"]*)" forbids connection',
+        "shunt-forbids",
+        CONFIG,
+        76,
+        "a peer calls that conn {shunt} lets nothing be negotiated with (type=passthrough, drop or reject)",
+        "if it is to have a tunnel, load a conn for the two beside {shunt}, with other subnets or in its place",
+    ),
+    _said(
         r"peer requested \S+ seconds which exceeds our limit",
         "life-too-long",
         CONFIG,

@@ -319,7 +319,7 @@ class Children:
                 self.brain.negotiator.remove(conn)  # its line decides about the next packet
         elif heir is None and not child.redundant and reason not in KEEP_INBOUND:
             if reason in (Gone.LOCAL, Gone.PEER):
-                self.brain.negotiator.aftermath(conn, reason)
+                self.brain.negotiator.aftermath(conn, reason, child.serial)
             else:
                 child.ike.orphans.append(conn)
 

@@ -91,6 +91,8 @@ class ConnDb:
         self.aliases: dict[str, dict[str, Conn]] = {}
         self.pairs: dict[HostPair, Answering] = {}
         """Negotiable connections by host pair."""
+        self.shunts: dict[HostPair, dict[str, Conn]] = {}
+        """Those of two hosts between which nothing is negotiated."""
         self.flows: dict[FlowKey, dict[str, Conn]] = {}
         """Connections by eroute key; several only with overlapip or unrouted alternatives."""
         self.unique: dict[str, Conn] = {}
@@ -133,6 +135,8 @@ class ConnDb:
             conn.signature = signature(conn)
             pair = (conn.oriented.me, conn.oriented.peer)
             self.pairs.setdefault(pair, Answering()).add(conn)
+        elif conn.never and conn.group is None:
+            self.shunts.setdefault((conn.oriented.me, conn.oriented.peer), {})[conn.unique] = conn
         for key in conn.keys:
             self.flows.setdefault(key, {})[conn.unique] = conn
 
@@ -148,6 +152,7 @@ class ConnDb:
             answering.remove(conn)
             if not answering.groups:
                 del self.pairs[pair]
+        drop(self.shunts, pair, conn.unique)
         for key in conn.keys:
             drop(self.flows, key, conn.unique)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from openswan.base.address import Endpoint
 from openswan.base.errors import WireError
 from openswan.engine import versions
+from openswan.engine.conn import Conn
 from openswan.engine.effects import SendDatagram
 from openswan.engine.statedb import IkeState, source_of
 from openswan.ike.v1.states import State
@@ -123,16 +124,33 @@ class DemuxV1:
         return True
 
     def _unauthorized(self, exchange: ExchangeType, local: Endpoint, remote: Endpoint, data: bytes) -> None:
-        """No IKEv1 connection for these addresses: what it would take is said."""
+        """No IKEv1 connection for these addresses: what forbids it, or what it would take, is said."""
         where = f"{local.address}:{local.port}"
         mode = exchange.name.capitalize()
-        text = f"initial {mode} Mode message received on {where} but no connection has been authorized"
+        shunt = self._forbidding(local, remote)
+        why = f'"{shunt.name}" forbids connection' if shunt else "no connection has been authorized"
+        text = f"initial {mode} Mode message received on {where} but {why}"
         if self.demux.complain(remote, text):
-            other = versions.of_version(self.core, 2, local.address, remote.address)
-            said = "ikev2=no" if exchange == ExchangeType.MAIN else "ikev2=no and aggrmode=yes"
-            remedy = f'say {said} in "{other.name}"' if other else f"a conn between the two with {said} lets it in"
-            self.core.log(f"if {remote.address} speaks IKEv1 alone: {remedy}", False, "remedy")
+            if shunt:
+                self.core.advise(text, remote.address)
+            else:
+                self._say_what_it_takes(exchange, local, remote)
         self._answer(local, remote, data, NotifyType.NO_PROPOSAL_CHOSEN)
+
+    def _forbidding(self, local: Endpoint, remote: Endpoint) -> Conn | None:
+        """The shunt, or line of a policy group, by which nothing is negotiated between these two hosts."""
+        shunts = self.core.conns.shunts
+        for pair in ((local.address, remote.address), (local.address, None)):
+            if pair in shunts:
+                return next(iter(shunts[pair].values()))
+        line = self.brain.groups.decides(local.address, remote.address)
+        return line if line is not None and line.never else None
+
+    def _say_what_it_takes(self, exchange: ExchangeType, local: Endpoint, remote: Endpoint) -> None:
+        other = versions.of_version(self.core, 2, local.address, remote.address)
+        said = "ikev2=no" if exchange == ExchangeType.MAIN else "ikev2=no and aggrmode=yes"
+        remedy = f'say {said} in "{other.name}"' if other else f"a conn between the two with {said} lets it in"
+        self.core.log(f"if {remote.address} speaks IKEv1 alone: {remedy}", False, "remedy")
 
     def _is_known(self, local: Endpoint, remote: Endpoint, exchange: ExchangeType = ExchangeType.MAIN) -> bool:
         """Is there an IKEv1 connection for these addresses, which allows Aggressive Mode if it is that?"""

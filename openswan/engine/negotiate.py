@@ -309,8 +309,11 @@ class Negotiator:
         self.cancel(conn)
         return True
 
-    def aftermath(self, conn: Conn, reason: Gone) -> None:
-        """The last child of `conn` is gone and its eroute has fallen back: what now?"""
+    def aftermath(self, conn: Conn, reason: Gone, serial: int = 0) -> None:
+        """The last child of `conn` is gone and its eroute has fallen back: what now?
+
+        `serial` (0: its IKE SA went, and it with that) is whose place is to be taken.
+        """
         if conn.kind is Kind.GOING_AWAY or self.core.stopping or conn.children:
             return
         self.brain.mobility.home(conn)
@@ -321,7 +324,13 @@ class Negotiator:
             self._dead_peer(conn)
         elif reason is Gone.PEER and conn.wanted:
             conn.attempt += 1
-            self.core.after(Timer.RETRY, conn.unique, self._pause(conn), partial(self.retry, conn))
+            pause = self._pause(conn)
+            if serial and conn.policy.ike_version == 1:
+                what = "already replacing" if conn.negotiating else "replace"
+                left = 0 if conn.negotiating else round(pause)
+                text = f"received Delete SA payload: {what} IPSEC State #{serial} in {left} seconds"
+                self.core.say(conn, text, Rc.LOG_SERIOUS)
+            self.core.after(Timer.RETRY, conn.unique, pause, partial(self.retry, conn))
 
     def _dead_peer(self, conn: Conn) -> None:
         """dpdaction= after the peer fell silent or forgot us; a connection that is wanted up comes up again anyway."""

@@ -13,8 +13,10 @@ from openswan.base.address import Endpoint, parse_address
 from openswan.base.said import Said, Shunt
 from openswan.engine.events import SendFailed
 from openswan.engine.statedb import IkeState
+from openswan.ike.v1 import informational
 from openswan.ike.v1.quick import OVERDUE
 from openswan.ike.v1.quickmodes import SETTLE
+from openswan.ike.v1.sa import IsakmpSa
 from openswan.ike.v1.succession import LINGER
 from openswan.plane.commands import Direction
 from openswan.plane.events import SaExpired
@@ -90,6 +92,21 @@ def test_the_words_of_a_pair_that_is_replaced() -> None:
     assert lines(pair.east, "respond")[0] == '"net-net" #3: responding to Quick Mode proposal {*}'
     assert lines(pair.east, "Delete")[0] == '"net-net" #1: received Delete SA(*) payload: deleting IPSEC State #2'
     assert not lines(pair.west, "child SA", "IKE SA") and not lines(pair.east, "child SA", "IKE SA")
+
+
+def test_the_words_of_a_pair_that_the_peer_deletes_and_we_want() -> None:
+    pair = v1_up()
+    [ike] = isakmp(pair.east)
+    assert isinstance(ike.machine, IsakmpSa)
+    informational.delete(ike.machine, ike.machine.children.values())
+    pair.east.pluto.brain.ikes.run(ike, ike.machine.drain())
+    pair.east.post(pair.east.network())
+    pair.run(0.5)
+    assert re.sub(r" in \d+ seconds", " in N seconds", "|".join(lines(pair.west, "Delete"))).split("|") == [
+        '"net-net" #1: received Delete SA(*) payload: deleting IPSEC State #2',
+        '"net-net": received Delete SA payload: replace IPSEC State #2 in N seconds',
+    ]
+    assert pair.run(60.0, pair.west.up)
 
 
 @pytest.mark.parametrize(("rekey", "why"), [(False, "--dontrekey"), (True, "LATEST!")])

@@ -47,6 +47,7 @@ V1 = (
     ("OAKLEY_GROUP 2 not supported for PFS", "weak-group"),
     ("policy does not allow OAKLEY_PRESHARED_KEY authentication.  Attribute OAKLEY_AUTHENTICATION_METHOD",
      "auth-mismatch"),
+    ('initial Main Mode message received on 192.0.2.2:500 but "clear" forbids connection', "shunt-forbids"),
     ("Can't authenticate: no preshared key found for `@a' and `@b'.  Attribute OAKLEY_AUTHENTICATION_METHOD", "no-psk"),
     ("peer requested 90000 seconds which exceeds our limit 86400 seconds.  Attribute OAKLEY_LIFE_DURATION",
      "life-too-long"),

@@ -30,7 +30,7 @@ def test_found_by_name_alias_pair_and_flow_and_then_not() -> None:
     assert db.with_flow(it.keys[0]) == [it]
     db.remove(it)
     assert db.find("site") == db.find("site/1x1") == []
-    assert not (db.pairs or db.flows or db.unique or db.aliases or db.named)
+    assert not (db.pairs or db.shunts or db.flows or db.unique or db.aliases or db.named)
 
 
 def test_a_name_is_taken_once() -> None:
@@ -75,6 +75,9 @@ def test_shunts_answer_nobody() -> None:
     db = ConnDb()
     placed(db, replace(tunnel()[0], auth=Auth.NEVER))
     assert list(db.candidates(ip_address(WEST), ip_address(EAST))) == []
+    assert list(db.shunts) == [(ip_address(WEST), ip_address(EAST))]
+    db.remove(db.named["net-net"])
+    assert not db.shunts
 
 
 def test_reorientation_moves_the_indices() -> None:

@@ -11,6 +11,7 @@ import pytest
 from openswan.base.address import Endpoint
 from openswan.engine.events import Datagram
 from openswan.engine.settings import Settings
+from openswan.policy.connection import Auth, ShuntPolicy
 from openswan.wire.header import Flags as FlagsV2
 from openswan.wire.header import Header as HeaderV2
 from openswan.wire.message import Message as MessageV2
@@ -102,6 +103,20 @@ def test_whom_no_connection_is_for(policy: str) -> None:
     assert found == wanted.get(policy, [])
     said = any("received on 198.51.100.7:500 but no connection has been authorized" in line for line in it.lines)
     assert said == (policy in ("", "accept")) == any("say ikev2=no" in line for line in it.lines)
+    assert it.empty()
+
+
+@pytest.mark.parametrize("peer", [str(STRANGER.address), "%any"])
+def test_with_whom_a_shunt_forbids_to_negotiate(peer: str) -> None:
+    it = SimHost(Net(0), "east", EAST, 0, psk("@east", "%any"))
+    shunt = replace(tunnel()[1], name="keep-out", left=end(peer), right=end(EAST), auth=Auth.NEVER)
+    it.load(replace(shunt, prospective=ShuntPolicy.DROP))
+    assert answers(it, first_message()) == []
+    text = 'initial Main Mode message received on 198.51.100.7:500 but "keep-out" forbids connection'
+    assert it.lines[-2].endswith(text) and "likely cause: a peer calls that conn keep-out lets" in it.lines[-1]
+    it.say("delete", name="keep-out")
+    it.post(Datagram(HERE, STRANGER, first_message()))
+    assert any("but no connection has been authorized" in line for line in it.lines)
     assert it.empty()
 
 
