@@ -50,25 +50,29 @@ MANUAL_KEYS = ("espenckey", "espauthkey", "espreplay_window", "ahkey", "ahreplay
 NO_LABELS = "labeled IPsec is not available"
 NO_MARKS = "policies bound to firewall marks are not available; the conn would cover more than it says"
 NO_MANY_CERT = "attribute certificates are not available; the conn would let in peers it should not"
+OPENINGS = "Openings in the firewall are the updown command's business: updown= with a script that makes them."
 OE_LATER = "opportunistic encryption is not available in this release"
 OPPORTUNISTIC = "Of opportunistic conns: "
 ONE_DAY = 86400.0
 
 TABLE: tuple[Keyword, ...] = (
     # config setup: words and numbers first, then text, which is the order readwriteconf writes
-    Keyword("klipsdebug", L, H, "none", "Debugging output of the packet engine.", SETUP, choices=KLIPSDEBUG,
-            fine=("none",)),
+    Keyword("klipsdebug", L, A, "none", "What the packet engine writes to the log from the start, see "
+            "ipsec_klipsdebug(8).", SETUP, choices=KLIPSDEBUG),
     Keyword("plutodebug", L, H, "none", "Kinds of debugging output pluto adds to its log.", SETUP, choices=PLUTODEBUG,
-            fine=("none",)),
+            fine=("none",), reason="`ipsec whack --events' and `ipsec diagnose' tell what happens"),
     Keyword("plutostderrlogtime", B, H, "no", "Time stamps in the log file.", SETUP, aliases=("logtime",), fine=("yes",
-            "no")),
-    Keyword("plutorestartoncrash", B, H, "yes", "Start pluto again when it dies.", SETUP, fine=("yes",)),
-    Keyword("pluto", B, H, "yes", "Start pluto at all.", SETUP, fine=("yes",)),
-    Keyword("plutowait", B, H, "no", "Bring conns up one after the other at start.", SETUP, fine=("no",)),
-    Keyword("plutofork", B, OLD, "", "Was for internal use.", SETUP),
+            "no"), reason="lines of the file always have them"),
+    Keyword("plutorestartoncrash", B, H, "yes", "Start pluto again when it dies.", SETUP, fine=("yes",),
+            reason="Restart= of ipsec.service says whether systemd does"),
+    Keyword("pluto", B, H, "yes", "Start pluto at all.", SETUP, fine=("yes",),
+            reason="to have none do not start it: `systemctl disable ipsec'"),
+    Keyword("plutowait", B, H, "no", "Bring conns up one after the other at start.", SETUP, fine=("no",),
+            reason="they come up side by side, and the start waits for none"),
+    Keyword("plutofork", B, OLD, "", "Was for internal use; `ipsec pluto --nofork' stays in the foreground.", SETUP),
     Keyword("oe", B, A, "no", "Create the implicit conns of opportunistic encryption.", SETUP),
     Keyword("fragicmp", B, H, "yes", "Send ICMP when a packet is too big and must not be fragmented.", SETUP,
-            fine=("yes",)),
+            fine=("yes",), reason="who sends such a packet is always told"),
     Keyword("hidetos", B, A, "yes", "Set the DSCP of tunnel packets to 0; no: copy it outward.", SETUP),
     Keyword("uniqueids", B, A, "yes", "A new IKE SA of a peer identity replaces its older ones.", SETUP),
     Keyword("overridemtu", N, A, "0", "MTU of ipsecN; 0 takes the underlying device's.", SETUP),
@@ -92,19 +96,23 @@ TABLE: tuple[Keyword, ...] = (
             choices=_spelled(auto="", busy="", unlimited="unlimit"), fine=("auto", "busy")),
     Keyword("ddos-ike-threshold", N, H, "", "Half-open IKE SAs from which on cookies are asked for.", SETUP),
     Keyword("max-halfopen-ike", N, H, "", "Half-open IKE SAs at most.", SETUP),
-    Keyword("nat_traversal", B, H, "yes", "NAT traversal, which IKEv2 always has.", SETUP, fine=("yes",)),
-    Keyword("disable_port_floating", B, H, "no", "Stay on port 500 behind a NAT.", SETUP, fine=("no",)),
+    Keyword("nat_traversal", B, H, "yes", "NAT traversal, which IKEv2 always has.", SETUP, fine=("yes",),
+            reason="encapsulation=no in a conn looks for no NAT"),
+    Keyword("disable_port_floating", B, H, "no", "Stay on port 500 behind a NAT.", SETUP, fine=("no",),
+            reason="encapsulation=no in a conn looks for no NAT"),
     Keyword("keep_alive", N, A, "20", "Seconds between NAT keepalives; 0 takes the default.", SETUP,
             aliases=("nat-keepalive-interval",), most=3600),
     Keyword("force_keepalive", B, H, "no", "Send keepalives also when only the peer is behind a NAT.", SETUP,
-            fine=("no",)),
+            fine=("no",), reason="the end behind the NAT sends them; dpddelay= has the other one ask too"),
     Keyword("protostack", W, A, "klips", "The packet engine. netkey, mast and auto load and run on this one.", SETUP,
             choices=_spelled(klips="", auto="", mast="", netkey="native xfrm", bsd="", kame="bsdkame", win2k="",
             none="")),
-    Keyword("nhelpers", N, H, "-1", "Processes that compute key exchanges.", SETUP, fine=("-1", "0")),
+    Keyword("nhelpers", N, H, "-1", "Processes that compute key exchanges.", SETUP, fine=("-1", "0"),
+            reason="pluto computes them itself; packets have threads of their own, one for each core"),
     Keyword("secctx_attr_value", N, H, "", "Attribute number of labeled IPsec.", SETUP, aliases=("secctx-attr-type",
-            "ikev1-secctx-attr-type")),
-    Keyword("forwardcontrol", B, OLD, "", "Was to switch IP forwarding together with IPsec.", SETUP),
+            "ikev1-secctx-attr-type"), reason=NO_LABELS),
+    Keyword("forwardcontrol", B, OLD, "", "Was to switch IP forwarding together with IPsec; sysctl net.ipv4.ip_forward "
+            "does.", SETUP),
     Keyword("rp_filter", X, OLD, "", "ipsecN always has rp_filter off; the leak guard checks sources.", SETUP),
     Keyword("ikev1-policy", W, A, "", "What becomes of IKEv1: drop and reject keep it out, conns included; accept also "
             "tells a stranger that there is no conn for it. Not given: conns that are IKEv1 are served, and nobody "
@@ -142,27 +150,33 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("drop-oppo-null", B, H, "no", "Refuse opportunistic peers that prove nothing.", SETUP, fine=("yes", "no")),
     Keyword("nflog-all", N, H, "0", "Copy decrypted packets to NFLOG.", SETUP, fine=("0",)),
     Keyword("ipsec-interface-managed", B, H, "yes", "Create and remove ipsecN.", SETUP, fine=("yes",)),
-    Keyword("syslog", X, H, "daemon.error", "Facility and priority of messages at start.", SETUP),
+    Keyword("syslog", X, H, "daemon.error", "Facility and priority of messages at start.", SETUP,
+            reason="pluto logs to authpriv, and `ipsec setup' writes to standard error"),
     Keyword("interfaces", X, A, "%defaultroute", "Which ipsecN sits on which device: a list of ipsecN=DEVICE, "
             "%defaultroute, or %none.", SETUP),
     Keyword("oe-interface", X, A, "ipsec1", "The ipsecN that packets of policy groups' peers come out of who prove "
             "nothing, or have their keys in the DNS; never that of other conns. It stands beside the one of their "
             "interface.", SETUP),
     Keyword("myid", Form.IDENTITY, A, "", "What %myid stands for.", SETUP),
-    Keyword("prepluto", Form.COMMAND, H, "", "Command run before pluto starts.", SETUP),
-    Keyword("postpluto", Form.COMMAND, H, "", "Command run after pluto has started.", SETUP),
-    Keyword("plutoopts", X, H, "", "Further options of pluto.", SETUP),
+    Keyword("prepluto", Form.COMMAND, H, "", "Command run before pluto starts.", SETUP,
+            reason="write it as ExecStartPre= of ipsec.service (`systemctl edit ipsec')"),
+    Keyword("postpluto", Form.COMMAND, H, "", "Command run after pluto has started.", SETUP,
+            reason="write it as ExecStartPost= of ipsec.service (`systemctl edit ipsec')"),
+    Keyword("plutoopts", X, H, "", "Further options of pluto.", SETUP,
+            reason="write the keyword that says the same, or another ExecStart= of ipsec.service"),
     Keyword("plutostderrlog", Form.FILE, A, "", "Log to this file instead of the system log.", SETUP,
             aliases=("logfile",)),
-    Keyword("dumpdir", Form.FILE, H, "", "Where core dumps go; empty: none.", SETUP),
-    Keyword("manualstart", X, OLD, "", "Was a list of conns for ipsec manual.", SETUP),
-    Keyword("packetdefault", X, OLD, "", "Became a conn of that name.", SETUP),
-    Keyword("no_eroute_pass", X, OLD, "", "Became a conn of that name.", SETUP),
+    Keyword("dumpdir", Form.FILE, H, "", "Where core dumps go; empty: none.", SETUP,
+            reason="LimitCORE= of ipsec.service says whether there are any, sysctl kernel.core_pattern where"),
+    Keyword("manualstart", X, OLD, "", "Was a list of conns for ipsec manual; became auto=manual.", SETUP),
+    Keyword("packetdefault", X, OLD, "", "Became the conn packetdefault.", SETUP),
+    Keyword("no_eroute_pass", X, OLD, "", "Became the conn packetdefault.", SETUP),
     Keyword("opportunistic", X, OLD, "", "Became oe=.", SETUP),
     Keyword("plutoload", X, OLD, "", "Became auto=.", SETUP),
     Keyword("plutostart", X, OLD, "", "Became auto=.", SETUP),
     Keyword("plutobackgroundload", X, OLD, "", "Conns always load in the background.", SETUP),
-    Keyword("pathlen", X, OLD, "", "Was a limit on certificate chains.", SETUP, aliases=("dump",)),
+    Keyword("pathlen", X, OLD, "", "Was a limit on certificate chains; certificates say theirs themselves.", SETUP),
+    Keyword("dump", X, OLD, "", "Became dumpdir=.", SETUP),
     Keyword("ocspuri", X, A, "", "Where OCSP is asked about certificates that name no responder.", SETUP,
             aliases=("ocsp-uri",)),
     Keyword("ocsp-trustname", X, A, "", "Only this certificate of ipsec.d/ocspcerts may sign for every authority: its "
@@ -231,8 +245,8 @@ TABLE: tuple[Keyword, ...] = (
             "its certificate if it says nothing.", halves=LR),
     Keyword("subnetwithin", Form.SUBNET, A, "", "Of an end that is %any: the peer may have any subnet inside this one, "
             "as with subnet=vnet:%v4:NET.", halves=LR),
-    Keyword("firewall", B, OLD, "", "Openings in the firewall are the updown command's business.", halves=LR),
-    Keyword("hostaccess", B, OLD, "", "Openings in the firewall are the updown command's business.", halves=LR),
+    Keyword("firewall", B, OLD, "", OPENINGS, halves=LR),
+    Keyword("hostaccess", B, OLD, "", OPENINGS, halves=LR),
     Keyword("certtype", X, OLD, "", "Certificates tell their own type.", halves=EITHER),
     Keyword("groups", X, R, "", "Attribute certificate groups.", halves=LR, reason=NO_MANY_CERT),
     Keyword("ckaid", X, R, "", "Key named by its identifier in an NSS database.", halves=LR,
@@ -353,7 +367,8 @@ TABLE: tuple[Keyword, ...] = (
             "conn IKEv1. Name one group in ike=.", aliases=("aggressive",)),
     Keyword("modecfgpull", B, A, "no", "IKEv1: the client asks for its address; without it the server tells it one. "
             "With IKEv2 it always asks."),
-    Keyword("sareftrack", X, H, "yes", "SA tracking of the mast stack.", fine=("yes", "no")),
+    Keyword("sareftrack", X, H, "yes", "SA tracking of the mast stack.", fine=("yes", "no"),
+            reason="there is no mast stack here"),
     Keyword("sha2_truncbug", B, A, "no", "Cut SHA2-256 in ESP and AH to 96 bits, as Linux before 2.6.33 did.",
             aliases=("sha2-truncbug",)),
     Keyword("loopback", B, R, "no", "Both ends on this machine.", fine=("no",), reason=NO_LABELS),
@@ -364,7 +379,8 @@ TABLE: tuple[Keyword, ...] = (
             choices=_same("ietf", "cisco"), aliases=("remotepeertype",)),
     Keyword("nm_configured", B, A, "no", "Set up by NetworkManager, which updown commands hear "
             "(PLUTO_NM_CONFIGURED=1)."),
-    Keyword("firstmsgid", N, H, "", "First message ID, for tests."),
+    Keyword("firstmsgid", N, H, "", "First message ID, for tests.",
+            reason="message IDs begin where the protocol says"),
     Keyword("mobike", B, A, "no", "Keep the tunnel while an end's address changes (RFC 4555): the end that brought it "
             "up moves when its own does, and looks for the other end at its other addresses. Wants a client that is "
             "not the end itself: subnet= or sourceip=%config."),
@@ -464,7 +480,8 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("ike", Form.ALGORITHMS, A, "", "What is offered and accepted for IKE."),
     Keyword("phase2alg", Form.ALGORITHMS, A, "", "The same for ESP, or with phase2=ah for AH.", aliases=("esp",)),
     Keyword("ah", Form.ALGORITHMS, A, "", "Integrity algorithms of AH, with phase2=ah."),
-    Keyword("pfsgroup", X, H, "", "Group for PFS; write it in esp= instead."),
+    Keyword("pfsgroup", X, H, "", "Group for PFS.",
+            reason="write the group in esp=, as in esp=aes256-sha2_256;modp2048"),
     Keyword("connalias", L, A, "", "Further names of the conn for up and down."),
     Keyword("policy_label", X, R, "", "SELinux label.", aliases=("policy-label", "sec-label"), reason=NO_LABELS),
     # conn: manual keying, see ipsec_manual(8); with left or right in front of the SA that leads there

@@ -189,6 +189,8 @@ def _entry(row: Keyword) -> Iterator[str]:
         yield f"{_escape(value)} is refused: {_escape(reason)}.\n"
     if row.status in WORDS:
         yield WORDS[row.status] + "\n"
+    if row.status is Status.HARMLESS and row.reason:
+        yield f"{_escape(row.reason[0].upper() + row.reason[1:])}.\n"
 
 
 def shown(row: Keyword) -> str:

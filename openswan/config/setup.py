@@ -109,6 +109,7 @@ def _listen(text: str) -> tuple[Address, ...]:
 
 
 PROTOSTACKS = {
+    "auto": "runs on the klips engine of this release",
     "netkey": "runs on the klips engine of this release",
     "mast": "runs on the klips engine of this release",
     "bsd": "is not this system's; the klips engine of this release runs",
@@ -139,7 +140,8 @@ def _status(param: Param, value: str) -> list[Complaint]:
         return []
     if row.status is Status.REFUSED:
         return [error(f"{row.name}={value[:40]}: {row.reason}", param.where)]
-    return [warning(f"{row.name}={value[:40]} is known but not acted on", param.where)]
+    why = f": {row.reason}" if row.reason else ""
+    return [warning(f"{row.name}={value[:40]} is known but not acted on{why}", param.where)]
 
 
 @dataclass(slots=True)

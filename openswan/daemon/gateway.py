@@ -18,7 +18,7 @@ from openswan.config.secretsfile import load_secrets
 from openswan.daemon import autostart
 from openswan.daemon.interfaces import Interfaces
 from openswan.daemon.keying import Keying
-from openswan.daemon.klipsdebug import KlipsDebug, TracedKlips
+from openswan.daemon.klipsdebug import KlipsDebug, TracedKlips, at_start
 from openswan.daemon.leftovers import STALE, Leftovers
 from openswan.daemon.manual import Manual
 from openswan.daemon.queries import Queries
@@ -101,6 +101,7 @@ class Gateway:
         places, settings = self._wanted.places, self._wanted.settings
         self._klips = TracedKlips(pinned=self._wanted.pinned)
         self._debug = self._klips.debug = KlipsDebug(self._log, self._klips.drops)
+        self._debug.change(at_start(dict(self._wanted.setup).get("klipsdebug", "")))
         ports = settings.ike_port, settings.natt_port
         stream_port = settings.natt_port if self._wanted.listen_tcp else 0
         streams = (stream_port,) if stream_port else ()

@@ -86,6 +86,21 @@ WORDS = {
 }
 """The classic words, where there were some."""
 
+OTHER_WORDS = {
+    "all": FLAGS,
+    "none": (),
+    "xmit": ("tunnel-xmit",),
+    "comp": ("ipcomp",),
+    "nat-traversal": ("tunnel-xmit", "rcv"),
+    "natt": ("tunnel-xmit", "rcv"),
+}
+"""Words of klipsdebug= that are no flags by themselves."""
+
+
+def at_start(words: str) -> Debug:
+    """The flags that klipsdebug= of config setup asks for."""
+    return Debug(tuple(flag for word in words.split() for flag in OTHER_WORDS.get(word, (word,))))
+
 
 @dataclass
 class KlipsDebug:

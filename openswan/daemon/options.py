@@ -25,7 +25,6 @@ VALUES = (
     "ikeport",
     "nat-ikeport",
     "keep-alive",
-    "nhelpers",
     "interface",
 )
 IDLE_FLAGS = frozenset(
@@ -35,7 +34,7 @@ IDLE_FLAGS = frozenset(
 )
 IDLE_VALUES = frozenset(
     """foodgroupsdir coredir dumpdir perpeerlogbase secctx-attr-value crlcheckinterval ocspuri ocsprequestcert
-    virtual-private adns lwdnsq statsbin nssdir""".split()
+    virtual-private adns lwdnsq statsbin nssdir nhelpers""".split()
 )
 """Accepted and without effect in this daemon."""
 
@@ -49,7 +48,7 @@ Usage: ipsec pluto [--help] [--version] [--optionsfrom FILE]
        [--nofork] [--stderrlog] [--logfile FILE] [--autostart] [--config FILE]
        [--ctlbase PATH] [--secretsfile FILE] [--ipsecdir DIR]
        [--listen ADDRESS] [--ikeport PORT] [--nat-ikeport PORT] [--interface DEV]...
-       [--uniqueids] [--force-busy] [--keep-alive SECONDS] [--nhelpers N] [--nocrsend]
+       [--uniqueids] [--force-busy] [--keep-alive SECONDS] [--nocrsend]
        [--strictcrlpolicy | --crl-strict]
 Without --autostart pluto loads no connection and listens to nobody until whack tells it to.
 Accepted and without effect, for old start scripts:

@@ -11,7 +11,9 @@ from openswan.base.drops import Drop
 from openswan.base.errors import KlipsError
 from openswan.base.numbers import IpProtocol
 from openswan.base.said import Said, Shunt
-from openswan.daemon.klipsdebug import MOST_LINES, OF_COMMANDS, KlipsDebug, TracedKlips
+from openswan.config.keyword import Section
+from openswan.config.keywords import find
+from openswan.daemon.klipsdebug import MOST_LINES, OF_COMMANDS, KlipsDebug, TracedKlips, at_start
 from openswan.plane.commands import AddSa, Command, DelEroute, Direction, SetEroute
 from openswan.plane.orders import FLAGS, Debug
 from openswan.policy.selector import FlowKey
@@ -49,6 +51,17 @@ def test_the_table(debug: KlipsDebug) -> None:
     assert len(text.splitlines()) == len(FLAGS) == len(debug.rows()) and debug.rows()["eroute"]
     debug.change(Debug((), ("tunnel-xmit",)))
     assert debug.flags == {"eroute"}
+
+
+def test_every_word_of_config_setup_has_its_flags() -> None:
+    row = find(Section.SETUP, "klipsdebug")
+    assert row is not None
+    for word in row[0].choices:
+        order = at_start(word)
+        order.check()
+        assert bool(order.flags) is (word != "none")
+    assert at_start("all").flags == FLAGS and at_start("") == Debug()
+    assert at_start("xmit esp").flags == ("tunnel-xmit", "esp")
 
 
 def test_commands_are_told_by_flag_and_without_keys(log: Log, debug: KlipsDebug) -> None:
