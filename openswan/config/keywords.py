@@ -310,7 +310,8 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("dpddelay", T, A, "", "Idle time after which the peer is asked whether it lives."),
     Keyword("dpdtimeout", T, A, "", "Silence after which the peer is dead, if that is less than dpddelay and "
             "retransmit-timeout together."),
-    Keyword("dpdaction", W, A, "hold", "Then: hold traffic, clear the conn, restart it.",
+    Keyword("dpdaction", W, A, "hold", "Then: hold traffic, clear the conn, restart it; "
+            "restart_by_peer: it and every conn that has SAs with the same peer.",
             choices=_spelled(hold="", clear="", restart="") | {"restart_by_peer": "restart_by_peer",
             "restart-by-peer": "restart_by_peer"}),
     Keyword("salifetime", T, A, "8h", "Lifetime of a child SA.", aliases=("keylife", "lifetime", "ipsec-lifetime"),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ FIRST_WORD: Duration = 30.0
 """As long an initiator may say nothing at all after it has been let in, until it is asked whether it is there."""
 LEAST_PATIENCE = 1.0
 """Seconds; a peer may take that long to answer."""
+RESTARTING = (DpdAction.RESTART, DpdAction.RESTART_BY_PEER)
+"""What dpdaction= says of connections that begin anew when their peer is dead."""
 TICK = 0.01
 """Seconds; nearer than this a deadline counts as reached, whatever rounding says."""
 
@@ -75,15 +78,44 @@ class Liveness:
         left = (c.policy.dpd_timeout - c.policy.dpd_delay for c in conns if c.policy.dpd_delay and c.policy.dpd_timeout)
         return max(min(left, default=0.0), LEAST_PATIENCE) if any(c.policy.dpd_timeout for c in conns) else 0.0
 
-    def silent(self, ike: IkeState) -> None:
-        """The peer has not answered for a while.
+    @staticmethod
+    def restarts(conn: Conn) -> bool:
+        """Does a connection begin anew when its peer is dead? One that is wanted up does, whatever dpdaction= says."""
+        return conn.wanted or conn.restarting or conn.policy.dpd_action in RESTARTING
+
+    def dead(self, conns: Sequence[Conn]) -> None:
+        """The peer of these, whose IKE SA has ended, is dead or was reborn: restart_by_peer of one is for all of them.
+
+        Those on other IKE SAs with the peer begin anew beside what they have, unless it has been heard there of late.
+        """
+        alone = [conn for conn in conns if not conn.children and conn.kind is Kind.PERMANENT]
+        if not alone or alone[0].me is None or alone[0].peer is None or self.core.stopping:
+            return
+        known = self.core.states.pairs.get((alone[0].me, alone[0].peer), {}).values()
+        others = [ike for ike in known if ike.established is not None and self._is_silent(ike)]
+        sharing = (*alone, *(child.conn for ike in others for child in ike.children.values()))
+        lead = next((conn for conn in sharing if conn.policy.dpd_action is DpdAction.RESTART_BY_PEER), None)
+        if lead is None:
+            return
+        if not lead.restarting:
+            self.core.say(lead, "DPD: Restarting all connections that share this peer", event="dpd-restart")
+        for conn in (lead, *alone):
+            conn.restarting = True
+        for ike in others:
+            self.silent(ike, together=True)
+
+    def _is_silent(self, ike: IkeState) -> bool:
+        return self.core.now - ike.machine.last_heard > self.delay(ike)
+
+    def silent(self, ike: IkeState, together: bool = False) -> None:
+        """The peer has not answered for a while; `together`: nor on another IKE SA, and all of its connections restart.
 
         What is to be restarted begins anew beside the old SAs, which carry traffic until the new ones do, it is heard
         again or all hope is lost; host names are looked up again.
         """
         for conn in dict.fromkeys(child.conn for child in ike.children.values() if not child.closing):
             self.brain.network.look_again(conn)
-            restart = conn.policy.dpd_action in (DpdAction.RESTART, DpdAction.RESTART_BY_PEER) or conn.wanted
+            restart = together or self.restarts(conn)
             if not restart or conn.kind is not Kind.PERMANENT or conn.negotiating or ike.closing:
                 continue
             if conn.stranded or conn.away is not None or self._has_another(conn, ike):
@@ -91,6 +123,7 @@ class Liveness:
             if self.brain.negotiator.impossible(conn) is None:
                 self.core.say(conn, "DPD: no response from peer, beginning anew beside it", event="dpd-silent")
                 ike.doubtful = True
+                conn.restarting = conn.restarting or together
                 for child in self._children(conn):
                     child.gives_way = child.gives_way or child.ike is ike
                 self.brain.negotiator.start(conn)
@@ -107,6 +140,7 @@ class Liveness:
         for conn in dict.fromkeys(child.conn for child in ike.children.values() if not child.closing):
             attempt = self.core.states.tokens.get(conn.beside)
             self.brain.launches.forget(conn)
+            conn.restarting = False
             if attempt is not None and conn.negotiating == conn.beside and self._early(attempt):
                 self.core.say(conn, f"DPD: {why}, no new SAs are needed", event="dpd-heard")
                 self.brain.negotiator.cancel(conn)

@@ -14,6 +14,7 @@ from openswan.engine import versions
 from openswan.engine.conn import Conn, Kind
 from openswan.engine.effects import SendDatagram, SendKeepalive
 from openswan.engine.eventcodes import of_reply
+from openswan.engine.negotiate import REBORN
 from openswan.engine.settings import ANSWER
 from openswan.engine.statedb import IkeState
 from openswan.engine.timers import Timer
@@ -523,8 +524,10 @@ class IkeSas:
         if not ike.reason:
             self._fail_attempts(ike, effect.reason.value)
         self.later += [(one, DeleteIke()) for one in ike.before if not one.machine.ended]
-        orphans, ike.orphans = ike.orphans, []
-        for conn in dict.fromkeys(orphans):
+        orphans, ike.orphans = list(dict.fromkeys(ike.orphans)), []
+        if effect.reason in REBORN:
+            self.brain.liveness.dead(orphans)
+        for conn in orphans:
             self.brain.negotiator.aftermath(conn, effect.reason)
 
     def _forget(self, ike: IkeState, effect: Forget) -> None:

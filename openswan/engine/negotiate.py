@@ -334,8 +334,7 @@ class Negotiator:
 
     def _dead_peer(self, conn: Conn) -> None:
         """dpdaction= after the peer fell silent or forgot us; a connection that is wanted up comes up again anyway."""
-        action = conn.policy.dpd_action
-        if conn.wanted or action in (DpdAction.RESTART, DpdAction.RESTART_BY_PEER):
+        if self.brain.liveness.restarts(conn):
             self.core.say(conn, "DPD: Restarting Connection", event="dpd-restart")
             conn.restarting = True
             if conn.routing is Routing.ROUTED_PROSPECTIVE:
@@ -343,7 +342,7 @@ class Negotiator:
             conn.attempt = 0
             if self.impossible(conn) is None:
                 self.start(conn)
-        elif action is DpdAction.HOLD:
+        elif conn.policy.dpd_action is DpdAction.HOLD:
             self.core.say(conn, "DPD: Putting connection into %trap", event="dpd-hold")
             conn.on_demand = True
             self.brain.router.happen(conn, RouteEvent.ROUTE)
