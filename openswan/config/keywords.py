@@ -355,7 +355,8 @@ TABLE: tuple[Keyword, ...] = (
     Keyword("replay-window", N, A, "128", "Size of the replay window in packets; 0 switches it off.", most=4096),
     Keyword("retransmit-timeout", T, A, "60s", "How long a request is repeated in all."),
     Keyword("retransmit-interval", X, A, "500ms",
-            "First wait before a request is repeated; without a unit, milliseconds."),
+            "First wait before a request is repeated; without a unit, milliseconds. IKEv2 of opportunistic conns "
+            "begins with 250ms at most."),
     Keyword("leakguard", B, A, "yes", "Keep the conn's traffic from leaving or entering in clear."),
     Keyword("otherfamily", W, A, "block", "With a 0/0 subnet: what becomes of the other address family.",
             choices=_same("block", "clear")),

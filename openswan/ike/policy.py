@@ -90,6 +90,8 @@ class IkePolicy:
     """First wait before a request is repeated; each next wait is twice as long."""
     retransmit_timeout: Duration = 60.0
     """A request is given up after this long in all."""
+    brisk: Duration = 0.0
+    """As initiator: until the IKE SA is up, each request is repeated faster for so long, because packets wait."""
     init_once: bool = False
     """IKE_SA_INIT is not repeated: nobody may be there."""
     init_timeout: Duration = 0.0

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Repeating requests and remembering replies (RFC 7296 2.1).
 
-A requester repeats its request, each wait twice the last, until the answer comes or its patience is over. A responder
-never repeats anything by itself: it keeps its last reply and sends it again only to whoever repeats the request.
+A requester repeats its request, each wait twice the last, until the answer comes or its patience is over; where packets
+wait for the answer it begins sooner, and at first its waits grow more slowly. A responder never repeats anything by
+itself: it keeps its last reply and sends it again only to whoever repeats the request.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ from openswan.base.interval import Duration, Instant
 
 HASTE: Duration = 0.5
 """The wait after a request was hastened; it doubles from there."""
+GROWTH, BRISK_GROWTH = 2.0, 1.25
+"""What each wait is multiplied by for the next one; also while packets wait it has to grow (RFC 7296 2.1)."""
+BRISK: Duration = 0.25
+"""The first wait while packets wait: seven requests in three seconds, of which some should survive a bad line."""
 
 
 class Due(Enum):
@@ -40,14 +45,24 @@ class Outstanding:
     repeats: int = 0
     begun: Instant = 0.0
     """When it was sent for the first time."""
+    brisk: Instant = 0.0
+    """Until when packets wait for the answer."""
 
     @classmethod
     def start(
-        cls, message_id: int, datagrams: Sequence[bytes], interval: Duration, timeout: Duration, now: Instant
+        cls,
+        message_id: int,
+        datagrams: Sequence[bytes],
+        interval: Duration,
+        timeout: Duration,
+        now: Instant,
+        brisk: Duration = 0.0,
     ) -> Outstanding:
-        """A request that has just been sent for the first time; `timeout` is its whole life."""
+        """A request that has just been sent for the first time; `timeout` is its whole life, and for `brisk` packets
+        wait for its answer."""
         give_up = now + timeout
-        return cls(message_id, tuple(datagrams), interval, min(now + interval, give_up), give_up, begun=now)
+        wait = min(interval, BRISK) if brisk else interval
+        return cls(message_id, tuple(datagrams), wait, min(now + wait, give_up), give_up, begun=now, brisk=now + brisk)
 
     def hasten(self, now: Instant) -> None:
         """Something has changed: repeat at once, and no longer as seldom."""
@@ -55,13 +70,13 @@ class Outstanding:
         self.wait = min(self.wait, HASTE)
 
     def due(self, now: Instant) -> Due:
-        """What is to be done; REPEAT moves on to the next, doubled wait."""
+        """What is to be done; REPEAT moves on to the next, longer wait."""
         if now < self.next:
             return Due.NOTHING
         if self.next >= self.give_up:
             return Due.GIVE_UP
         self.repeats += 1
-        self.wait *= 2
+        self.wait *= BRISK_GROWTH if now < self.brisk else GROWTH
         self.next = min(now + self.wait, self.give_up)
         return Due.REPEAT
 

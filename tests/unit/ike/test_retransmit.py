@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import pytest
+
 from openswan.ike.retransmit import Due, Outstanding, ReplyCache
 
 
@@ -15,6 +19,18 @@ def test_default_schedule() -> None:
     assert sent == [100.5, 101.5, 103.5, 107.5, 115.5, 131.5]
     assert waiting.next == waiting.give_up == 160.0
     assert waiting.repeats == 6
+
+
+def test_while_packets_wait_it_is_repeated_sooner_and_still_less_and_less_often() -> None:
+    waiting = Outstanding.start(0, (b"x",), 4.0, 60.0, 100.0, brisk=3.0)
+    sent = [100.0]
+    while waiting.due(waiting.next) is Due.REPEAT:
+        sent.append(waiting.next - waiting.wait)
+    assert sum(when < 103.0 for when in sent) == 7 and sent[1] == 100.25
+    waits = [after - before for before, after in pairwise(sent[:-1])]
+    assert all(after > before for before, after in pairwise(waits))
+    late = [wait for wait, when in zip(waits, sent[1:], strict=False) if when > 104.0]
+    assert all(after == pytest.approx(2 * before) for before, after in pairwise(late)) and len(sent) < 14
 
 
 def test_nothing_is_due_before_its_time() -> None:
