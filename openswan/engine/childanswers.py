@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 
 from openswan.base.address import Address, host_subnet
 from openswan.base.errors import IkeError
+from openswan.base.log import Rc
+from openswan.engine import virtualwords
 from openswan.engine.conn import Conn, Kind
 from openswan.engine.core import Core
 from openswan.engine.delegations import Delegations
@@ -65,8 +67,24 @@ class ChildAnswers:
                 raise IkeError(
                     f"no address of the right family is left in {sizes}", NotifyType.INTERNAL_ADDRESS_FAILURE
                 )
+            self._say_why_not(question)
             raise IkeError(self.unknown(question), NotifyType.TS_UNACCEPTABLE)
         return self._unless_taken(best, question)
+
+    def _say_why_not(self, question: ChildQuestion) -> None:
+        """When it is the client of a road warrior that no connection lets it have."""
+        for conn in self.core.conns.candidates(question.local.address, question.remote.address):
+            virtual = conn.oriented.theirs.virtual if conn.oriented is not None else None
+            if virtual is not None and conn.kind is Kind.TEMPLATE and self._same_peer(conn, question):
+                self._say(conn, question, virtualwords.rejected(question.theirs[0], virtual))
+                return
+
+    def _say(self, conn: Conn, question: ChildQuestion, lines: Sequence[str]) -> None:
+        """Lines of IKEv1 about what a peer asks for."""
+        asking = self.core.asking
+        if asking is not None and question.version == 1:
+            for line in lines:
+                self.core.say(asking.conn or conn, line, Rc.LOG, asking.serial)
 
     @staticmethod
     def unknown(question: ChildQuestion) -> str:
@@ -100,6 +118,8 @@ class ChildAnswers:
                         continue
                     displaces = question.anonymous and self._proved(holder)
                     if displaces or not self.router.yields(holder, conn, peer_id):
+                        if virtual is not None:
+                            self._say(conn, question, virtualwords.overlap(theirs, conn, holder, question.peer_id))
                         raise IkeError(f"{key} is in use for {holder.label}", NotifyType.TS_UNACCEPTABLE)
         return policy
 

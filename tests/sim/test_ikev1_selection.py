@@ -112,6 +112,11 @@ def test_rightsubnetwithin_serves_several_at_once_each_with_its_own() -> None:
     # What is somebody's is not given to another who asks for it.
     assert not up(net, warrior(net, 3, "10.9.1.0/24"))
     assert any('is in use for "rw"[1]' in line for line in server.lines)
+    assert [line.partition(": ")[2] for line in server.lines if "verlap" in line or "Your ID" in line] == [
+        "Virtual IP 10.9.1.0/24 overlaps with connection \"rw\"[1] 203.0.113.1 (kind=CK_INSTANCE) '@rw1'",
+        "overlap is forbidden (neither agrees to overlap)",
+        "Your ID is '@rw3'",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -130,6 +135,9 @@ def test_virtual_private_with_exclusions(client: str, good: bool) -> None:
     server = gateway(net, "conn rw\n\tright=%any\n\trightsubnet=vhost:%priv,%no\n")
     assert up(net, warrior(net, client=client)) is good, server.lines[-4:]
     assert tunnels(server) == ([f"10.2.0.0/16 -> {client or '203.0.113.1/32'}"] if good else [])
+    why = "only virtual host IPs are allowed" if client.endswith("/24") else "did not match our list (virtual_private=)"
+    for words in ("peer proposal was reject in a virtual connection policy because:", why):
+        assert any(line.endswith(words) for line in server.lines) is not good
 
 
 def test_virtual_private_behind_a_nat() -> None:
