@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from itertools import islice
 from typing import Any
 
-from openswan.base.address import Address
+from openswan.base.address import Address, host_subnet
 from openswan.base.interval import Instant
 from openswan.base.said import Shunt
 from openswan.engine import oeevents as ev
@@ -38,6 +38,8 @@ from openswan.policy.grade import Grade
 MOST_PAIRS = 200_000
 MOST_SEARCHES = 4096
 """Pairs whose first packets are kept at a time."""
+MOST_WOKEN = 256
+"""Pairs that are tried again sooner because their peer has been heard."""
 HANDSHAKE = 10.0
 """Seconds that IKE gets to finish once the peer has answered, before first packets wait no longer."""
 SHUNT_OF = {State.PASS: Shunt.PASS, State.DROP: Shunt.DROP, State.REJECT: Shunt.REJECT}
@@ -201,6 +203,7 @@ class Opportunistic:
             text = f"downgraded: grade {event.grade}, it was {peer.best} before"
             self._effects.append(ev.Tell(p.pair, text, True))
         peer.best = event.grade if peer.best is None or event.grade.beats(peer.best) else peer.best
+        misjudged = peer.deaf_until > self._now and peer.brief < MOST_BRIEF
         peer.capable_until, peer.deaf_until = self._now + CAPABLE, 0.0
         old = p.sa if p.grade is not None and event.grade.beats(p.grade) else 0
         if p.state is not State.TUNNEL:
@@ -211,6 +214,15 @@ class Opportunistic:
         self._happen(p, Event.UP)
         if old and old != event.sa:
             self._effects.append(ev.Close(p.pair, old))
+        if misjudged:
+            self._wake(p)
+
+    def _wake(self, heard: PairState) -> None:
+        """Its peer is not deaf: pairs that were decided because it was silent once are tried with their next packet."""
+        for pair in islice(self.index.within(host_subnet(heard.pair.dst)), MOST_WOKEN):
+            p = self.pairs[pair]
+            if p.state in SHUNTS and p.retry_at > self._now and p.terms.behind == heard.terms.behind:
+                p.retry_at = self._now
 
     def _down(self, event: ev.Down) -> None:
         p = self.pairs.get(event.pair)

@@ -226,6 +226,19 @@ def test_a_deaf_peer_is_not_waited_for_again_until_its_record_expires() -> None:
     assert play.packet(PERMISSIVE) == [hold(), Ask(PEER)]
 
 
+def test_pairs_of_a_peer_that_was_silent_once_are_tried_when_it_is_heard() -> None:
+    """The answers to one pair got lost. Another one does not wait, and is tried again as soon as the peer is heard."""
+    play = Play()
+    play.packet(NULL)
+    play.after(4.0)
+    other = Pair(ip_address("192.0.2.99"), PEER)
+    assert play.packet(NULL, other) == [SetShunt(other, Shunt.PASS, NULL.owner)], "nothing is held"
+    assert play.tell(ev.Used((other,))) == [], "nor tried at once"
+    assert play.up(NULL, Grade.NULL, 3) == [SetTunnel(PAIR, 3)]
+    assert play.tell(ev.Used((other,))) == [Call(other, NULL.owner, None)]
+    assert play.machine.pairs[other].shunt is Shunt.PASS
+
+
 def test_nor_for_more_than_fifteen_minutes_whatever_the_record_says() -> None:
     play = Play()
     play.packet(PERMISSIVE)
