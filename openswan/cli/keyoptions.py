@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Options of the key commands: one line and the classic exit status when they are wrong."""
+"""Options of commands with classic exit statuses: which word is wrong, and the usage."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, command: str, usage: str, status: int) -> None:
         super().__init__(prog=f"ipsec {command}", usage=usage, allow_abbrev=False)
         self._status = status
+        self._shown = usage
         self.add_argument("--version", action="version", version=f"ipsec {command} Openswan {__version__}")
 
     def error(self, message: str) -> NoReturn:
-        """Raise Usage with one line."""
-        raise Usage(f"{self.prog}: {message} (try --help)", self._status)
+        """Raise Usage with what is wrong and the usage."""
+        raise Usage(f"{self.prog}: {message}\nUsage: {self._shown.strip()}", self._status)
 
 
 def host_name(given: str | None) -> str:

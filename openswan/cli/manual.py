@@ -12,6 +12,7 @@ from openswan.base.address import Address, parse_address
 from openswan.base.errors import ConfigError, HostError, IpsecError
 from openswan.base.log import Rc
 from openswan.cli.keyoptions import Parser, Usage
+from openswan.cli.syntax import USAGE_ERROR
 from openswan.cli.talk import request
 from openswan.config.load import load
 from openswan.config.manualkeys import build_manual, is_manual, union
@@ -41,14 +42,14 @@ def main(argv: list[str]) -> int:
         return _operate(given)
     except Usage as why:
         print(why, file=sys.stderr)
-        return 1
+        return why.status
     except IpsecError as why:
         print(f"ipsec manual: {why}", file=sys.stderr)
         return 1
 
 
 def _options(argv: list[str]) -> Namespace:
-    options = Parser("manual", USAGE, 1)
+    options = Parser("manual", USAGE, USAGE_ERROR)
     for name in (*OPERATIONS, "status", "show", "showonly", "showkeys", "other", "union"):
         options.add_argument(f"--{name}", action="store_true")
     options.add_argument("--config")
@@ -57,10 +58,10 @@ def _options(argv: list[str]) -> Namespace:
     given = options.parse_args(argv)
     chosen = [name for name in (*OPERATIONS, "status") if getattr(given, name)]
     if len(chosen) != 1:
-        raise ConfigError("one of --up, --down, --route, --unroute, --delete, --status is wanted (try --help)")
+        options.error("one of --up, --down, --route, --unroute, --delete, --status is wanted")
     given.operation = chosen[0]
     if not given.status and (not given.names or (len(given.names) > 1 and not given.union)):
-        raise ConfigError("the name of one conn is wanted; several parts go with --union")
+        options.error("the name of one conn is wanted; several parts go with --union")
     return given
 
 

@@ -26,9 +26,11 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="accepted: the kernel's generator is always quick")
     parser.add_argument("--continuous", action="store_true", help="no underscores")
     parser.add_argument("--bytes", action="store_true", help="N counts octets, not bits")
-    parser.add_argument("count", metavar="N", help="bits, rounded up to whole octets")
+    parser.add_argument("count", metavar="N", nargs="?", help="bits, rounded up to whole octets")
     try:
         options = parser.parse_args(argv)
+        if options.count is None:
+            parser.error("N is missing: how many bits?")
         if not re.fullmatch(r"[0-9]{1,9}", options.count) or not int(options.count):
             parser.error(f"'{options.count}' is not a number of {'octets' if options.bytes else 'bits'}")
         octets = int(options.count) if options.bytes else (int(options.count) + 7) // 8

@@ -16,6 +16,7 @@ from openswan.base import paths
 from openswan.base.address import Address, parse_address
 from openswan.base.errors import ConfigError
 from openswan.cli.keyoptions import Parser, Usage, host_name
+from openswan.cli.syntax import USAGE_ERROR
 from openswan.config.secrets import Index, Secret, SecretKind
 from openswan.config.secretsfile import load_secrets
 from openswan.crypto import rsakey
@@ -195,7 +196,7 @@ def name_of(secret: Secret) -> str:
 
 def parser() -> Parser:
     """All options of both generations."""
-    parse = Parser("showhostkey", USAGE, BAD_OPERATION)
+    parse = Parser("showhostkey", USAGE, USAGE_ERROR)
     for flag in ("left", "right", "ipseckey", "key", "dhclient", "list", "dump", "verbose"):
         parse.add_argument(f"--{flag}", action="store_true")
     parse.add_argument("--txt", metavar="GATEWAY")
