@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from openswan.engine.conn import Conn
-from openswan.policy.connection import Auth, HostKind, ShuntPolicy
+from openswan.policy.connection import Auth, Connection, HostKind, ShuntPolicy
 from openswan.policy.proposal import AH
 
 AUTH_NAMES = {
@@ -43,9 +43,9 @@ def connection_policy(conn: Conn) -> str:
     words += ["OPPORTUNISTIC"] if kinds & {HostKind.OPPORTUNISTIC, HostKind.OPPORTUNISTIC_GROUP} else []
     words += ["GROUP"] if kinds & {HostKind.GROUP, HostKind.OPPORTUNISTIC_GROUP} else []
     words += ["UP"] if conn.wanted else []
+    words += _words_of_ikev1(policy) if negotiates and policy.ike_version == 1 else []
     words += ["OVERLAPIP"] if policy.overlap_ip else []
     words += ["!IKEv1", "IKEv2ALLOW", "IKEv2Init"] if negotiates and policy.ike_version == 2 else []
-    words += ["AGGRESSIVE"] if policy.aggressive else []
     words += ["IKEv2ALLOW_NARROWING"] if policy.narrowing else []
     if policy.prospective in SHUNT_NAMES:
         words.append(SHUNT_NAMES[policy.prospective])
@@ -54,6 +54,14 @@ def connection_policy(conn: Conn) -> str:
     if policy.auth & Auth.NEVER:
         words.append("NEVER_NEGOTIATE")
     return "+".join(words)
+
+
+def _words_of_ikev1(policy: Connection) -> list[str]:
+    ends = (policy.left, policy.right)
+    words = ["XAUTH"] if any(end.xauth_server or end.xauth_client for end in ends) else []
+    asks = any(end.ask_addresses or end.pools for end in ends)
+    words += ["MODECFGPULL"] if asks and policy.config_pull else []
+    return [*words, "AGGRESSIVE"] if policy.aggressive else words
 
 
 CHILD_STAGES = {

@@ -14,6 +14,7 @@ from openswan.engine.names import CHILD_STAGES, connection_policy
 from openswan.engine.policies import identity_of
 from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
+from openswan.ike.v1.phase1 import ChosenIsakmp
 from openswan.policy.connection import End, HostKind, SendCert
 from openswan.policy.proposal import AH, proposals_text
 from openswan.policy.selector import Selector
@@ -56,7 +57,18 @@ def _client(selector: Selector | None, address: object) -> str:
     return "" if net in (f"{address}/32", f"{address}/128") else net
 
 
-def end_text(conn: Conn, end: End, mine: bool) -> str:
+def _marks(conn: Conn, end: End, other: End) -> str:
+    """How an end's certificate is sent; of IKEv1 whether it is server or client of Mode Config (MS, MC) and XAUTH (XS,
+    XC)."""
+    words = [SEND_MARKS[end.send_cert]] if end.cert else []
+    if conn.policy.ike_version == 1:
+        asks, gives = (bool(one.ask_addresses or one.pools) for one in (end, other))
+        does = {"MS": gives, "MC": asks, "XS": end.xauth_server, "XC": end.xauth_client}
+        words[:0] = [word for word, yes in does.items() if yes]
+    return "+".join(words)
+
+
+def end_text(conn: Conn, end: End, other: End, mine: bool) -> str:
     """`10.1.0.0/16===192.0.2.1[@gw1]` for our end, mirrored for the peer's."""
     address = (conn.me if mine else conn.peer) if conn.oriented else end.host.address
     selector = conn.local if mine else conn.remote
@@ -64,7 +76,7 @@ def end_text(conn: Conn, end: End, mine: bool) -> str:
     if mine and end.host.address is not None:
         host += f"<{end.host.address}>"
     identity = (None if mine else conn.peer_id) or identity_of(end, None)
-    marks = SEND_MARKS[end.send_cert] if end.cert else ""
+    marks = _marks(conn, end, other)
     if identity is not None and str(identity) != str(address):
         host += f"[{identity},{marks}]" if marks else f"[{identity}]"
     if end.protocol or end.port:
@@ -89,7 +101,7 @@ def topology(conn: Conn) -> str:
     ours, theirs = (
         (conn.oriented.ours, conn.oriented.theirs) if conn.oriented else (conn.policy.left, conn.policy.right)
     )
-    return f"{end_text(conn, ours, True)}...{end_text(conn, theirs, False)}"
+    return f"{end_text(conn, ours, theirs, True)}...{end_text(conn, theirs, ours, False)}"
 
 
 def facts(brain: Brain, conn: Conn) -> dict[str, Any]:
@@ -183,7 +195,8 @@ def connection_lines(brain: Brain, conn: Conn) -> Iterator[str]:
         yield f"{label}:   IKE algorithms wanted: {policy.ike_text}"
     yield f"{label}:   IKE algorithms found: {proposals_text(policy.ike_proposals)}"
     if ike := brain.core.states.ikes.get(conn.newest_ike):
-        yield f"{label}:   IKE algorithm newest: {ike.machine.chosen}"
+        chosen = ike.machine.chosen
+        yield f"{label}:   IKE algorithm newest: {chosen.suite if isinstance(chosen, ChosenIsakmp) else chosen}"
     protocol = "AH" if any(p.protocol == AH for p in policy.esp_proposals) else "ESP"
     if policy.esp_text:
         yield f"{label}:   {protocol} algorithms wanted: {policy.esp_text}"

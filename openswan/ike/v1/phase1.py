@@ -87,10 +87,24 @@ class ChosenIsakmp:
     def __str__(self) -> str:
         """`auth=OAKLEY_PRESHARED_KEY cipher=aes_128 prf=sha1 group=modp2048`."""
         encr = registry.get_ikev1(Kind.ENCR, self.encr.name).short
-        bits = f"_{self.encr.key_bits}" if self.encr.key_bits else ""
-        prf = registry.get_ikev1(Kind.INTEG, self.hash.name).short
-        group = registry.get_ikev1(Kind.DH, self.dh.name).short
-        return f"auth={names.oakley(self.method)} cipher={encr}{bits} prf={prf} group={group}"
+        return f"auth={names.oakley(self.method)} cipher={encr}{self._bits} prf={self._prf} group={self._group}"
+
+    @property
+    def suite(self) -> str:
+        """The algorithms as listings show them: `aes_cbc_128-sha1-MODP2048`."""
+        return f"{self.encr.name}{self._bits}-{self._prf}-{self._group.upper()}"
+
+    @property
+    def _bits(self) -> str:
+        return f"_{self.encr.key_bits}" if self.encr.key_bits else ""
+
+    @property
+    def _prf(self) -> str:
+        return registry.get_ikev1(Kind.INTEG, self.hash.name).short
+
+    @property
+    def _group(self) -> str:
+        return registry.get_ikev1(Kind.DH, self.dh.name).short
 
 
 @dataclass(frozen=True, slots=True)

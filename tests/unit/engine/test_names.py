@@ -7,6 +7,7 @@ from openswan.engine.conn import Conn
 from openswan.engine.names import V2State, connection_policy
 from openswan.policy.connection import Auth, ShuntPolicy
 from tests.sim.pair import tunnel
+from tests.sim.v1 import v1_tunnel
 
 
 def test_policy_words_in_classic_order() -> None:
@@ -14,6 +15,14 @@ def test_policy_words_in_classic_order() -> None:
     assert connection_policy(it) == "PSK+ENCRYPT+TUNNEL+PFS+!IKEv1+IKEv2ALLOW+IKEv2Init"
     it.wanted = True
     assert "+UP+" in connection_policy(it)
+
+
+def test_policy_words_of_ikev1() -> None:
+    policy = v1_tunnel(overlap_ip=True, aggressive=True)[0]
+    assert connection_policy(Conn(policy)) == "PSK+ENCRYPT+TUNNEL+PFS+AGGRESSIVE+OVERLAPIP"
+    user = replace(policy, aggressive=False, left=replace(policy.left, xauth_client=True, ask_addresses=(4,)))
+    assert connection_policy(Conn(user)) == "PSK+ENCRYPT+TUNNEL+PFS+XAUTH+MODECFGPULL+OVERLAPIP"
+    assert "MODECFGPULL" not in connection_policy(Conn(replace(user, config_pull=False)))
 
 
 def test_shunts_and_failure_shunts() -> None:

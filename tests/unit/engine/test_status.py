@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
 from openswan.engine.conn import Conn
 from openswan.engine.status import end_text, host_text, topology
 from tests.sim.pair import EAST, EAST_NET, WEST, WEST_NET, conn, end, make_pair, tunnel
+from tests.sim.v1 import v1_tunnel, v1_up
 
 
 def lines_of(host) -> list[str]:  # type: ignore[no-untyped-def]
@@ -87,7 +89,7 @@ def test_topologies() -> None:
         f"10.1.0.0/16==={WEST}<{WEST}>---192.0.2.254...198.51.100.1---{EAST}===10.2.0.0/16"
     )
     ports = end(EAST, EAST_NET, protocol=6, port=443)
-    assert end_text(Conn(conn("t", end(WEST), ports)), ports, False) == f"{EAST}:6/443===10.2.0.0/16"
+    assert end_text(Conn(conn("t", end(WEST), ports)), ports, end(WEST), False) == f"{EAST}:6/443===10.2.0.0/16"
     assert host_text(end("%any"), None) == "%any"
 
 
@@ -112,3 +114,21 @@ def test_the_documentation_has_every_key() -> None:
     ]
     assert tables == [set(document[name][0]) for name in ("connections", "ike_sas", "child_sas")]
     assert set(document) <= set(re.findall(r"`([a-z_]+)`", head)) and document["version"] == 1
+
+
+def test_an_ikev1_tunnel_and_what_its_ends_do_as_status_shows_them() -> None:
+    pair = v1_up(dpd_delay=30.0)
+    text = lines_of(pair.west)
+    assert '"net-net":   policy: PSK+ENCRYPT+TUNNEL+PFS+UP; prio: 16,16; interface: eth0; kind=CK_PERMANENT' in text
+    assert '"net-net":   IKE algorithm newest: aes_cbc_128-sha1-ECP256' in text
+    found = [re.sub(r"\d+s", "Ns", line) for line in text if line.startswith("#")]
+    assert found[:2] == [
+        '#1: "net-net":500 IKEv1.0 STATE_MAIN_I4 (ISAKMP SA established); EVENT_SA_REPLACE in Ns; newest ISAKMP; '
+        "lastdpd=Ns(seq in:0 out:0); idle; import:admin initiate",
+        '#2: "net-net":500 IKEv1.0 STATE_QUICK_I2 (sent QI2, IPsec SA established); EVENT_SA_REPLACE in Ns; '
+        "newest IPSEC; eroute owner; isakmp#1; idle; import:admin initiate",
+    ]
+    user, _ = v1_tunnel()
+    left = replace(user.left, xauth_client=True, ask_addresses=(4,))
+    it = Conn(replace(user, left=left, right=replace(user.right, xauth_server=True)))
+    assert topology(it) == "10.1.0.0/16===192.0.2.1<192.0.2.1>[@west,MC+XC]...198.51.100.7[@east,MS+XS]===10.2.0.0/16"
