@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The updown contract."""
 
+import re
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +50,27 @@ def test_the_whole_environment() -> None:
     assert (env["PLUTO_METRIC"], env["PLUTO_MTU"]) == ("7", "1400")
     assert env["PLUTO_CONN_ADDRFAMILY"] == env["PLUTO_CONN_CLIENTFAMILY"] == "ipv4"
     assert env["PLUTO_CONN_POLICY"].startswith("PSK+ENCRYPT+TUNNEL+PFS")
+
+
+def documented() -> set[str]:
+    """The variables of docs/UPDOWN.md; `_NET` after PLUTO_MY_CLIENT is PLUTO_MY_CLIENT_NET."""
+    text = (Path(__file__).resolve().parents[3] / "docs/UPDOWN.md").read_text()
+    found: set[str] = set()
+    for row in text[text.index("## Variables") : text.index("## What the default command does")].splitlines():
+        last = ""
+        for word in re.findall(r"\b_?[A-Z_]{3,}|_[A-Z]+", row.split("|")[1]) if row.startswith("| ") else []:
+            if word.startswith("_"):
+                found |= {last + word, last.rpartition("_")[0] + word}
+            else:
+                last = word
+                found.add(word)
+    return found
+
+
+def test_the_documentation_has_every_variable() -> None:
+    left = end(WEST, WEST_NET, source_ips=(ip_address("10.1.0.1"),))
+    env = environment(placed(conn("n", left, end(EAST, EAST_NET), metric=7, mtu=1400)), Verb.UP)
+    assert sorted(set(env) - documented()) == []
 
 
 def test_moves_are_told() -> None:
