@@ -16,7 +16,9 @@ ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "docs" / "RFC7296.md").read_text()
 ROWS = [line.strip("|").split("|") for line in TEXT.splitlines() if re.match(r"\| [0-9].*`.*`", line)]
 FLAWS = re.findall(r"`([\w/]+\.py(?:::\w+)?)`", (ROOT / "docs" / "CVE.md").read_text())
-SCENARIOS = re.findall(r"^\|.*\| `([\w/]+\.py::\w+)` \|", (ROOT / "docs" / "INTEROP.md").read_text(), re.MULTILINE)
+INTEROP = (ROOT / "docs" / "INTEROP.md").read_text()
+SCENARIO = re.compile(r"^\|.*\| `([\w/]+\.py::\w+)` \|", re.MULTILINE)
+SCENARIOS = SCENARIO.findall(INTEROP)
 DONE = [(row[0].strip(), row[3].strip().strip("`"), row[4].strip().strip("`")) for row in ROWS]
 
 
@@ -47,6 +49,17 @@ def test_there_are_rows_for_every_chapter() -> None:
 def test_each_scenario_with_other_software_stands_once() -> None:
     assert len(SCENARIOS) >= 60
     assert len(SCENARIOS) == len(set(SCENARIOS))
+
+
+def test_the_scenarios_of_ikev1_are_counted_and_none_is_left_out() -> None:
+    sections = dict(part.split("\n", 1) for part in INTEROP.split("\n## ")[1:])
+    strongswan, libreswan = (SCENARIO.findall(sections[f"{peer}, IKEv1"]) for peer in ("strongSwan", "libreswan"))
+    said = f"{len(strongswan)} scenarios with strongSwan and {len(libreswan)} with libreswan"
+    assert said in " ".join(INTEROP.split())
+    for name in ("strongswan_ikev1", "strongswan_xauth", "nat_ikev1", "libreswan_ikev1"):
+        path = f"netns/test_{name}.py"
+        tests = {f"{path}::{one}" for one in names_in(ROOT / "tests" / path) if one.startswith("test_")}
+        assert tests <= {*strongswan, *libreswan}, "each with somebody else's software stands in the table"
 
 
 @pytest.mark.parametrize("where", sorted({row[1] for row in DONE}))
