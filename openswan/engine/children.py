@@ -295,6 +295,7 @@ class Children:
             core.timers.cancel((timer, child.serial))
         conn.children.discard(child.serial)
         self._await_no_more(child)
+        self._yield_no_more(child)
         heir = self._youngest(conn)
         if conn.owner == child.serial:
             if heir is not None:
@@ -322,6 +323,13 @@ class Children:
                 self.brain.negotiator.aftermath(conn, reason, child.serial)
             else:
                 child.ike.orphans.append(conn)
+
+    def _yield_no_more(self, gone: ChildState) -> None:
+        """The one that was to stay has ended: what was to go is as good as its age again, and better than leftovers."""
+        for serial in gone.conn.children:
+            other = self.core.states.children.get(serial)
+            if other is not None and other.yields == gone.spi_in:
+                other.yields = 0
 
     def _youngest(self, conn: Conn) -> ChildState | None:
         children = (self.core.states.children.get(serial) for serial in conn.children)

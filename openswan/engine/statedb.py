@@ -126,8 +126,8 @@ class ChildState:
     reported: bool = False
     withheld: tuple[Command, ...] = ()
     """What has yet to be installed of what receives."""
-    yields: bool = False
-    """IKEv1: both ends have made one at once, and this one will go."""
+    yields: int = 0
+    """IKEv1: both ends have made one at once, and this one will go: the inbound SPI of the other; 0: nothing of it."""
     renewal: int = 0
     """IKEv1: the number of the Quick Mode that is to replace it."""
     gives_way: bool = False

@@ -116,8 +116,9 @@ class ChildEstablished:
     token: int = 0
     extras: Extras = NO_EXTRAS
     """Mode and compression."""
-    yields: bool = False
-    """IKEv1: both ends have made one at once and this one will go, so outgoing traffic does not use it."""
+    yields: int = 0
+    """IKEv1: both ends have made one at once and this one will go, so outgoing traffic does not use it: the inbound SPI
+    of the one that stays; 0: it is no such child."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,7 +233,7 @@ def establish(sa: Core, quick: Quick, now: Instant, settled: Instant) -> Child:
             replaces=older.spi_in if older else 0,
             token=new.token,
             extras=new.extras,
-            yields=bool(new.replaced_by),
+            yields=new.replaced_by,
         )
     )
     return new

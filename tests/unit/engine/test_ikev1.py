@@ -224,3 +224,19 @@ def test_what_comes_before_the_answer_waits_and_is_not_answered_by_a_delete() ->
     pair.run(5.0)
     assert not any("unknown SPI" in why for why, _ in pair.west.klips.dropped) and not pair.west.klips.expected
     assert named in pair.west.klips.sas and pair.up() and pair.agreed()
+
+
+def test_what_was_to_go_comes_before_leftovers_once_the_one_that_was_to_stay_has_gone() -> None:
+    pair = v1_up()
+    host, core = pair.west, pair.west.pluto.core
+    for _ in range(2):
+        newest = max(core.states.children.values(), key=lambda child: child.rank)
+        host.pluto.brain.lifetimes.rekey_child(newest)
+        due(pair, host)
+    left, stays, goes = sorted(core.states.children.values(), key=lambda child: child.established)
+    goes.yields = stays.spi_in
+    assert goes.rank < left.rank < stays.rank
+    host.pluto.brain.children.confirm(stays)
+    assert stays.conn.owner == stays.serial
+    host.pluto.brain.children.close(stays)
+    assert left.rank < goes.rank and stays.conn.owner == goes.serial
