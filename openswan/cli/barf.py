@@ -13,6 +13,7 @@ from openswan.base import paths
 from openswan.base.errors import HostError
 from openswan.cli.censor import censor_keys, censor_secrets
 from openswan.cli.include import expand
+from openswan.cli.ipsec import execdir, libdir
 from openswan.cli.syntax import Given, Option, Syntax, run
 from openswan.cli.talk import request
 from openswan.host import clock, process
@@ -23,6 +24,8 @@ SHORT, MOST = 500, 20000
 TOOL_SECONDS = 10.0
 POLICIES = ("block", "clear", "clear-or-private", "private", "private-or-clear")
 RULE = "+ _________________________ "
+NEEDED = "CONFIG_(TUN|NF_TABLES|NETFILTER_NETLINK_QUEUE|NETFILTER_XT_TARGET_NFQUEUE|XFRM|INET_ESP)="
+"""What the kernel was built with that matters here."""
 
 SYNTAX = Syntax(
     "barf",
@@ -162,6 +165,7 @@ def _log(scene: Scene) -> Iterable[str]:
 def sections() -> tuple[Section, ...]:
     """All of them, in the classic order."""
     old = "the packet engine runs in the daemon: the kernel has no such table"
+    no_kernel_log = "the packet engine runs in the daemon: what it has to say is in plog"
     return (
         _command("version", "--version"),
         _file("/proc/version", "/proc/version"),
@@ -203,6 +207,8 @@ def sections() -> tuple[Section, ...]:
         *(_group(name) for name in POLICIES),
         _listing("ipsec/ls-certs", lambda: paths.ipsec_d() / "certs"),
         _listing("ipsec/ls-cacerts", lambda: paths.ipsec_d() / "cacerts"),
+        _listing("ipsec/ls-libdir", lambda: Path(libdir())),
+        _listing("ipsec/ls-execdir", lambda: Path(execdir())),
         _file("/proc/net/dev", "/proc/net/dev"),
         _file("/proc/net/route", "/proc/net/route"),
         _file("/proc/sys/net/ipv4/ip_no_pmtu_disc", "/proc/sys/net/ipv4/ip_no_pmtu_disc"),
@@ -210,14 +216,24 @@ def sections() -> tuple[Section, ...]:
         _file("/proc/sys/net/ipv4/tcp_ecn", "/proc/sys/net/ipv4/tcp_ecn"),
         _per_device("/proc/sys/net/ipv4/conf/star-rp_filter", "rp_filter"),
         _tool("uname-a", "uname", "-a"),
+        _tool(
+            "config-built-with", "sh", "-c", f"zcat -f /proc/config.gz /boot/config-$(uname -r) | grep -E '{NEEDED}'"
+        ),
         _file("distro-release", "/etc/os-release"),
+        _command("ipsec_version", "--versioncode"),
         _tool("iptables", "iptables", "-L", "-v", "-n"),
         _tool("iptables-nat", "iptables", "-t", "nat", "-L", "-v", "-n"),
         _tool("iptables-mangle", "iptables", "-t", "mangle", "-L", "-v", "-n"),
         _tool("nft", "nft", "list", "ruleset"),
         _file("/proc/modules", "/proc/modules"),
         _file("/proc/meminfo", "/proc/meminfo"),
+        _none("/proc/net/ipsec-ls", old),
+        _file("etc/syslog.conf", "/etc/syslog.conf"),
         _file("etc/resolv.conf", "/etc/resolv.conf"),
+        _listing("lib/modules-ls", lambda: Path("/lib/modules")),
+        _none("fipscheck", "there is no FIPS mode"),
+        _none("kern.debug", no_kernel_log),
+        _none("klog", no_kernel_log),
         Section("plog", "ipsec whack --events", _log),
         Section("date", "date", lambda scene: [clock.calendar()]),
     )

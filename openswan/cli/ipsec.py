@@ -42,7 +42,13 @@ def _confdir() -> str:
     return os.environ.get("IPSEC_CONFS", "/etc")
 
 
-def _libdir() -> str:
+def execdir() -> str:
+    """Where commands of the administrator are looked for first."""
+    return os.environ.get("IPSEC_EXECDIR", EXECDIR)
+
+
+def libdir() -> str:
+    """Where they are looked for after that."""
     return os.environ.get("IPSEC_LIBDIR", LIBDIR)
 
 
@@ -53,7 +59,7 @@ OPTIONS: dict[str, Callable[[], str]] = {
     "--versioncode": lambda: f"{__version__} (klips)",
     "--copyright": lambda: COPYRIGHT.format(version=__version__),
     "_copyright": lambda: COPYRIGHT.format(version=__version__),
-    "--directory": _libdir,
+    "--directory": libdir,
     "--confdir": _confdir,
 }
 
@@ -62,7 +68,7 @@ def _external(name: str) -> Path | None:
     """An executable of that name the administrator has put beside ours, or None."""
     if "/" in name or name.startswith("."):
         return None
-    for directory in (os.environ.get("IPSEC_EXECDIR", EXECDIR), _libdir()):
+    for directory in (execdir(), libdir()):
         candidate = Path(directory, name)
         if candidate.is_file() and os.access(candidate, os.X_OK):
             return candidate
@@ -75,9 +81,9 @@ def _environment() -> dict[str, str]:
     return {
         **os.environ,
         "IPSEC_VERSION": __version__,
-        "IPSEC_EXECDIR": os.environ.get("IPSEC_EXECDIR", EXECDIR),
-        "IPSEC_LIBDIR": _libdir(),
-        "IPSEC_DIR": _libdir(),
+        "IPSEC_EXECDIR": execdir(),
+        "IPSEC_LIBDIR": libdir(),
+        "IPSEC_DIR": libdir(),
         "IPSEC_SBINDIR": sbindir,
         "IPSEC_CONFS": _confdir(),
         "PATH": f"{sbindir}:{os.environ.get('PATH', '/usr/sbin:/usr/bin:/sbin:/bin')}",

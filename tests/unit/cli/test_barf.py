@@ -18,7 +18,9 @@ from tests.unit.cli.test_censor import KEY
 HEADINGS = """version /proc/version /proc/net/ipsec_eroute netstat-rn /proc/net/ipsec_spi /proc/net/ipsec_spigrp
     /proc/net/ipsec_tncfg ip-xfrm-state ip-xfrm-policy ipsec/status ip-addr-list ip-route-list ip-rule-list ipsec_verify
     ipsec/directory hostname/fqdn ps ipsec/showdefaults ipsec/conf ipsec/secrets ipsec/listall ipsec/policies/private
-    uname-a iptables plog date""".split()
+    ipsec/ls-libdir ipsec/ls-execdir uname-a config-built-with distro-release ipsec_version iptables /proc/modules
+    /proc/meminfo /proc/net/ipsec-ls etc/syslog.conf etc/resolv.conf lib/modules-ls fipscheck kern.debug klog plog
+    date""".split()
 
 
 @pytest.fixture
