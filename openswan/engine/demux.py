@@ -19,7 +19,6 @@ from openswan.base.errors import WireError
 from openswan.engine import versions
 from openswan.engine.demuxv1 import DemuxV1
 from openswan.engine.effects import SendDatagram
-from openswan.engine.events import SendFailed
 from openswan.engine.statedb import IkeState, source_of
 from openswan.ike.v2.cookie import CookieJar, refusal
 from openswan.ike.v2.tasks.crash import token
@@ -223,13 +222,13 @@ class Demux:
                 self.brain.ikes.doubt(ike, f"the peer says that it does not know SPI 0x{spi:08x}")
                 return
 
-    def unreachable(self, event: SendFailed) -> None:
+    def unreachable(self, local: Endpoint, remote: Endpoint, reason: str) -> None:
         """The network says that a peer cannot be reached: anybody can forge that, so at most it is asked."""
-        pair = (event.local.address, event.remote.address)
+        pair = (local.address, remote.address)
         for ike in list(self.core.states.pairs.get(pair, {}).values()):
-            self.brain.ikes.doubt(ike, f"{event.remote.address} is said to be unreachable: {event.reason}")
+            self.brain.ikes.doubt(ike, f"{remote.address} is said to be unreachable: {reason}")
             for conn in list(ike.attempts.values()):
-                self.brain.pairs.hinted(conn, event.reason)
+                self.brain.pairs.hinted(conn, reason)
 
     def tell_unknown_spi(self, local: Endpoint, remote: Endpoint, spi: int) -> None:
         """Let whoever sends us ESP of a life before this one know, in clear (RFC 7296 1.5)."""

@@ -45,7 +45,8 @@ class SendFailed:
     """The kernel reported an error for a datagram we sent (ECONNREFUSED, EHOSTUNREACH ...): a hint only."""
 
     local: Endpoint
-    remote: Endpoint
+    remote: Endpoint | None
+    """None: refused by somebody, the kernel had no room for the details."""
     reason: str
 
 

@@ -102,6 +102,11 @@ class Pluto:
     def _send_failed(self, event: ev.SendFailed) -> None:
         """Errors the network reports are a hint only: anybody can forge them."""
         local, remote = event.local, event.remote
+        if remote is None:
+            text = "some IKE message we sent has been rejected with ECONNREFUSED (kernel supplied no details)"
+            if self.brain.demux.lines.take(self.core.now):
+                self.core.log(text, False, "network-error")
+            return
         if self.brain.demux.lines.take(self.core.now):
             rows = self.core.network.interfaces
             name = next((one.name for one in rows if local.address in dict(one.addresses)), local.address)
@@ -113,7 +118,7 @@ class Pluto:
             known = self.core.states.pairs.get((local.address, remote.address), {})
             if any(one.version == 1 for one in known.values()):
                 self.core.advise(text, remote.address)
-        self.brain.demux.unreachable(event)
+        self.brain.demux.unreachable(local, remote, event.reason)
 
     def _gateways_learned(self, event: ev.GatewaysLearned) -> None:
         """For those who want to call a host, and for those who are called by its gateway."""

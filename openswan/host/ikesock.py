@@ -229,13 +229,13 @@ class OuterSockets:
     `attach(outer)` is called for each socket that opens, `detach(outer)` before one closes: sockets the packet engine
     reads change hands there. It has `lanes` workers: that many sockets share UDP 4500.
     `on_datagrams(local, ((remote, data), ...))` is what came in on UDP 500, `on_error(local, remote, reason)` what the
-    kernel said about something we sent.
+    kernel said about something we sent (remote None: it had no room to say to whom).
     """
 
     def __init__(
         self,
         on_datagrams: Callable[[Endpoint, tuple[tuple[Endpoint, bytes], ...]], None],
-        on_error: Callable[[Endpoint, Endpoint, str], None],
+        on_error: Callable[[Endpoint, Endpoint | None, str], None],
         attach: Callable[[Outer], None],
         detach: Callable[[Outer], None],
         ike_port: int = IKE_PORT,
@@ -314,20 +314,21 @@ class OuterSockets:
                 data, address = outer.sock.recvfrom(LARGEST_DATAGRAM)
             except BlockingIOError:
                 break
-            except OSError:
-                self._read_errors(outer)
+            except OSError as why:
+                if not self._read_errors(outer) and why.errno == errno.ECONNREFUSED:
+                    self._on_error(outer.local, None, os.strerror(why.errno))
                 break
             messages.append((Endpoint(ip_address(address[0].partition("%")[0]), address[1]), data))
         if messages:
             self._on_datagrams(outer.local, tuple(messages))
 
-    def _read_errors(self, outer: Outer) -> None:
-        """Take ICMP errors about our own datagrams off the error queue; they are hints, no more."""
-        for _ in range(BATCH):
+    def _read_errors(self, outer: Outer) -> int:
+        """Take ICMP errors about our own datagrams off the error queue, hints and no more; how many there were."""
+        for number in range(BATCH):
             try:
                 _, control, _, address = outer.sock.recvmsg(512, 512, MSG_ERRQUEUE | socket.MSG_DONTWAIT)
             except OSError:
-                return
+                return number
             for level, kind, data in control:
                 if (
                     (level, kind) in ((socket.IPPROTO_IP, IP_RECVERR), (41, IPV6_RECVERR))
@@ -336,6 +337,7 @@ class OuterSockets:
                 ):
                     remote = Endpoint(ip_address(address[0].partition("%")[0]), address[1])
                     self._on_error(outer.local, remote, extended_error(data))
+        return BATCH
 
     def send(self, local: Endpoint, remote: Endpoint, data: bytes) -> None:
         """Send an IKE message from a local endpoint, the non-ESP marker in front where the port calls for it."""

@@ -47,6 +47,14 @@ def test_network_errors_are_a_hint_and_limited() -> None:
     assert all(isinstance(effect, Log) and effect.text == text + why for effect in logged)
 
 
+def test_a_refusal_the_kernel_says_nothing_of_is_a_line_and_no_more() -> None:
+    pluto = Pluto(SeededRng(1))
+    here = Endpoint(ip_address("192.0.2.1"), 500)
+    logged = [pluto.handle(SendFailed(here, None, "Connection refused"), 1.0) for _ in range(200)]
+    text = "some IKE message we sent has been rejected with ECONNREFUSED (kernel supplied no details)"
+    assert logged[0] == [Log(text, False, "network-error")] and 0 < len([one for one in logged if one]) < 50
+
+
 def test_an_answer_nobody_waits_for_is_nothing() -> None:
     assert Pluto(SeededRng(1)).handle(UpdownDone(99, 1, ("x",)), 0.0) == []
 

@@ -25,7 +25,7 @@ class Events:
 
     def __init__(self) -> None:
         self.datagrams: list[tuple[Endpoint, Endpoint, bytes]] = []
-        self.errors: list[tuple[Endpoint, Endpoint, str]] = []
+        self.errors: list[tuple[Endpoint, Endpoint | None, str]] = []
         self.attached: list[Endpoint] = []
         self.detached: list[Endpoint] = []
 
@@ -119,6 +119,22 @@ def test_ike_comes_in_on_500_and_goes_out_with_the_marker_on_4500(namespace: Nam
     run(namespace, conversation)
 
 
+def test_a_refusal_whose_details_the_kernel_has_no_room_for(namespace: Namespace) -> None:
+    async def go(events: Events, sockets: OuterSockets) -> None:
+        assert sockets.follow({V4: "lo"}) == []
+        here = Endpoint(V4, 500)
+        ours = next(outer.sock for outer in sockets if outer.local == here)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
+            for _ in range(20):
+                flood.sendto(bytes(1000), ("127.0.0.1", 500))
+        sockets.send(here, Endpoint(V4, 999), b"to nobody")
+        await until(lambda: events.errors)
+        assert events.errors == [(here, None, "Connection refused")]
+
+    run(namespace, go)
+
+
 def test_errors_are_reported_with_the_peer_they_concern(namespace: Namespace) -> None:
     closed = Endpoint(V4, 9)
 
@@ -133,7 +149,7 @@ def test_errors_are_reported_with_the_peer_they_concern(namespace: Namespace) ->
         sockets.send(Endpoint(ip_address("192.0.2.1"), 500), closed, b"x")
         assert "not an address we listen on" in events.errors[-1][2]
         sockets.send(Endpoint(V4, 500), Endpoint(ip_address("198.51.100.1"), 500), b"x")
-        assert events.errors[-1][1].address == ip_address("198.51.100.1")
+        assert events.errors[-1][1] == Endpoint(ip_address("198.51.100.1"), 500)
 
     run(namespace, conversation)
 
