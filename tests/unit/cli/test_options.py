@@ -66,3 +66,7 @@ def test_every_option_is_explained(
     assert options
     assert sorted(option for option in options if option not in helped) == []
     assert sorted(option for option in options if escaped(option) not in page) == []
+
+
+def test_every_command_has_a_page() -> None:
+    assert [name for name in OWN if not (MAN / f"ipsec_{name}.8").is_file()] == []
