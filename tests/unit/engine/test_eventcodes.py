@@ -11,10 +11,13 @@ from openswan.engine.eventcodes import BY_REPLY, EVENTS, of_reply
 
 ROOT = Path(__file__).resolve().parents[3]
 USED = re.compile(r'\bevent="([a-z0-9-]+)"')
+LOGGED = re.compile(r'\b(?:True|False|serious), "([a-z-]+)"\s*\)')
+"""What core.log and Log are given as their third."""
 
 
 def test_the_table_is_what_the_source_uses() -> None:
     used = {code for path in (ROOT / "openswan").rglob("*.py") for code in USED.findall(path.read_text())}
+    used |= {code for path in (ROOT / "openswan/engine").rglob("*.py") for code in LOGGED.findall(path.read_text())}
     assert used | {*BY_REPLY.values(), "notification", "ike"} == set(EVENTS)
 
 
