@@ -189,7 +189,8 @@ class Whack:
             self.brain.groups.terminate(conn)
         else:
             self.brain.negotiator.terminate(conn)
-        self.core.release(conn)
+        # Who asks for the status next is to find what the updown commands leave.
+        self.brain.router.updowns.after({conn.name}, partial(self.core.release, conn))
 
     def _redirect(self, client: int, args: Arguments) -> bool:
         """Send clients of one conn, or of all, to other gateways (RFC 5685)."""

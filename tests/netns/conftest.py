@@ -20,7 +20,7 @@ from tests.netns.libreswan import HEAD, Libreswan, Peers
 HERE = Path(__file__).parent
 
 
-ONE_IN = 3
+ONE_IN = 4
 """Of the combinations of a test that is marked as a matrix: how many there are for one that every run takes."""
 
 

@@ -21,7 +21,12 @@ from tests.netns.lab import Lab, LabError, wait_for
 from tests.netns.libreswan import HEAD, Libreswan, Peers
 from tests.netns.traffic import Flow, Receiver, assert_ping, learn_path
 
-pytestmark = [pytest.mark.peer, pytest.mark.timeout(600), pytest.mark.xdist_group("kernelpeer")]
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.matrix,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("kernelpeer"),
+]
 
 ALGORITHMS = (
     "aes_gcm128", "aes_gcm256", "aes128-sha2_256", "aes256-sha2_512", "aes256-sha1", "chacha20_poly1305",

@@ -20,7 +20,12 @@ from tests.netns.libreswan import Libreswan, public_key
 from tests.netns.test_tunnel import certified
 from tests.netns.traffic import assert_ping, ping
 
-pytestmark = [pytest.mark.peer, pytest.mark.timeout(600), pytest.mark.xdist_group("kernelpeer")]
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.matrix,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("kernelpeer"),
+]
 
 BASE = {**NET4, "leftid": "@west.example", "rightid": "@east.example", "encapsulation": "no"}
 AUTHBY = {"rsa": "rsasig", "ecdsa": "ecdsa"}

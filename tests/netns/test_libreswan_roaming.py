@@ -22,7 +22,12 @@ from tests.netns.libreswan import Libreswan
 from tests.netns.test_addresses import has
 from tests.netns.traffic import Flow, Receiver, assert_ping
 
-pytestmark = [pytest.mark.peer, pytest.mark.timeout(600), pytest.mark.xdist_group("kernelpeer")]
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.matrix,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("kernelpeer"),
+]
 
 IDS = {"leftid": "@west", "rightid": "@east", "authby": "secret"}
 NETS = {**IDS, "leftsubnet": "10.1.0.0/24", "rightsubnet": "10.2.0.0/24", "mobike": "yes"}

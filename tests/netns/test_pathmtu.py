@@ -70,6 +70,7 @@ def path_mtu(both: Pair) -> int:
 CASES = [(4, 576), (4, 1280), (4, 1400), (4, 1500), (4, 9000), (6, 1280), (6, 1400), (6, 1500), (6, 9000)]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("encapsulation", ["yes", "no"], ids=["udp4500", "raw50"])
 @pytest.mark.parametrize(("outside", "middle"), CASES)
 def test_a_megabyte_arrives_with_nothing_set_by_hand(outside: int, middle: int, encapsulation: str) -> None:

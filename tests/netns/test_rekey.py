@@ -52,6 +52,7 @@ def assert_all_arrived(running: list[tuple[Flow, Receiver]]) -> None:
         assert numbers == list(range(flow.sent)), "out of order or twice"
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("side", ["initiator", "responder", "both"])
 def test_child_sas_are_replaced_and_nothing_is_lost(lab: Lab, side: str) -> None:
     """Who rekeys is whose lifetime ends first; when both do at once the collision is settled."""
@@ -68,6 +69,7 @@ def test_child_sas_are_replaced_and_nothing_is_lost(lab: Lab, side: str) -> None
     wait_for("the old SAs to go", lambda: len(spis(both)) == 2 and not spis(both) & first, 10)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("side", ["initiator", "responder", "both"])
 def test_the_ike_sa_is_replaced_and_nothing_is_lost(lab: Lab, side: str) -> None:
     hasty, calm = conn("net", NET4, auto="add", **IKE), conn("net", NET4, auto="add")

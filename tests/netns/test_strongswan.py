@@ -438,10 +438,14 @@ def test_both_rekey_at_once(stage: Stage, what: str) -> None:
     ours = {"ikelifetime": "12s"} if what == "ike" else {"salifetime": "12s"}
     stage.play(swanctl(esp="aes256gcm16-curve25519"), net(rekeymargin="9s", rekeyfuzz="0%", **ours))
     stage.up("we")
-    begun = stage.west.log().count(" rekeying ")
+
+    def rekeyed() -> int:
+        return stage.west.log(10_000).count(" rekeying ")
+
+    begun = rekeyed()
     with stage.steady():
         with silence(stage, "udp", "dport", "4500", "@th,64,32", "0"):
-            wait_for("our deadline", lambda: stage.west.log().count(" rekeying ") > begun, 10, 0.1)
+            wait_for("our deadline", lambda: rekeyed() > begun, 10, 0.1)
             asking = threading.Thread(target=rekey, args=(stage, what))
             asking.start()
             wait_for("their request", lambda: "generating CREATE_CHILD_SA request" in stage.east.log(), 5, 0.1)

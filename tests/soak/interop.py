@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`make soak-interop`: every combination with other implementations, of which `make test` takes a sample.
+"""`make soak-interop`: every combination with other implementations, of path MTUs and rekeyings.
+
+`make test` takes a sample of them.
 
 `python -m tests.soak.interop [PYTEST_ARGUMENT...]`
 """
@@ -13,9 +15,9 @@ import pytest
 
 
 def main() -> int:
-    """All of the peer tests, one after the other."""
+    """All of the peer tests and the matrices, one after the other."""
     os.environ["SAMPLE"] = "all"
-    return int(pytest.main(["-m", "peer", "tests/netns", *sys.argv[1:]]))
+    return int(pytest.main(["-m", "peer or matrix", "tests/netns", *sys.argv[1:]]))
 
 
 if __name__ == "__main__":
