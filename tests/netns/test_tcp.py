@@ -162,7 +162,7 @@ def test_fallback_to_somebody_who_is_not_there_goes_on_in_both_ways(lab: Lab) ->
 def test_esp_that_does_not_pass_in_udp_goes_into_tcp(lab: Lab) -> None:
     both = pair(lab, conf(**{"enable-tcp": "fallback"}))
     # IKE on port 4500 has four octets of zero where ESP has its SPI.
-    block(lab.east, "-p", "udp", "-m", "u32", "!", "--u32", "0>>22&0x3C@8=0")
+    block(lab.east, "-p", "udp", "--dport", "4500", "-m", "u32", "!", "--u32", "0>>22&0x3C@8=0")
     both.up("net")
     for _ in range(3):
         lab.sunset.run("ping", "-c", "4", "-i", "0.2", "-W", "1", "10.2.0.2", check=False)
