@@ -102,6 +102,19 @@ def proposed(content: Content, local: Address, remote: Address) -> Clients:
     return Clients(mine, theirs)
 
 
+def of_a_name(content: Content) -> tuple[str, ...]:
+    """What is said of a first message whose sender calls itself by a name: Microsoft's clients do, behind a NAT."""
+    said, original = content.first(Id), content.first(NatOa)
+    if said is None or said.kind != IdType.FQDN or original is None:
+        return ()
+    name = said.body.decode("ascii", "replace")
+    return (
+        "Applying workaround for MS-818043 NAT-T bug",
+        "peer client type is FQDN",
+        f"IDci was FQDN: {name}, using NAT_OA={original.address} 0 as IDci",
+    )
+
+
 def check_fit(policy: QuickPolicy, clients: Clients) -> None:
     """IkeError (INVALID_ID_INFORMATION) unless these are a policy's clients, or with narrowing some of them."""
     ours = of_policy(policy)

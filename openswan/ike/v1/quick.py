@@ -124,6 +124,8 @@ def take_qi1(sa: Core, quick: Quick, content: Content, now: Instant) -> Sequence
         raise IkeError(f"this ISAKMP SA has {len(sa.children)} pairs of IPsec SAs", NotifyType.NO_PROPOSAL_CHOSEN)
     offered, theirs = _one(content, Sa), _one(content, Nonce).data
     asked = clients.proposed(content, sa.local.address, sa.remote.address)
+    for line in clients.of_a_name(content):
+        sa.log(line, Rc.LOG_SERIOUS)
     sa.log(f"the peer proposed: {clients.words(asked.mine)} -> {clients.words(asked.theirs)}")
     transport = _asks_transport(offered)
     seen, original = asked, None

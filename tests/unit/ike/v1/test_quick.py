@@ -360,6 +360,12 @@ def test_a_name_with_its_address_beside_it() -> None:
     [one] = pair.b.sa.quicks.values()
     assert one.agreement is not None, pair.b.lines()
     assert one.agreement.original == (ip_address("192.168.7.7"), ip_address("192.0.2.2"))
+    said = [line for line in pair.b.lines() if "FQDN" in line or "MS-818043" in line]
+    assert said == [
+        "Applying workaround for MS-818043 NAT-T bug",
+        "peer client type is FQDN",
+        "IDci was FQDN: laptop, using NAT_OA=192.168.7.7 0 as IDci",
+    ]
 
 
 def test_the_shorter_life_is_agreed_and_the_initiator_told() -> None:
