@@ -151,8 +151,9 @@ def test_nobody_answers() -> None:
     pair.net.cut.add(pair.east.address)
     client = pair.west.request("initiate", name="net-net")
     pair.run(100.0)
-    code, text = pair.west.whack[client][-1]
+    (code, text), (_, remedy) = pair.west.whack[client][-2:]
     assert code == 31 and "max number of retransmissions" in text
+    assert "say ikev2=no in this conn" in remedy
     assert client in pair.west.finished and pair.west.empty()
     assert "net-net" in pair.west.guards, "fail closed"
 
@@ -179,7 +180,8 @@ def test_a_stranger_finds_no_connection() -> None:
     client = pair.west.request("initiate", name="net-net")
     pair.run(100.0)
     assert client in pair.west.finished
-    assert pair.west.whack[client][-1][0] == 214
+    (code, _), (_, remedy) = pair.west.whack[client][-2:]
+    assert code == 214 and "say ikev2=no in this conn" in remedy
     assert pair.east.empty()
     assert any("no connection has been authorized" in line for line in pair.east.lines)
 
