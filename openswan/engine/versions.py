@@ -14,6 +14,7 @@ from openswan.base.log import Rc
 from openswan.engine.conn import Conn
 from openswan.ike.effects import IkeFailed
 from openswan.wire.header import NO_SPI
+from openswan.wire.v2.numbers import NotifyType
 
 if TYPE_CHECKING:
     from openswan.engine.core import Core
@@ -39,14 +40,14 @@ def failed(core: Core, ike: IkeState, effect: IkeFailed) -> None:
     conn = ike.conn
     if conn is None or conn.group is not None or conn.attempt or not ike.initiator or ike.replaces is not None:
         return
-    silent_or_refused = effect.timeout or effect.notify == NO_PROPOSAL_CHOSEN
+    # NO_PROPOSAL_CHOSEN has one number in both versions.
+    silent_or_refused = effect.timeout or effect.notify == NotifyType.NO_PROPOSAL_CHOSEN
     if ike.machine.spi_r == NO_SPI and silent_or_refused:
-        text = f"if {ike.machine.remote.address} speaks IKEv{OTHER[ike.version]} alone: {REMEDIES[ike.version]}"
+        peer = ike.machine.remote.address
+        text = f"if {peer} speaks IKEv{OTHER[ike.version]} alone: {REMEDIES[ike.version]}"
+        if effect.timeout:
+            text = f"see whether {peer} runs and UDP 500 and 4500 pass (ipsec diagnose {conn.name}); {text}"
         core.say(conn, text, Rc.LOG, ike.serial, event="remedy")
-
-
-NO_PROPOSAL_CHOSEN = 14
-"""The same number in both versions."""
 
 
 def of_version(core: Core, version: int, me: Address, peer: Address) -> Conn | None:
