@@ -137,6 +137,14 @@ class Gateway:
             text += f"--- {self.host.name} {path.name}\n" + "\n".join(path.read_text().splitlines()[-lines:]) + "\n"
         return text
 
+    def new_rsa_key(self) -> str:
+        """Have an RSA key of its own in ipsec.secrets, and nothing else; the public one as leftrsasigkey= wants it."""
+        secrets = self.dir / "ipsec.secrets"
+        secrets.unlink(missing_ok=True)
+        self.ipsec("newhostkey", "--output", str(secrets), "--bits", "2192", "--quiet")
+        shown = self.ipsec("showhostkey", "--left").stdout.splitlines()
+        return next(line.partition("=")[2].strip() for line in shown if "leftrsasigkey=" in line)
+
     def remove(self) -> None:
         """Delete the files, so that another gateway can be set up in this namespace."""
         shutil.rmtree(self.dir)

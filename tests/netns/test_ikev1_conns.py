@@ -198,10 +198,7 @@ def carried(lab: Lab, near: str = "10.1.0.2", far: str = "10.2.0.2") -> None:
 @pytest.mark.parametrize("who", ["we", "they"])
 def test_net_to_net(stage: Stage, who: str) -> None:
     west = stage.west
-    (west.dir / "ipsec.secrets").unlink()
-    west.ipsec("newhostkey", "--output", str(west.dir / "ipsec.secrets"), "--bits", "2192", "--quiet")
-    shown = west.ipsec("showhostkey", "--left").stdout
-    ours = next(line.partition("=")[2] for line in shown.splitlines() if "leftrsasigkey=" in line)
+    ours = west.new_rsa_key()
     key = new_key("rsa")
     files = {
         "private/east.pem": pem(key),

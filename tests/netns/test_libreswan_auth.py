@@ -16,7 +16,7 @@ from tests.netns.conns import NET4, SECRETS, conn
 from tests.netns.gateway import Gateway
 from tests.netns.keys import Authority
 from tests.netns.lab import Lab, wait_for
-from tests.netns.libreswan import Libreswan, public_key
+from tests.netns.libreswan import Libreswan
 from tests.netns.test_tunnel import certified
 from tests.netns.traffic import assert_ping, ping
 
@@ -127,9 +127,7 @@ def test_an_authority_we_do_not_know(stage: Stage, kind: str, who: str) -> None:
 def test_raw_rsa_keys(stage: Stage, who: str) -> None:
     """Neither side has certificates: each knows the other's public key."""
     west, east = stage.west, stage.east
-    (west.dir / "ipsec.secrets").unlink(missing_ok=True)
-    west.ipsec("newhostkey", "--output", str(west.dir / "ipsec.secrets"), "--bits", "2192", "--quiet")
-    ours = public_key(west.ipsec("showhostkey", "--left").stdout)
+    ours = west.new_rsa_key()
     both = {"authby": "rsasig", "leftrsasigkey": ours, "rightrsasigkey": east.raw_key()}
     stage.play(both, both, (west.dir / "ipsec.secrets").read_text())
     stage.up(who)

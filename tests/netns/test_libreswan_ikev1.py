@@ -18,7 +18,7 @@ from tests.netns.capture import Capture, Seen
 from tests.netns.conns import NET4, SECRETS, conn
 from tests.netns.keys import Authority
 from tests.netns.lab import LabError, wait_for
-from tests.netns.libreswan import HEAD, Peers, public_key
+from tests.netns.libreswan import HEAD, Peers
 from tests.netns.test_addresses import has
 from tests.netns.test_libreswan import serials, unknown
 from tests.netns.test_tunnel import certified
@@ -158,9 +158,7 @@ def test_algorithms(stage: Stage, name: str, who: str) -> None:
 def test_raw_rsa_keys(stage: Stage, who: str) -> None:
     """Neither side has certificates: each knows the other's public key."""
     west, east = stage.west, stage.east
-    (west.dir / "ipsec.secrets").unlink(missing_ok=True)
-    west.ipsec("newhostkey", "--output", str(west.dir / "ipsec.secrets"), "--bits", "2192", "--quiet")
-    ours = public_key(west.ipsec("showhostkey", "--left").stdout)
+    ours = west.new_rsa_key()
     both = {**NETS, "authby": "rsasig", "leftrsasigkey": ours, "rightrsasigkey": east.raw_key()}
     stage.play(both, both, (west.dir / "ipsec.secrets").read_text())
     stage.up(who)

@@ -250,10 +250,7 @@ def test_large_certificates_and_a_chain_go_in_fragments_of_ike(
 def test_raw_rsa_keys(stage: Stage, who: str) -> None:
     """Neither side has certificates: each knows the other's public key."""
     west = stage.west
-    (west.dir / "ipsec.secrets").unlink()
-    west.ipsec("newhostkey", "--output", str(west.dir / "ipsec.secrets"), "--bits", "2192", "--quiet")
-    shown = west.ipsec("showhostkey", "--left").stdout
-    ours = next(line.partition("=0s")[2] for line in shown.splitlines() if "leftrsasigkey=" in line)
+    ours = west.new_rsa_key().removeprefix("0s")
     key = new_key("rsa")
     files = {
         "private/east.pem": pem(key),

@@ -93,10 +93,7 @@ def test_preshared_keys(stage: Stage, who: str, pfs: str) -> None:
 @who
 def test_raw_rsa_keys(stage: Stage, who: str) -> None:
     west = stage.west
-    (west.dir / "ipsec.secrets").unlink()
-    west.ipsec("newhostkey", "--output", str(west.dir / "ipsec.secrets"), "--bits", "2192", "--quiet")
-    shown = west.ipsec("showhostkey", "--left").stdout
-    ours = next(line.partition("=0s")[2] for line in shown.splitlines() if "leftrsasigkey=" in line)
+    ours = west.new_rsa_key().removeprefix("0s")
     key = new_key("rsa")
     files = {
         "private/east.pem": pem(key),
