@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 
 from openswan.base.errors import ConfigError
 from openswan.base.interval import duration_text, parse_duration
@@ -49,6 +50,7 @@ class Status(Enum):
 
     ACTED = "acted on"
     HARMLESS = "ignored with a warning"
+    MOOT = "ignored: there is nothing here it could change"
     REFUSED = "the conn is refused"
     OBSOLETE = "obsolete, ignored"
 
@@ -81,7 +83,7 @@ class Keyword:
     fine: tuple[str, ...] = ()
     """HARMLESS and REFUSED: canonical values that ask for what happens anyway, so that nothing need be said."""
     reason: str = ""
-    """REFUSED: why; HARMLESS: what is missing by it, when that is not plain."""
+    """REFUSED, HARMLESS and MOOT: why, and what there is instead."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """Canonical values that are refused, and why, of a keyword that is acted on or harmless otherwise."""
     most: float = 2**32 - 1
@@ -94,6 +96,26 @@ class Keyword:
     def canonical(self, text: str, side: str = "") -> str:
         """A value in its one spelling; ConfigError when it is none."""
         return READERS.get(self.form, _as_it_is)(self, text, self.spelled(side))
+
+
+def row_of(section: Section) -> Callable[..., Keyword]:
+    """Makes the rows of one section."""
+    return partial(Keyword, section=section)
+
+
+def same(*words: str) -> dict[str, str]:
+    """Choices that have one spelling each."""
+    return {word: word for word in words}
+
+
+def spelled(**canonical: str) -> dict[str, str]:
+    """canonical="spelling spelling ...": the canonical word is a spelling itself; `_` stands for `-`."""
+    pairs: dict[str, str] = {}
+    for word, others in canonical.items():
+        name = word.strip("_").replace("_", "-")
+        pairs[name] = name
+        pairs |= dict.fromkeys(others.split(), name)
+    return pairs
 
 
 YES = {"yes", "y", "true", "on", "1"}

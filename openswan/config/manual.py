@@ -11,7 +11,7 @@ from openswan.config.keywords import TABLE
 
 HEAD = """\
 .\\" SPDX-License-Identifier: GPL-2.0-or-later
-.\\" Written by `make man' from the keyword table: change openswan/config/keywords.py or manual.py instead.
+.\\" Written by `make man' from the keyword table: change openswan/config/*words.py or manual.py instead.
 .TH IPSEC.CONF 5 "@RELEASED@" "Openswan 3.0" "IPsec"
 .SH NAME
 ipsec.conf \\- connections and settings of IPsec
