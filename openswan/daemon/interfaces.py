@@ -18,6 +18,7 @@ from openswan.klips.engine import Klips
 from openswan.plane.commands import AttachDevice, DetachDevice, MoveDevice, SetMtu
 from openswan.plane.manual import ManualPlan
 from openswan.plane.orders import Wire, Wiring
+from openswan.policy.onlink import Links, OnLink
 
 DETACHED_MTU = 1500
 """Of an ipsecN that has never stood on anything, octets."""
@@ -44,6 +45,8 @@ class Interfaces:
         """The kernel's numbers of them; 0: deleted by somebody, and not made anew yet."""
         self._by_hand: dict[str, str] = {}
         self._network = self._seen = NetworkState((), ())
+        self._around = OnLink()
+        """The nets of links, whatever routers are within them."""
         self._complained: frozenset[str] = frozenset()
         self._strangers: dict[str, str] = {}
         """Virtual interfaces beside those of interfaces=, and the physical ones they stand on."""
@@ -74,7 +77,7 @@ class Interfaces:
         """Follow every change, which `changed` hears of first; when netlink fails, say so and try again."""
         while True:
             try:
-                async for _ in changes():
+                async for _ in changes(lambda: self._around):
                     changed()
                     self._heal()
                     state = await network_state(devices.is_virtual)
@@ -94,6 +97,7 @@ class Interfaces:
     def _take(self, state: NetworkState) -> None:
         """Give interfaces their ipsecN, make those there are to be, and tell pluto."""
         self._seen = state
+        self._around = OnLink(Links(state.links.direct))
         prefer = (
             end.host.address
             for conn in self._wanted.connections or ()
@@ -106,7 +110,7 @@ class Interfaces:
                 self._log(line, True)
         self._complained = frozenset(assigned.complaints)
         before = {each.name: each.mtu for each in self._network.interfaces}
-        self._network = NetworkState(assigned.interfaces, state.defaults, self._resolvers.servers())
+        self._network = replace(state, interfaces=assigned.interfaces, resolvers=self._resolvers.servers())
         named = {plan.name for plan in assigned.plans}
         mtus = {each.name: each.mtu for each in assigned.interfaces}
         plans = list(assigned.plans)

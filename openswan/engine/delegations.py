@@ -5,7 +5,7 @@
                                                                  no -> LearnGateways -> GatewaysLearned -> asked again
 
 Only signed records name another host's gateway (openswan.policy.gateways), and nobody who has proved nothing speaks for
-anybody.
+anybody, nor anybody for a host on a link of ours: that one answers past its gateway, in clear.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Delegations:
 
     def allows(self, host: Address, peer: Machine) -> bool:
         """May the peer of an IKE SA speak for a host that is not itself?"""
-        if peer.anonymous:
+        if peer.anonymous or host in self.core.plugs.onlink:
             return False
         if peer.peer_chain and carries_name(peer.peer_chain[0], address_identity(host)):
             return True

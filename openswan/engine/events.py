@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from openswan.base.address import Address, Endpoint
@@ -13,6 +13,7 @@ from openswan.crypto.revocation import Places
 from openswan.engine.oeevents import Learned
 from openswan.plane.events import KlipsEvent
 from openswan.policy.gateways import Published
+from openswan.policy.onlink import Links
 from openswan.policy.selector import FlowKey
 
 
@@ -125,12 +126,14 @@ class DefaultRoute:
 
 @dataclass(frozen=True, slots=True)
 class NetworkState:
-    """Interfaces, addresses and default routes as they are now; sent at start and after every change."""
+    """Interfaces, addresses, default routes and links as they are now; sent at start and after every change."""
 
     interfaces: tuple[Interface, ...]
     defaults: tuple[DefaultRoute, ...]
     resolvers: tuple[Address, ...] = ()
     """DNS servers this host is configured to ask."""
+    links: Links = field(default_factory=Links)
+    """What is reached without a router."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,9 @@ class Network:
     # -- addresses ----------------------------------------------------------------------------------------------------
 
     def changed(self, state: NetworkState) -> None:
-        """The machine's interfaces, addresses or default routes are these now."""
+        """The machine's interfaces, addresses, default routes or links are these now."""
         core = self.core
-        before = core.plugs.addresses.keys()
+        before, links = core.plugs.addresses.keys(), core.plugs.onlink.links
         core.network, core.plugs = state, Plugs.of(state)
         if core.listening:
             self.listen()
@@ -54,6 +54,8 @@ class Network:
             self.reorient(conn)
             if conn.me in come and not conn.children:
                 self.resume(conn)
+        if state.links != links:
+            self.brain.pairs.linked()
         if moved:
             self.brain.mobility.tell()
             self.resolve_all()

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from openswan.base.interval import Instant
-from openswan.engine.oeevents import Terms, Verdict
+from openswan.engine.oeevents import Learned, Terms, Verdict
 from openswan.engine.oepair import PairState, Peer
 from openswan.engine.oestates import Event, State
 from openswan.policy.grade import Grade
 from openswan.policy.groups import Stance
+from openswan.policy.onlink import OnLink
 
 FIXED = {
     Stance.CLEAR: Event.PACKET_PASS,
@@ -52,6 +55,24 @@ def search(terms: Terms, peer: Peer | None, now: Instant) -> Event:
 def worth(p: PairState, grade: Grade) -> bool:
     """Would a tunnel of that grade do, and be better than the one there is?"""
     return grade.meets(p.terms.least) and (p.grade is None or grade.beats(p.grade))
+
+
+def reachable(learned: Learned, onlink: OnLink) -> tuple[Learned, str]:
+    """What the DNS says of a destination, without gateways that a host on our own link is not called at; and which."""
+    good = onlink.itself(learned.destination, learned.gateways)
+    if len(good) == len(learned.gateways):
+        return learned, ""
+    others = ", ".join(str(one.address) for one in learned.gateways if one not in good)
+    why = f"its records name {others}, but it is on our own link"
+    if good:
+        return replace(learned, gateways=good), why
+    return replace(learned, verdict=Verdict.NONE, gateways=(), reason=why), why
+
+
+def by_gateway(p: PairState) -> bool:
+    """Is the destination reached, called, or to be called, at another address than its own?"""
+    known = (p.gateway if p.sa else None, p.calling, *(one.address for one in p.gateways))
+    return any(at is not None and at != p.pair.dst for at in known)
 
 
 def answer(p: PairState, verdict: Verdict, good: bool) -> Event | None:

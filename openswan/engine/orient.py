@@ -10,6 +10,7 @@ from openswan.base.address import Address
 from openswan.engine.conn import Oriented
 from openswan.engine.events import DefaultRoute, Interface, NetworkState
 from openswan.policy.connection import Auth, Connection, End, HostKind
+from openswan.policy.onlink import OnLink
 
 NOBODY = "We cannot identify ourselves with either end of this connection."
 FIRST_DEVICE = "ipsec0"
@@ -17,16 +18,17 @@ FIRST_DEVICE = "ipsec0"
 
 @dataclass(slots=True)
 class Plugs:
-    """Local addresses by value, interfaces by name, default routes by family: built once for each NetworkState."""
+    """Local addresses by value, interfaces by name, default routes by family, and links: made for each NetworkState."""
 
     addresses: dict[Address, Interface] = field(default_factory=dict)
     interfaces: dict[str, Interface] = field(default_factory=dict)
     defaults: dict[int, DefaultRoute] = field(default_factory=dict)
+    onlink: OnLink = field(default_factory=OnLink)
 
     @classmethod
     def of(cls, state: NetworkState) -> Plugs:
         """Index a NetworkState; the first default route of a family and the first owner of an address count."""
-        plugs = cls()
+        plugs = cls(onlink=OnLink(state.links))
         for interface in state.interfaces:
             if not interface.up:
                 continue

@@ -26,7 +26,7 @@ from openswan.engine.conn import Conn, Kind
 from openswan.engine.effects import CountUse, Decision
 from openswan.engine.events import FlowsUsed, GatewaysLearned
 from openswan.engine.oeevents import OeEvent, Pair
-from openswan.engine.oejudge import shorter
+from openswan.engine.oejudge import by_gateway, shorter
 from openswan.engine.oepolicy import place_of
 from openswan.engine.oeterms import terms_of
 from openswan.engine.opportunistic import Opportunistic
@@ -207,6 +207,15 @@ class Pairs:
         self._suspects.extendleft(pair for pair in found if known[pair].shunt is Shunt.PASS)
         self._look_at_suspects()
 
+    def linked(self) -> None:
+        """Other nets are on our links now: what is there is not reached by its gateways any more."""
+        onlink = self.core.plugs.onlink
+        for peers in (self.machine.peers, self.machine.peers_of_others):
+            for address, peer in peers.known.items():
+                if peer.gateways:
+                    peer.gateways = onlink.itself(address, peer.gateways)
+        self.recheck(onlink.links.direct)
+
     def _look_at_suspects(self) -> None:
         for _ in range(min(SLICE, len(self._suspects))):
             pair = self._suspects.popleft()
@@ -216,6 +225,8 @@ class Pairs:
             line = self.brain.groups.decides(pair.src, pair.dst)
             if line is None or line.name != state.terms.owner or self._changed(line, state.terms):
                 self.run(oe.Remove(pair))
+            elif by_gateway(state) and pair.dst in self.core.plugs.onlink:
+                self.drop(pair)
         if self._suspects:
             self.core.after(Timer.OE_RECHECK, "", 0.0, self._look_at_suspects)
 

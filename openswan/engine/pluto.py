@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from openswan.base.interval import Instant
 from openswan.engine import events as ev
 from openswan.engine.brain import Brain
 from openswan.engine.effects import Effect
+from openswan.engine.oejudge import reachable
 from openswan.engine.settings import Settings
 from openswan.engine.whack import Whack
 from openswan.plane import events as plane
@@ -122,6 +124,9 @@ class Pluto:
 
     def _gateways_learned(self, event: ev.GatewaysLearned) -> None:
         """For those who want to call a host, and for those who are called by its gateway."""
+        learned, why = reachable(event.learned, self.core.plugs.onlink)
+        complaints = (*event.complaints, f"{learned.destination}: {why}") if why else event.complaints
+        event = replace(event, learned=learned, complaints=complaints)
         self.brain.pairs.learned(event)
         self.brain.delegations.learned(event)
 

@@ -154,19 +154,48 @@ def test_a_host_without_a_record_goes_the_way_of_its_group(world: World) -> None
     assert "%pass" in west.ipsec("eroute").stdout and "%drop" in west.ipsec("eroute").stdout
 
 
-def test_a_host_behind_the_gateway_that_its_record_names(world: World) -> None:
+BEHIND_EAST = "198.51.100.9"
+
+
+def behind_east(world: World) -> None:
     """198.51.100.9 has east as its gateway; east lets west in there by a conn of its own."""
-    lab = world.lab
-    lab.east.ip("addr", "add", "198.51.100.9/32", "dev", "lan")
+    world.lab.east.ip("addr", "add", f"{BEHIND_EAST}/32", "dev", "lan")
     mine = "0s" + base64.b64encode(record_octets(FIRST.public_key())[1]).decode()
-    behind = conn(
-        "behind", left=EAST, leftsubnet="198.51.100.9/32", right=WEST, rightrsasigkey=mine, authby="rsasig", auto="add"
-    )
-    world.host("east", SECOND, more=behind, private="192.0.2.77\n")
+    ends = {"left": EAST, "leftsubnet": f"{BEHIND_EAST}/32", "right": WEST, "rightrsasigkey": mine}
+    world.host("east", SECOND, more=conn("behind", ends, authby="rsasig", auto="add"), private="192.0.2.77\n")
+
+
+def test_a_host_behind_the_gateway_that_its_record_names(world: World) -> None:
+    lab = world.lab
+    behind_east(world)
     world.host("west", FIRST, private="198.51.100.0/24\n")
     with Capture(lab.west) as wire:
-        assert ping(lab.west, "198.51.100.9", 3, wait=5).received == 3
-        assert clear_between(wire, WEST, "198.51.100.9") == []
+        assert ping(lab.west, BEHIND_EAST, 3, wait=5).received == 3
+        assert clear_between(wire, WEST, BEHIND_EAST) == []
+
+
+def tried_anew(west: Gateway) -> bool:
+    """Whatever was decided before."""
+    west.ipsec("whack", "--oppohere", WEST, "--oppothere", BEHIND_EAST, check=False)
+    return True
+
+
+def test_one_on_our_own_link_is_not_reached_by_that_gateway(world: World) -> None:
+    """West's routes say where it is, and are followed: on the link its group decides, past a router its gateway is
+    called, and what was built so ends when it is on the link after all."""
+    lab = world.lab
+    behind_east(world)
+    lab.west.ip("route", "add", "198.51.100.0/24", "dev", "wan")
+    west = world.host("west", FIRST, private="198.51.100.0/24\n")
+    with Capture(lab.west) as wire:
+        assert ping(lab.west, BEHIND_EAST, 1, wait=1).received == 0
+        assert not wire.packets(lambda s: s.kind == "ike")
+        assert f"its records name {EAST}, but it is on our own link" in west.log()
+        lab.west.ip("route", "add", f"{BEHIND_EAST}/32", "via", EAST, "dev", "wan")
+        wait_for("the tunnel", lambda: tried_anew(west) and ping(lab.west, BEHIND_EAST, 1, wait=1).received == 1)
+        lab.west.ip("route", "del", f"{BEHIND_EAST}/32")
+        wait_for("the end of the tunnel", lambda: ping(lab.west, BEHIND_EAST, 1, wait=1).received == 0)
+        assert clear_between(wire, WEST, BEHIND_EAST) == []
 
 
 @pytest.mark.parametrize("gateway", ["", EAST], ids=["itself", "another"])

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import asyncio
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 
-from openswan.host.netlink import _defaults, _source, _usable, matters, network_state
+from openswan.host.netlink import _defaults, _links, _source, _usable, matters, network_state
+from openswan.host.nlmsg import attr
+from openswan.policy.onlink import Links, OnLink
 
 
 class Fake(dict[str, Any]):
@@ -55,11 +57,50 @@ def test_this_machine_has_a_state() -> None:
     assert all(each.name != "lo" for each in state.interfaces)
 
 
-def test_only_default_routes_of_the_main_table_are_worth_a_look() -> None:
-    def route(length: int, table: int) -> memoryview:
-        return memoryview(bytes([2, length, 0, 0, table, 0, 0, 0]))
+ON_LINK = OnLink(Links((ip_network("192.0.2.0/24"),)))
 
-    assert matters(24, route(0, 254)) and matters(25, route(0, 254))
-    assert not matters(24, route(24, 254)) and not matters(24, route(0, 50))
-    assert not matters(24, memoryview(b"")) and not matters(28, memoryview(bytes(16)))
-    assert all(matters(kind, memoryview(b"")) for kind in (16, 17, 20, 21))
+
+def test_only_some_routes_of_the_main_table_are_worth_a_look() -> None:
+    """Defaults, what is on a link, and what is within that and reached by a router all the same."""
+
+    def route(net: str, table: int = 254, via: str = "") -> memoryview:
+        where = ip_network(net)
+        head = bytes([2 if where.version == 4 else 10, where.prefixlen, 0, 0, table, 0, 0, 1, 0, 0, 0, 0])
+        dst = attr(1, where.network_address.packed) if where.prefixlen else b""
+        return memoryview(head + dst + (attr(5, ip_address(via).packed) if via else b""))
+
+    def told(data: memoryview, kind: int = 24) -> bool:
+        return matters(kind, data, ON_LINK)
+
+    assert told(route("0.0.0.0/0", via="192.0.2.9")) and told(route("::/0"), 25)
+    assert told(route("10.0.0.0/8")) and told(route("2001:db8::/64")) and told(route("192.0.2.64/26", via="192.0.2.9"))
+    assert not told(route("10.0.0.0/8", via="192.0.2.9")) and not told(route("0.0.0.0/0", 50))
+    assert not told(route("10.0.0.0/8", 50)) and not told(memoryview(b"")) and not told(memoryview(bytes(16)), 28)
+    assert all(told(memoryview(b""), kind) for kind in (16, 17, 20, 21))
+
+
+def test_what_is_on_a_link_is_told_by_routes() -> None:
+    """Nets without a router on wires; of the others those within them. Devices: 2 a wire, 5 point to point."""
+
+    def route(net: str, device: int = 2, via: str = "", kind: int = 1, **more: Any) -> Fake:
+        where = ip_network(net)
+        family = 2 if where.version == 4 else 10
+        values = {"dst_len": where.prefixlen, "type": kind, "family": family, "RTA_OIF": device}
+        return Fake(**values, RTA_DST=str(where.network_address), RTA_GATEWAY=via or None, **more)
+
+    several = {"RTA_MULTIPATH": [Fake(oif=2, RTA_GATEWAY="192.0.2.8"), Fake(oif=2, RTA_GATEWAY="192.0.2.9")]}
+    routes = [
+        route("192.0.2.0/24"),
+        route("192.0.2.64/26", via="192.0.2.9"),
+        route("192.0.2.128/25", 5),
+        route("192.0.2.32/27", 0, **several),
+        route("192.0.2.0/28", kind=6),
+        route("2001:db8::/64"),
+        route("10.0.0.0/8", via="192.0.2.9"),
+        route("10.1.0.0/16", 5),
+        default(2),
+        Fake(dst_len=20, type=1, family=28),
+    ]
+    links = _links(routes, {2})
+    assert links.direct == (ip_network("192.0.2.0/24"), ip_network("2001:db8::/64"))
+    assert [str(net) for net in links.routed] == ["192.0.2.128/25", "192.0.2.64/26", "192.0.2.32/27", "192.0.2.0/28"]
