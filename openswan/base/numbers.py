@@ -48,6 +48,8 @@ NON_ESP_MARKER = b"\0\0\0\0"
 FWMARK = 0x1000
 FWMARK_MASK = 0x1000
 """The firewall mark our own IKE and ESP sockets carry: exempt from the guard, never routed into ipsecN."""
+SO_MARK = 36
+"""The socket option that sets it (<asm-generic/socket.h>)."""
 DECISION_MASK = 0xF000
 """All bits of the mark that are ours."""
 GUARD_MASK = 0x3000

@@ -37,12 +37,12 @@ SYNTAX = Syntax(
         "It looks at ipsec.conf, ipsec.secrets and the certificates, at the daemon, its SAs, counters and the "
         "latest lines of its log, at addresses, routes, forwarding, packet filters and NAT of this host, at the DNS "
         "where a peer is a name, and asks the peers by an IKE ping. It changes nothing and takes less than three "
-        "seconds. With CONN it looks at that connection alone, with ADDRESS at those whose peer, or what is behind "
-        "it, has the address.",
+        "seconds: what has not answered by then is named as not looked at. With CONN it looks at that connection "
+        "alone, with ADDRESS at those whose peer, or what is behind it, has the address.",
         "Each cause is followed by what was seen (after a hyphen) and by the command to run or the line to change "
         "(after an arrow). What the two ends disagree about is known best by the end that refused: run it there too.",
-        "The JSON form has version, target and findings, each with code, kind, weight (0 to 100), cause, evidence, "
-        "remedy and conn. Codes do not change.",
+        "The JSON form has version, target, unseen (what was not looked at in time) and findings, each with code, "
+        "kind, weight (0 to 100; below 30 it is a remark), cause, evidence, remedy and conn. Codes do not change.",
     ),
     statuses={
         0: "nothing wrong was found",
@@ -72,6 +72,11 @@ def lines(findings: Sequence[Finding], most: int) -> list[str]:
     return text
 
 
+def hurried(facts: Facts) -> list[str]:
+    """What there was no time for, as a line; none when all was looked at."""
+    return [f"not looked at in time: {', '.join(facts.unseen)}"] if facts.unseen else []
+
+
 def healthy(facts: Facts) -> str:
     """One line when nothing is wrong."""
     up = [conn.name for conn in facts.config.conns if facts.children(conn.name)]
@@ -83,6 +88,7 @@ def plain(facts: Facts, findings: Sequence[Finding]) -> dict[str, object]:
     return {
         "version": VERSION,
         "target": str(facts.address or facts.target),
+        "unseen": list(facts.unseen),
         "findings": [{**asdict(one), "kind": one.kind.name.lower()} for one in findings],
     }
 
@@ -114,7 +120,8 @@ def _act(given: Given) -> int:
     elif "--quiet" not in given:
         every = "--all" in given
         shown = findings if every else alarming(findings)
-        print("\n".join(lines(shown, len(shown) if every else SHOWN)) if shown else healthy(facts))
+        text = lines(shown, len(shown) if every else SHOWN) if shown else [healthy(facts)]
+        print("\n".join((*text, *hurried(facts))))
     return status(findings)
 
 

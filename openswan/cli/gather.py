@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,44 +12,65 @@ from typing import Any
 from openswan.base import paths
 from openswan.base.address import Address
 from openswan.base.errors import ConfigError, CryptoError, HostError
+from openswan.base.interval import Duration
 from openswan.cli import gathermachine
 from openswan.cli.talk import request
 from openswan.config.load import load
 from openswan.config.secrets import SecretStore
 from openswan.config.secretsfile import load_secrets
 from openswan.crypto import x509
-from openswan.diagnosis.facts import Certificate, Config, Daemon, Facts, Line, Peer, Secrets
-from openswan.engine.policies import identity_of
+from openswan.diagnosis.facts import Certificate, Config, Daemon, Facts, Line, Machine, Peer, Secrets
+from openswan.engine.identities import identity_of
 from openswan.host import clock, process
+from openswan.host.errands import Errands
 from openswan.host.machine import Machine as Kernel
 from openswan.policy.connection import SIGNATURES, Auth, Connection, End, HostKind
 
-ANSWER_SECONDS = 4.0
-"""How long the daemon may take over one question."""
+SECONDS = 2.5
+"""All of a diagnosis, from the start of the process."""
+LEAST_SECONDS = 1.0
+"""What is left for looking where the machine is so busy that loading the program took most of it."""
 
 
 def gather(target: str = "", address: Address | None = None, ping: bool = True) -> Facts:
-    """Everything about one conn, about what covers one address, or about all conns. `ping`: may peers be asked?"""
+    """Everything about one conn, about what covers one address, or about all conns. `ping`: may peers be asked?
+
+    What takes time is looked at side by side; what is not known when the time is over is named in `unseen`.
+    """
+    errands = Errands(max(SECONDS - process.age(), LEAST_SECONDS))
     kernel = Kernel()
-    config = _config(target)
     state = process.pid_state(paths.pid_file())
+    pid = state.pid if state.alive else 0
+    machine = errands.send("the kernel, links and routes", lambda: gathermachine.machine(kernel, pid))
+    tables = errands.send("the daemon", lambda: _tables(errands)) if state.alive else None
+    filters = gathermachine.filters(kernel, errands)
+    config = _config(target)
     daemon = Daemon(state.alive, orphan=state.exists and not state.alive, started=_changed(paths.pid_file()))
     facts = Facts(target, address, now=clock.unix(), config=config, daemon=daemon)
-    facts = replace(facts, machine=gathermachine.machine(kernel, state.pid if state.alive else 0))
-    facts = replace(facts, firewall=gathermachine.firewalls(kernel))
-    facts = _daemon(facts) if state.alive else facts
-    if address is not None:
-        facts = _covering(facts, address)
+    facts = replace(facts, machine=machine.result(Machine(seen=False)))
+    facts = facts if address is None else _covering(facts, address, errands)
+    wanted = _wanted(facts)
+    asked = gathermachine.peers(wanted, ping, errands)
     store, facts = _secrets(facts, kernel)
     facts = replace(facts, certificates=tuple(_certificates(facts, store)), authorities=tuple(_authorities()))
-    wanted = {}
+    facts = facts if tables is None else _daemon(facts, tables.result({}))
+    facts = replace(facts, firewall=gathermachine.firewalls(filters))
+    found = dict(wanted)
+    for each in asked.values():
+        found |= each.result({})
+    slow = next((peer.lookup for peer in found.values() if "no DNS server answered" in peer.lookup), "")
+    facts = replace(facts, peers=found, machine=replace(facts.machine, nameserver=slow))
+    return replace(facts, unseen=tuple(errands.late))
+
+
+def _wanted(facts: Facts) -> dict[str, Peer]:
+    """The peers that can be looked at, by conn."""
+    found = {}
     for conn in facts.config.conns:
         ends = facts.ours(conn)
         if ends is not None and not conn.auth & Auth.NEVER and ends[1].host.kind in (HostKind.ADDRESS, HostKind.NAME):
-            wanted[conn.name] = (ends[1].host.name, ends[1].host.address)
-    found: dict[str, Peer] = gathermachine.peers(wanted, ping)
-    slow = next((peer.lookup for peer in found.values() if "no DNS server answered" in peer.lookup), "")
-    return replace(facts, peers=found, machine=replace(facts.machine, nameserver=slow))
+            found[conn.name] = Peer(ends[1].host.name, ends[1].host.address)
+    return found
 
 
 def _config(target: str) -> Config:
@@ -85,31 +106,37 @@ def _changed(path: Path) -> float:
         return 0.0
 
 
-def _plain(verb: str, **arguments: Any) -> Any:
-    lines = request(verb, timeout=ANSWER_SECONDS, json=True, **arguments)
+def _tables(errands: Errands) -> dict[str, Any]:
+    """What the daemon says of itself, by verb; nothing when it does not answer."""
+    try:
+        return {verb: _plain(verb, errands.patience()) for verb in ("status", "events", "spi", "eroute", "counters")}
+    except (HostError, ValueError):
+        return {}
+
+
+def _plain(verb: str, patience: Duration) -> Any:
+    lines = request(verb, timeout=patience, json=True)
     return json.loads("".join(text for _, text in lines) or "null")
 
 
-def _daemon(facts: Facts) -> Facts:
-    try:
-        status, events = _plain("status"), _plain("events")
-        sas, eroutes, counters = _plain("spi"), _plain("eroute"), _plain("counters")
-    except (HostError, ValueError):
+def _daemon(facts: Facts, tables: Mapping[str, Any]) -> Facts:
+    if not tables:
         return replace(facts, daemon=replace(facts.daemon, answers=False))
+    status = tables["status"]
     return replace(
         facts,
         daemon=replace(facts.daemon, listening=status["listening"]),
         connections=tuple(status["connections"]),
         ike_sas=tuple(status["ike_sas"]),
         child_sas=tuple(status["child_sas"]),
-        sas=tuple(sas),
-        eroutes=tuple(eroutes),
-        guard=counters["guard"],
-        log=tuple(Line(one["time"], one["event"], one["text"]) for one in events["lines"]),
+        sas=tuple(tables["spi"]),
+        eroutes=tuple(tables["eroute"]),
+        guard=tables["counters"]["guard"],
+        log=tuple(Line(one["time"], one["event"], one["text"]) for one in tables["events"]["lines"]),
     )
 
 
-def _covering(facts: Facts, address: Address) -> Facts:
+def _covering(facts: Facts, address: Address, errands: Errands) -> Facts:
     """Only the conns whose peer's client, or peer, the address is; and what the engine says of a packet to it."""
     conns = []
     for conn in facts.config.conns:
@@ -125,7 +152,8 @@ def _covering(facts: Facts, address: Address) -> Facts:
     match = ""
     if source is not None and facts.daemon.alive:
         try:
-            lines = request("match", timeout=ANSWER_SECONDS, src=str(source), dst=str(address), protocol=0, port=0)
+            patience = errands.patience()
+            lines = request("match", timeout=patience, src=str(source), dst=str(address), protocol=0, port=0)
             match = "; ".join(text for _, text in lines)
         except HostError:
             pass

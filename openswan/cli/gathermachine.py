@@ -5,27 +5,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 
 from openswan.base.address import Address
 from openswan.base.errors import HostError
+from openswan.base.interval import Duration
 from openswan.base.numbers import FWMARK, IKE_PORT, NATT_PORT, ROUTE_TABLE, RULE_PRIORITY
-from openswan.cli.ikeping import Asking
 from openswan.diagnosis.facts import Link, Machine, Peer, Way
 from openswan.diagnosis.firewall import Firewall, merged, read_iptables
 from openswan.diagnosis.nftables import read_nft
+from openswan.host import process
 from openswan.host.entropy import SystemRng
+from openswan.host.errands import Errand, Errands
 from openswan.host.ikeping import Target, ask
 from openswan.host.machine import Machine as Kernel
-from openswan.host.naming import addresses_of
 from openswan.host.rtnetlink import Rtnetlink
 from openswan.wire.header import SPI_OCTETS
-from openswan.wire.v2.numbers import ECHO_REQUEST
+from openswan.wire.ikeping import questions
 
 NAME_SECONDS = 1.0
-"""How long the DNS may take."""
+"""The most the DNS may take."""
 PING_SECONDS = 1.0
-"""How long a peer may take to answer."""
-TOOL_SECONDS = 3.0
+"""The most a peer may take to answer."""
+FILTERS = (
+    ("iptables-save", ("iptables-save",)),
+    ("ip6tables-save", ("ip6tables-save",)),
+    ("nft", ("nft", "-j", "list", "ruleset")),
+)
+"""Programs that tell what packet filters hold, and how to ask them."""
 MOST_PEERS = 20
 """Peers that are asked and looked up; the others are judged by the rest."""
 
@@ -85,45 +93,60 @@ def _link(kernel: Kernel, name: str) -> Link:
     )
 
 
-def firewalls(kernel: Kernel) -> Firewall:
-    """Every packet filter that can be asked."""
+def filters(kernel: Kernel, errands: Errands) -> dict[str, Errand[str]]:
+    """Every packet filter that can be asked is being asked: program -> what it prints."""
+    return {
+        name: errands.send(name, partial(_printed, kernel, argv, errands))
+        for name, argv in FILTERS
+        if kernel.tool(argv[0])
+    }
+
+
+def _printed(kernel: Kernel, argv: Sequence[str], errands: Errands) -> str:
+    status, text = kernel.output(*argv, timeout=errands.patience())
+    if status == process.TOO_SLOW:
+        raise TimeoutError
+    return "" if status else text
+
+
+def firewalls(asked: Mapping[str, Errand[str]]) -> Firewall:
+    """What the programs of FILTERS say, as one."""
+    printed = {name: errand.result("") for name, errand in asked.items()}
     found: list[Firewall] = []
     skip: set[tuple[str, str]] = set()
     for command, family in (("iptables", "ip"), ("ip6tables", "ip6")):
-        if kernel.tool(f"{command}-save"):
-            status, text = kernel.output(f"{command}-save", timeout=TOOL_SECONDS)
-            if status == 0:
-                found.append(read_iptables(text, command))
-                skip |= {(family, table) for table in ("filter", "nat", "mangle", "raw", "security")}
-    if kernel.tool("nft"):
-        status, text = kernel.output("nft", "-j", "list", "ruleset", timeout=TOOL_SECONDS)
-        found += [read_nft(text, frozenset(skip))] if status == 0 else []
+        if text := printed.get(f"{command}-save"):
+            found.append(read_iptables(text, command))
+            skip |= {(family, table) for table in ("filter", "nat", "mangle", "raw", "security")}
+    if text := printed.get("nft"):
+        found.append(read_nft(text, frozenset(skip)))
     return merged(*found)
 
 
-def peers(wanted: Mapping[str, tuple[str, Address | None]], ping: bool) -> dict[str, Peer]:
-    """By conn: (host name or nothing, address) to what is known of it. `ping`: may they be asked?"""
-    found: dict[str, Peer] = {}
-    for conn, (name, address) in list(wanted.items())[:MOST_PEERS]:
-        lookup = ""
-        found_address = address
-        if name and address is None:
-            try:
-                found_address = addresses_of(name, lifetime=NAME_SECONDS)[0]
-            except HostError as why:
-                lookup = str(why)
-        found[conn] = Peer(name, found_address, lookup)
+def peers(wanted: Mapping[str, Peer], ping: bool, errands: Errands) -> dict[str, Errand[dict[str, Peer]]]:
+    """Peers by conn, each with a name or an address, are looked at. `ping`: may they be asked?
+
+    Those with addresses together, names each for itself: one that has no answer holds up nobody else.
+    """
+    wanted = dict(list(wanted.items())[:MOST_PEERS])
+    known = {conn: peer for conn, peer in wanted.items() if peer.address is not None}
+    parties = {"the peers": known} if known else {}
+    parties |= {f"the peer {peer.name}": {conn: peer} for conn, peer in wanted.items() if peer.address is None}
+    return {what: errands.send(what, partial(_peers, party, ping, errands)) for what, party in parties.items()}
+
+
+def _peers(party: Mapping[str, Peer], ping: bool, errands: Errands) -> dict[str, Peer]:
+    found = {conn: peer if peer.address is not None else _named(peer, errands) for conn, peer in party.items()}
     addresses = tuple(dict.fromkeys(peer.address for peer in found.values() if peer.address is not None))
-    answers, errors = _answers(addresses) if ping else ({}, {})
+    answers, errors = _answers(addresses, errands.patience(PING_SECONDS)) if ping and addresses else ({}, {})
     with closing(Rtnetlink()) as netlink:
         ways = {address: _way(netlink, address) for address in addresses}
         hops = {address: _neighbour(netlink, way, address) for address, way in ways.items()}
     return {
         conn: peer
         if peer.address is None
-        else Peer(
-            peer.name,
-            peer.address,
+        else replace(
+            peer,
             way=ways[peer.address],
             neighbour=hops[peer.address],
             answers=answers.get(peer.address, {}),
@@ -131,6 +154,16 @@ def peers(wanted: Mapping[str, tuple[str, Address | None]], ping: bool) -> dict[
         )
         for conn, peer in found.items()
     }
+
+
+def _named(peer: Peer, errands: Errands) -> Peer:
+    # Imported late: most peers are addresses, and the resolver takes longer to load than all else here.
+    from openswan.host.naming import addresses_of
+
+    try:
+        return replace(peer, address=addresses_of(peer.name, lifetime=errands.patience(NAME_SECONDS))[0])
+    except HostError as why:
+        return replace(peer, lookup=str(why))
 
 
 def _way(netlink: Rtnetlink, address: Address) -> Way:
@@ -150,18 +183,19 @@ def _neighbour(netlink: Rtnetlink, way: Way, address: Address) -> str:
         return ""
 
 
-def _answers(addresses: Sequence[Address]) -> tuple[dict[Address, dict[int, bool]], dict[Address, dict[int, str]]]:
+def _answers(
+    addresses: Sequence[Address], wait: Duration
+) -> tuple[dict[Address, dict[int, bool]], dict[Address, dict[int, str]]]:
     """Who speaks IKE on ports 500 and 4500, and what ICMP says; all are asked at once."""
     rng = SystemRng()
     targets = []
     for address in addresses:
         for port in (IKE_PORT, NATT_PORT):
-            asking = Asking(address.version, ECHO_REQUEST, True, port == NATT_PORT, False)
-            targets.append(Target(address, port, asking.messages(rng.octets(SPI_OCTETS))))
+            targets.append(Target(address, port, questions(rng.octets(SPI_OCTETS), marker=port == NATT_PORT)))
     answers = {address: {IKE_PORT: False, NATT_PORT: False} for address in addresses}
     errors: dict[Address, dict[int, str]] = {address: {} for address in addresses}
     try:
-        for answer in ask(targets, PING_SECONDS):
+        for answer in ask(targets, wait):
             if answer.error:
                 errors[answer.target.address][answer.target.port] = answer.error
             else:

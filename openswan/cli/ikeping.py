@@ -18,7 +18,8 @@ from openswan.cli.syntax import Given, Misuse, Option, Syntax, run
 from openswan.host.entropy import SystemRng
 from openswan.host.ikeping import Answer, Target, ask, listen
 from openswan.host.naming import addresses_of
-from openswan.wire.header import HEADER_OCTETS, NO_SPI, SPI_OCTETS, Flags, Header, add_marker
+from openswan.wire.header import SPI_OCTETS, Flags, Header, add_marker
+from openswan.wire.ikeping import questions
 from openswan.wire.v2.numbers import ECHO_REPLY, ECHO_REQUEST, ExchangeType
 
 SYNTAX = Syntax(
@@ -63,10 +64,7 @@ class Asking:
 
     def messages(self, spi: bytes) -> tuple[bytes, ...]:
         """The questions, each an IKE header alone."""
-        headers = [Header(spi, NO_SPI, ExchangeType(self.exchange), Flags.NONE, 0, length=HEADER_OCTETS, major=1)]
-        if self.both:
-            headers.append(Header(spi, NO_SPI, ExchangeType.IKE_SA_INIT, Flags.INITIATOR, major=3))
-        return tuple(add_marker(one.emit()) if self.marker else one.emit() for one in headers)
+        return questions(spi, self.exchange, self.both, self.marker)
 
 
 def _host(word: str, asking: Asking, spi: bytes) -> Target:

@@ -17,8 +17,8 @@ from typing import TextIO
 from openswan.base.errors import HostError, WireError
 from openswan.cli.syntax import Given, Option, Syntax, run
 from openswan.host import clock
+from openswan.host.dnsrecords import records
 from openswan.host.logsink import clean, to_file
-from openswan.host.naming import records
 from openswan.policy.dnsanswer import DnsAnswer, DnsStatus
 from openswan.wire.cursor import Reader
 

@@ -32,8 +32,8 @@ from openswan.config.load import load
 from openswan.config.secrets import SecretKind
 from openswan.config.secretsfile import load_secrets
 from openswan.host import process
+from openswan.host.dnsrecords import records
 from openswan.host.machine import Machine
-from openswan.host.naming import records
 from openswan.policy.dnsanswer import DnsStatus
 
 SYNTAX = Syntax(

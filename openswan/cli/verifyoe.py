@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from openswan.base import paths
 from openswan.base.address import Address
 from openswan.base.errors import ConfigError
-from openswan.cli.gathermachine import firewalls
+from openswan.cli.gathermachine import filters, firewalls
 from openswan.cli.ownhost import OwnHost, own_host
 from openswan.cli.verdict import DISABLED, FAILED, MISSING, NOTHING, OK, WARNING, Check, Finding, Scene
 from openswan.config.load import Loaded, load
@@ -16,12 +16,15 @@ from openswan.config.secrets import spki
 from openswan.config.setup import Setup
 from openswan.engine.oeevents import Learned, Verdict
 from openswan.host import process
+from openswan.host.dnsrecords import published
+from openswan.host.errands import Errands
 from openswan.host.intercept.table import TABLE
-from openswan.host.naming import published
 from openswan.host.oelookup import NameKeys
 from openswan.policy.dnsanswer import DnsStatus
 from openswan.policy.grade import Grade
 
+FILTER_SECONDS = 3.0
+"""What packet filters may take to tell their rules."""
 MOST_RULES = 5
 """Of a firewall that are shown."""
 GRADES = {Grade.DNSSEC: "signed", Grade.DNS: "not signed: it proves little, and delegates to nobody else"}
@@ -51,7 +54,7 @@ def strangers(scene: Scene) -> Iterator[Finding]:
     """Rules that close something for an interface by its name say nothing of where strangers' packets come out."""
     loaded = _loaded()
     device = (loaded.setup if loaded else Setup()).oe_interface
-    rules = firewalls(scene.machine).spared(device)
+    rules = firewalls(filters(scene.machine, Errands(FILTER_SECONDS))).spared(device)
     hints = [rule.text for rule in rules[:MOST_RULES]]
     if rules:
         hints.append(f"what peers of policy groups send comes out of {device}, which these rules do not mean: close it")

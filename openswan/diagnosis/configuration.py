@@ -77,6 +77,8 @@ def keyless(facts: Facts) -> Iterator[Finding]:
 
 def nobody(facts: Facts) -> Iterator[Finding]:
     """Neither end, or both, are this host."""
+    if not facts.machine.seen:
+        return
     here = (
         ", ".join(
             str(address) for address, _ in facts.machine.addresses if not (address.is_loopback or address.is_link_local)

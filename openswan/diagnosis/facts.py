@@ -134,6 +134,8 @@ class Daemon:
 class Machine:
     """The kernel and its settings."""
 
+    seen: bool = True
+    """False: it could not be looked at in time."""
     tun: str = ""
     """Why /dev/net/tun cannot be used."""
     queueing: str = ""
@@ -185,6 +187,8 @@ class Facts:
     guard: Mapping[str, int] = field(default_factory=dict)
     """What the leak guard has dropped, by place."""
     log: tuple[Line, ...] = ()
+    unseen: tuple[str, ...] = ()
+    """What could not be looked at in time."""
 
     def ours(self, conn: Connection) -> tuple[End, End] | None:
         """(our end, the peer's), None when neither or both are addresses of this host."""

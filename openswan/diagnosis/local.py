@@ -193,7 +193,7 @@ def down(facts: Facts) -> Iterator[Finding]:
                 f"ip link set {device} up, and look at its cable",
                 conn.name,
             )
-    if facts.daemon.alive and facts.config.conns:
+    if facts.daemon.alive and facts.config.conns and facts.machine.seen:
         for tunnel in facts.machine.tunnels.values():
             if not tunnel.up:
                 yield Finding(
@@ -252,7 +252,7 @@ def filtering(facts: Facts) -> Iterator[Finding]:
 
 def routes(facts: Facts) -> Iterator[Finding]:
     """Our routes or the rule that leads to them are gone."""
-    if not facts.daemon.alive:
+    if not (facts.daemon.alive and facts.machine.seen):
         return
     for conn in facts.config.conns:
         row = facts.loaded(conn.name)

@@ -9,7 +9,8 @@ from typing import Any
 
 from openswan.base.address import Address
 from openswan.engine.conn import Conn, Kind, Oriented
-from openswan.engine.policies import exact_claim, identity_of, signature
+from openswan.engine.identities import identity_of
+from openswan.engine.policies import exact_claim, signature
 from openswan.policy.identity import NOBODY, Identity
 from openswan.policy.selector import FlowKey
 

@@ -17,7 +17,7 @@ from openswan.base.errors import CryptoError
 from openswan.crypto import rsakey, x509
 from openswan.crypto.crl import RevocationList, crl_uris
 from openswan.crypto.rsakey import PublicKey
-from openswan.engine.policies import identity_of
+from openswan.engine.identities import identity_of
 from openswan.policy.connection import End
 from openswan.policy.identity import Identity, IdKind
 

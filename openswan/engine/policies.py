@@ -7,8 +7,6 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from cryptography.x509 import load_der_x509_certificate
-
 from openswan.base.address import Address, any_subnet
 from openswan.base.errors import ConfigError, CryptoError
 from openswan.config.secrets import SecretKind, SecretStore
@@ -17,27 +15,18 @@ from openswan.crypto.trust import MAX_DEPTH
 from openswan.crypto.x509 import chain_to_send as x509_chain
 from openswan.crypto.x509 import der, load
 from openswan.engine.conn import Conn
+from openswan.engine.identities import identity_of
 from openswan.engine.settings import FALL_BACK, ONCE
+from openswan.ike.certificates import carries_name, trust_store
 from openswan.ike.policy import ChildPolicy, IkePolicy
 from openswan.ike.resumption import TicketBox
-from openswan.ike.v2.tasks.cert import carries_name, trust_store
 from openswan.policy.connection import EAP, SAME_CA, SIGNATURES, Auth, Connection, End, PpkUse, SendCa, TcpUse
 from openswan.policy.dn import dn_matches, parse_dn
-from openswan.policy.groups import OPPORTUNISTIC
-from openswan.policy.identity import FROM_CERT, MY_ID, Identity, IdKind, address_identity
+from openswan.policy.identity import Identity, IdKind, address_identity
 from openswan.policy.selector import Selector
 
 MAX_CHILDREN = 8192
 """Children on one IKE SA; as many as conns between two gateways are plausible."""
-
-
-@lru_cache(maxsize=4096)
-def subject(certificate: bytes) -> Identity | None:
-    """The subject of a DER certificate as an identity; None when it cannot be read."""
-    try:
-        return Identity(IdKind.DER_ASN1_DN, load_der_x509_certificate(certificate).subject.public_bytes())
-    except ValueError:
-        return None
 
 
 @lru_cache(maxsize=1024)
@@ -76,32 +65,6 @@ def bad_authority(policy: Connection) -> str:
 def issuer(certificate: bytes) -> bytes:
     """DER of the name a certificate was issued under; CryptoError when it cannot be read."""
     return load(certificate).issuer.public_bytes()
-
-
-@lru_cache(maxsize=4096)
-def bears(certificate: bytes, identity: Identity) -> bool:
-    """Does a DER certificate say that its holder is `identity`?"""
-    return carries_name(load(certificate), identity)
-
-
-def identity_of(end: End, address: Address | None) -> Identity | None:
-    """Who an end is: leftid=, else its certificate's subject, else its address; None: nobody in particular.
-
-    %myid is the address, or with a certificate that does not bear it the subject. Whoever an opportunistic conn with
-    certificates finds may be anybody whom an authority of the conn vouches for.
-    """
-    if end.id is None and end.use_cert_key and not end.cert and end.host.kind in OPPORTUNISTIC:
-        return None
-    if end.id == MY_ID:
-        mine = address_identity(address) if address is not None else None
-        return subject(end.cert) or mine if end.cert and (mine is None or not bears(end.cert, mine)) else mine
-    if end.id is not None and end.id != FROM_CERT:
-        return end.id
-    if end.cert and (name := subject(end.cert)) is not None:
-        return name
-    if end.id == FROM_CERT:
-        return FROM_CERT
-    return address_identity(address) if address is not None else None
 
 
 def signature(conn: Conn) -> Hashable:

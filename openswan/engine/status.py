@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from openswan.base.numbers import NATT_PORT
 from openswan.engine.children import xfrm
 from openswan.engine.conn import Conn
+from openswan.engine.identities import identity_of
 from openswan.engine.names import CHILD_STAGES, connection_policy
-from openswan.engine.policies import identity_of
 from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
 from openswan.ike.v1.phase1 import ChosenIsakmp

@@ -12,8 +12,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from openswan.base.errors import HostError
-from openswan.base.numbers import FWMARK
-from openswan.host.ikesock import SO_MARK
+from openswan.base.numbers import FWMARK, SO_MARK
 
 if TYPE_CHECKING:
     import dns.message

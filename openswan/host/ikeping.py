@@ -13,8 +13,7 @@ from typing import Any
 
 from openswan.base.address import Address
 from openswan.base.errors import HostError
-from openswan.base.numbers import FWMARK
-from openswan.host.ikesock import SO_MARK
+from openswan.base.numbers import FWMARK, SO_MARK
 
 MOST_OCTETS = 65535
 

@@ -22,9 +22,8 @@ from ipaddress import ip_address
 
 from openswan.base.address import Address, Endpoint
 from openswan.base.errors import HostError
-from openswan.base.numbers import FWMARK, IKE_PORT, NATT_PORT, NON_ESP_MARKER, IpProtocol
+from openswan.base.numbers import FWMARK, IKE_PORT, NATT_PORT, NON_ESP_MARKER, SO_MARK, IpProtocol
 
-SO_MARK = 36
 SO_RCVBUFFORCE = 33
 SO_SNDBUFFORCE = 32
 SO_ATTACH_REUSEPORT_CBPF = 51

@@ -15,9 +15,8 @@ from collections.abc import Sequence
 
 from openswan.base.address import Address
 from openswan.base.errors import HostError
-from openswan.base.numbers import FWMARK, IpProtocol
+from openswan.base.numbers import FWMARK, SO_MARK, IpProtocol
 
-SO_MARK = 36
 SO_SNDBUFFORCE = 32
 SO_ATTACH_FILTER = 26
 SOL_PACKET = 263

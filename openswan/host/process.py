@@ -18,10 +18,22 @@ from pathlib import Path
 
 from openswan.base.errors import HostError
 
+TOO_SLOW = 124
+"""The exit status of a program that was ended because it took too long."""
+
 
 def is_root() -> bool:
     """May this process administer the network?"""
     return os.geteuid() == 0
+
+
+def age() -> float:
+    """Seconds since this process began, with all it took to load the program; 0 when /proc does not tell."""
+    try:
+        words = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - int(words[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def hostname() -> str:
@@ -168,7 +180,7 @@ def command(
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return 124, f"{argv[0]}: no end after {timeout:g} s"
+        return TOO_SLOW, f"{argv[0]}: no end after {timeout:g} s"
     except OSError as why:
         return 127, f"{argv[0]}: {why.strerror}"
     return done.returncode, done.stdout.decode(errors="replace")

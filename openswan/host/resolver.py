@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openswan.base.address import Address
-from openswan.base.numbers import FWMARK
-from openswan.host.ikesock import SO_MARK
+from openswan.base.numbers import FWMARK, SO_MARK
 
 if TYPE_CHECKING:
     import dns.asyncresolver

@@ -18,10 +18,10 @@ from typing import Any
 
 from openswan.base.address import Address, Endpoint
 from openswan.base.errors import HostError, KlipsError
-from openswan.base.numbers import FWMARK
+from openswan.base.numbers import FWMARK, SO_MARK
 from openswan.engine.effects import OpenStream
 from openswan.engine.events import EngineEvent, StreamOpened, StreamRefused
-from openswan.host.ikesock import SO_MARK, PortInUseError
+from openswan.host.ikesock import PortInUseError
 from openswan.plane.commands import AttachStream
 
 CONNECT = 10.0

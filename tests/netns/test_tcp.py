@@ -10,8 +10,7 @@ import socket
 
 import pytest
 
-from openswan.base.numbers import FWMARK
-from openswan.host.ikesock import SO_MARK
+from openswan.base.numbers import FWMARK, SO_MARK
 from tests.netns.capture import Capture
 from tests.netns.conns import INNER, NET4, NET6, SECRETS, conn, setup
 from tests.netns.gateway import Gateway

@@ -57,6 +57,14 @@ def test_json_and_quiet(given: dict[str, Any], capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out == ""
 
 
+def test_what_there_was_no_time_for_is_said(given: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    given["facts"] = replace(up(), unseen=("nft", "the peers"))
+    assert diagnose.main([]) == 0
+    assert capsys.readouterr().out.endswith("up: net\nnot looked at in time: nft, the peers\n")
+    assert diagnose.main(["--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["unseen"] == ["nft", "the peers"]
+
+
 def test_remarks_only_on_request(given: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     given["facts"] = down(wanted=False)
     assert diagnose.main([]) == 0 and "nothing wrong" in capsys.readouterr().out

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -15,8 +17,8 @@ from openswan.base.errors import HostError
 from openswan.cli import gather as module
 from openswan.cli.gather import gather
 from openswan.diagnosis.facts import Machine, Peer
-from openswan.diagnosis.firewall import Firewall
 from openswan.diagnosis.judge import judge
+from openswan.host.errands import Errand, Errands
 from openswan.host.process import PidState
 from tests.unit.diagnosis.world import CONF, ME
 from tests.unit.engine.test_policies import certificate
@@ -40,14 +42,15 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def request(verb: str, **arguments: Any) -> Iterator[tuple[int, str]]:
         yield 0, "no eroute takes it" if verb == "match" else json.dumps(ANSWERS[verb])
 
-    def peers(wanted: dict[str, Any], ping: bool) -> dict[str, Peer]:
-        return {name: Peer(host, address, "no DNS server answered" if host else "")
-                for name, (host, address) in wanted.items()}  # fmt: skip
+    def peers(wanted: dict[str, Peer], ping: bool, errands: Errands) -> dict[str, Errand[dict[str, Peer]]]:
+        found = {name: replace(peer, lookup="no DNS server answered" if peer.name else "")
+                 for name, peer in wanted.items()}  # fmt: skip
+        return {"the peers": errands.send("the peers", lambda: found)}
 
     monkeypatch.setattr(module, "request", request)
     monkeypatch.setattr(module.process, "pid_state", lambda path: PidState(True, 7, True))
     monkeypatch.setattr(module.gathermachine, "machine", lambda kernel, pid: Machine(addresses=((ME, "wan"),)))
-    monkeypatch.setattr(module.gathermachine, "firewalls", lambda kernel: Firewall())
+    monkeypatch.setattr(module.gathermachine, "FILTERS", ())
     monkeypatch.setattr(module.gathermachine, "peers", peers)
     return tmp_path
 
@@ -114,3 +117,32 @@ def test_what_ipsec_secrets_lacks(host: Path) -> None:
 def test_a_resolver_that_is_dead(host: Path) -> None:
     (host / "ipsec.conf").write_text(CONF.replace("198.51.100.7", "gw.example.org"))
     assert gather().machine.nameserver == "no DNS server answered"
+
+
+def test_what_takes_too_long_is_named_and_not_waited_for(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter that hangs, a kernel that hangs, a daemon that says nothing: all at once."""
+    never = Event()
+
+    def hang(*anything: Any) -> Any:
+        never.wait()
+
+    monkeypatch.setattr(module, "SECONDS", 0.3)
+    monkeypatch.setattr(module, "LEAST_SECONDS", 0.3)
+    monkeypatch.setattr(module.gathermachine, "machine", hang)
+    monkeypatch.setattr(module.gathermachine, "FILTERS", (("nft", ("true",)),))
+    monkeypatch.setattr(module.gathermachine, "_printed", hang)
+    monkeypatch.setattr(module, "_tables", hang)
+    try:
+        facts = gather("net")
+    finally:
+        never.set()
+    assert set(facts.unseen) == {"the kernel, links and routes", "the daemon", "nft"}
+    assert [one.code for one in judge(facts)] == ["daemon-silent"]
+
+
+def test_a_filter_that_has_to_be_ended_was_not_looked_at(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SECONDS", 0.3)
+    monkeypatch.setattr(module, "LEAST_SECONDS", 0.3)
+    monkeypatch.setattr(module.gathermachine, "FILTERS", (("nft", ("sleep", "60")),))
+    facts = gather("net")
+    assert facts.unseen == ("nft",) and facts.firewall.tables == {}

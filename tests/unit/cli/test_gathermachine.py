@@ -7,15 +7,17 @@ import json
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any
+from threading import Barrier
 
 import pytest
 
 from openswan.base.address import Address
 from openswan.base.errors import HostError
 from openswan.cli import gathermachine as module
-from openswan.diagnosis.facts import Link
+from openswan.diagnosis.facts import Link, Peer
 from openswan.diagnosis.firewall import UDP, Packet
+from openswan.host import naming
+from openswan.host.errands import Errands
 from openswan.host.ikeping import Answer, Target
 from openswan.host.machine import Bound, Machine
 from openswan.host.rtnetlink import Route, Rule, Way
@@ -104,10 +106,18 @@ def test_machine() -> None:
 
 
 def test_firewalls() -> None:
-    found = module.firewalls(Cardboard())
+    found = module.firewalls(module.filters(Cardboard(), Errands(5.0)))
     assert found.stops("input", Packet(UDP, HIM, ME, 500)) is not None
     assert found.stops("output", Packet(UDP, ME, HIM, 500)) is not None
     assert set(found.tables) == {"iptables filter", "nft inet x"}
+
+
+def asked(wanted: dict[str, Peer], ping: bool) -> dict[str, Peer]:
+    """What is found of peers."""
+    found: dict[str, Peer] = {}
+    for one in module.peers(wanted, ping, Errands(5.0)).values():
+        found |= one.result({})
+    return found
 
 
 def test_peers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,16 +134,16 @@ def test_peers(monkeypatch: pytest.MonkeyPatch) -> None:
         return [HIM]
 
     monkeypatch.setattr(module, "ask", ask)
-    monkeypatch.setattr(module, "addresses_of", addresses_of)
-    wanted: dict[str, Any] = {"a": ("", HIM), "b": ("gw", None), "c": ("lost", None), "d": ("", ip_address("fd00::1")),
-                              "e": ("", ip_address("203.0.113.1"))}  # fmt: skip
-    found = module.peers(wanted, True)
+    monkeypatch.setattr(naming, "addresses_of", addresses_of)
+    wanted = {"a": Peer(address=HIM), "b": Peer("gw"), "c": Peer("lost"), "d": Peer(address=ip_address("fd00::1")),
+              "e": Peer(address=ip_address("203.0.113.1"))}  # fmt: skip
+    found = asked(wanted, True)
     assert found["a"].answers == {500: True, 4500: False} and found["a"].errors == {4500: "Connection refused"}
     assert found["a"].neighbour == "FAILED" and found["a"].way is not None and found["a"].way.gateway == HOP
     assert found["b"].address == HIM and found["c"].lookup == "no such name" and found["c"].way is None
     assert found["d"].way is not None and "unreachable" in found["d"].way.error
     assert found["e"].way is not None and "blackhole" in found["e"].way.error
-    assert module.peers(wanted, False)["a"].answers == {}
+    assert asked(wanted, False)["a"].answers == {}
 
 
 def test_no_socket_no_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,4 +152,16 @@ def test_no_socket_no_answers(monkeypatch: pytest.MonkeyPatch) -> None:
         yield
 
     monkeypatch.setattr(module, "ask", refuse)
-    assert module.peers({"a": ("", HIM)}, True)["a"].answers == {}
+    assert asked({"a": Peer(address=HIM)}, True)["a"].answers == {}
+
+
+def test_names_are_looked_up_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    meeting = Barrier(5)
+
+    def addresses_of(name: str, lifetime: float) -> list[Address]:
+        meeting.wait(5.0)
+        return [HIM]
+
+    monkeypatch.setattr(naming, "addresses_of", addresses_of)
+    found = asked({f"c{number}": Peer(f"h{number}") for number in range(5)}, False)
+    assert len(found) == 5 and {peer.address for peer in found.values()} == {HIM}

@@ -16,19 +16,18 @@ from cryptography.x509.oid import NameOID
 
 from openswan.config.secrets import Index, Secret, SecretKind, SecretStore
 from openswan.engine.conn import Conn, Oriented
+from openswan.engine.identities import subject
 from openswan.engine.policies import (
     Keyring,
     PskIndex,
     child_policy,
     exact_claim,
-    identity_of,
     issuer,
     required_authority,
     signature,
-    subject,
 )
 from openswan.policy.connection import Auth
-from openswan.policy.identity import FROM_CERT, parse_identity
+from openswan.policy.identity import parse_identity
 from tests.sim.pair import EAST, EAST_NET, WEST, WEST_NET, conn, end, psk, rfc3110, rsa_key, rsa_secrets, tunnel
 
 
@@ -45,16 +44,6 @@ def certificate(name: str) -> bytes:
     builder = x509.CertificateBuilder().subject_name(who).issuer_name(who).public_key(rsa_key(1).public_key())
     builder = builder.serial_number(7).not_valid_before(now).not_valid_after(now + timedelta(days=3650))
     return builder.sign(rsa_key(1), hashes.SHA256()).public_bytes(Encoding.DER)
-
-
-def test_identities_default_to_the_certificate_then_the_address() -> None:
-    der = certificate("gw")
-    assert identity_of(end(WEST), ip_address(WEST)) == parse_identity(WEST)
-    assert identity_of(end(WEST, cert=der), ip_address(WEST)) == subject(der) == parse_identity("CN=gw")
-    assert identity_of(replace(end(WEST, cert=der), id=FROM_CERT), ip_address(WEST)) == subject(der)
-    assert identity_of(replace(end("%any"), id=FROM_CERT), None) == FROM_CERT
-    assert identity_of(end("%any"), None) is None
-    assert subject(b"junk") is None
 
 
 def test_a_psk_policy() -> None:

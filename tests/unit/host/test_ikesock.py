@@ -13,8 +13,8 @@ import pytest
 
 from openswan.base.address import Address, Endpoint
 from openswan.base.errors import HostError
-from openswan.base.numbers import FWMARK
-from openswan.host.ikesock import SO_MARK, Kind, Outer, OuterSockets, PortInUseError, open_pass_socket, open_socket
+from openswan.base.numbers import FWMARK, SO_MARK
+from openswan.host.ikesock import Kind, Outer, OuterSockets, PortInUseError, open_pass_socket, open_socket
 
 Namespace = Callable[[Callable[[], Any]], Any]
 V4, V6 = ip_address("127.0.0.1"), ip_address("::1")

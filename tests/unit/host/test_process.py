@@ -28,6 +28,12 @@ def python(code: str, *args: str) -> subprocess.Popen[str]:
     )
 
 
+def test_how_old_a_process_is() -> None:
+    code = "import time; from openswan.host import process; time.sleep(0.3); print(process.age())"
+    out, _ = python(code).communicate()
+    assert 0.3 <= float(out) < 60.0
+
+
 def test_pid_file_is_locked_while_its_daemon_lives_and_free_once_it_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "pluto.pid"
     holder = python(
