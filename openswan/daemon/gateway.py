@@ -405,6 +405,7 @@ class Gateway:
 
     def _settle_guard(self) -> None:
         self._guard.settle(self._routes.homes())
+        self._guard.follow_devices()
 
     def _shutdown(self, keep_guard: bool) -> None:
         self._keep_guard = keep_guard

@@ -38,7 +38,7 @@ NEWSETELEM, GETSETELEM, DELSETELEM, NEWOBJ, GETOBJ = 12, 13, 14, 18, 19
 TABLE_OWNER, TABLE_PERSIST = 0x2, 0x4
 SET_INTERVAL, SET_MAP, SET_TIMEOUT, SET_EVAL, SET_CONCAT = 0x4, 0x8, 0x10, 0x20, 0x80
 NF_DROP, NF_ACCEPT, NFT_GOTO, NFT_JUMP, NFT_RETURN = 0, 1, -4, -3, -5
-HOOKS = {"ingress": 0, "prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
+HOOKS = {"ingress": 0, "egress": 1, "prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
 OBJECT_COUNTER = 1
 INTERVAL_END = 1
 ELEMENTS_A_MESSAGE = 400
@@ -300,7 +300,17 @@ def expression(name: str, *attrs: bytes) -> bytes:
     return nest(1, attr(1, zstr(name)), nest(2, *attrs))
 
 
-META = {"protocol": 1, "mark": 3, "iif": 4, "iifname": 6, "oifname": 7, "nfproto": 15, "l4proto": 16, "pkttype": 19}
+META = {
+    "protocol": 1,
+    "mark": 3,
+    "iif": 4,
+    "iifname": 6,
+    "oifname": 7,
+    "skuid": 10,
+    "nfproto": 15,
+    "l4proto": 16,
+    "pkttype": 19,
+}
 
 
 def meta(key: str, register: int) -> bytes:

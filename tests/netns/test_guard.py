@@ -138,7 +138,7 @@ def net(worker_id: str = "m") -> Iterator[Net]:
 @pytest.fixture(params=["nft", "iptables"])
 def guarded(request: pytest.FixtureRequest, net: Net, tmp_path: Path) -> Iterator[tuple[Net, Guard, Capture]]:
     with inside(net.g):
-        guard = Guard.open(request.param, tmp_path)
+        guard = Guard.open(request.param, tmp_path, last=False)
         guard.set("site", tuple(GuardEntry(FlowKey(a, b), "ipsec0") for a, b in zip(LAN, FAR, strict=True)))
     yield net, guard, Capture(net.p, "eth0")
     with inside(net.g):
@@ -303,7 +303,7 @@ def test_a_killed_holder_leaves_protection_and_the_next_adopts_it(
     everything_out(net)
     assert wire.plaintext() == []
     with inside(net.g):
-        successor = Guard.open(guard.backend.name, tmp_path)
+        successor = Guard.open(guard.backend.name, tmp_path, last=False)
         assert set(successor.entries()) == {"site"} and successor.check()
         if guard.backend.name == "nft":
             assert successor.counters()["out4"], "adopted, not made anew"
@@ -313,14 +313,14 @@ def test_a_killed_holder_leaves_protection_and_the_next_adopts_it(
         everything_out(net)
         assert wire.plaintext()
         successor.close(True)
-        guard.__dict__.update(Guard.open(guard.backend.name, tmp_path).__dict__)
+        guard.__dict__.update(Guard.open(guard.backend.name, tmp_path, last=False).__dict__)
 
 
 @contextmanager
 def opened(net: Net, backend: str, rundir: Path) -> Iterator[Guard]:
     """A guard in the gateway's namespace, which the body runs outside of."""
     with inside(net.g):
-        guard = Guard.open(backend, rundir)
+        guard = Guard.open(backend, rundir, last=False)
     try:
         yield guard
     finally:

@@ -266,7 +266,7 @@ def test_the_script_does_what_the_daemon_does(gateway: None, call: dict[str, str
         routes.close()
         for verb in ("prepare", "route", "up"):
             assert seen["daemon", verb] == seen["script", verb]
-        guard = Guard.open("nft")
+        guard = Guard.open("nft", last=False)
         carry_out(env | {"PLUTO_VERB": "guard" + suffix}, World(routes, guard))
         ours, empty_of_ours = guarding(), None
         guard.delete("net")
@@ -336,10 +336,10 @@ def test_a_foreign_flush_is_made_good_within_a_second(gateway: None) -> None:
 
     async def watched() -> None:
         for owned in (True, False):
-            guard = Guard.open("nft")
+            guard = Guard.open("nft", last=False)
             if not owned:
                 guard.close(False)
-                guard = Guard.open("nft")
+                guard = Guard.open("nft", last=False)
                 guard.backend.clear()
                 guard.backend.flags = 0  # type: ignore[attr-defined]
                 guard.backend.load(guard.model)

@@ -17,6 +17,7 @@ from openswan.engine.effects import GuardEntry
 from openswan.host import nfnetlink as nf
 from openswan.host.guard import journal
 from openswan.host.guard.iptables import IptablesBackend
+from openswan.host.guard.last import LastGuard
 from openswan.host.guard.model import Change, GuardModel, Held, Match
 from openswan.host.guard.nft import NftBackend
 from openswan.host.guard.rules import TABLE
@@ -80,11 +81,22 @@ def choose(backend: str, ports: Iterable[int], stream_ports: Iterable[int] = ())
     return IptablesBackend(ports, stream_ports)
 
 
+def choose_last(ports: Iterable[int], stream_ports: Iterable[int]) -> LastGuard | None:
+    """The last guard, or None where the kernel has no hook for it."""
+    try:
+        return LastGuard(ports, stream_ports)
+    except HostError:
+        return None
+
+
 class Guard:
     """What is protected, and the kernel kept in step with it. Calls are synchronous and short."""
 
-    def __init__(self, backend: Backend, path: Path | None, log: Callable[[str, bool], None]) -> None:
-        self.backend = backend
+    def __init__(
+        self, backend: Backend, path: Path | None, log: Callable[[str, bool], None], last: LastGuard | None = None
+    ) -> None:
+        self.backend, self.last = backend, last
+        self._last_complaint = ""
         self.model = GuardModel()
         self._log = log
         self._pending: list[tuple[str, Held | None]] | None = None
@@ -99,15 +111,19 @@ class Guard:
         ports: Iterable[int] = (IKE_PORT, NATT_PORT),
         stream_ports: Iterable[int] = (),
         log: Callable[[str, bool], None] = lambda line, serious: None,
+        last: bool = True,
     ) -> Guard:
         """Take over what a predecessor left (its journal in `rundir`), or begin with nothing.
 
         What was protected before stays so throughout; prune() drops what is no connection any more. HostError when
         neither nftables nor iptables can be used. `ports` are pluto's own in UDP, `stream_ports` those it takes TCP on.
+        `last`: with the last guard, where there can be one.
         """
         path = rundir / STATE_FILE if rundir is not None else None
         recovered = journal.read(path) if path is not None else journal.Recovered({}, ())
-        guard = cls(choose(backend, ports, stream_ports), path, log)
+        ports, stream_ports = tuple(ports), tuple(stream_ports)
+        chosen = choose(backend, ports, stream_ports)
+        guard = cls(chosen, path, log, choose_last(ports, stream_ports) if last else None)
         for line in recovered.complaints:
             log(line, True)
         try:
@@ -116,8 +132,9 @@ class Guard:
             guard.backend.load(guard.model)
             guard._journal.rewrite(guard.model.held)
         except HostError:
-            guard.backend.close()
+            guard._let_go()
             raise
+        guard._with_last(lambda one: one.load(guard.model))
         return guard
 
     def set(self, connection: str, entries: tuple[GuardEntry, ...], block_families: tuple[int, ...] = ()) -> None:
@@ -159,6 +176,10 @@ class Guard:
         if change:
             self._apply(change)
 
+    def follow_devices(self) -> None:
+        """Have the last guard on every device there is now."""
+        self._with_last(lambda one: one.follow())
+
     def leave_open(self, flows: Iterable[FlowKey]) -> None:
         """Tell what this host may ask in clear although it is guarded, to one port of another host each; HostError."""
         change = self.model.open(flows)
@@ -176,18 +197,20 @@ class Guard:
         return tuple(self.model.find(src, dst, protocol, src_port, dst_port))
 
     def counters(self) -> dict[str, int]:
-        """Packets the guard has dropped: out4, out6, in4, in6."""
-        return self.backend.counters()
+        """Packets the guard has dropped: out4, out6, in4, in6, and last4, last6 where there is a last guard."""
+        return self.backend.counters() | (self.last.counters() if self.last is not None else {})
 
     def check(self) -> bool:
         """Is everything in force that should be?"""
-        return self.backend.check(self.model)
+        return self.backend.check(self.model) and (self.last is None or self.last.check(self.model))
 
     def restore(self) -> bool:
         """Put back what is missing; was anything?"""
         if self.check():
             return False
-        self.backend.load(self.model)
+        if not self.backend.check(self.model):
+            self.backend.load(self.model)
+        self._with_last(lambda one: one.load(self.model))
         return True
 
     def start(self) -> None:
@@ -204,9 +227,27 @@ class Guard:
         if keep:
             self._journal.close()
         else:
+            self._with_last(lambda one: one.clear())
             self.backend.clear()
             self._journal.forget()
+        self._let_go()
+
+    def _let_go(self) -> None:
         self.backend.close()
+        if self.last is not None:
+            self.last.close()
+
+    def _with_last(self, act: Callable[[LastGuard], None]) -> None:
+        """Have the last guard do something. It is one more line, so its failure is told once and fails nothing."""
+        if self.last is None:
+            return
+        try:
+            act(self.last)
+            self._last_complaint = ""
+        except (HostError, OSError) as why:
+            if str(why) != self._last_complaint:
+                self._last_complaint = str(why)
+                self._log(f"last leak guard: {why}", True)
 
     def _replace(self, connection: str, held: Held | None) -> None:
         if self._pending is not None:
@@ -244,12 +285,20 @@ class Guard:
                 raise
             self._log(f"leak guard: {why}; loading it afresh", True)
             self.backend.load(self.model)
+        self._with_last(lambda one: self._apply_last(one, change))
+
+    def _apply_last(self, last: LastGuard, change: Change) -> None:
+        try:
+            last.apply(change)
+        except HostError:
+            last.load(self.model)
 
     async def _follow(self) -> None:
         loop = asyncio.get_running_loop()
         woken = asyncio.Event()
         try:
-            events = Events({self.backend.portid}, (TABLE,) if self.backend.portid else (TABLE, "mangle", "nat"))
+            own = {self.backend.portid} | ({self.last.portid} if self.last is not None else set())
+            events = Events(own, (TABLE,) if self.backend.portid else (TABLE, "mangle", "nat"))
         except HostError as why:
             self._log(f"leak guard: {why}: foreign changes are noticed by looking only", False)
             while True:

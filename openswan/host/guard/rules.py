@@ -12,148 +12,35 @@ for packets this host itself sends or receives; what it forwards has none, other
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from openswan.base.numbers import FWMARK, GUARD_MASK, IpProtocol
+from openswan.host.guard.matches import (
+    DESTINATION,
+    SOURCE,
+    Family,
+    FromStreamPort,
+    Guarded,
+    HasSocket,
+    Home,
+    HopLimit,
+    IcmpTypes,
+    LaterFragment,
+    Local,
+    Marked,
+    Opening,
+    Ours,
+    OwnStream,
+    Protocol,
+    Test,
+    Through,
+    ToIkePort,
+    ToIkeStream,
+    ToStreamPort,
+    UdpPorts,
+)
 
 TABLE = "openswan"
 MANGLE, BEFORE_SRCNAT = -150, 99
-SOURCE, DESTINATION = "saddr", "daddr"
-
-
-@dataclass(frozen=True, slots=True)
-class Through:
-    """The packet's incoming (`iifname`) or outgoing (`oifname`) device is one of ours or loopback."""
-
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ours:
-    """The packet has no incoming device: a socket of this host sends it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Marked:
-    """It carries the mark of our own IKE and ESP sockets."""
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """IP version."""
-
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Protocol:
-    """IP protocol (the last header of an IPv6 chain)."""
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class UdpPorts:
-    """UDP from one port to another."""
-
-    src: int
-    dst: int
-
-
-@dataclass(frozen=True, slots=True)
-class ToIkePort:
-    """UDP to a port pluto listens on."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToStreamPort:
-    """TCP to the port pluto takes connections on (RFC 9329), if it does.
-
-    By port, as UDP: while a connection is being made the kernel has no whole socket for it whose mark could be asked.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class OwnStream:
-    """TCP from a peer's port for IKE to a socket with our mark: a connection of ours."""
-
-
-@dataclass(frozen=True, slots=True)
-class IcmpTypes:
-    """ICMP (of IP `version`) with a type in this range."""
-
-    version: int
-    first: int
-    last: int
-
-
-@dataclass(frozen=True, slots=True)
-class HopLimit:
-    """IPv6 with this hop limit."""
-
-    value: int
-
-
-@dataclass(frozen=True, slots=True)
-class Local:
-    """The destination is an address of this host."""
-
-
-@dataclass(frozen=True, slots=True)
-class LaterFragment:
-    """A fragment other than the first, which has no ports.
-
-    That loading ports fails is no way to tell: where nf_tables takes its short cut for small loads, it reads whatever
-    stands there.
-    """
-
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """TCP: the first segment of a connection, SYN without ACK."""
-
-
-@dataclass(frozen=True, slots=True)
-class Guarded:
-    """The packet (or, with `quoted`, the one an ICMP error is about) is in a set.
-
-    `remote` says which of its addresses is the peer's side.
-    """
-
-    set: str
-    version: int
-    remote: str
-    quoted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """The destination is known to be ours and (`home`) leaves by a device it is known to live on, (`known`) anyhow."""
-
-    set: str
-    version: int
-
-
-Test: TypeAlias = (
-    Through
-    | Ours
-    | Marked
-    | Family
-    | Protocol
-    | UdpPorts
-    | ToIkePort
-    | ToStreamPort
-    | OwnStream
-    | IcmpTypes
-    | HopLimit
-    | Local
-    | LaterFragment
-    | Opening
-    | Guarded
-    | Home
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,15 +94,17 @@ def open_name(version: int) -> str:
 
 
 COUNTERS = ("out4", "out6", "in4", "in6")
+LAST_COUNTERS = ("last4", "last6")
+MARK, MASK = FWMARK, GUARD_MASK
 ICMP = {4: IpProtocol.ICMP, 6: IpProtocol.ICMP6}
 ERRORS = {4: ((3, 5), (11, 12)), 6: ((1, 4),)}
 """ICMP types that quote the packet they are about (RFC 792, RFC 4443)."""
 
 
 def _selector_chains(direction: str, version: int) -> tuple[Chain, ...]:
-    """`out4` and its kin: drop what is guarded; the quoting errors go through `out4-icmp` and `out4-quote`."""
+    """`out4`, `last4` and their kin drop what is guarded; quoting errors go through `out4-icmp`, `out4-quote`."""
     name = f"{direction}{version}"
-    remote, quoted_remote = (DESTINATION, SOURCE) if direction == "out" else (SOURCE, DESTINATION)
+    remote, quoted_remote = (SOURCE, DESTINATION) if direction == "in" else (DESTINATION, SOURCE)
 
     def guarded(plane: str, quoted: bool = False) -> Rule:
         where = quoted_remote if quoted else remote
@@ -394,4 +283,32 @@ NAT_CHAINS: tuple[Chain, ...] = (
 kernel goes on to the next table until a translation is settled.
 """
 
-MARK, MASK = FWMARK, GUARD_MASK
+LAST_CHAINS: tuple[Chain, ...] = (
+    NEIGHBOURS,
+    DHCP,
+    *_selector_chains("last", 4),
+    *_selector_chains("last", 6),
+    # What a closed connection still has to say (RFC 9293 3.6) comes from no socket any more.
+    Chain("own", tuple(Rule((test,), "accept") for test in (HasSocket(), ToIkeStream(), FromStreamPort()))),
+    Chain(
+        "sent",
+        (
+            Rule((Protocol(IpProtocol.UDP),), "jump", "dhcp"),
+            *(Rule((Guarded(open_name(version), version, DESTINATION),), "accept") for version in (4, 6)),
+        ),
+    ),
+    Chain(
+        "last",
+        (
+            Rule((Marked(),), "jump", "own"),
+            Rule((HasSocket(),), "jump", "sent"),
+            TO_NEIGHBOURS,
+            *_by_family("last"),
+        ),
+    ),
+)
+"""The last guard's, on netdev egress: each physical device has a hooked chain of its own that goes to `last`.
+
+What leaves by ipsecN or lo has no such chain. Packets come here whatever way they took, past the chains of inet even:
+offloaded flows, what tc or `fwd` redirects, and what packet sockets send. Their addresses are those of the wire.
+"""

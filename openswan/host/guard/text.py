@@ -13,17 +13,12 @@ from typing import Any
 
 from openswan.base.numbers import IKE_PORT, NATT_PORT, IpProtocol
 from openswan.host.guard.boxes import Range
-from openswan.host.guard.model import Element
-from openswan.host.guard.rules import (
-    CHAINS,
-    COUNTERS,
-    MARK,
-    MASK,
+from openswan.host.guard.matches import (
     SOURCE,
-    TABLE,
-    Chain,
     Family,
+    FromStreamPort,
     Guarded,
+    HasSocket,
     Home,
     HopLimit,
     IcmpTypes,
@@ -34,12 +29,22 @@ from openswan.host.guard.rules import (
     Ours,
     OwnStream,
     Protocol,
-    Rule,
     Test,
     Through,
     ToIkePort,
+    ToIkeStream,
     ToStreamPort,
     UdpPorts,
+)
+from openswan.host.guard.model import Element
+from openswan.host.guard.rules import (
+    CHAINS,
+    COUNTERS,
+    MARK,
+    MASK,
+    TABLE,
+    Chain,
+    Rule,
     field_order,
     home_names,
     open_name,
@@ -104,6 +109,9 @@ TEXT: dict[type[Any], Callable[[Any], str]] = {
     Opening: lambda test: "tcp flags & (syn | ack) == syn",
     Guarded: _guarded,
     Home: _home,
+    HasSocket: lambda test: "meta skuid >= 0",
+    ToIkeStream: lambda test: "tcp dport @ikeports",
+    FromStreamPort: lambda test: "tcp sport @streamports",
 }
 
 

@@ -65,7 +65,59 @@ def entry(n: int, device: str = "ipsec0") -> GuardEntry:
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Memory:
     memory = Memory()
     monkeypatch.setattr(module, "choose", lambda backend, ports, stream_ports: memory)
+    monkeypatch.setattr(module, "choose_last", lambda ports, stream_ports: None)
     return memory
+
+
+class LastMemory(Memory):
+    """The last guard's table."""
+
+    followed = 0
+
+    def follow(self) -> None:
+        self.followed += 1
+
+
+@pytest.fixture
+def last(kernel: Memory, monkeypatch: pytest.MonkeyPatch) -> LastMemory:
+    memory = LastMemory()
+    monkeypatch.setattr(module, "choose_last", lambda ports, stream_ports: memory)
+    return memory
+
+
+def test_the_last_guard_holds_what_the_first_one_holds(kernel: Memory, last: LastMemory, tmp_path: Path) -> None:
+    guard = Guard.open(rundir=tmp_path)
+    guard.set("a", (entry(2), entry(3)))
+    assert last.elements == kernel.elements != set()
+    guard.follow_devices()
+    assert last.followed == 1 and guard.check()
+    last.elements = set()
+    assert not guard.check() and guard.restore() and last.elements == kernel.elements
+    guard.set("a", (entry(2),))
+    assert last.elements == kernel.elements
+    guard.close(keep=False)
+    assert not last.elements and not kernel.elements
+
+
+def test_a_last_guard_that_fails_fails_nothing(
+    kernel: Memory, last: LastMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    guard = Guard.open(log=lambda line, serious: lines.append(line))
+    last.broken = True
+    guard.set("a", (entry(2),))
+    assert last.elements == kernel.elements and not lines, "loaded afresh"
+
+    def full(*_: object) -> None:
+        raise HostError("no memory")
+
+    for name in ("apply", "load", "follow"):
+        monkeypatch.setattr(last, name, full)
+    guard.set("b", (entry(3),))
+    guard.follow_devices()
+    assert len(kernel.elements) == 2 and lines == ["last leak guard: no memory"]
+    guard = Guard.open(last=False)
+    assert guard.last is None
 
 
 def test_a_successor_takes_over_what_the_killed_one_held(kernel: Memory, tmp_path: Path) -> None:
