@@ -98,6 +98,20 @@ def engine(scene: Scene) -> Iterator[Finding]:
     )
 
 
+def last_guard(scene: Scene) -> Iterator[Finding]:
+    """The leak guard where devices are given their packets; Linux 5.16 and later can have it."""
+    line = scene.machine.last_guard()
+    verdict, hint = OK, f"on {', '.join(sorted(line.guarded))}"
+    missing = sorted(line.physical - line.guarded)
+    if line.why:
+        verdict, hint = NOTHING, f"{line.why}: done without, offloaded flows are not seen"
+    elif not line.guarded:
+        verdict, hint = NOTHING, "not in use: pluto, or ipsec setup guard, puts it in force"
+    elif missing:
+        verdict, hint = WARNING, f"not on {', '.join(missing)}: pluto has every device have it; does it run?"
+    yield Finding(" KLIPS: checking for netdev egress (last leak guard)", verdict, (hint,))
+
+
 def redirects(scene: Scene) -> Iterator[Finding]:
     """ICMP redirects would lead traffic past the tunnels."""
     for name in ("send_redirects", "accept_redirects"):
@@ -262,6 +276,7 @@ def opportunism(scene: Scene) -> Iterator[Finding]:
 CHECKS: tuple[Check, ...] = (
     version,
     engine,
+    last_guard,
     redirects,
     entropy,
     forwarding,

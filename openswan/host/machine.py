@@ -16,6 +16,7 @@ from openswan.base.address import Address
 from openswan.base.errors import HostError
 from openswan.base.numbers import FWMARK
 from openswan.host import process
+from openswan.host.guard import last
 from openswan.host.nlmsg import NETLINK_NETFILTER, Message, NetlinkSocket, attr
 from openswan.host.rtnetlink import Rtnetlink
 
@@ -44,6 +45,18 @@ class Bound:
 
     port: int
     inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class LastLine:
+    """The leak guard on netdev egress."""
+
+    why: str
+    """Why there can be none; empty: there can."""
+    guarded: frozenset[str]
+    """Devices that have it,"""
+    physical: frozenset[str]
+    """and those that should."""
 
 
 class Machine:
@@ -155,6 +168,13 @@ class Machine:
         except (OSError, HostError) as why:
             return str(why)
         return os.strerror(refusals[0].error) if refusals and refusals[0].error != errno.EPERM else ""
+
+    def last_guard(self) -> LastLine:
+        """The last leak guard of this network namespace, whoever holds it."""
+        try:
+            return LastLine(last.supported(), last.in_force(), last.physical())
+        except (OSError, HostError) as why:
+            return LastLine(str(why), frozenset(), frozenset())
 
     def default_routes(self) -> list[Default]:
         """Where the default routes lead, IPv4 first; none when there are none."""

@@ -14,6 +14,7 @@ What tunnels for others inside, GRE and L2TP, runs over `wire` in transport mode
 from __future__ import annotations
 
 import base64
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -355,3 +356,89 @@ def assert_only_esp(seen: list[bytes], road: str) -> None:
     assert [each for each in told if each[1] == road and each[0].startswith("esp")]
     assert not [each for each in told if each[1] == road and each[0] not in QUIET]
     assert not [each for each in told if each[1] == road and MARK.hex() in each[-1]]
+
+
+OFFLOAD = """
+ip netns add inner; ip netns add gate; ip netns add far
+ip -n gate link add lan type veth peer name eth0 netns inner
+ip -n gate link add wan type veth peer name eth0 netns far
+ip -n inner addr add 10.5.0.2/24 dev eth0; ip -n far addr add 10.6.0.2/24 dev eth0
+ip -n gate addr add 10.5.0.1/24 dev lan; ip -n gate addr add 10.6.0.1/24 dev wan
+for ns in inner gate far; do for dev in lo eth0 lan wan; do ip -n $ns link set $dev up 2>/dev/null; done; done
+ip -n inner route add default via 10.5.0.1; ip -n far route add default via 10.6.0.1
+ip netns exec gate sysctl -qw net.ipv4.ip_forward=1
+ip netns exec gate nft -f /tmp/offload.nft
+(ip netns exec far {python} /tmp/echo.py > /dev/null 2>&1 &)
+"""
+FLOWTABLE = """
+table inet fast {
+    flowtable shortcut { hook ingress priority 0; devices = { lan, wan }; }
+    chain forward {
+        type filter hook forward priority 0; policy accept;
+        ct state established flow add @shortcut
+    }
+}
+"""
+ECHO = """
+import socket
+s = socket.socket(type=socket.SOCK_DGRAM)
+s.bind(("10.6.0.2", 7777))
+while True:
+    s.sendto(*s.recvfrom(100))
+"""
+ASK = """
+import socket
+s = socket.socket(type=socket.SOCK_DGRAM)
+s.bind(("10.5.0.2", 7777))
+s.settimeout(0.5)
+heard = 0
+for number in range(10):
+    s.sendto(b"leak", ("10.6.0.2", 7777))
+    try:
+        s.recv(100)
+        heard += 1
+    except OSError:
+        pass
+print(heard)
+"""
+GUARD = """
+import sys
+from ipaddress import ip_network
+from pathlib import Path
+from openswan.engine.effects import GuardEntry
+from openswan.host.conntrack import Conntrack
+from openswan.host.guard.guard import Guard
+from openswan.policy.selector import FlowKey
+nets = ip_network("10.5.0.0/24"), ip_network("10.6.0.0/24")
+guard = Guard.open("nft", Path("/run/gate"), last="last" in sys.argv)
+guard.set("site", (GuardEntry(FlowKey(*nets), "ipsec0"),))
+if "flush" in sys.argv:
+    Conntrack().flush([nets])
+print(guard.counters())
+guard.close("clear" not in sys.argv)
+"""
+
+
+def test_a_flow_that_was_offloaded_before_the_guard_came(stage: Stage) -> None:
+    """nft's flowtable takes it past FORWARD and POSTROUTING; the last guard is behind that, and a flush ends it."""
+    guest = stage.guest
+    for name, text in (("offload.nft", FLOWTABLE), ("echo.py", ECHO), ("ask.py", ASK), ("guard.py", GUARD)):
+        guest.put(f"/tmp/{name}", text.encode())
+    guest.sh(OFFLOAD.format(python=sys.executable))
+
+    def asked() -> int:
+        return int(guest.sh(f"ip netns exec inner {sys.executable} /tmp/ask.py"))
+
+    def guard(*words: str) -> str:
+        return guest.sh(f"ip netns exec gate {sys.executable} /tmp/guard.py {' '.join(words)}", PATIENCE)
+
+    wait_for("an answer", lambda: asked() == 10, PATIENCE, 0.1)
+    assert "[OFFLOAD]" in guest.sh("ip netns exec gate cat /proc/net/nf_conntrack")
+    guard()
+    assert asked() == 10, "the first guard does not see it"
+    guard("last")
+    assert asked() == 0
+    assert "'last4': 10" in guard("last", "clear"), "each of them was stopped there"
+    assert asked() == 10
+    guard("flush")
+    assert asked() == 0, "without its entry the flow is no shortcut's any more"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from openswan.base.address import Address
-from openswan.host.machine import Bound, Machine
+from openswan.host.machine import Bound, LastLine, Machine
 
 
 class Cardboard(Machine):
@@ -26,6 +26,10 @@ class Cardboard(Machine):
 
     def device(self, path: str) -> str:
         return str(self.wrong.get("tun", ""))
+
+    def last_guard(self) -> LastLine:
+        there = frozenset(self.wrong.get("guarded", ("eth0", "eth1")))
+        return LastLine(self.wrong.get("egress", ""), there, frozenset(("eth0", "eth1")))
 
     def queueing(self) -> str:
         return str(self.wrong.get("queue", ""))
