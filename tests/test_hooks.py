@@ -84,6 +84,16 @@ def test_without_pluto_nothing_happens(tmp_path: Path, shell: str) -> None:
     assert not machine.told.exists()
 
 
+def test_the_package_puts_it_where_each_program_looks() -> None:
+    debian = HOOK.parents[2] / "debian"
+    assert "initscripts/hooks/listen usr/libexec/openswan\n" in (debian / "openswan.install").read_text()
+    links = dict(reversed(line.split()) for line in (debian / "openswan.links").read_text().splitlines())
+    places = {f"etc/ppp/{when}.d" for when in ("ip-up", "ip-down", "ipv6-up", "ipv6-down")}
+    places |= {f"etc/network/{when}.d" for when in ("if-up", "if-post-down")}
+    places |= {f"etc/networkd-dispatcher/{state}.d" for state in ("routable", "degraded", "off")}
+    assert links == {f"{place}/openswan": "usr/libexec/openswan/listen" for place in places}
+
+
 def test_shellcheck_has_nothing_to_say() -> None:
     done = subprocess.run(["shellcheck", HOOK], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "initscripts"
 SHELL = sorted(path for path in SCRIPTS.iterdir() if path.is_file() and path.read_bytes().startswith(b"#!/bin/sh\n"))
+UPDOWN = sorted((SCRIPTS / "updown").iterdir())
 UNITS = sorted(SCRIPTS.glob("*.service"))
 LEAST_EXPOSED = 2.5
 
@@ -44,17 +45,18 @@ def lsb(path: Path) -> dict[str, list[str]]:
 def test_every_script_is_clean_and_shown_to_every_shell() -> None:
     """Wherever it lies; the completion is bash's own."""
     found = [path for path in SCRIPTS.rglob("*") if path.is_file() and path.read_bytes().startswith(b"#!")]
-    assert {path.name for path in found} == {*(path.name for path in SHELL), "listen"}
+    assert {path.name for path in found} == {path.name for path in (*SHELL, *UPDOWN)} | {"listen"}
     for path in (*found, SCRIPTS / "bash-completion/ipsec"):
         run("shellcheck", "--severity=style", path)
 
 
 def test_there_is_what_is_judged() -> None:
     assert {path.name for path in SHELL} == {"ipsec", "ipsec-guard"}
+    assert {path.name for path in UPDOWN} == {"killswitch", "accounting", "policyrouting"}
     assert {path.name for path in UNITS} == {"ipsec.service", "ipsec-guard.service"}
 
 
-@pytest.mark.parametrize("script", SHELL, ids=lambda path: path.name)
+@pytest.mark.parametrize("script", [*SHELL, *UPDOWN], ids=lambda path: path.name)
 def test_shell_scripts_are_clean(script: Path) -> None:
     run("shellcheck", "--severity=style", script)
     for shell in (["dash"], ["busybox", "sh"]):
