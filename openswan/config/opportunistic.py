@@ -52,15 +52,12 @@ def unavailable(conn: Connection) -> str:
     """Why an opportunistic conn is not loaded in this release; empty: it is."""
     end = group_end(conn)
     assert end is not None
-    ours = conn.left if end is conn.right else conn.right
     if not stance_of(conn).responds:
         return ""
     if end.dns_key and conn.auth & ~SIGNATURES:
         return f"{OE_LATER} with keys from the DNS beside other proofs: give authby=rsasig, ecdsa or eddsa alone"
     if end.protocol:
         return f"{OE_LATER} for single services: leave protoport= out"
-    if ours.subnet in (ANY4, ANY6):
-        return f"{OE_LATER} for whoever is behind this one: name their net in its subnet="
     return ""
 
 

@@ -23,6 +23,7 @@ from openswan.daemon.leftovers import STALE, Leftovers
 from openswan.daemon.manual import Manual
 from openswan.daemon.queries import Queries
 from openswan.daemon.rawpath import RawPath
+from openswan.daemon.surroundings import Surroundings
 from openswan.daemon.wanted import Wanted
 from openswan.daemon.watchdog import Watchdog
 from openswan.engine.effects import DelGuard, Effect, SetGuard
@@ -128,6 +129,8 @@ class Gateway:
         self._logins = Logins(places.ipsec_d / "passwd")
         self._authorities = self._wanted.authorities
         self._interceptor = self._intercept()
+        self._surroundings = Surroundings(self._guard, self._routes, self._interceptor, self._post, self._log)
+        self._routes.on_change = self._surroundings.look
         self._performer = Performer(self._parts(), self._post)
         self._performer.sockets = OuterSockets(
             lambda local, messages: self._reactor.post(Datagrams(local, messages)),
@@ -169,7 +172,7 @@ class Gateway:
             self._routes.start()
             if self._interceptor is not None:
                 self._interceptor.start()
-            watching = loop.create_task(self._interfaces.follow(self._settle_guard))
+            watching = loop.create_task(self._interfaces.follow(self._surroundings.look))
             self._look_at_resolvers()
             await self.control.serve()
             if signals:
@@ -225,7 +228,7 @@ class Gateway:
             shutdown=self._shutdown,
             interface_mtu=self._interfaces.mtu_of,
             have_device=self._interfaces.beside,
-            intercept=self._interceptor.set if self._interceptor is not None else lambda plan: None,
+            intercept=self._surroundings.stop_packets,
             decide=self._interceptor.decide if self._interceptor is not None else lambda decision: None,
             listen_only=self._wanted.listen,
         )
@@ -402,10 +405,6 @@ class Gateway:
 
     def _tell_kept(self, names: set[str]) -> None:
         self._pluto.brain.router.kept = names
-
-    def _settle_guard(self) -> None:
-        self._guard.settle(self._routes.homes())
-        self._guard.follow_devices()
 
     def _shutdown(self, keep_guard: bool) -> None:
         self._keep_guard = keep_guard

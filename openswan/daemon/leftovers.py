@@ -13,6 +13,7 @@ from openswan.host.guard.guard import Guard
 from openswan.host.guard.journal import conn_of
 from openswan.host.routes import Routes
 from openswan.policy.connection import Connection
+from openswan.policy.groups import whoever_is_behind
 
 STALE = 600.0
 """Seconds after which guard and routes of a road warrior that has not come back since a restart are given up."""
@@ -46,6 +47,7 @@ class Leftovers:
         for each in (*guards(waiting), *group_guards(connections, dict(wanted.groups), known=known)):
             if each.connection not in held:
                 self._guard.set(each.connection, each.entries, each.block_families)
+        self.tell()
 
     def keep_named(self, wanted: Wanted) -> set[str]:
         """Give up what no conn of ipsec.conf stands for any more; the names of those that are there.
@@ -56,7 +58,8 @@ class Leftovers:
         # The lines of groups are read later than this.
         names |= {each.connection for each in group_guards(wanted.connections or (), dict(wanted.groups))}
         held = self._guard.entries()
-        keep = {each for each in held if each.partition("[")[0] in names}
+        spread = {each.name for each in wanted.connections or () if whoever_is_behind(each)}
+        keep = {each for each in held if each.partition("[")[0] in names or each.partition("#")[0] in spread}
         lost = {each for each in held if conn_of(each) in wanted.unusable}
         self._guard.prune(keep | lost | self.guarded)
         self.tell()

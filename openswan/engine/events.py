@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from openswan.base.address import Address, Endpoint
+from openswan.base.address import Address, Endpoint, Subnet
 from openswan.config.secrets import SecretStore
 from openswan.crypto.revocation import Places
 from openswan.engine.oeevents import Learned
@@ -134,6 +134,14 @@ class NetworkState:
     """DNS servers this host is configured to ask."""
     links: Links = field(default_factory=Links)
     """What is reached without a router."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutesSeen:
+    """Where nets live by the routing tables, default routes and ipsecN apart; sent at start and after changes."""
+
+    homes: tuple[tuple[Subnet, str], ...]
+    """(net, interface)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +315,7 @@ EngineEvent: TypeAlias = (
     | WhackRequest
     | WhackGone
     | NetworkState
+    | RoutesSeen
     | SecretsRead
     | GroupsRead
     | CertificatesRead

@@ -13,12 +13,23 @@ from typing import TYPE_CHECKING
 from openswan.base.address import Address, Subnet
 from openswan.config.groupfile import read_group
 from openswan.engine.conn import Conn, Kind
-from openswan.engine.effects import ReadGroups
-from openswan.engine.events import GroupsRead
+from openswan.engine.effects import DelGuard, ReadGroups
+from openswan.engine.events import GroupsRead, RoutesSeen
+from openswan.engine.oepolicy import nets_behind, outer_interfaces
 from openswan.engine.routing import RouteEvent
 from openswan.policy.connection import Connection
 from openswan.policy.flowtable import Flow, FlowTable, Rule
-from openswan.policy.groups import Target, group_end, group_file, lines_of, named, own_targets, settle, stance_of
+from openswan.policy.groups import (
+    Target,
+    group_end,
+    group_file,
+    lines_of,
+    named,
+    own_targets,
+    settle,
+    stance_of,
+    whoever_is_behind,
+)
 from openswan.policy.selector import FlowKey
 
 if TYPE_CHECKING:
@@ -42,6 +53,10 @@ class Groups:
         """By the names of a group's conn and of a line."""
         self.names: set[str] = set()
         """Host names in files."""
+        self.homes: tuple[tuple[Subnet, str], ...] | None = None
+        """Where nets live by the routing tables; None: that has not been said yet."""
+        self._behind: dict[str, tuple[Subnet, ...]] = {}
+        """By the name of a group for whoever is behind this host: their nets as its lines have them."""
         self.table = FlowTable()
         """Lines in force,"""
         self._in_force: dict[FlowKey, tuple[str, Connection]] = {}
@@ -94,6 +109,34 @@ class Groups:
                 self._complain(self._follow(group))
         self._settled()
 
+    def routes_seen(self, event: RoutesSeen) -> None:
+        """Nets live there now."""
+        self.homes = event.homes
+        self.placed()
+
+    def placed(self) -> None:
+        """Routes or interfaces have changed: whoever is behind this host may have other nets."""
+        moved = [
+            group
+            for group in self._all()
+            if whoever_is_behind(group.policy) and self._nets_of(group) != self._behind.get(group.name)
+        ]
+        for group in moved:
+            self._complain(self._follow(group))
+        if moved:
+            self._settled()
+        self._take_over()
+
+    def _take_over(self) -> None:
+        """The guard of a group's lines takes the place of the one put in ahead, when nobody knew who is behind us."""
+        kept = self.brain.router.kept
+        for group in self._all() if self.homes is not None and kept else ():
+            if group.on_demand and group.oriented is not None and whoever_is_behind(group.policy):
+                for target in own_targets(group.policy) or self.targets.get(group_file(group.policy), ()):
+                    for name in {line.name for line in lines_of(group.policy, target)} & kept:
+                        kept.discard(name)
+                        self.core.emit(DelGuard(name))
+
     # -- conns --------------------------------------------------------------------------------------------------------
 
     def added(self, group: Conn) -> None:
@@ -105,6 +148,7 @@ class Groups:
 
     def deleted(self, group: Conn) -> None:
         """A group's conn goes, and so do its lines."""
+        self._behind.pop(group.name, None)
         for line in self.lines.pop(group.name, {}).values():
             self.brain.loader.drop(line)
         name = group_file(group.policy)
@@ -119,6 +163,7 @@ class Groups:
         for line in self.lines.get(group.name, {}).values():
             self._complain(self._enforce(line))
         self._settled()
+        self._take_over()
         self._after(group, then)
 
     def unroute(self, group: Conn, then: Callable[[], None]) -> None:
@@ -162,11 +207,20 @@ class Groups:
         for name in gone:
             self.brain.network.forget_name(name)
 
+    def _nets_of(self, group: Conn) -> tuple[Subnet, ...]:
+        """The nets of whoever is behind this host; none while it is not known where anybody lives."""
+        end = group_end(group.policy)
+        ours = group.policy.left if end is group.policy.right else group.policy.right
+        outer = outer_interfaces(ours, self.core.plugs)
+        return nets_behind(self.homes or (), outer) if outer else ()
+
     def _wanted(self, group: Conn) -> dict[str, tuple[Connection, str]]:
         """What the lines of a group should be, by name, with FILE:LINE."""
         listed = own_targets(group.policy) or self.targets.get(group_file(group.policy), ())
         targets = settle(listed, self.core.names)
-        return {policy.name: (policy, target.where) for target in targets for policy in lines_of(group.policy, target)}
+        behind = self._nets_of(group) if whoever_is_behind(group.policy) else None
+        lines = ((policy, target.where) for target in targets for policy in lines_of(group.policy, target, behind))
+        return {policy.name: (policy, where) for policy, where in lines}
 
     def _prune(self, group: Conn) -> dict[str, Conn]:
         """Drop the lines that a group's file has no more; answers with the others."""
@@ -197,6 +251,8 @@ class Groups:
             known.group = group
             complaints += [f"{where}: {text}" for text in self._enforce(known)]
         self.core.say(group, f"{len(lines)} lines", event="group")
+        if whoever_is_behind(group.policy):
+            self._behind[group.name] = self._nets_of(group)
         return iter(complaints)
 
     def _enforce(self, line: Conn) -> list[str]:
@@ -241,6 +297,10 @@ class Groups:
                 for line in guarded.get(net.supernet(new_prefix=length), ()):
                     holes.setdefault(line.name, []).append(net)
         for line in [line for lines in guarded.values() for line in lines]:
+            for net in self._behind.get(line.group.name, ()) if line.group is not None else ():
+                # Those behind this host go on talking to each other.
+                if net.version == line.keys[0].dst.version and net.subnet_of(line.keys[0].dst):  # type: ignore[arg-type]
+                    holes.setdefault(line.name, []).append(net)
             found = tuple(holes.get(line.name, ())[:MOST_HOLES])
             if line.holes != found:
                 line.holes = found

@@ -50,6 +50,7 @@ class Network:
         come, moved = core.plugs.addresses.keys() - before, core.plugs.addresses.keys() != before
         self.brain.pathmtus.network()
         self.brain.exemptions.stale = True
+        self.brain.groups.placed()
         for conn in list(core.conns.named.values()):
             self.reorient(conn)
             if conn.me in come and not conn.children:

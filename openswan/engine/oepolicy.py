@@ -7,11 +7,11 @@ by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
-from openswan.base.address import Address
+from openswan.base.address import Address, Subnet, less
 from openswan.base.interval import Duration
 from openswan.engine.oeevents import Terms
 from openswan.engine.oeterms import SHUNT_LIFETIME, terms_of
@@ -21,6 +21,8 @@ from openswan.policy.exempt import Place, exempt, resolver_rules
 from openswan.policy.flowtable import Flow, FlowTable, Rule, Standing
 from openswan.policy.groups import Target, clients_of, group_end, group_file, named, rules_of, settle
 from openswan.policy.selector import FlowKey
+
+MOST_PIECES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,37 @@ def own_addresses(end: End, plugs: Plugs) -> tuple[Address, ...]:
         interfaces = [default.interface for default in plugs.defaults.values()]
     found = [plugs.interfaces[name] for name in dict.fromkeys(interfaces) if name in plugs.interfaces]
     return tuple(dict.fromkeys(address for each in found for address, _ in each.addresses))
+
+
+def outer_interfaces(end: End, plugs: Plugs) -> frozenset[str]:
+    """Where those live who are not behind us: the interfaces of our end, and those of default routes."""
+    own = {plugs.addresses[address].name for address in own_addresses(end, plugs)}
+    return frozenset(own | {default.interface for default in plugs.defaults.values()})
+
+
+def nets_behind(homes: Iterable[tuple[Subnet, str]], outer: Collection[str]) -> tuple[Subnet, ...]:
+    """The nets that routes lead to by other interfaces than `outer`, without what lies in them and is led out.
+
+    A net so cut up that more than MOST_PIECES are left is nobody's.
+    """
+    inside = {net for net, device in homes if device not in outer and not _of_one_link(net)}
+    away = {net for net, device in homes if device in outer}
+    found: dict[int, list[Subnet]] = {4: [], 6: []}
+    for net in inside:
+        pieces: tuple[Subnet, ...] = (net,)
+        for hole in away - inside:
+            if hole.prefixlen > net.prefixlen and len(pieces) <= MOST_PIECES:
+                pieces = tuple(each for piece in pieces for each in less(piece, hole))
+        if len(pieces) <= MOST_PIECES:
+            found[net.version] += pieces
+    four = collapse_addresses(each for each in found[4] if isinstance(each, IPv4Network))
+    six = collapse_addresses(each for each in found[6] if isinstance(each, IPv6Network))
+    return (*four, *six)
+
+
+def _of_one_link(net: Subnet) -> bool:
+    where = net.network_address
+    return where.is_loopback or where.is_link_local or where.is_multicast
 
 
 def place_of(plugs: Plugs) -> Place:

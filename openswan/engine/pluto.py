@@ -49,6 +49,7 @@ class Pluto:
             ev.WhackRequest: self.whack.request,
             ev.WhackGone: lambda e: self.core.gone(e.client),
             ev.NetworkState: brain.network.changed,
+            ev.RoutesSeen: brain.groups.routes_seen,
             ev.SecretsRead: self.whack.secrets_read,
             ev.GroupsRead: self.whack.groups_read,
             ev.CertificatesRead: self.whack.certificates_read,

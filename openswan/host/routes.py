@@ -53,13 +53,15 @@ class Wanted:
     """Our own side's subnet."""
     mtu: int = 0
     metric: int = 0
+    spared: tuple[Subnet, ...] = ()
+    """Other nets behind this host, of which no route into a tunnel takes the whole."""
 
     def thrown(self) -> tuple[Subnet, ...]:
         """What lies inside the route's subnet and must not take it."""
         inside = [net for net in NEVER_TUNNELLED if _within(net, self.subnet)]
         if self.client is not None and _within(self.client, self.subnet):
             inside.append(self.client)
-        return tuple(inside)
+        return tuple(dict.fromkeys((*inside, *self.spared)))
 
 
 def _within(inner: Subnet, outer: Subnet) -> bool:
@@ -82,8 +84,11 @@ class Routes:
         self._keys: Counter[Key] = Counter()
         """How many of the wanted routes need each kernel route."""
         self._sources: Counter[tuple[Address, str]] = Counter()
+        self._spared: tuple[Subnet, ...] = ()
         self._watch: asyncio.Task[None] | None = None
         self._up = False
+        self.on_change: Callable[[], None] = lambda: None
+        """Hears that somebody has changed links, addresses, routes or rules."""
 
     def setup(self, device: str, physical: Iterable[str] = ()) -> None:
         """Rules in place, and reverse-path filters so set that neither `device` nor ESP on `physical` is dropped."""
@@ -106,7 +111,8 @@ class Routes:
         The blackhole goes in also when the kernel refuses (the device is down): traffic is dropped then, not loose. It
         does not go in first, or who sends at that moment would be told that his argument is invalid.
         """
-        wanted = Wanted(device, subnet, source, client, mtu, metric)
+        spared = tuple(net for net in self._spared if _within(net, subnet))
+        wanted = Wanted(device, subnet, source, client, mtu, metric, spared)
         old = self._wanted.get((subnet, device))
         self._netlink.add_rules(RULES)
         self._up = True
@@ -122,6 +128,13 @@ class Routes:
             self._netlink.add(_behind(wanted))
             if old is not None and old != wanted:
                 self._take_back(old)
+
+    def spare(self, nets: tuple[Subnet, ...]) -> None:
+        """These nets are behind this host: wider routes into a tunnel leave them where they are. HostError as add()."""
+        self._spared = nets
+        for each in list(self._wanted.values()):
+            if each.spared != tuple(net for net in nets if _within(net, each.subnet)):
+                self.add(each.device, each.subnet, each.source, each.mtu, each.metric, each.client)
 
     def delete(self, device: str, subnet: Subnet) -> None:
         """Take a route and what stands behind it away; one that is not there is fine."""
@@ -257,6 +270,7 @@ class Routes:
                 if self._foreign(events):
                     begun = loop.time()
                     try:
+                        self.on_change()
                         if self.restore():
                             self._log("routes into the tunnel were gone; restored", False)
                     except (HostError, OSError) as why:

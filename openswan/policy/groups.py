@@ -152,10 +152,19 @@ def rules_of(connection: Connection, clients: Iterable[Subnet], targets: Iterabl
                 yield Rule(FlowKey(client, net, protocol, *ports), connection.name, where=target.where)
 
 
-def lines_of(connection: Connection, target: Target) -> Iterator[Connection]:
+def whoever_is_behind(connection: Connection) -> bool:
+    """Does it look for tunnels for everybody behind this host, whatever their nets: subnet=0/0?"""
+    end = group_end(connection)
+    if end is None or not stance_of(connection).responds:
+        return False
+    return (connection.left if end is connection.right else connection.right).subnet in (ANY4, ANY6)
+
+
+def lines_of(connection: Connection, target: Target, behind: Iterable[Subnet] | None = None) -> Iterator[Connection]:
     """A group's conn for one target alone, once for each of our nets that is of the target's family.
 
-    Its name is the group's with the target behind it; ports are shown as `-(PROTOCOL-OURS-THEIRS)`.
+    Its name is the group's with the target behind it; ports are shown as `-(PROTOCOL-OURS-THEIRS)`. `behind` are
+    the nets of whoever is behind this host, each of which has a line `GROUP#NET===TARGET`; None: nobody knows them yet.
     """
     end = group_end(connection)
     assert end is not None, f'"{connection.name}" is no group'
@@ -166,8 +175,11 @@ def lines_of(connection: Connection, target: Target) -> Iterator[Connection]:
         return
     mine, its = target.our_port or ours.port, target.their_port or end.port
     far = replace(end, host=Host(HostKind.OPPORTUNISTIC), subnet=net, protocol=protocol, port=its)
-    name = f"{connection.name}#{net}" + (f"-({protocol}-{mine}-{its})" if protocol else "")
-    for client in (None,) if ours.subnet is None else clients_of(connection, ()):
+    rest = f"{net}" + (f"-({protocol}-{mine}-{its})" if protocol else "")
+    spread = behind is not None and whoever_is_behind(connection)
+    clients = tuple(behind or ()) if spread else clients_of(connection, ())
+    for client in (None,) if ours.subnet is None else clients:
+        name = f"{connection.name}#{client}==={rest}" if spread else f"{connection.name}#{rest}"
         if client is None or client.version == net.version:
             near = replace(ours, subnet=client, protocol=protocol, port=mine)
             left, right_end = (near, far) if right else (far, near)

@@ -100,3 +100,31 @@ def test_a_stranger_speaks_for_nobody(lab: Lab) -> None:
         assert ping(lab.sunset, EAST, 2, wait=3).received == 0
         assert clear(wire, SUNSET, EAST) == []
     assert east.json("auto", "--status")["child_sas"] == []
+
+
+WHOEVER = {"right": "%opportunistic", "authby": "rsasig", "keyingtries": "1", "auto": "route"}
+
+
+@pytest.mark.parametrize("failure", ["passthrough", "drop"])
+def test_a_gateway_for_whoever_is_behind_it(lab: Lab, failure: str) -> None:
+    """packetdefault: west names no net of its own. Its own traffic, and what those behind it say to each other, is not
+    meant; a net that comes to be behind it later is."""
+    world = world_of(lab, zones=ZONES)
+    other = conn("lan", HERE, leftsubnet="10.2.0.0/24", failureshunt="drop", auto="route")
+    east = world.host("east", SECOND, more=other, lan="10.1.0.0/16\n10.3.0.0/24\n")
+    default = conn("packetdefault", WHOEVER, left="%defaultroute", leftsubnet="0.0.0.0/0", failureshunt=failure)
+    west = world.host("west", FIRST, conf=default)
+    with Capture(lab.west) as wire:
+        assert ping(lab.sunset, SUNRISE, 3, wait=5).received == 3, west.log() + east.log()
+        assert clear(wire, SUNSET, SUNRISE) == []
+        assert ping(lab.west, EAST, 2, wait=2).received == 2 and clear(wire, WEST, EAST) != []
+    road = lab.add_host("road", "west", "lan2", "10.3.0", "2001:db8:3")
+    lab.make_router("west")
+    lab.east.ip("route", "add", "10.3.0.0/24", "via", "192.0.2.1")
+    wait_for("the new net", lambda: "#10.3.0.0/24===" in west.ipsec("auto", "--status").stdout, 5)
+    for one, to in ((road, SUNSET), (lab.sunset, "10.3.0.2"), (lab.west, "10.3.0.2"), (road, "10.3.0.1")):
+        assert ping(one, to, 2, wait=2).received == 2, "those behind it are not its business"
+    with Capture(lab.west) as wire:
+        heard = ping(road, EAST, 3, wait=4).received
+        assert (heard == 3) is (failure == "passthrough"), "no record names a gateway for it"
+        assert bool(clear(wire, "10.3.0.2", EAST)) is (failure == "passthrough")

@@ -13,6 +13,8 @@ import pytest
 
 from openswan.base.said import Said, Shunt
 from openswan.crypto.rsakey import PrivateKey
+from openswan.engine.effects import Intercept, SetGuard
+from openswan.engine.events import RoutesSeen
 from openswan.engine.oeevents import Learned, Verdict
 from openswan.policy.connection import SIGNATURES, Auth, Connection, End, Host, HostKind, ShuntPolicy
 from openswan.policy.gateways import Published, reverse_name
@@ -213,3 +215,43 @@ def test_a_destination_nobody_has_published(failure: ShuntPolicy) -> None:
     assert pair.west.clear == ([first] if failure is ShuntPolicy.PASS else [])
     assert meets(pair.west, OTHER, "198.51.100.8") is Shunt.TRAP
     pair.sane()
+
+
+def lives(host: SimHost, *nets: str) -> None:
+    """These nets are behind a host, as its routes say; the outer interface leads to others."""
+    homes = [(net, "eth1") for net in nets] + [("192.0.2.0/24", "eth0"), ("10.9.0.0/16", "eth0")]
+    host.post(RoutesSeen(tuple((ip_network(net), device) for net, device in homes)))
+
+
+def test_whoever_is_behind_the_gateway_whatever_their_nets() -> None:
+    pair = gateways(HOST, west=lan("0.0.0.0/0"))
+    assert pair.west.plan == Intercept() and meets(pair.west, INSIDE, EAST) is None, "nobody knows who is there"
+    lives(pair.west, "10.1.0.0/24", "10.8.0.0/15")
+    assert pair.west.plan.inside == tuple(map(ip_network, ("10.1.0.0/24", "10.8.0.0/16")))
+    pair.send(pair.west, INSIDE, EAST)
+    assert pair.run(3.0, lambda: not pair.missing())
+    assert isinstance(meets(pair.west, INSIDE, EAST), Said)
+    assert meets(pair.west, "10.8.0.7", EAST) is Shunt.TRAP
+    assert meets(pair.west, WEST, EAST) is meets(pair.west, "10.9.0.7", EAST) is None, "not itself, nor who is outside"
+    # What those behind it say to each other is nobody's business.
+    keys = [entry.key for guard in pair.west.guards.values() for entry in guard.entries]
+    inside = ip_address("10.8.0.7")
+    assert keys and not any(ip_address(INSIDE) in key.src and inside in key.dst for key in keys)
+    lives(pair.west, "10.1.0.0/24", "10.3.0.0/24")
+    assert pair.west.plan.inside == tuple(map(ip_network, ("10.1.0.0/24", "10.3.0.0/24")))
+    assert isinstance(meets(pair.west, INSIDE, EAST), Said), "the others are not touched"
+    assert meets(pair.west, "10.8.0.7", EAST) is None and pair.west.clear == []
+    pair.west.say("unroute", name="private")
+    assert pair.west.plan == Intercept() and pair.west.guards == {}
+    pair.sane()
+
+
+def test_a_guard_from_before_the_start_stands_until_it_is_known_who_is_behind() -> None:
+    pair = make_pair()
+    ahead = "private#10.0.0.0/8"
+    pair.west.guards[ahead] = SetGuard(ahead, (), ())
+    pair.west.pluto.brain.router.kept = {ahead}
+    ready(pair.west, lan("0.0.0.0/0"), private=WORLD)
+    assert ahead in pair.west.guards
+    lives(pair.west, "10.1.0.0/24")
+    assert ahead not in pair.west.guards and "private#10.1.0.0/24===10.0.0.0/8" in pair.west.guards

@@ -106,7 +106,7 @@ def test_group_files(confs: Path) -> None:
     )
 
 
-IMPLICIT = ("clear", "clear-or-private", "private-or-clear", "private", "block")
+IMPLICIT = ("packetdefault", "clear", "clear-or-private", "private-or-clear", "private", "block")
 
 
 @pytest.mark.parametrize(

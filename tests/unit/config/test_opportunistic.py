@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Conns with %group, %opportunistic and %opportunisticgroup: what they may say and what goes without saying."""
 
+from ipaddress import ip_network
+
 import pytest
 
 from openswan.config.load import Loaded, load_text
@@ -8,7 +10,7 @@ from openswan.config.opportunistic import unavailable
 from openswan.config.plain import connection_from_plain, connection_to_plain
 from openswan.policy.connection import SIGNATURES, Auth, Connection
 from openswan.policy.grade import Grade
-from openswan.policy.groups import Stance, stance_of
+from openswan.policy.groups import Stance, stance_of, whoever_is_behind
 from openswan.policy.identity import MY_ID, matches, parse_identity
 
 KEY = "0x03010001" + "c1" + "00" * 126 + "01"
@@ -43,7 +45,7 @@ def errors(body: str) -> list[str]:
 def test_the_implicit_conns() -> None:
     loaded = load("config setup\n\toe=yes\n")
     names = [each.name for each in loaded.connections]
-    assert names == ["clear", "clear-or-private", "private-or-clear", "private", "block"]
+    assert names == ["packetdefault", "clear", "clear-or-private", "private-or-clear", "private", "block"]
     assert {made.name: stance_of(made) for made in loaded.opportunistic} == {
         "packetdefault": Stance.PRIVATE_OR_CLEAR,
         "clear": Stance.CLEAR,
@@ -156,10 +158,9 @@ def test_one_of_the_two_must_be_us() -> None:
     assert any("one of them must be us" in str(each) for each in loaded.complaints) and not loaded.opportunistic
 
 
-def test_one_that_nobody_has_written_is_left_out_without_a_word() -> None:
+def test_whoever_is_behind_this_host() -> None:
     loaded = load("config setup\n\toe=yes\n")
-    assert not loaded.complaints and "packetdefault" not in {made.name for made in loaded.connections}
-    [complaint] = load(
-        "conn packetdefault\n\tleft=%defaultroute\n\tleftsubnet=0/0\n\tright=%opportunistic\n"
-    ).complaints
-    assert "for whoever is behind this one" in str(complaint)
+    [made] = [made for made in loaded.opportunistic if made.name == "packetdefault"]
+    assert not loaded.complaints and made in loaded.connections
+    assert made.left.subnet == ip_network("0.0.0.0/0") and whoever_is_behind(made)
+    assert not any(whoever_is_behind(other) for other in loaded.opportunistic if other is not made)

@@ -10,7 +10,7 @@ import pytest
 from openswan.config.groupfile import read_groups
 from openswan.config.load import load_text
 from openswan.engine.events import DefaultRoute, Interface, NetworkState
-from openswan.engine.oepolicy import OePolicy, own_addresses, place_of
+from openswan.engine.oepolicy import MOST_PIECES, OePolicy, nets_behind, outer_interfaces, own_addresses, place_of
 from openswan.engine.orient import Plugs
 from openswan.policy.connection import End, Host, HostKind
 from openswan.policy.flowtable import Flow
@@ -138,3 +138,24 @@ def test_a_host_without_a_network_has_no_rules_of_its_own() -> None:
     loaded = load_text("config setup\n\toe=yes\n", "f", lambda pattern, directory: [], lambda name: ())
     made = OePolicy(loaded.opportunistic, {}, Plugs())
     assert owner(made, "10.0.0.1", "10.0.0.2") == "packetdefault"
+
+
+def test_those_behind_us_live_where_no_outer_interface_leads() -> None:
+    """Another router's net too; what lies in it and is led out is not behind us."""
+    outer = outer_interfaces(End(Host(HostKind.DEFAULTROUTE)), plugs(1))
+    assert outer == {"eth0"} and outer_interfaces(End(Host(HostKind.INTERFACE, name="eth1")), plugs(1)) == {
+        "eth0",
+        "eth1",
+    }
+    homes = [
+        ("10.1.0.0/16", "eth0"), ("192.168.1.0/24", "eth1"), ("172.16.0.0/12", "eth1"), ("172.16.0.0/13", "eth0"),
+        ("172.16.5.0/24", "eth2"), ("fe80::/64", "eth1"), ("2001:db8:7::/64", "eth1"), ("2001:db8::/32", "eth0"),
+    ]  # fmt: skip
+    found = nets_behind([(ip_network(net), device) for net, device in homes], outer)
+    assert list(map(str, found)) == ["172.16.5.0/24", "172.24.0.0/13", "192.168.1.0/24", "2001:db8:7::/64"]
+    assert nets_behind([], outer) == ()
+
+
+def test_a_net_that_is_cut_to_pieces_is_nobodys() -> None:
+    holes = [(ip_network(f"10.{number}.1.0/24"), "eth0") for number in range(MOST_PIECES)]
+    assert nets_behind([(ip_network("10.0.0.0/8"), "eth1"), *holes], {"eth0"}) == ()

@@ -20,6 +20,7 @@ def test_our_own_client_is_thrown_back_only_when_the_route_would_take_it() -> No
         ip_network("ff00::/8"),
         ip_network("fd00::/64"),
     )
+    assert Wanted("ipsec0", world, client=lan, spared=(lan, far)).thrown() == (ip_network("224.0.0.0/4"), lan, far)
 
 
 def conf(tmp_path: Path, **values: int) -> Path:

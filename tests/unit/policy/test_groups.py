@@ -103,6 +103,21 @@ def test_clients() -> None:
         assert clients_of(replace(PRIVATE, left=replace(HERE, subnet=everything)), OWN) == (ANY4, ANY6)
 
 
+def test_whoever_is_behind_us_has_a_line_for_each_of_their_nets() -> None:
+    made = replace(PERMISSIVE, left=replace(HERE, subnet=ANY4))
+    nets = (ip_network("10.1.0.0/24"), ip_network("10.3.0.0/24"), ip_network("2001:db8:1::/64"))
+    [four, other] = lines_of(made, target("0.0.0.0/0"), nets)
+    assert four.name == f"{made.name}#10.1.0.0/24===0.0.0.0/0" and four.left.subnet == nets[0]
+    assert other.left.subnet == nets[1]
+    assert [line.left.subnet for line in lines_of(made, target("::/0"), nets)] == [nets[2]]
+    assert list(lines_of(made, target("0.0.0.0/0"), ())) == []
+    [unknown] = lines_of(made, target("0.0.0.0/0"))
+    assert unknown.name == f"{made.name}#0.0.0.0/0" and unknown.left.subnet == ANY4
+    shut = replace(CLEAR, left=replace(HERE, subnet=ANY4))
+    [line] = lines_of(shut, target("10.0.0.0/8"), nets)
+    assert line.left.subnet == ANY4, "what looks for nobody is for all packets"
+
+
 def test_opportunistic_alone_has_everything_or_its_subnet_as_target() -> None:
     default = conn("packetdefault", HostKind.OPPORTUNISTIC)
     assert [str(rule.key) for rule in rules_of(default, (ANY4, ANY6))] == ["0.0.0.0/0 -> 0.0.0.0/0", "::/0 -> ::/0"]

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where nets live by the routing tables, told to who needs it; and which of them are behind this host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from openswan.base.address import Subnet
+from openswan.base.errors import HostError
+from openswan.engine.effects import Intercept
+from openswan.engine.events import RoutesSeen
+from openswan.host.guard.guard import Guard
+from openswan.host.intercept.intercept import Interceptor
+from openswan.host.routes import Routes
+
+
+class Surroundings:
+    """Between routing tables, guard, interception and pluto."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        routes: Routes,
+        interceptor: Interceptor | None,
+        tell: Callable[[RoutesSeen], None],
+        log: Callable[[str, bool], None],
+    ) -> None:
+        self._guard, self._routes, self._interceptor = guard, routes, interceptor
+        self._tell, self._log = tell, log
+        self._homes: tuple[tuple[Subnet, str], ...] | None = None
+
+    def look(self) -> None:
+        """See where nets live now; HostError and OSError: nobody can say."""
+        homes = tuple(self._routes.homes())
+        if homes != self._homes:
+            self._homes = homes
+            self._guard.settle(homes)
+            self._tell(RoutesSeen(homes))
+        self._guard.follow_devices()
+
+    def stop_packets(self, plan: Intercept) -> None:
+        """For these packets are stopped; nets behind this host stay reachable past routes into tunnels."""
+        try:
+            self._routes.spare(plan.inside)
+        except (HostError, OSError) as why:
+            self._log(f"nets behind this host: {why}", True)
+        if self._interceptor is not None:
+            self._interceptor.set(plan)

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where nets live is told once, and a plan spares those behind this host."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from types import SimpleNamespace
+from typing import Any
+
+from openswan.base.errors import HostError
+from openswan.daemon.surroundings import Surroundings
+from openswan.engine.effects import Intercept
+from openswan.engine.events import RoutesSeen
+
+LAN = (ip_network("10.1.0.0/24"), "lan")
+
+
+def made(homes: list[Any], spare: Any = lambda nets: None) -> tuple[Surroundings, list[Any]]:
+    heard: list[Any] = []
+    guard = SimpleNamespace(settle=lambda known: heard.append(("guard", known)), follow_devices=lambda: None)
+    routes = SimpleNamespace(homes=lambda: homes, spare=spare)
+    interceptor = SimpleNamespace(set=heard.append)
+    log = lambda line, serious: heard.append(line)  # noqa: E731
+    return Surroundings(guard, routes, interceptor, heard.append, log), heard  # type: ignore[arg-type]
+
+
+def test_a_change_is_told_once() -> None:
+    homes = [LAN]
+    it, heard = made(homes)
+    it.look()
+    it.look()
+    assert heard == [("guard", (LAN,)), RoutesSeen((LAN,))]
+    homes.clear()
+    it.look()
+    assert heard[2:] == [("guard", ()), RoutesSeen(())]
+
+
+def test_packets_are_stopped_though_routes_cannot_be_had() -> None:
+    spared: list[Any] = []
+    plan = Intercept(inside=(LAN[0],))
+    it, heard = made([], spared.append)
+    it.stop_packets(plan)
+    assert spared == [(LAN[0],)] and heard == [plan]
+
+    def refuse(nets: Any) -> None:
+        raise HostError("no")
+
+    it, heard = made([], refuse)
+    it.stop_packets(plan)
+    assert heard == ["nets behind this host: no", plan]
