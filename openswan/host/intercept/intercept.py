@@ -15,7 +15,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 
 from openswan.base.errors import HostError
-from openswan.base.numbers import DROP_MARK, PASS_MARK
+from openswan.base.numbers import DROP_MARK, PASS_MARK, TUNNEL_MARK
 from openswan.engine.effects import Decide, Decision, Intercept
 from openswan.engine.events import Intercepted
 from openswan.host.guard.guard import Events
@@ -31,7 +31,9 @@ KNOWN, NOTHING = 0.3, 10.0
 """Seconds without another change after which a plan is taken for whole, and after which none is expected any more."""
 KEPT = ("closed", "open")
 """Queues whose packets outlive a daemon. What only triggers goes on without one."""
-CODES = {Decision.PASS: PASS_MARK, Decision.DROP: DROP_MARK}
+CODES = {Decision.PASS: PASS_MARK, Decision.DROP: DROP_MARK, Decision.TUNNEL: TUNNEL_MARK}
+LIVES = {PASS_MARK: PASS_LIFE, DROP_MARK: PASS_LIFE}
+"""Seconds for which a decision is noted; tunnels: until they end."""
 BY_QUEUE, BY_ROUTE = "by NFQUEUE", "by the route into ipsecN"
 
 
@@ -125,11 +127,11 @@ class Interceptor:
         else:
             del self._decided[hosts]
         if self._loop is None:
-            self._note([Note(hosts, code, PASS_LIFE if code else 0.0, there)])
+            self._note([Note(hosts, code, LIVES.get(code, 0.0), there)])
             return
         if not self._pending:
             self._loop.call_soon(self._note_all)
-        self._pending[hosts] = Note(hosts, code, PASS_LIFE if code else 0.0, there)
+        self._pending[hosts] = Note(hosts, code, LIVES.get(code, 0.0), there)
 
     def _note_all(self) -> None:
         notes, self._pending = list(self._pending.values()), {}

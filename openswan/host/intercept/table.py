@@ -59,6 +59,8 @@ RTN_UNICAST, RTN_LOCAL = 1, 2
 ICMP6_FIRST, ICMP6_LAST = 133, 137
 ICMP_ERRORS = {4: (IpProtocol.ICMP, ((3, 5), (11, 12))), 6: (IpProtocol.ICMP6, ((1, 4),))}
 """By family: protocol, and types from first to last (RFC 792, RFC 4443)."""
+SYN, RST, ACK = 0x02, 0x04, 0x10
+"""Flags of TCP (RFC 9293 3.1): the host answers forged senders with RST, or SYN and ACK."""
 FAMILY = {4: nf.NFPROTO_IPV4, 6: nf.NFPROTO_IPV6}
 DEVICES = ("lo", *(f"ipsec{number}" for number in range(256)))
 """What comes from there has been decided; there need not be any of that name."""
@@ -152,6 +154,13 @@ def icmp(number: int, first: int, last: int) -> list[bytes]:
     """ICMP of that protocol number, of these types."""
     kind = nf.payload("transport", 0, 1, R)
     return [*protocol(number), kind, nf.compare(R, bytes((first,)), ">="), nf.compare(R, bytes((last,)), "<=")]
+
+
+def tcp(*flags: int) -> list[bytes]:
+    """TCP with all of these flags."""
+    wanted = bytes((sum(flags),))
+    found = [nf.payload("transport", 13, 1, R), nf.bitwise(R, wanted, bytes(1)), nf.compare(R, wanted)]
+    return [*protocol(IpProtocol.TCP), *found]
 
 
 def udp_to(port: int) -> list[bytes]:
@@ -304,7 +313,7 @@ class Table:
     def _chains(self) -> list[tuple[str, tuple[str, str, int] | None, list[list[bytes]]]]:
         """Name, where the kernel calls it, rules; each stands before those that jump to it."""
         at = self.at
-        goto = {name: nf.verdict(nf.NFT_GOTO, name) for name in ("trigger", "inward", "elsewhere", "errors")}
+        goto = {name: nf.verdict(nf.NFT_GOTO, name) for name in ("trigger", "inward", "elsewhere", "answers")}
 
         def into(name: str, address: bytes, absent: bool = False) -> list[bytes]:
             return [address, nf.lookup(name, R, absent=absent)]
@@ -355,12 +364,13 @@ class Table:
             [*into("closed", at.destination()), *stop("closed")],
             [*into("open", at.destination()), *stop("open")],
         ]
-        errors = [
+        answers = [
             [nf.limit(TRIGGERS, BURST), ACCEPT],
             [*into("closed", at.destination()), nf.count("dropped"), DROP],
             [*into("open", at.destination()), *passes],
         ]
         number, types = ICMP_ERRORS[at.version]
+        errors = [icmp(number, first, last) for first, last in types]
         learn = [
             [*marked(LEARN_MARK | code, DECISION_MASK), *at.outward(), nf.load(at.after, native(code)),
              nf.learn("decided", R, at.after, life), *set_mark(kept), ACCEPT]
@@ -372,7 +382,8 @@ class Table:
             [nf.meta("oifname", R), nf.lookup("devices", R, absent=True), ACCEPT],
             others[0],
             [*decided(at.outward(), PASS_MARK), *passes],
-            *([*icmp(number, first, last), goto["errors"]] for first, last in types),
+            [*decided(at.outward(), TUNNEL_MARK), ACCEPT],
+            *([*answer, goto["answers"]] for answer in (*errors, tcp(RST), tcp(SYN, ACK))),
             [*into("own", at.source()), ACCEPT],
             [*into("inside", at.source()), ACCEPT],
             [*into("closed", at.destination()), *passes],
@@ -382,7 +393,7 @@ class Table:
             ("trigger", None, trigger),
             ("inward", None, inward),
             ("elsewhere", None, elsewhere),
-            ("errors", None, errors),
+            ("answers", None, answers),
             ("before", ("filter", "prerouting", BEFORE), before),
             ("learn", ("filter", "prerouting", AFTER), learn),
             ("output", ("route", "output", OUTPUT), output),

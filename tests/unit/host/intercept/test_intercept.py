@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from openswan.base.errors import HostError
-from openswan.base.numbers import DROP_MARK, PASS_MARK
+from openswan.base.numbers import DROP_MARK, PASS_MARK, TUNNEL_MARK
 from openswan.engine.effects import Decide, Decision, Intercept, Way
 from openswan.engine.events import Intercepted
 from openswan.host.intercept import intercept
@@ -137,11 +137,16 @@ def test_the_table_is_told_where_nothing_waits() -> None:
     interceptor.decide(Decide(A, B, Decision.PASS))
     assert interceptor.tables[4].done == [], "there are no groups"
     interceptor.set(PLAN)
-    for decision, code in ((Decision.PASS, PASS_MARK), (Decision.DROP, DROP_MARK), (Decision.TUNNEL, 0)):
+    for decision, code in (
+        (Decision.PASS, (PASS_MARK, 300.0)),
+        (Decision.DROP, (DROP_MARK, 300.0)),
+        (Decision.TUNNEL, (TUNNEL_MARK, 0.0)),
+        (Decision.FORGET, (0, 0.0)),
+    ):
         interceptor.decide(Decide(A, B, decision))
-        assert interceptor.tables[4].done[-1][:2] == ((A, B), code)
+        assert interceptor.tables[4].done[-1] == ((A, B), *code)
     before = len(interceptor.tables[4].done)
-    for decision in (Decision.TUNNEL, Decision.FORGET, Decision.LEAVE, Decision.HOLD):
+    for decision in (Decision.FORGET, Decision.LEAVE, Decision.HOLD):
         interceptor.decide(Decide(A, B, decision))
     assert len(interceptor.tables[4].done) == before, "nothing is known of it there"
 
@@ -165,7 +170,7 @@ def test_what_is_decided_at_once_is_told_at_once() -> None:
     asyncio.run(life())
     table = interceptor.tables[4]
     assert table.steps == 2 and table.done[-1] == ((A, many[2]), 0, 0.0)
-    assert table.done[1:-1] == [((A, many[0]), 0, 0.0), *(((A, each), DROP_MARK, 300.0) for each in many[2:])]
+    assert table.done[1:-1] == [((A, many[0]), TUNNEL_MARK, 0.0), *(((A, each), DROP_MARK, 300.0) for each in many[2:])]
 
 
 def test_a_plan_comes_once_and_an_empty_one_takes_the_tables_away() -> None:

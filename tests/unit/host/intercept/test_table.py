@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from openswan.base.numbers import TUNNEL_MARK
 from openswan.engine.effects import Intercept, Way
 from openswan.host import nfnetlink as nf
-from openswan.host.intercept.table import DEVICES, QUEUES, Addressing, Table
+from openswan.host.intercept.table import DEVICES, QUEUES, Addressing, Table, native
 from openswan.host.nlmsg import parse_attrs
 
 PLAN = Intercept(
@@ -98,12 +99,16 @@ def test_a_flood_of_triggers_stays_in_the_kernel() -> None:
     table.close()
 
 
-@pytest.mark.parametrize(("version", "rules"), [(4, 2), (6, 1)])
+@pytest.mark.parametrize(("version", "rules"), [(4, 4), (6, 3)])
 def test_what_the_host_answers_to_forged_senders_is_limited(version: int, rules: int) -> None:
-    """A packet to a closed port has an ICMP error answer it, which would begin a tunnel with whoever was named."""
+    """A packet to a closed port has an ICMP error or RST answer it, one to an open port SYN and ACK, which would begin
+    a tunnel with whoever was named. Where there is one they are not counted.
+    """
     table = Table(version)
     table.queue = False
     chains = {name: each for name, _, each in table._chains()}
-    assert len([rule for rule in chains["output"] if b"errors" in b"".join(rule)]) == rules
-    assert expressions(chains["errors"][0])[0][0] == "limit"
+    limited = [at for at, rule in enumerate(chains["output"]) if b"answers" in b"".join(rule)]
+    assert len(limited) == rules
+    assert nf.compare(table.at.after, native(TUNNEL_MARK)) in chains["output"][limited[0] - 1]
+    assert expressions(chains["answers"][0])[0][0] == "limit"
     table.close()
