@@ -34,6 +34,8 @@ class Core:
     rng: Rng
     settings: Settings
     now: Instant = 0.0
+    heard_by: Instant = 0.0
+    """All that had arrived by then has been handled: deadlines up to it count."""
     effects: list[Effect] = field(default_factory=list)
     conns: ConnDb = field(default_factory=ConnDb)
     states: StateDb = field(default_factory=StateDb)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from openswan.base.address import Address, Endpoint, Subnet
+from openswan.base.interval import Instant
 from openswan.config.secrets import SecretStore
 from openswan.crypto.revocation import Places
 from openswan.engine.oeevents import Learned
@@ -20,6 +21,9 @@ from openswan.policy.selector import FlowKey
 @dataclass(frozen=True, slots=True)
 class TimerDue:
     """The instant that Pluto.next_timer() named has come."""
+
+    by: Instant | None = None
+    """All that had arrived by then has been handled, so deadlines up to it count; None: up to now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
 from typing import TypeAlias
 
 from openswan.base.address import Address
-from openswan.base.interval import Duration
+from openswan.base.interval import Duration, Instant
 from openswan.base.said import Shunt
 from openswan.engine.oestates import State
 from openswan.policy.gateways import Gateway
@@ -147,6 +148,9 @@ class Remove:
 @dataclass(frozen=True, slots=True)
 class Due:
     """The instant that next_timer() named has come."""
+
+    by: Instant = inf
+    """What had arrived by then has been told: waits that end later go on."""
 
 
 OeEvent: TypeAlias = Packet | Learned | Answered | Hinted | Failed | Up | Down | Used | Remove | Due

@@ -131,8 +131,8 @@ class Opportunistic:
 
     # What is told, told apart by what is remembered.
 
-    def _due(self, _: ev.Due) -> None:
-        self._timers.run(self._now)
+    def _due(self, event: ev.Due) -> None:
+        self._timers.run(min(event.by, self._now))
 
     def _packet(self, event: ev.Packet) -> None:
         p = self.pairs.get(event.pair)

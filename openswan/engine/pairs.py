@@ -316,7 +316,7 @@ class Pairs:
         if due is None:
             self.core.timers.cancel((Timer.OE_DUE, ""))
         else:
-            self.core.timers.set((Timer.OE_DUE, ""), due, lambda: self.run(oe.Due()))
+            self.core.timers.set((Timer.OE_DUE, ""), due, lambda: self.run(oe.Due(self.core.heard_by)))
         if self.machine.pairs and self.core.timers.when((Timer.OE_USE, "")) is None:
             self.core.after(Timer.OE_USE, "", LOOK_AT_USE, self._look_at_use)
 

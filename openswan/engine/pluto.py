@@ -38,7 +38,7 @@ class Pluto:
         self.whack = Whack(self.brain)
         brain = self.brain
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
-            ev.TimerDue: lambda _: None,
+            ev.TimerDue: self._timer_due,
             ev.Datagram: lambda e: brain.demux.datagram(e.local, e.remote, e.data),
             ev.Datagrams: lambda e: brain.demux.datagrams(e.local, e.messages),
             plane.IkeDatagram: lambda e: brain.demux.datagram(e.local, e.remote, e.data),
@@ -82,17 +82,12 @@ class Pluto:
     def handle(self, event: ev.EngineEvent, now: Instant) -> list[Effect]:
         """Take one event at an instant and return what is to be done, first to last.
 
-        Deadlines that have passed by `now` are dealt with before the event, but after messages: what has arrived need
-        not be asked for again, however late we come to look.
+        Deadlines are dealt with by TimerDue alone: what has arrived in time counts, and need not be asked for again,
+        however late we come to look.
         """
         core = self.core
         core.now = max(core.now, now)
-        late = isinstance(event, ev.Datagrams | plane.IkeDatagram)
-        if not late:
-            core.timers.run(core.now)
         self._handlers[type(event)](event)
-        if late:
-            core.timers.run(core.now)
         self.brain.exemptions.settle()
         self.brain.interception.settle()
         effects, core.effects = core.effects, []
@@ -101,6 +96,10 @@ class Pluto:
     def next_timer(self) -> Instant | None:
         """When TimerDue is wanted; None: never as things stand."""
         return self.core.timers.next()
+
+    def _timer_due(self, event: ev.TimerDue) -> None:
+        self.core.heard_by = self.core.now if event.by is None else event.by
+        self.core.timers.run(self.core.heard_by)
 
     def _send_failed(self, event: ev.SendFailed) -> None:
         """Errors the network reports are a hint only: anybody can forge them."""

@@ -46,6 +46,7 @@ class Reactor:
         self._draining = False
         self._continued = False
         self._timer: asyncio.TimerHandle | None = None
+        self._firing = False
         self._armed: Instant | None = None
         self._done = asyncio.Event()
 
@@ -95,6 +96,8 @@ class Reactor:
             self._log(f"| {line}", True)
 
     def _arm(self) -> None:
+        if self._firing:
+            return
         due = self._brain.next_timer()
         if due == self._armed and self._timer is not None:
             return
@@ -106,9 +109,20 @@ class Reactor:
             self._timer = asyncio.get_running_loop().call_later(max(0.001, due - self._now()), self._fire)
 
     def _fire(self) -> None:
+        """A deadline has come; before it counts, everything is read that had arrived by now.
+
+        A callback of the loop's next turn comes before the descriptors of that turn, one of the turn after it behind
+        them.
+        """
         self._timer = None
         self._armed = None
-        self.post(TimerDue())
+        self._firing = True
+        loop, by = asyncio.get_running_loop(), self._now()
+        loop.call_soon(loop.call_soon, self._due, by)
+
+    def _due(self, by: Instant) -> None:
+        self._firing = False
+        self.post(TimerDue(by))
 
     def stop(self) -> None:
         """Make `run` return."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 
 from openswan.base.interval import Instant
@@ -95,7 +96,7 @@ def test_the_timer_fires_and_is_moved() -> None:
         brain.script = script
         reactor.post(WhackGone(2))
         await asyncio.wait_for(reactor.run(), 2)
-        assert brain.told == [WhackGone(1), WhackGone(2), TimerDue()]
+        assert brain.told == [WhackGone(1), WhackGone(2), TimerDue(brain.told[-1].by)]
 
     asyncio.run(run())
 
@@ -114,5 +115,50 @@ def test_a_storm_of_events_leaves_the_loop_its_turn() -> None:
             turns += 1
             await asyncio.sleep(0)
         assert turns >= 2
+
+    asyncio.run(run())
+
+
+def test_what_had_arrived_before_a_deadline_is_told_before_it() -> None:
+    """However long the loop was busy: two descriptors are readable, and the first one's event takes past the deadline,
+    during which a third becomes readable."""
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        ends = [socket.socketpair() for _ in range(3)]
+
+        def script(event: EngineEvent) -> list[Effect]:
+            if event == WhackGone(0):
+                while clock.now() < deadline - 0.005:
+                    pass
+                ends[2][1].send(b"x")
+                while clock.now() < deadline + 0.01:
+                    pass
+            if isinstance(event, TimerDue):
+                assert event.by is not None and event.by >= deadline
+                brain.due = None
+                reactor.stop()
+            return []
+
+        def readable(number: int) -> None:
+            ends[number][0].recv(1)
+            reactor.post(WhackGone(number))
+
+        brain = Cardboard(script)
+        reactor = Reactor(brain, lambda _: None, lambda *_: None)
+        brain.due = deadline = clock.now() + 0.05
+        reactor.post(WhackGone(9))
+        for number, (here, there) in enumerate(ends):
+            here.setblocking(False)
+            loop.add_reader(here.fileno(), readable, number)
+            if number < 2:
+                there.send(b"x")
+        await asyncio.wait_for(reactor.run(), 2)
+        for here, there in ends:
+            loop.remove_reader(here.fileno())
+            here.close()
+            there.close()
+        assert [each for each in brain.told[1:] if isinstance(each, WhackGone)] == [WhackGone(n) for n in range(3)]
+        assert isinstance(brain.told[-1], TimerDue)
 
     asyncio.run(run())
