@@ -133,7 +133,7 @@ class Children:
             return
         child.conn.awaited = child.serial
         self.brain.mobility.repoint(child.conn)
-        self.brain.ikes.later.append((child.ike, Probe(child.serial)))
+        self.brain.ikes.later.append((child.ike, Probe(child.serial, pressing=True)))
 
     def _connection(self, ike: IkeState, effect: ChildEstablished) -> Conn | None:
         """The connection an unasked-for child belongs to; a template's gets an instance of its own selectors."""

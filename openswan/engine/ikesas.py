@@ -257,7 +257,7 @@ class IkeSas:
         ike.established = ike.born = core.now
         if isinstance(effect, IsakmpEstablished):
             ike.login = effect.user, effect.failed_login
-        self.brain.launches.over(ike.serial, core.now - ike.started if ike.initiator else None)
+        self.brain.launches.up(ike)
         if ike.conn is None:
             ike.conn = self.resolve(effect.policy.name, ike, effect)
         conn = ike.conn

@@ -21,9 +21,6 @@ from openswan.ike.v2.sa import IkeSaV2
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
 
-MOST_BRISK: Duration = 5.0
-"""Seconds at most, whatever holdtimeout= is, for which requests are repeated faster because packets wait."""
-
 
 class IkeV2:
     """openswan.engine.dialect.Dialect for IKEv2."""
@@ -54,9 +51,7 @@ class IkeV2:
         if conn.virtual:
             policy = replace(policy, wishes=conn.assigned.addresses)
         patience = max(policy.retransmit_interval, self.brain.launches.patience)
-        # What a stranger's packet has begun is never repeated, and nothing is kept for it.
-        brisk = min(conn.policy.hold_timeout, MOST_BRISK) if conn.group is not None and not conn.once else 0.0
-        policy = replace(policy, retransmit_interval=min(patience, policy.retransmit_timeout), brisk=brisk)
+        policy = replace(policy, retransmit_interval=min(patience, policy.retransmit_timeout))
         return IkeSaV2.initiator(policy, local, remote, self.brain.answers, self.core.rng, self.core.now)
 
     def begin(self, ike: IkeState, child: CreateChild | None) -> Sequence[object]:

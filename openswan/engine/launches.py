@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from openswan.base.interval import Duration
 from openswan.engine.conn import Conn, Kind
+from openswan.engine.statedb import IkeState
 from openswan.engine.timers import Timer
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 AT_ONCE = 48
 """IKE SAs that may be under way."""
 PATIENCE: Duration = 0.5
-"""How long one counts that is not up yet, at first: then its request is repeated anyway."""
+"""How long one counts that is not up yet, at least: then its request is repeated anyway."""
 MOST_PATIENCE: Duration = 4.0
 """Peers that have much to do answer late; asking again sooner makes it worse."""
 WEIGHT = 0.2
@@ -36,7 +37,7 @@ class Launches:
         self.running: set[int] = set()
         """Serials of IKE SAs."""
         self.typical: Duration = 0.0
-        """How long set-ups take of late."""
+        """How long peers take of late for their part of a set-up."""
         self.waiting: dict[str, Conn] = {}
         """By unique name, in order."""
 
@@ -58,10 +59,21 @@ class Launches:
         self.running.add(serial)
         self.core.after(Timer.LAUNCH, serial, self.patience, partial(self.over, serial))
 
-    def over(self, serial: int, took: Duration | None = None) -> None:
-        """It is up after `took`, has failed, or has had its time: the next one may begin."""
-        if took is not None:
+    def up(self, ike: IkeState) -> None:
+        """It is up: the next one may begin.
+
+        Which of several repetitions was answered cannot be told (RFC 6298 3). The last one is taken for it: on a line
+        that loses it is right, and where answers are late it is too little, but enough for the next request to be
+        repeated later, until one is answered that was not repeated.
+        """
+        if ike.initiator:
+            answered = ike.machine.answered_after
+            took = self.core.now - ike.started if answered is None else answered
             self.typical += WEIGHT * (took - self.typical)
+        self.over(ike.serial)
+
+    def over(self, serial: int) -> None:
+        """It is up, has failed, or has had its time: the next one may begin."""
         if serial not in self.running:
             return
         self.running.remove(serial)

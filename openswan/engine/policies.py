@@ -16,7 +16,7 @@ from openswan.crypto.x509 import chain_to_send as x509_chain
 from openswan.crypto.x509 import der, load
 from openswan.engine.conn import Conn
 from openswan.engine.identities import identity_of
-from openswan.engine.settings import FALL_BACK, ONCE
+from openswan.engine.settings import FALL_BACK, MOST_BRISK, ONCE
 from openswan.ike.certificates import carries_name, trust_store
 from openswan.ike.policy import ChildPolicy, IkePolicy
 from openswan.ike.resumption import TicketBox
@@ -235,6 +235,8 @@ class Keyring:
             encapsulation=conn.encapsulation,
             retransmit_interval=policy.retransmit_interval,
             retransmit_timeout=policy.retransmit_timeout,
+            # What a stranger's packet has begun is never repeated, and nothing is kept for it.
+            brisk=min(policy.hold_timeout, MOST_BRISK) if conn.group is not None and not conn.once else 0.0,
             init_once=conn.once,
             init_timeout=ONCE if conn.once else FALL_BACK if policy.tcp is TcpUse.FALLBACK and not conn.in_tcp else 0.0,
             accept_redirect=policy.accept_redirect,

@@ -54,6 +54,8 @@ class Settings:
 
 FALL_BACK = 5.0
 """UDP has to answer within this where TCP may be tried: the first request is repeated three times."""
+MOST_BRISK = 5.0
+"""Seconds at most, whatever holdtimeout= is, for which requests are repeated faster because packets wait."""
 ONCE = 2.0
 """Seconds for which the only first message that somebody's packet has begun may be answered."""
 RETRY_FIRST = 5.0

@@ -67,6 +67,8 @@ class Probe:
     """Seconds it is repeated, if that is less than the retransmission time; 0: that."""
     quiet: bool = False
     """Silence means nothing while no other request waits: it is repeated for ever, now and then."""
+    pressing: bool = False
+    """Packets wait for the answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,10 @@ class Machine(Protocol):
         """Of the last request; None: not known."""
 
     @property
+    def answered_after(self) -> Duration | None:
+        """How long it has waited for answers so far, each from the last repetition on; None: not known."""
+
+    @property
     def spi_i(self) -> bytes:
         """The initiator's SPI or cookie, 8 octets;"""
 
@@ -184,6 +188,7 @@ class Modest:
 
     proving = False
     round_trip: Duration | None = None
+    answered_after: Duration | None = None
     anonymous = False
     peer_grade: Grade | None = None
     peer_key = b""

@@ -91,7 +91,7 @@ class IkePolicy:
     retransmit_timeout: Duration = 60.0
     """A request is given up after this long in all."""
     brisk: Duration = 0.0
-    """As initiator: until the IKE SA is up, each request is repeated faster for so long, because packets wait."""
+    """Requests that packets wait for are repeated faster for so long: all until the IKE SA is up, some afterwards."""
     init_once: bool = False
     """IKE_SA_INIT is not repeated: nobody may be there."""
     init_timeout: Duration = 0.0

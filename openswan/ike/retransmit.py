@@ -44,7 +44,9 @@ class Outstanding:
     give_up: Instant
     repeats: int = 0
     begun: Instant = 0.0
-    """When it was sent for the first time."""
+    """When it was sent for the first time,"""
+    sent: Instant = 0.0
+    """and for the last."""
     brisk: Instant = 0.0
     """Until when packets wait for the answer."""
 
@@ -62,7 +64,16 @@ class Outstanding:
         wait for its answer."""
         give_up = now + timeout
         wait = min(interval, BRISK) if brisk else interval
-        return cls(message_id, tuple(datagrams), wait, min(now + wait, give_up), give_up, begun=now, brisk=now + brisk)
+        return cls(
+            message_id,
+            tuple(datagrams),
+            wait,
+            min(now + wait, give_up),
+            give_up,
+            begun=now,
+            sent=now,
+            brisk=now + brisk,
+        )
 
     def hasten(self, now: Instant) -> None:
         """Something has changed: repeat at once, and no longer as seldom."""
@@ -76,6 +87,7 @@ class Outstanding:
         if self.next >= self.give_up:
             return Due.GIVE_UP
         self.repeats += 1
+        self.sent = now
         self.wait *= BRISK_GROWTH if now < self.brisk else GROWTH
         self.next = min(now + self.wait, self.give_up)
         return Due.REPEAT

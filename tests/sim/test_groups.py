@@ -111,8 +111,7 @@ def test_only_what_packets_wait_for_is_repeated_fast(inbound: bool, first: int) 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_both_begin_at_once_on_a_bad_line(seed: int) -> None:
-    # The usual patience: in five seconds the one word that ends the second pair of SAs may well get lost each time.
-    pair = both(*(replace(each, retransmit_timeout=60.0) for each in (PRIVATE, PERMISSIVE)), LOSSY, seed)
+    pair = both(*(replace(each, retransmit_timeout=5.0) for each in (PRIVATE, PERMISSIVE)), LOSSY, seed)
     for _ in range(5):
         pair.send(pair.west, WEST, EAST)
         pair.send(pair.east, EAST, WEST)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -110,6 +111,19 @@ def test_both_begin_at_once_on_a_bad_line(seed: int) -> None:
     pair.run(40.0)
     assert isinstance(target(pair.west, EAST), Said) and isinstance(target(pair.east, WEST), Said)
     assert pair.west.clear == [] and pair.agreed()
+    pair.sane()
+
+
+@pytest.mark.parametrize("seed", [2, 3, 48])
+def test_who_is_refused_hears_of_it_soon_on_a_bad_line(seed: int) -> None:
+    """East has let west in, and takes nothing in clear while it believes in the tunnel; west has another key for it."""
+    permissive = replace(PERMISSIVE, retransmit_timeout=60.0)
+    pair = both(permissive, permissive, Faults(loss=0.3), seed)
+    pair.west.dns[EAST] = Learned(ip_address(EAST), Verdict.GATEWAYS, (gateway(rsa_key(3), EAST),), 300.0)
+    pair.send(pair.west, WEST, EAST)
+    let_in = pair.run(10.0, lambda: bool(pair.east.klips.sas))
+    assert pair.run(20.0, lambda: target(pair.west, EAST) is Shunt.PASS) and pair.west.clear
+    assert let_in and not pair.east.klips.sas
     pair.sane()
 
 

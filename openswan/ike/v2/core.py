@@ -142,7 +142,7 @@ class Core(Values):
             task.interval or policy.retransmit_interval,
             min(task.patience or policy.retransmit_timeout, policy.retransmit_timeout),
             now,
-            policy.brisk if self.state in (State.I1, State.I2) else 0.0,
+            policy.brisk if task.pressing or self.state in (State.I1, State.I2) else 0.0,
         )
         self.flights[header.message_id] = Flight(task, outstanding, now)
         self.dispatch(datagrams, whole=task.whole)

@@ -124,6 +124,7 @@ class Receiver(Core):
         assert isinstance(task, OpeningTask)
         if not task.consider(self, message, data, now):
             return
+        self.answered_after += sum(now - flight.outstanding.sent for flight in self.flights.values())
         self.flights.clear()
         self.send_window.answered(0)
         self.last_heard = now
@@ -230,6 +231,7 @@ class Receiver(Core):
             return
         self.send_window.answered(header.message_id)
         task = flight.task
+        self.answered_after += now - flight.outstanding.sent
         if not flight.outstanding.repeats:
             self.round_trip = now - flight.asked
         del self.flights[header.message_id]

@@ -29,6 +29,8 @@ class Task(ABC):
     """No other request may be unanswered at the same time, whatever the window."""
     background: bool = False
     """It gives way to any other, and no answer to it means nothing while no other waits."""
+    pressing: bool = False
+    """Packets wait for its answer: where the policy says so it is repeated sooner."""
     whole: bool = False
     """Its datagrams must not be fragmented by IP."""
     interval: Duration = 0.0

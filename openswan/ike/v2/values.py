@@ -188,6 +188,8 @@ class Values:
         self.deferred: list[tuple[Instant, Task]] = []
         self.windows = False
         """The peer has named a window of its own: it knows what ours means."""
+        self.answered_after: Duration = 0.0
+        """All waits for answers until now, each from the last repetition on: what is lost counts for nothing."""
         self.round_trip: Duration | None = None
         """From a request to its answer, the last time it needed no repetition."""
         self.deadline: Instant | None = None

@@ -70,6 +70,17 @@ def test_what_is_no_longer_wanted_loses_its_place() -> None:
     assert under_way(pair) == AT_ONCE
 
 
+def test_what_is_lost_does_not_count_as_slow() -> None:
+    pair = crowd()
+    pair.net.faults = Faults(loss=0.2)
+    for n in range(MANY):
+        pair.west.request("initiate", name=f"net-{n}")
+    pair.run(10.0)
+    assert len(pair.west.klips.sas) > MANY
+    assert any("retransmission" in line for line in pair.west.lines)
+    assert pair.west.pluto.brain.launches.patience == PATIENCE
+
+
 def test_slow_peers_are_given_time() -> None:
     pair = crowd()
     launches = pair.west.pluto.brain.launches

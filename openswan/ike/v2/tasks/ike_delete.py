@@ -28,6 +28,8 @@ class IkeDelete(Task):
     def __init__(self, notify: NotifyType | None = None) -> None:
         super().__init__()
         self.notify = notify
+        self.pressing = notify is not None
+        """What it refuses the peer will not take in clear either, as long as it believes in a tunnel."""
 
     def build(self, sa: Core, now: Instant) -> Sequence[Payload]:
         """A Delete for the IKE SA itself, after the notification if there is one.

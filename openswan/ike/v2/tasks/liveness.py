@@ -20,7 +20,7 @@ class Liveness(Task):
 
     def __init__(self, probe: Probe) -> None:
         super().__init__(probe)
-        self.patience = probe.patience
+        self.patience, self.pressing = probe.patience, probe.pressing
 
     def build(self, sa: Core, now: Instant) -> Sequence[Payload]:
         """Nothing inside."""
