@@ -3,6 +3,7 @@
 
     kernel  --NFQNL_MSG_PACKET: id, hook, head of the packet-->  read()
     verdict(id, accept or drop, mark), ...                       flush(): all of them in one datagram
+    probe()                                                      read() finds out that the queue is lost
 
 The packet itself stays in the kernel, so it is never cut short, whatever its size; we see its head. Numbers are those
 of linux/netfilter/nfnetlink_queue.h.
@@ -39,6 +40,8 @@ HEAD = 128
 """Octets of a packet that we look at: headers, of IPv6 with a few extensions."""
 MOST_AT_ONCE = 512
 """Packets taken by one read, so that nothing else waits for long."""
+LOST = (errno.ENODEV, errno.EPERM)
+"""What the kernel answers about a queue that is nobody's, and about somebody else's."""
 LAST_ID = 0x7FFFFFFF
 """Ids are compared by difference: everything that is held comes before this one."""
 
@@ -65,6 +68,8 @@ class NfQueue:
         self.number = number
         self.overflows = 0
         """Reads that found packets had been lost between the kernel and us."""
+        self.lost = False
+        """The kernel says that the queue is gone, or somebody else's: what it held is dropped, and nothing comes."""
         self._verdicts: list[bytes] = []
         self._netlink = NetlinkSocket(NETLINK_NETFILTER, sock=inherited)
         try:
@@ -109,10 +114,20 @@ class NfQueue:
                 self.overflows += 1
                 continue
             for kind, _seq, body in split(data):
-                # Errors are about packets that are gone already.
-                if kind != NLMSG_ERROR and kind == PACKET and (queued := parse(body)) is not None:
+                if kind == NLMSG_ERROR:
+                    # Most are about packets that are gone already.
+                    self.lost = self.lost or -struct.unpack_from("=i", body)[0] in LOST
+                elif kind == PACKET and (queued := parse(body)) is not None:
                     found.append(queued)
         return found
+
+    def probe(self) -> None:
+        """Have the kernel say, to read(), whether the queue is lost; it says nothing if all is well."""
+        flags = attr(4, be32(GSO)) + attr(5, be32(GSO))
+        try:
+            self.sock.send(self._message(CONFIG, flags).pack(0))
+        except OSError:
+            self.lost = True
 
     def verdict(self, number: int, accept: bool, mark: int | None = None) -> None:
         """Let packet `number` go on, or drop it; flush() says so to the kernel."""

@@ -127,6 +127,17 @@ class Holding:
                 self._verdict(each.queue, each.number, True, each.mark & ~DECISION_MASK | mark | learned)
         return True
 
+    def forget(self, queue: int) -> None:
+        """A queue is gone, and what it held with it: the numbers may come again for other packets."""
+        for hosts, waiting in list(self.held.items()):
+            left = deque(each for each in waiting if each.queue != queue)
+            self.count -= len(waiting) - len(left)
+            self.drops += len(waiting) - len(left)
+            if left:
+                self.held[hosts] = left
+            else:
+                del self.held[hosts]
+
     def _drop(self, queue: int, number: int) -> None:
         self.drops += 1
         self._verdict(queue, number, False, None)

@@ -34,6 +34,7 @@ KEPT = ("closed", "open")
 CODES = {Decision.PASS: PASS_MARK, Decision.DROP: DROP_MARK, Decision.TUNNEL: TUNNEL_MARK}
 LIVES = {PASS_MARK: PASS_LIFE, DROP_MARK: PASS_LIFE}
 """Seconds for which a decision is noted; tunnels: until they end."""
+WITHOUT = "first packets of hosts behind this one are held by the packet engine"
 BY_QUEUE, BY_ROUTE = "by NFQUEUE", "by the route into ipsecN"
 
 
@@ -68,11 +69,13 @@ class Interceptor:
         self._told = False
         self.holding = Holding(self._verdict)
         self.tables = {version: Table(version, known.get(f"table{version}")) for version in (4, 6)}
+        self._lost: set[str] = set()
+        """Queues that we had; whoever has one now may let go of it again."""
         try:
-            for name, number in QUEUES.items():
-                self._queues[number] = NfQueue(number, LENGTHS[name], name != "closed", known.get(name))
+            for name in QUEUES:
+                self._open(name, known.get(name))
         except HostError as why:
-            log(f"{why}: first packets of hosts behind this one are held by the packet engine", False)
+            log(f"{why}: {WITHOUT}", False)
             self._drop_queues()
 
     @property
@@ -177,6 +180,17 @@ class Interceptor:
 
     # -- queues -------------------------------------------------------------------------------------------------------
 
+    def _open(self, name: str, inherited: socket.socket | None = None) -> NfQueue:
+        number = QUEUES[name]
+        try:
+            queue = NfQueue(number, LENGTHS[name], name != "closed", inherited)
+        except HostError:
+            if inherited is None:
+                raise
+            queue = NfQueue(number, LENGTHS[name], name != "closed")  # it has been lost before
+        self._queues[number] = queue
+        return queue
+
     def _listen(self) -> None:
         """Hear of packets from now on, those first that a daemon before this one held."""
         self._later, self._listening = None, True
@@ -185,6 +199,49 @@ class Interceptor:
                 queue.again()
             if self._loop is not None:
                 self._loop.add_reader(queue.fileno(), self._read, queue)
+
+    def _tend(self) -> None:
+        """Find out whether queues are lost, and have those again that are."""
+        for queue in list(self._queues.values()):
+            queue.probe()
+            if queue.lost:
+                self._lose(queue)
+        if self._lost:
+            self._regain()
+
+    def _lose(self, queue: NfQueue) -> None:
+        """Nobody has it, or somebody else: it is bound anew, or done without as long as that cannot be."""
+        if self._loop is not None:
+            self._loop.remove_reader(queue.fileno())
+        del self._queues[queue.number]
+        queue.close()
+        self.holding.forget(queue.number)
+        self._lost.add(next(name for name, number in QUEUES.items() if number == queue.number))
+        if not self._regain():
+            self._log(f"interception: NFQUEUE {queue.number} is somebody else's now: {WITHOUT}", True)
+            self._load()
+
+    def _regain(self) -> bool:
+        """Bind what is lost; False: not all of it can be had."""
+        names = sorted(self._lost)
+        for name in names:
+            try:
+                queue = self._open(name)
+            except HostError:
+                continue
+            self._lost.remove(name)
+            if self._loop is not None and self._listening:
+                self._loop.add_reader(queue.fileno(), self._read, queue)
+        if self._lost:
+            return False
+        self._log(f"interception: NFQUEUE {', '.join(str(QUEUES[name]) for name in names)} was lost: bound anew", True)
+        if any(table.queue is None for table in self.tables.values()):
+            for table in self.tables.values():
+                table.queue = True
+            self._load()
+        if self._kept:
+            self._have_kept()
+        return True
 
     def _have_kept(self) -> None:
         try:
@@ -207,6 +264,8 @@ class Interceptor:
         self._queues_flush()
         for hosts, inbound in asked.items():
             self._post(Intercepted(*hosts, inbound))
+        if queue.lost:
+            self._lose(queue)
 
     def _verdict(self, queue: int, number: int, accept: bool, mark: int | None) -> None:
         self._queues[queue].verdict(number, accept, mark)
@@ -229,7 +288,7 @@ class Interceptor:
         self._decided.clear()
         self._pending.clear()
         for table in self.tables.values():
-            if not self._queues:
+            if not self._queues or self._lost:
                 table.queue = None
             try:
                 if self._plan.nets:
@@ -245,6 +304,7 @@ class Interceptor:
             self._log(f"interception: {text}", True)
 
     def _look(self) -> None:
+        self._tend()
         if self._plan.nets and not all(table.check() for table in self.tables.values()):
             self._load()
             self._log("interception: somebody changed its tables; restored", True)
@@ -266,6 +326,7 @@ class Interceptor:
                     await asyncio.wait_for(woken.wait(), POLL)
                     await asyncio.sleep(SETTLE)
                 except TimeoutError:
+                    self._tend()
                     continue
                 woken.clear()
                 ours, _ = events.read()

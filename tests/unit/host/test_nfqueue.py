@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 
-from openswan.host.nfqueue import HEAD, NF_ACCEPT, NF_DROP, VERDICT, NfQueue, Queued, parse
-from openswan.host.nlmsg import attr, be32, parse_attrs, split
+import pytest
+
+from openswan.host.nfqueue import CONFIG, HEAD, NF_ACCEPT, NF_DROP, VERDICT, NfQueue, Queued, parse
+from openswan.host.nlmsg import NLMSG_ERROR, Message, NetlinkSocket, attr, be32, parse_attrs, split
 
 HEADER = attr(1, struct.pack(">IHB", 7, 0x0800, 0))
 
@@ -27,6 +30,24 @@ def test_what_lacks_something_is_no_packet() -> None:
     for length in range(len(whole)):
         found = parse(whole[:length])
         assert found is None or found.head == b"x" * 40 or length >= len(whole) - 3
+
+
+@pytest.mark.parametrize(("error", "lost"), [(2, False), (19, True), (1, True), (0, False)], ids=str)
+def test_the_kernel_says_that_a_queue_is_lost(error: int, lost: bool) -> None:
+    """ENOENT is about a packet that is gone; ENODEV and EPERM are about the queue."""
+    queue = NfQueue.__new__(NfQueue)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, theirs:
+        queue.number, queue.lost, queue.overflows = 5, False, 0
+        queue._netlink = NetlinkSocket.__new__(NetlinkSocket)
+        queue._netlink.sock = ours
+        queue.probe()
+        [(kind, _, body)] = split(theirs.recv(1024))
+        assert kind == CONFIG and bytes(body[2:4]) == b"\0\5"
+        theirs.send(Message(NLMSG_ERROR, 0, struct.pack("=i", -error) + bytes(16)).pack(0))
+        assert queue.read() == [] and queue.lost is lost
+    queue.probe()
+    assert queue.lost, "a closed socket has no queue"
 
 
 def test_verdicts_go_in_one_datagram() -> None:

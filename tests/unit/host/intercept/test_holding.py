@@ -72,6 +72,18 @@ def test_none_of_our_business() -> None:
     assert said == [(1, 1, True, None)]
 
 
+def test_what_a_lost_queue_held_is_gone() -> None:
+    """Its numbers may come again, for other packets."""
+    holding, said = made()
+    take(holding, 1, packet(A, B))
+    holding.take(2, Queued(1, 0, 0, packet(A, B)))
+    take(holding, 2, packet(A, C))
+    holding.forget(1)
+    assert said == [] and holding.count == 1 and holding.drops == 2
+    assert not holding.decide((ip_address(A), ip_address(C)), Decision.DROP)
+    assert holding.decide((ip_address(A), ip_address(B)), Decision.DROP) and said == [(2, 1, False, None)]
+
+
 def test_a_pair_has_its_room_and_the_oldest_goes() -> None:
     holding, said = made()
     for number in range(MOST_A_PAIR + 3):

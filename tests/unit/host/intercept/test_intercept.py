@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 from ipaddress import ip_address, ip_network
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -58,22 +58,27 @@ class Queue:
     """The kernel's queue."""
 
     refuses = False
+    taken: ClassVar[set[int]] = set()
+    """Numbers that others have."""
     reading = -1
 
     def __init__(self, number: int, length: int, fail_open: bool, inherited: Any = None) -> None:
-        if self.refuses:
+        if self.refuses or number in self.taken:
             raise HostError("packets cannot be queued")
         self.number, self.fail_open, self.inherited = number, fail_open, inherited
         self.coming: list[Queued] = []
         self.verdicts: list[tuple[int, bool, int | None]] = []
         self.told: list[tuple[int, bool, int | None]] = []
         self.overflows = 0
-        self.closed = False
+        self.closed = self.lost = False
         self.repeated = 0
         self.sock = f"socket {number}"
 
     def fileno(self) -> int:
         return self.reading
+
+    def probe(self) -> None:
+        self.lost = self.lost or self.number in self.taken
 
     def again(self) -> None:
         self.repeated += 1
@@ -191,6 +196,52 @@ def test_a_kernel_without_queues() -> None:
     assert interceptor.tables[4].queue is None
     interceptor.close(keep=False)
     assert interceptor.tables[4].done[-2:] == ["clear", "close"]
+
+
+def test_a_queue_that_is_lost_is_bound_anew() -> None:
+    """What it held is gone: the numbers are other packets' then. The keeper gets the new one."""
+    kept: list[Any] = []
+    interceptor, events, lines = made()
+    interceptor._keep = kept.append
+    interceptor.set(PLAN)
+    old = come(interceptor, "open", Queued(1, 0, 0, packet("10.1.0.2", "192.0.2.2")))
+    old.lost = True
+    interceptor._tend()
+    new = interceptor._queues[QUEUES["open"]]
+    assert new is not old and old.closed and interceptor.how == BY_QUEUE and len(kept) == 2
+    assert interceptor.counters() == {"held": 0, "dropped": 1, "overflows": 0} and "bound anew" in lines[0]
+    come(interceptor, "open", Queued(1, 0, 0, packet("10.1.0.2", "192.0.2.2")))
+    assert len(events) == 2, "it is asked about anew"
+    interceptor.decide(Decide(A, B, Decision.DROP))
+    assert old.told == [] and new.told == [(1, False, None)]
+
+
+def test_a_queue_that_somebody_else_takes_is_done_without_until_he_lets_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    interceptor, _, lines = made()
+    interceptor.set(PLAN)
+    monkeypatch.setattr(Queue, "taken", {QUEUES["closed"]})
+    interceptor._tend()
+    assert interceptor.how == BY_ROUTE and "is somebody else's now" in lines[0] and len(lines) == 1
+    assert interceptor.tables[4].queue is None and interceptor.tables[4].done[-1][0] == "load"
+    interceptor._tend()
+    assert interceptor.how == BY_ROUTE and len(lines) == 1, "said once"
+    monkeypatch.setattr(Queue, "taken", set())
+    interceptor._tend()
+    assert interceptor.how == BY_QUEUE and interceptor.tables[4].queue is True and "bound anew" in lines[1]
+    assert [queue.fail_open for _, queue in sorted(interceptor._queues.items())] == [False, True, True]
+
+
+def test_what_a_daemon_before_lost_is_bound_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Heir(Queue):
+        def __init__(self, number: int, length: int, fail_open: bool, inherited: Any = None) -> None:
+            if inherited is not None:
+                raise HostError("No such device")
+            super().__init__(number, length, fail_open)
+
+    monkeypatch.setattr(intercept, "NfQueue", Heir)
+    known: Any = {"open": "its socket"}
+    interceptor = Interceptor(lambda _: None, lambda *_: None, known)
+    assert interceptor.how == BY_QUEUE and interceptor._queues[QUEUES["open"]].inherited is None  # type: ignore[attr-defined]
 
 
 def test_with_them_and_what_a_keeper_gets() -> None:
