@@ -12,16 +12,19 @@ is there and gone with it.
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from typing import TypeGuard
 
 from openswan.base.errors import HostError
 from openswan.base.numbers import IKE_PORT, NATT_PORT
 from openswan.host import nfnetlink as nf
 from openswan.host.devices import is_virtual
 from openswan.host.guard.expressions import by_ethertype
+from openswan.host.guard.matches import Guarded, Test
 from openswan.host.guard.model import Change, GuardModel
-from openswan.host.guard.rules import LAST_CHAINS, LAST_COUNTERS, TABLE, open_name, set_names
+from openswan.host.guard.rules import LAST_CHAINS, LAST_COUNTERS, TABLE, Chain, Rule, open_name, set_names
 from openswan.host.guard.table import OwnedTable
 from openswan.host.nlmsg import NETLINK_ROUTE, NLM_F_DUMP, Message, NetlinkSocket, parse_attrs
 
@@ -50,6 +53,10 @@ def supported() -> str:
         if nft is not None:
             nft.close()
     return ""
+
+
+def _looks(test: Test) -> TypeGuard[Guarded]:
+    return isinstance(test, Guarded)
 
 
 def physical() -> frozenset[str]:
@@ -90,6 +97,8 @@ class LastGuard(OwnedTable):
     def __init__(self, ike_ports: Iterable[int] = (IKE_PORT, NATT_PORT), stream_ports: Iterable[int] = ()) -> None:
         if why := supported():
             raise HostError(f"no netdev egress hook: {why}")
+        self._sizes: Counter[str] = Counter()
+        """Elements each set holds."""
         ports = ike_ports, stream_ports
         super().__init__(LAST_CHAINS, SETS, LAST_COUNTERS, ports, nf.NFPROTO_NETDEV, by_ethertype)
 
@@ -98,12 +107,32 @@ class LastGuard(OwnedTable):
         for device in sorted(physical()):
             yield from self._hook(device)
 
+    def rules(self, chain: Chain) -> Iterable[Rule]:
+        """Without those that look into an empty set."""
+        return (rule for rule in chain.rules if all(self._sizes[test.set] for test in rule.tests if _looks(test)))
+
     def apply(self, change: Change) -> None:
         """Carry a change out, atomically."""
-        self.nft.commit(self.change_elements(change))
+        before, sizes = self._sizes, Counter(self._sizes)
+        sizes.update(name for name, _ in change.add)
+        sizes.subtract(name for name, _ in change.remove)
+        old = {chain: tuple(self.rules(chain)) for chain in self.chains}
+        self._sizes = sizes
+        try:
+            self.nft.commit([*self.change_elements(change), *self._rewritten(old)])
+        except HostError:
+            self._sizes = before
+            raise
+
+    def _rewritten(self, old: Mapping[Chain, tuple[Rule, ...]]) -> Iterator[Message]:
+        for chain, rules in old.items():
+            if tuple(self.rules(chain)) != rules:
+                yield self.nft.flush_chain(chain.name)
+                yield from self.make_rules(chain)
 
     def load(self, model: GuardModel) -> None:
         """Make the kernel hold exactly the model, on the devices there are."""
+        self._sizes = Counter(name for name, _ in model.elements())
         super().load(model)
         self.follow()
 

@@ -300,15 +300,18 @@ LAST_CHAINS: tuple[Chain, ...] = (
     Chain(
         "last",
         (
+            Rule((Marked(), Protocol(IpProtocol.ESP)), "accept"),  # by the thousand, and asking for a socket takes time
             Rule((Marked(),), "jump", "own"),
             Rule((HasSocket(),), "jump", "sent"),
+            Rule((Family(4),), "goto", "last4"),
             TO_NEIGHBOURS,
-            *_by_family("last"),
+            Rule((Family(6),), "goto", "last6"),
         ),
     ),
 )
 """The last guard's, on netdev egress: each physical device has a hooked chain of its own that goes to `last`.
 
+Rules that look into a set are there while it holds something: every packet of every device comes by.
 What leaves by ipsecN or lo has no such chain. Packets come here whatever way they took, past the chains of inet even:
 offloaded flows, what tc or `fwd` redirects, and what packet sockets send. Their addresses are those of the wire.
 """

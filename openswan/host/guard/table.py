@@ -65,7 +65,7 @@ class OwnedTable:
         versions: Versions = by_nfproto,
     ) -> None:
         """`ports`: pluto's own in UDP, and those it takes TCP on. HostError when we may not use nf_tables here."""
-        self.chains, self.sets, self.names = tuple(chains), frozenset(sets), tuple(counters)
+        self.chains, self.sets, self.names = tuple(chains), tuple(sets), tuple(counters)
         self.ports, self.stream_ports = frozenset(ports[0]), frozenset(ports[1])
         self._versions = versions
         # Changes with the rules: a table left by another version of them is replaced, not adopted.
@@ -181,9 +181,9 @@ class OwnedTable:
         nft = self.nft
         yield nft.new_table(self.flags, self.fingerprint)
         yield from (nft.counter(name) for name in self.names)
-        kinds = {name: set_type(name) for name in sorted(self.sets)}
+        kinds = dict(self.further_sets())
         kinds |= {name: nf.SetType((nf.SERVICE,)) for name in (IKE_PORTS, STREAM_PORTS)}
-        kinds |= dict(self.further_sets())
+        kinds |= {name: set_type(name) for name in self.sets}
         for number, (name, kind) in enumerate(kinds.items(), 1):
             yield nft.new_set(name, number, kind)
         # Full sets before the chains that look into them, so that no packet meets an empty one.
@@ -199,7 +199,11 @@ class OwnedTable:
                 yield self.nft.base_chain(chain.name, chain.kind, chain.hook, chain.priority)
             else:
                 yield self.nft.chain(chain.name)
-            yield from (self.nft.rule(chain.name, compile_rule(rule, self._versions)) for rule in self.rules(chain))
+            yield from self.make_rules(chain)
+
+    def make_rules(self, chain: Chain) -> Iterator[Message]:
+        """Append a chain's rules."""
+        return (self.nft.rule(chain.name, compile_rule(rule, self._versions)) for rule in self.rules(chain))
 
     def change_elements(self, change: Change) -> Iterator[Message]:
         """What goes, then what comes, of the sets that are here."""
@@ -215,7 +219,7 @@ class OwnedTable:
             yield from self.nft.elements(name, by_set[name], delete)
 
     def _keys(self, model: GuardModel) -> dict[str, set[Key]]:
-        wanted: dict[str, set[Key]] = {name: set() for name in sorted(self.sets)}
+        wanted: dict[str, set[Key]] = {name: set() for name in self.sets}
         for name, box in model.elements():
             if name in wanted:
                 wanted[name].add(pack_key(name, box))
