@@ -59,7 +59,8 @@ def gather(target: str = "", address: Address | None = None, ping: bool = True) 
     for each in asked.values():
         found |= each.result({})
     slow = next((peer.lookup for peer in found.values() if "no DNS server answered" in peer.lookup), "")
-    facts = replace(facts, peers=found, machine=replace(facts.machine, nameserver=slow))
+    policies = gathermachine.kernel_policies(filters)
+    facts = replace(facts, peers=found, machine=replace(facts.machine, nameserver=slow, policies=policies))
     return replace(facts, unseen=tuple(errands.late))
 
 
@@ -96,6 +97,7 @@ def _config(target: str) -> Config:
         manual=tuple(one.name for one in loaded.manual),
         automatic={flat.name: flat.text("auto") or "ignore" for flat in loaded.flat},
         changed=_changed(path),
+        keep_alive=loaded.setup.keep_alive,
     )
 
 

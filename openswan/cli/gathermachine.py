@@ -15,6 +15,7 @@ from openswan.base.numbers import FWMARK, IKE_PORT, NATT_PORT, ROUTE_TABLE, RULE
 from openswan.diagnosis.facts import Link, Machine, Peer, Way
 from openswan.diagnosis.firewall import Firewall, merged, read_iptables
 from openswan.diagnosis.nftables import read_nft
+from openswan.diagnosis.xfrmpolicies import KernelPolicy, read_policies
 from openswan.host import process
 from openswan.host.entropy import SystemRng
 from openswan.host.errands import Errand, Errands
@@ -28,12 +29,14 @@ NAME_SECONDS = 1.0
 """The most the DNS may take."""
 PING_SECONDS = 1.0
 """The most a peer may take to answer."""
+XFRM = "ip xfrm policy"
 FILTERS = (
     ("iptables-save", ("iptables-save",)),
     ("ip6tables-save", ("ip6tables-save",)),
     ("nft", ("nft", "-j", "list", "ruleset")),
+    (XFRM, ("ip", "xfrm", "policy")),
 )
-"""Programs that tell what packet filters hold, and how to ask them."""
+"""What tells of packet filters and of the kernel's own IPsec, and how to ask it."""
 MOST_PEERS = 20
 """Peers that are asked and looked up; the others are judged by the rest."""
 
@@ -94,7 +97,7 @@ def _link(kernel: Kernel, name: str) -> Link:
 
 
 def filters(kernel: Kernel, errands: Errands) -> dict[str, Errand[str]]:
-    """Every packet filter that can be asked is being asked: program -> what it prints."""
+    """Every one of FILTERS that is installed is being asked: what it is -> what it prints."""
     return {
         name: errands.send(name, partial(_printed, kernel, argv, errands))
         for name, argv in FILTERS
@@ -111,7 +114,7 @@ def _printed(kernel: Kernel, argv: Sequence[str], errands: Errands) -> str:
 
 def firewalls(asked: Mapping[str, Errand[str]]) -> Firewall:
     """What the programs of FILTERS say, as one."""
-    printed = {name: errand.result("") for name, errand in asked.items()}
+    printed = {name: errand.result("") for name, errand in asked.items() if name != XFRM}
     found: list[Firewall] = []
     skip: set[tuple[str, str]] = set()
     for command, family in (("iptables", "ip"), ("ip6tables", "ip6")):
@@ -121,6 +124,11 @@ def firewalls(asked: Mapping[str, Errand[str]]) -> Firewall:
     if text := printed.get("nft"):
         found.append(read_nft(text, frozenset(skip)))
     return merged(*found)
+
+
+def kernel_policies(asked: Mapping[str, Errand[str]]) -> tuple[KernelPolicy, ...]:
+    """What the kernel's own IPsec takes."""
+    return read_policies(asked[XFRM].result("")) if XFRM in asked else ()
 
 
 def peers(wanted: Mapping[str, Peer], ping: bool, errands: Errands) -> dict[str, Errand[dict[str, Peer]]]:

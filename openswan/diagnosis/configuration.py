@@ -12,6 +12,8 @@ from openswan.policy.connection import Auth, Connection, End, HostKind
 from openswan.policy.selector import Selector
 
 CONFIG = Kind.CONFIG
+NAT_SECONDS = 120.0
+"""After so long without a packet many NATs have forgotten where it came from (RFC 4787 REQ-5 asks for two minutes)."""
 
 
 def unreadable(facts: Facts) -> Iterator[Finding]:
@@ -141,6 +143,44 @@ def swallowed(facts: Facts) -> Iterator[Finding]:
                 break
 
 
+def same(facts: Facts) -> Iterator[Finding]:
+    """The same network on both sides: nobody in it sends to a gateway what he takes for his neighbour's."""
+    for conn in facts.config.conns:
+        net = conn.left.subnet
+        if net is None or net != conn.right.subnet or conn.auth & Auth.NEVER or net.prefixlen in (0, net.max_prefixlen):
+            continue
+        yield Finding(
+            "same-subnet",
+            CONFIG,
+            79,
+            f"conn {conn.name} has {net} on both sides",
+            ("a host takes the others of its network for neighbours, and asks no gateway about them",),
+            "give one side another network, or a second one that it translates into (NETMAP), and name that in the "
+            "conn of both ends",
+            conn.name,
+        )
+
+
+def forgetful(facts: Facts) -> Iterator[Finding]:
+    """Behind a NAT that is reminded too seldom."""
+    if facts.config.keep_alive <= NAT_SECONDS:
+        return
+    for conn in facts.config.conns:
+        said = next(
+            (one for one in facts.log[::-1] if "i am NATed" in one.text and one.text.startswith(f'"{conn.name}"')), None
+        )
+        if said is not None:
+            yield Finding(
+                "no-keepalive",
+                CONFIG,
+                42,
+                f"this host is behind a NAT, which it reminds of conn {conn.name} too seldom to be found",
+                (f"keep_alive={facts.config.keep_alive:g}; NATs forget UDP after 30 to 180 seconds", said.text),
+                "write keep_alive=20 into config setup, or leave it out; then: ipsec setup restart",
+                conn.name,
+            )
+
+
 def overlapping(facts: Facts) -> Iterator[Finding]:
     """Two conns of different peers protect the same traffic."""
     seen: dict[tuple[object, object], Connection] = {}
@@ -186,4 +226,4 @@ def uncovered(facts: Facts) -> Iterator[Finding]:
     )
 
 
-RULES = (unreadable, unknown, wrong, keyless, nobody, swallowed, overlapping, uncovered)
+RULES = (unreadable, unknown, wrong, keyless, nobody, swallowed, same, forgetful, overlapping, uncovered)

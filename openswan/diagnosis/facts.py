@@ -9,8 +9,10 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from openswan.base.address import Address
+from openswan.base.interval import Duration
 from openswan.config.complaint import Complaint
 from openswan.diagnosis.firewall import Firewall
+from openswan.diagnosis.xfrmpolicies import KernelPolicy
 from openswan.policy.connection import Connection, End
 
 Row: TypeAlias = Mapping[str, Any]
@@ -101,6 +103,8 @@ class Config:
     """auto= by name."""
     changed: float = 0.0
     """When the file was written, seconds since 1970."""
+    keep_alive: Duration = 20.0
+    """Seconds between NAT keepalives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +156,8 @@ class Machine:
     """Subnets in our routing table."""
     rules: Mapping[int, bool] = field(default_factory=lambda: {4: True, 6: True})
     """Is the rule that leads to our table there, by address family?"""
+    policies: tuple[KernelPolicy, ...] = ()
+    """IPsec policies of the kernel's own."""
     nameserver: str = ""
     """Why the first name server does not answer; empty: it does, or was not asked."""
 

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from openswan.diagnosis.facts import Certificate, Facts
 from openswan.diagnosis.finding import Finding, Kind
 from openswan.policy.connection import SIGNATURES, Auth
 
 KEYS = Kind.KEYS
+SKEW = 300.0
+"""Seconds between clocks that are not worth a word: files may lie on another host."""
 
 
 def no_file(facts: Facts) -> Iterator[Finding]:
@@ -88,6 +91,24 @@ def unread(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def clock(facts: Facts) -> Iterator[Finding]:
+    """This host's clock is behind: files here were written later than it is now."""
+    written = ((facts.config.changed, facts.config.path), (facts.secrets.changed, facts.secrets.path))
+    latest, path = max(*written, (facts.daemon.started if facts.daemon.alive else 0.0, "pluto.pid"))
+    if latest <= facts.now + SKEW:
+        return
+    matters = any(one.start.timestamp() > facts.now for one in (*facts.certificates, *facts.authorities))
+    yield Finding(
+        "clock-behind",
+        Kind.MACHINE,
+        88 if matters else 28,
+        "the clock of this host is behind" + (", and certificates are not valid yet by it" if matters else ""),
+        (f"by it it is {_clock(facts.now)}", f"{path} was written at {_clock(latest)}"),
+        "set the clock (chronyc makestep, or date -s), and have something keep it (chrony, systemd-timesyncd); then: "
+        "ipsec auto --rereadall",
+    )
+
+
 def dates(facts: Facts) -> Iterator[Finding]:
     """Certificates whose time is over or has not come."""
     for one in (*facts.certificates, *facts.authorities):
@@ -157,9 +178,7 @@ def _up(facts: Facts, conn: str) -> bool:
 
 
 def _clock(now: float) -> str:
-    from datetime import UTC, datetime
-
     return f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M} UTC"
 
 
-RULES = (no_file, open_file, broken, missing, unread, dates, keyless, orphaned)
+RULES = (no_file, open_file, broken, missing, unread, clock, dates, keyless, orphaned)

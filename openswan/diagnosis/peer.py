@@ -21,6 +21,8 @@ MACHINE, NETWORK, PEER = Kind.MACHINE, Kind.NETWORK, Kind.PEER
 FAILURES = ("failed", "ike-failed", "no-answer", "notification", "retransmission", "cannot-initiate", "no-secret")
 """Events that show somebody has tried."""
 REMARK = 25
+DOUBLED_TIMES, DOUBLED_SECONDS = 3, 600.0
+"""So often in so many seconds a client does not begin anew by itself."""
 
 
 def _ends(facts: Facts) -> Iterator[tuple[Connection, End, Peer]]:
@@ -223,13 +225,13 @@ def no_esp(facts: Facts) -> Iterator[Finding]:
 
 def told(facts: Facts) -> Iterator[Finding]:
     """What the log says, for conns that are not up; the first pattern that fits a line, the newest line first."""
-    for conn, _, peer in _ends(facts):
-        if facts.children(conn.name):
+    for conn in facts.config.conns:
+        if facts.children(conn.name) or conn.auth & Auth.NEVER or facts.ours(conn) is None:
             continue
         found: set[str] = set()
         for line in facts.lines(conn.name):
             # What the daemon has made of a line by this very table says nothing new.
-            if "likely cause: " in line.text or not _about(line.text, conn.name, peer.address):
+            if "likely cause: " in line.text or not _concerns(facts, line.text, conn):
                 continue
             for said in TELLING:
                 if said.code in found or (match := said.pattern.search(line.text)) is None:
@@ -248,6 +250,54 @@ def told(facts: Facts) -> Iterator[Finding]:
                     conn.name,
                 )
                 break
+
+
+def large(facts: Facts) -> Iterator[Finding]:
+    """The first exchange passes and the second, whose messages are larger, does not; small ones pass on both ports."""
+    for conn, _, peer in _ends(facts):
+        if facts.children(conn.name) or not peer.answers or not all(peer.answers.values()):
+            continue
+        line = next((one for one in facts.lines(conn.name) if one.event == "no-answer"), None)
+        if line is None or not SECOND.search(line.text) or not _about(line.text, conn.name, peer.address):
+            continue
+        remedy = "let larger packets pass, fragments too; smaller certificates (ECDSA) help"
+        if not conn.fragmentation:
+            remedy = f"fragmentation=yes in conn {conn.name} on both ends; or let larger packets pass, fragments too"
+        yield Finding(
+            "large-ike",
+            NETWORK,
+            70,
+            f"conn {conn.name}: small IKE messages reach the peer {peer.address} and large ones do not: something on "
+            "the way drops them, or their fragments",
+            (line.text, "ports 500 and 4500 answer an IKE ping"),
+            remedy,
+            conn.name,
+        )
+
+
+SECOND = re.compile(r"reached STATE_(PARENT_I2|MAIN_I3)")
+
+
+def doubled(facts: Facts) -> Iterator[Finding]:
+    """Clients with one identity throw each other out."""
+    for conn in facts.config.conns:
+        lines = [
+            line
+            for line in facts.log
+            if line.text.startswith((f'"{conn.name}"', f'"{conn.name}['))
+            and "says INITIAL_CONTACT on a newer SA" in line.text
+        ]
+        recent = [line for line in lines if line.time > facts.now - DOUBLED_SECONDS]
+        if len(recent) >= DOUBLED_TIMES:
+            yield Finding(
+                "duplicate-id",
+                Kind.CONFIG,
+                58,
+                f"conn {conn.name}: clients that go by one identity throw each other out",
+                (recent[-1].text, f"{len(recent)} times in {DOUBLED_SECONDS / 60:g} minutes"),
+                "give each client an id of its own (leftid=, and its own secret or certificate), or write uniqueids=no",
+                conn.name,
+            )
 
 
 STRANGER = re.compile(r"packet from (?P<who>[0-9a-fA-F.:]+):[0-9]+: .*received on (?P<on>\S+):[0-9]+ but no connection")
@@ -290,6 +340,19 @@ def unexplained(facts: Facts) -> Iterator[Finding]:
             )
 
 
+def _concerns(facts: Facts, text: str, conn: Connection) -> bool:
+    """Is a line about the conn? Where its peer may be anybody, what strangers get to hear is, if it was asked about."""
+    peer = facts.peers.get(conn.name)
+    if peer is not None:
+        return _about(text, conn.name, peer.address)
+    if _about(text, conn.name, None) or not text.startswith("packet from "):
+        return _about(text, conn.name, None)
+    if f'"{conn.name}"' in text:
+        return True
+    known = any(text.startswith(f"packet from {one.address}:") for one in facts.peers.values())
+    return bool(facts.target or facts.address) and not known
+
+
 def _about(text: str, conn: str, peer: Address | None) -> bool:
     """Is a line about the conn, or about a packet of its peer's?"""
     if text.startswith((f'"{conn}"', f'"{conn}[')):
@@ -327,4 +390,4 @@ def quiet(facts: Facts) -> Iterator[Finding]:
             )
 
 
-RULES = (nameless, unroutable, filtered, unanswered, no_esp, told, strangers, unexplained, quiet)
+RULES = (nameless, unroutable, filtered, unanswered, no_esp, told, large, doubled, strangers, unexplained, quiet)

@@ -14,6 +14,8 @@ from openswan.policy.connection import Auth, Connection
 MACHINE, TRAFFIC, NETWORK = Kind.MACHINE, Kind.TRAFFIC, Kind.NETWORK
 NARROW = 1200
 """A path that takes less than this is worth a word."""
+ANSWER_SECONDS = 3.0
+"""In which traffic that goes out should have brought something in."""
 LOSSES = 20
 """Packets refused for one reason from which on it is worth a word."""
 
@@ -90,6 +92,69 @@ def dropped(facts: Facts) -> Iterator[Finding]:
                     break
 
 
+def taken(facts: Facts) -> Iterator[Finding]:
+    """The kernel has IPsec policies of another program for what a conn carries, and they come first."""
+    for conn, mine, his, _ in _flows(facts):
+        for policy in facts.machine.policies:
+            if policy.takes(mine, his):
+                yield Finding(
+                    "kernel-policy",
+                    MACHINE,
+                    78,
+                    f"the kernel's own IPsec takes what conn {conn.name} should carry: a policy of another program's",
+                    (f"ip xfrm policy: src {policy.src} dst {policy.dst} dir {policy.direction}",),
+                    f"stop that program (systemctl status strongswan ipsec); {policy.remove}, or all of them: "
+                    "ip xfrm policy flush",
+                    conn.name,
+                )
+                break
+
+
+def unmapped(facts: Facts) -> Iterator[Finding]:
+    """The tunnel is up and no eroute leads into it."""
+    if not facts.daemon.answers:
+        return
+    serials = {row["serial"] for row in facts.eroutes}
+    for conn in facts.config.conns:
+        row, children = facts.loaded(conn.name), facts.children(conn.name)
+        if not children or row is None or row["kind"] != "CK_PERMANENT":
+            continue
+        if not any(child["serial"] in serials for child in children):
+            yield Finding(
+                "no-eroute",
+                TRAFFIC,
+                83,
+                f"conn {conn.name} is up, and no eroute leads into its tunnel",
+                (f"ipsec eroute shows none for {row['remote']}",),
+                f"ipsec auto --down {conn.name} && ipsec auto --up {conn.name}; if that does not help: "
+                "ipsec setup restart",
+                conn.name,
+            )
+
+
+def outside(facts: Facts) -> Iterator[Finding]:
+    """This host itself has no address in its client, so its own packets belong to no tunnel."""
+    if facts.address is None:
+        return
+    for conn, mine, his, _ in _flows(facts):
+        here = [address for address, _ in facts.machine.addresses if address.version == mine.version]
+        if facts.address.version != his.version or facts.address not in his or any(one in mine for one in here):
+            continue
+        if not facts.children(conn.name) or facts.counted(conn.name, "out"):
+            continue
+        side = "left" if conn.left is (facts.ours(conn) or (None,))[0] else "right"
+        yield Finding(
+            "own-address",
+            Kind.CONFIG,
+            46,
+            f"conn {conn.name} is for {mine}, and this host has no address in it: its own packets go by no tunnel",
+            (f"addresses here: {', '.join(str(one) for one in here if not one.is_loopback)}",),
+            f"to reach {facts.address} from this host itself write {side}sourceip={_some(mine)} (an address of {mine} "
+            "that nobody else has); or try from a host behind it",
+            conn.name,
+        )
+
+
 def one_way(facts: Facts) -> Iterator[Finding]:
     """Counters of the two directions."""
     for conn in facts.config.conns:
@@ -98,7 +163,26 @@ def one_way(facts: Facts) -> Iterator[Finding]:
             continue
         outward, inward = facts.counted(conn.name, "out"), facts.counted(conn.name, "in")
         counters = (f"{outward} packets out, {inward} packets in",)
-        if outward >= 3 and inward == 0:
+        peer = facts.peers.get(conn.name)
+        if (
+            outward >= 3
+            and peer is not None
+            and peer.answers
+            and not any(peer.answers.values())
+            and _one_sided(facts, conn)
+        ):
+            yield Finding(
+                "stale-sa",
+                Kind.PEER,
+                63,
+                f"conn {conn.name} is up here alone: the peer {peer.address} has ended, or been started anew without "
+                "IPsec",
+                ("it does not answer an IKE ping", *counters),
+                "start IPsec on the peer (ipsec setup start; in its conn auto=start); dpddelay=10s dpdtimeout=60s "
+                "dpdaction=restart in the conn notices by itself",
+                conn.name,
+            )
+        elif outward >= 3 and inward == 0:
             yield Finding(
                 "nothing-in",
                 TRAFFIC,
@@ -120,6 +204,16 @@ def one_way(facts: Facts) -> Iterator[Finding]:
                 "an address of the peer's subnet; or a firewall here drops it",
                 conn.name,
             )
+
+
+def _one_sided(facts: Facts, conn: Connection) -> bool:
+    """Has nothing come in since packets went out?"""
+    serials = {row["serial"] for row in facts.children(conn.name)}
+    quiet = {"in": float("inf"), "out": float("inf")}
+    for row in facts.sas:
+        if row["serial"] in serials and row["packets"]:
+            quiet[row["direction"]] = min(quiet[row["direction"]], row["idle"])
+    return quiet["in"] > quiet["out"] + ANSWER_SECONDS
 
 
 def refused(facts: Facts) -> Iterator[Finding]:
@@ -159,7 +253,24 @@ def narrow(facts: Facts) -> Iterator[Finding]:
             for row in facts.sas
             if row["serial"] in serials and row["direction"] == "out" and row["path_mtu"]
         ]
-        if sizes and min(sizes) < NARROW:
+        if not sizes or min(sizes) >= NARROW:
+            continue
+        row = facts.loaded(conn.name)
+        found = [
+            line.text for line in facts.log if line.text.startswith(f"path to {row and row['peer']} takes packets")
+        ]
+        if found and not any(text.endswith("says a router") for text in found):
+            yield Finding(
+                "black-hole",
+                NETWORK,
+                41,
+                f"the way of conn {conn.name} loses packets of more than {min(sizes)} octets, and no router says so",
+                (found[-1],),
+                f"find the router that takes no more, or drops ICMP: tracepath PEER; mtu={min(sizes) - 100} in the "
+                "conn helps hosts that do not listen",
+                conn.name,
+            )
+        else:
             yield Finding(
                 "narrow-path",
                 NETWORK,
@@ -189,4 +300,4 @@ def blocked_by_guard(facts: Facts) -> Iterator[Finding]:
             )
 
 
-RULES = (translated, dropped, one_way, refused, narrow, blocked_by_guard)
+RULES = (translated, dropped, taken, unmapped, outside, one_way, refused, narrow, blocked_by_guard)

@@ -263,7 +263,7 @@ class PathMtus:
             path.token = 0
             self._later(path, BUSY)
 
-    def _publish(self, path: Path) -> None:
+    def _publish(self, path: Path, source: str = "") -> None:
         mtu = min(path.search.good, path.search.top)
         if mtu == path.mtu:
             return
@@ -272,7 +272,7 @@ class PathMtus:
             self._tell(child, mtu)
         top = path.search.top
         if mtu < top:
-            self.core.log(f"path to {path.remote} takes packets of {mtu} octets, the interface {top}")
+            self.core.log(f"path to {path.remote} takes packets of {mtu} octets, the interface {top}{source}")
 
     def _tell(self, child: ChildState, mtu: int) -> None:
         for said in (child.said_out, child.comp_out):
@@ -296,7 +296,7 @@ class PathMtus:
         self.taken += 1
         path.heard, path.believed = self.core.now, path.mtu or path.search.top
         path.search.told(mtu)
-        self._publish(path)
+        self._publish(path, ", says a router")
         self._later(path, SOON)
 
     # -- interfaces ---------------------------------------------------------------------------------------------------

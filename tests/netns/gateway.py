@@ -38,9 +38,10 @@ class Gateway:
             "IPSEC_RUNDIR": str(self.run_dir),
             "PATH": f"{IPSEC.parent}:{os.environ['PATH']}",
         }
-        self._resolv = resolv
+        self._mounts: list[str] = []
         if resolv is not None:
             (self.dir / "resolv.conf").write_text(resolv)
+            self._mounts.append(f"mount --bind {self.dir}/resolv.conf $(realpath /etc/resolv.conf)")
         self.configure(conf, secrets)
         host.lab.at_close(self.close)
 
@@ -65,10 +66,14 @@ class Gateway:
 
     def command(self, *args: str) -> list[str]:
         """The argv of `ipsec ARGS`."""
-        if self._resolv is None:
+        if not self._mounts:
             return [str(IPSEC), *args]
-        bind = f'mount --bind {self.dir}/resolv.conf $(realpath /etc/resolv.conf) && exec "$@"'
-        return ["unshare", "-m", "sh", "-c", bind, "sh", str(IPSEC), *args]
+        script = " && ".join((*self._mounts, 'exec "$@"'))
+        return ["unshare", "-m", "sh", "-c", script, "sh", str(IPSEC), *args]
+
+    def hide(self, path: str) -> None:
+        """From now on its commands, and the daemon they start, find a directory empty."""
+        self._mounts.append(f"mount -t tmpfs none {path}")
 
     def json(self, *args: str) -> Any:
         """What a command prints with --json."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from tests.netns import healthysteps as once
 from tests.netns.conns import NET4, NET6, SECRETS, conn, setup
 from tests.netns.diagnosing import Fault, World, diagnose
-from tests.netns.faults import ip, nft, rule, steps, sysctl
+from tests.netns.faultsteps import ip, nft, rule, steps, sysctl
 from tests.netns.keys import Authority
 from tests.netns.lab import LabError
 
@@ -272,6 +272,39 @@ HEALTHY = (
     healthy(
         "key exchanges against quantum computers",
         both={"ike": "aes_gcm256-sha2_512-x25519-addke1-mlkem768"},
+        late=once.passes,
+    ),
+    healthy(
+        "a narrow way that says so",
+        shape="routed",
+        both=ROUTED,
+        before=steps(ip("r1", "link", "set", "mid", "mtu", "1280"), ip("r2", "link", "set", "mid", "mtu", "1280")),
+        late=once.passes,
+    ),
+    healthy("large packets from end to end", late=once.passes_large),
+    healthy("certificates that end soon", certs=True, before=once.ending, late=once.passes),
+    healthy(
+        "two clients behind one NAT",
+        shape="nat",
+        both={**IDS, "leftsubnet": ""},
+        west={"left": "192.168.7.2", "leftsourceip": "%config"},
+        east={"left": "%any", "leftid": "%any", "leftaddresspool": POOL},
+        late=once.second_client,
+    ),
+    healthy(
+        "the kernel's own IPsec for others",
+        late=steps(
+            ip("west", "xfrm", "policy", "add", "src", "10.66.0.0/24", "dst", "10.67.0.0/24", "dir", "out"),
+            once.passes,
+        ),
+    ),
+    healthy(
+        "a NAT that is reminded more often than need be",
+        shape="nat",
+        both=IDS,
+        west={"left": "192.168.7.2"},
+        east={"left": "%any"},
+        setup={"keep_alive": "5"},
         late=once.passes,
     ),
 )

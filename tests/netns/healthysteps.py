@@ -146,3 +146,29 @@ def restart(world: World) -> None:
     world.east.ipsec("setup", "restart")
     world.up()
     passes(world)
+
+
+def passes_large(world: World) -> None:
+    """Datagrams as large as the wires of the two lans."""
+    passes(world)
+    large = ("ping", "-c", "3", "-i", "0.1", "-W", "1", "-s", "1472", "10.2.0.2")
+    wait_for("large answers", lambda: "3 received" in world.lab.sunset.run(*large, check=False).stdout, 15)
+
+
+def ending(world: World) -> None:
+    """Both certificates are good for a day."""
+    for side in ("west", "east"):
+        made = world.authority().issue(f"{side}.test", days=1)
+        folder = world.gateway(side).dir / "ipsec.d"
+        (folder / f"certs/{side}.pem").write_bytes(made.cert)
+        (folder / f"private/{side}.key").write_bytes(made.key)
+
+
+def second_client(world: World) -> None:
+    """Another client comes through the same NAT, with an id of its own; neither minds the other."""
+    text = world.text("west").replace("192.168.7.2", "192.168.8.2").replace("@west", "@road")
+    road = Gateway(world.lab.road, text, world.secrets["west"])
+    road.start()
+    road.up(NAME)
+    passes_from_west(world)
+    _reaches(world.lab.road, "10.2.0.2")

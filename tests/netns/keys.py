@@ -124,11 +124,11 @@ class Authority:
         )
         return Credential(cert.public_bytes(serialization.Encoding.PEM), pem(key), f"C=CH, O=Lab, CN={dns}")
 
-    def revoked(self, *certs: bytes) -> bytes:
-        """The authority's revocation list, DER, which names these (PEM)."""
+    def revoked(self, *certs: bytes, days: int = 1) -> bytes:
+        """The authority's revocation list, DER, which names these (PEM); the next is due in so many days."""
         now = datetime.datetime.now(datetime.UTC)
-        builder = x509.CertificateRevocationListBuilder().issuer_name(self._name).last_update(now)
-        builder = builder.next_update(now + datetime.timedelta(days=1))
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self._name)
+        builder = builder.last_update(now - datetime.timedelta(days=2)).next_update(now + datetime.timedelta(days=days))
         for pem_text in certs:
             serial = x509.load_pem_x509_certificate(pem_text).serial_number
             entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now)

@@ -6,9 +6,9 @@ from ipaddress import ip_address
 
 import pytest
 
-from openswan.diagnosis.facts import Config
+from openswan.diagnosis.facts import Config, Line, Machine
 from openswan.diagnosis.judge import judge
-from tests.unit.diagnosis.world import CONF, codes, config, down, first, up
+from tests.unit.diagnosis.world import CONF, NOW, codes, config, down, first, up
 
 SECOND = CONF.replace("conn net", "conn other").replace("198.51.100.7", "203.0.113.9")
 
@@ -27,6 +27,7 @@ def changed(old: str, new: str) -> str:
         (changed("10.2.0.0/24", "10.1.0.0/16").replace("leftsubnet=10.1.0.0/24", "leftsubnet=10.3.0.0/24"),
          "client-here", "rightsubnet= must be what is behind the peer alone"),
         (CONF + SECOND, "overlap", "different subnets"),
+        (changed("10.2.0.0/24", "10.1.0.0/24"), "same-subnet", "another network"),
         (changed("authby=secret", "authby=rsasig"), "no-public-key", "authby=secret"),
         ("just words\n" + CONF, "conf-error", "mend /etc/ipsec.conf:1"),
     ],
@@ -55,3 +56,15 @@ def test_no_file_and_no_such_conn() -> None:
 def test_an_address_that_no_conn_has() -> None:
     facts = replace(up(), address=ip_address("10.9.0.1"), match="no eroute", config=replace(config(), conns=()))
     assert first(facts).code == "no-conn-covers" and first(facts).evidence == ("no eroute",)
+
+
+def test_a_nat_that_is_reminded_too_seldom() -> None:
+    said = Line(NOW - 50, "ike", '"net" #1: NAT-Traversal: Result using RFC 3947 (NAT-Traversal): i am NATed')
+    facts = replace(up(), config=replace(config(), keep_alive=3600.0), log=(said,))
+    assert first(facts).code == "no-keepalive" and "keep_alive=20" in first(facts).remedy
+    assert codes(replace(facts, log=())) == [] and codes(replace(facts, config=config())) == []
+
+
+def test_whose_ends_are_ours_is_not_said_of_a_machine_nobody_has_seen() -> None:
+    facts = replace(up(), machine=Machine(seen=False))
+    assert codes(facts) == []

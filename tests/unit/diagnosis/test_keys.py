@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from openswan.diagnosis.facts import Certificate, Secrets
+from openswan.diagnosis.finding import ALARM
+from openswan.diagnosis.judge import judge
 from tests.unit.diagnosis.world import NOW, codes, down, first, up
 
 THEN = datetime.fromtimestamp(NOW, UTC)
@@ -57,3 +59,12 @@ def test_good_ones_and_the_peers_key() -> None:
     assert codes(replace(up(), certificates=(cert(), cert("right", key=False)))) == []
     old = replace(cert(), conn="", end=THEN - DAY)
     assert codes(replace(up(), authorities=(old,))) == ["cert-expired"]
+
+
+def test_a_clock_that_is_behind_what_was_written_here() -> None:
+    """The certificate is not to blame; without certificates it is a remark."""
+    facts = replace(down(), secrets=Secrets(changed=NOW + 86400), certificates=(cert(start=THEN + DAY / 2),))
+    assert first(facts).code == "clock-behind" and "set the clock" in first(facts).remedy
+    [found] = [one for one in judge(replace(up(), secrets=Secrets(changed=NOW + 86400))) if one.code == "clock-behind"]
+    assert found.weight < ALARM
+    assert "clock-behind" not in codes(replace(facts, secrets=Secrets(changed=NOW + 60)))

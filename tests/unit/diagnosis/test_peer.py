@@ -8,7 +8,7 @@ import pytest
 
 from openswan.diagnosis.facts import Facts, Line, Peer, Way
 from openswan.diagnosis.firewall import read_iptables
-from tests.unit.diagnosis.world import HIM, ME, NOW, codes, down, first, up
+from tests.unit.diagnosis.world import CONF, HIM, ME, NOW, codes, config, down, first, up
 
 FILTER = "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
 
@@ -96,3 +96,34 @@ def test_nobody_has_brought_it_up() -> None:
     facts = replace(down(wanted=False), target="net")
     assert first(facts).code == "not-up" and first(facts).remedy == "ipsec auto --up net"
     assert codes(down(routing="prospective erouted")) == ["waiting"]
+
+
+@pytest.mark.parametrize(
+    ("more", "remedy"), [("", "let larger packets pass"), ("\tfragmentation=no\n", "fragmentation=yes in conn net")]
+)
+def test_small_messages_pass_and_large_ones_do_not(more: str, remedy: str) -> None:
+    text = '"net" #1: max number of retransmissions (2) reached STATE_PARENT_I2.  Possible authentication failure'
+    facts = down(("no-answer", text))
+    facts = replace(facts, config=config(CONF + more))
+    assert first(facts).code == "large-ike" and first(facts).remedy.startswith(remedy)
+    assert "large-ike" not in codes(down(("no-answer", text.replace("I2", "I1"))))
+    deaf = {"net": Peer(address=HIM, answers={500: True, 4500: False})}
+    assert first(replace(facts, peers=deaf)).code == "udp-4500-blocked"
+
+
+def test_what_the_log_says_of_peers_that_may_be_anybody() -> None:
+    facts = replace(down(), config=config(CONF.replace("198.51.100.7", "%any")), peers={})
+    named = Line(NOW - 5, "ike-failed", 'packet from 203.0.113.5:500: "net": PSK authentication failed AUTH mismatch!')
+    assert first(replace(facts, log=(named,))).code == "psk-mismatch"
+    other = replace(named, text="packet from 203.0.113.5:500: rejecting I1: no acceptable IKE proposal")
+    assert first(replace(facts, log=(other,), target="net")).code == "ike-mismatch"
+    assert "ike-mismatch" not in codes(replace(facts, log=(other,)))
+    assert "psk-mismatch" not in codes(replace(facts, log=(replace(named, text=named.text.replace("net", "nat")),)))
+
+
+def test_clients_that_throw_each_other_out() -> None:
+    text = '"net"[1] 198.51.100.9 #1: peer says INITIAL_CONTACT on a newer SA, deleting this one'
+    often = tuple(Line(NOW - 60 * number, "ike", text) for number in (3, 2, 1))
+    assert first(replace(up(), log=often)).code == "duplicate-id"
+    assert codes(replace(up(), log=often[1:])) == []
+    assert codes(replace(up(), log=tuple(replace(line, time=NOW - 3600) for line in often))) == []

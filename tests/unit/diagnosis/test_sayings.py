@@ -3,7 +3,8 @@
 
 import pytest
 
-from openswan.diagnosis.sayings import LIKELY, SAID, likely
+from openswan.diagnosis.sayings import SAID, likely
+from openswan.diagnosis.sayingsv1 import LIKELY
 
 LINES = (
     ("packet from 1.2.3.4:4500: \"net\": PSK authentication failed AUTH mismatch! (the ends have different secrets",

@@ -47,7 +47,7 @@ ROW = {
     "policy": "PSK+ENCRYPT+TUNNEL+PFS", "ike_life": 3600.0, "ipsec_life": 28800.0, "guarded": True,
 }  # fmt: skip
 CHILD = {"serial": 2, "connection": "net", "ike": 1, "age": 60.0, "encapsulated": False}
-COUNTS = {"packets": 9, "replays": 0, "auth_failures": 0, "selector_failures": 0, "path_mtu": 1500}
+COUNTS = {"packets": 9, "idle": 1.0, "replays": 0, "auth_failures": 0, "selector_failures": 0, "path_mtu": 1500}
 
 
 def up() -> Facts:
@@ -66,6 +66,7 @@ def up() -> Facts:
         connections=(ROW,),
         ike_sas=({"serial": 1, "connection": "net", "established": True},),
         child_sas=(CHILD,),
+        eroutes=({"serial": 2, "owner": "net", "dst": "10.2.0.0/24"},),
         sas=tuple({"serial": 2, "direction": way, **COUNTS} for way in ("in", "out")),
     )
 
@@ -78,6 +79,7 @@ def down(*lines: tuple[str, str], **row: Any) -> Facts:
         ike_sas=(),
         child_sas=(),
         sas=(),
+        eroutes=(),
         log=tuple(Line(NOW - 10 + n, event, text) for n, (event, text) in enumerate(lines)),
     )
 

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from openswan.diagnosis.sayings import LIKELY, SAID
+from openswan.diagnosis.sayings import SAID
+from openswan.diagnosis.sayingsv1 import LIKELY
 from openswan.engine.remedies import AGAIN, MOST, Remedies
 from tests.sim.pair import make_pair, psk
 from tests.sim.v1 import v1_pair, v1_tunnel, v1_up
