@@ -12,6 +12,7 @@ import pytest
 
 from openswan.cli import diagnose
 from openswan.diagnosis.facts import Daemon, Facts
+from openswan.diagnosis.finding import ALARM, Finding, Kind
 from tests.unit.diagnosis.world import config, down, up
 
 
@@ -90,3 +91,27 @@ def test_only_root(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
     monkeypatch.setattr(diagnose.process, "is_root", lambda: False)
     assert diagnose.main([]) == 1
     assert "permission denied" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", list(Kind), ids=lambda kind: kind.name.lower())
+def test_every_class_has_an_exit_status_that_the_page_tells(kind: Kind) -> None:
+    findings = [Finding("x", kind, ALARM, "because"), Finding("y", Kind.TRAFFIC, ALARM - 1, "perhaps")]
+    assert diagnose.status(findings) == int(kind) and int(kind) in diagnose.SYNTAX.statuses
+    assert diagnose.status(findings[1:]) == 0
+
+
+def test_the_json_form_is_what_the_page_says(given: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """Names and types of everything; remarks are in it too."""
+    given["facts"] = replace(down(wanted=False), target="net")
+    diagnose.main(["--json", "net"])
+    said = json.loads(capsys.readouterr().out)
+    assert {name: type(value) for name, value in said.items()} == {
+        "version": int, "target": str, "unseen": list, "findings": list
+    }  # fmt: skip
+    [page] = [text for text in diagnose.SYNTAX.details if "JSON" in text]
+    for finding in said["findings"]:
+        assert {name: type(value) for name, value in finding.items()} == {
+            "code": str, "kind": str, "weight": int, "cause": str, "evidence": list, "remedy": str, "conn": str
+        }  # fmt: skip
+        assert finding["kind"] in {kind.name.lower() for kind in Kind} and all(name in page for name in finding)
+    assert said["findings"] and all(name in page for name in said)
