@@ -211,8 +211,8 @@ SAID: tuple[Said, ...] = (
         "peer-refuses-ike",
         PEER,
         71,
-        "the peer accepts none of our IKE proposals, or has no conn for our address",
-        "make ike= of both ends the same; on the peer: ipsec auto --add NAME; ipsec diagnose there says which",
+        "the peer accepts none of our IKE proposals, speaks the other version of IKE, or has no conn for our address",
+        "make ike= of both ends the same, and ikev2=; on the peer: ipsec auto --add NAME; diagnose it there",
     ),
     saying(
         r"refuses.*TS_UNACCEPTABLE|INVALID_ID_INFORMATION",

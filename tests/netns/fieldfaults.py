@@ -143,7 +143,13 @@ FIELD = (
             "icmp-admin-prohibited",
         ),
     ),
-    Fault("IKEv2 asked of a peer that has IKEv1 alone", "peer-version", "ikev2=", east=V1, west={"ikev2": "insist"}),
+    Fault(
+        "IKEv2 asked of a peer that has IKEv1 alone",
+        "peer-version peer-refuses-ike",
+        "ikev2=",
+        east=V1,
+        west={"ikev2": "insist"},
+    ),
     Fault(
         "the wrong secret for anybody",
         "psk-mismatch",
