@@ -505,6 +505,7 @@ class IkeSas:
         if ike.initiator and ike.conn is not None and ike.conn.group is not None and ike.machine.busy:
             # The peer believes in an SA, and takes nothing in clear, until it has heard our Delete.
             ike.reason = effect.reason
+            self.brain.pairs.parting(ike.conn, self.core.now + PARTING + PARTED)
             self.core.after(Timer.PARTING, ike.serial, PARTING, partial(self._fail_attempts, ike, effect.reason))
         else:
             self._fail_attempts(ike, effect.reason)

@@ -110,6 +110,15 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Parting:
+    """A call has come to nothing because of us, and until then its peer is told: it believes in a tunnel, and takes
+    nothing in clear."""
+
+    pair: Pair
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True)
 class Up:
     """A tunnel for the pair stands, whoever began it. `sa` names it in Close."""
 
@@ -153,7 +162,7 @@ class Due:
     """What had arrived by then has been told: waits that end later go on."""
 
 
-OeEvent: TypeAlias = Packet | Learned | Answered | Hinted | Failed | Up | Down | Used | Remove | Due
+OeEvent: TypeAlias = Packet | Learned | Answered | Hinted | Failed | Parting | Up | Down | Used | Remove | Due
 
 
 @dataclass(frozen=True, slots=True)

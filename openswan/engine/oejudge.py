@@ -22,6 +22,9 @@ FIXED = {
 """Groups that look for nobody."""
 ALONE = (State.LOOKING, State.LATE_LOOKING)
 """The DNS is all there is to wait for."""
+EVIDENCE = 0.6
+"""Of holdtimeout=; who was silent for so long to IKE counts as deaf: five requests or more, on a line that loses three
+in ten one in thirty that can answer, and it goes on being called."""
 NO_ANSWER = "no answer to IKE"
 SHORTER = (
     ("to our first IKE message", NO_ANSWER),
@@ -102,6 +105,11 @@ def objection(p: PairState, grade: Grade, peer: Peer | None) -> str:
     if p.grade is not None and p.grade.beats(grade):
         return f"grade {grade}, there is one of grade {p.grade}"
     return ""
+
+
+def too_soon(p: PairState, now: Instant) -> bool:
+    """Does silence say nothing yet? The DNS may have taken most of the time that first packets wait."""
+    return now - p.called_at < EVIDENCE * p.terms.hold_timeout
 
 
 def failure(terms: Terms, peer: Peer | None) -> State:

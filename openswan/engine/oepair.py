@@ -63,7 +63,9 @@ class PairState:
     at: int = 0
     """Which of them is being called."""
     calling: Address | None = None
-    """Whom IKE is under way with."""
+    """Whom IKE is under way with,"""
+    called_at: Instant = 0.0
+    """and since when."""
     rounds: int = 0
     failures: int = 0
     retry_at: Instant = 0.0

@@ -18,7 +18,7 @@ from openswan.base.said import Shunt
 from openswan.engine import oeevents as ev
 from openswan.engine.oeevents import OeEffect, OeEvent, Pair, Terms, Verdict
 from openswan.engine.oeindex import PairIndex
-from openswan.engine.oejudge import ALONE, FIXED, NO_ANSWER, answer, failure, first, objection, search, worth
+from openswan.engine.oejudge import ALONE, FIXED, NO_ANSWER, answer, failure, first, objection, search, too_soon, worth
 from openswan.engine.oepair import (
     BRIEF,
     CAPABLE,
@@ -78,6 +78,7 @@ class Opportunistic:
             ev.Answered: lambda e: self._about(e.pair, Event.ANSWERED),
             ev.Hinted: self._hinted,
             ev.Failed: self._failed,
+            ev.Parting: self._parting,
             ev.Up: self._up,
             ev.Down: self._down,
             ev.Used: self._used,
@@ -180,6 +181,11 @@ class Opportunistic:
             self._happen(p, Event.ROUND_FAILED)
         else:
             self._happen(p, Event.EXHAUSTED)
+
+    def _parting(self, event: ev.Parting) -> None:
+        p = self.pairs.get(event.pair)
+        if p is not None and p.state in SEARCHING and not self._timers.beyond((Timer.OE_HOLD, p.pair), event.until):
+            self._at(Timer.OE_HOLD, p, event.until, lambda: self._waited(p))
 
     def _up(self, event: ev.Up) -> None:
         p = self.pairs.get(event.pair)
@@ -300,7 +306,7 @@ class Opportunistic:
                 del self.asking[p.pair.dst]
 
     def _call(self, p: PairState, at: int) -> None:
-        p.at = at
+        p.at, p.called_at = at, self._now
         target = p.target
         p.calling = target.address if target is not None else p.pair.dst
         self._effects.append(ev.Call(p.pair, p.terms.owner, target))
@@ -351,6 +357,8 @@ class Opportunistic:
             self._life(p)
 
     def _deaf(self, p: PairState) -> None:
+        if p.state in LATE and too_soon(p, self._now):
+            return
         peer = self._peers(p.terms).note(p.pair.dst)
         peer.deaf_until = self._now + min(DEAF, max(p.dns_ttl, 1.0))
         peer.reason = p.reason or NO_ANSWER

@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from openswan.base.address import Address, Subnet, host_subnet
+from openswan.base.interval import Instant
 from openswan.base.log import Rc
 from openswan.base.said import Shunt
 from openswan.engine import oeevents as oe
@@ -153,6 +154,12 @@ class Pairs:
         pair = self._pair(conn)
         if pair is not None and self.conns.get(pair) is conn:
             self.run(oe.Hinted(pair, text))
+
+    def parting(self, conn: Conn, until: Instant) -> None:
+        """The peer of a call has let us in, has been refused, and is told so until then."""
+        pair = self._pair(conn)
+        if pair is not None and self.conns.get(pair) is conn:
+            self.run(oe.Parting(pair, until))
 
     def failed(self, conn: Conn, reason: str) -> None:
         """A call has come to nothing."""

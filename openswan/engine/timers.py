@@ -74,6 +74,11 @@ class Timers:
         entry = self.current.get(key)
         return entry[1] if entry else None
 
+    def beyond(self, key: Key, instant: Instant) -> bool:
+        """Is a deadline later than that? One that does not exist is never reached."""
+        when = self.when(key)
+        return when is None or when > instant
+
     def left(self, key: Key, now: Instant) -> Duration | None:
         """Seconds until a deadline, or None."""
         when = self.when(key)

@@ -131,6 +131,10 @@ class Meeting:
             return True
         return False if any(when > end + NEAR for when, end in zip(times, ends, strict=True)) else None
 
+    def let_in(self) -> bool:
+        """Has the caller heard that it is let in, while first packets may still wait for what becomes of that?"""
+        return 0.0 < self.auth < self.sent + HOLD + HANDSHAKE - NEAR
+
 
 class Road:
     """Loses, and looks at every frame."""
@@ -403,10 +407,11 @@ class Crowd:
     def has_to_arrive(self, meeting: Meeting) -> bool:
         """Nothing is in its way: neither loss, nor a peer that has a tunnel already and takes nothing else.
 
-        A peer that has answered IKE_SA_INIT may have one before we hear of it, as what says so gets lost.
+        A peer that has answered IKE_SA_INIT may have one before we hear of it, as what says so gets lost, or comes when
+        first packets wait no longer.
         """
         if meeting.kind.name == "capable" and meeting.kind.group == "private-or-clear" and meeting.init:
-            return self.must(meeting) is True or (self.keyed(meeting) is False and meeting.auth > 0.0)
+            return self.must(meeting) is True or (self.keyed(meeting) is False and meeting.let_in())
         if meeting.kind.group == "private":
             return self.must(meeting) is True
         looks = meeting.kind.group in ("private", "private-or-clear")

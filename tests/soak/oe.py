@@ -2,7 +2,8 @@
 """`make soak-oe`: twenty thousand pairs of hosts meet for the first time; who may not be seen in clear is not.
 
 `python -m tests.soak.oe [ROUNDS [SEED [FIRST [PACE]]]]`, as root; 20 rounds of 1,024 pairs unless told otherwise, from
-round FIRST on, PACE pairs a second (60; fewer on a busy machine, whose answers come late otherwise). Each round has a
+round FIRST on, PACE pairs a second (60; fewer on a busy machine, whose answers come late otherwise). ROUNDS is where it
+ends: `20 7`, or `10 7` and then `20 7 10` are the same rounds. Each round has a
 network and daemons of its own (tests/netns/crowd.py): 0 to 30% loss, null authentication or keys from a DNS that is
 good, slow, failing or lying; peers that can, refuse, are deaf or know nothing of it.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import random
 import sys
 import time
+from collections.abc import Iterator
 
 from tests.netns.crowd import Crowd, Verdict, World
 from tests.netns.lab import Lab
@@ -50,14 +52,22 @@ def main(argv: list[str]) -> int:
     for number, world in enumerate(worlds(rounds, seed, pace)[first:], first):
         verdicts.append(meet(world))
         print(f"[{number} {time.monotonic() - begun:.0f} s]", "\n".join(verdicts[-1].lines()), flush=True)
-    pairs, owed = sum(each.pairs for each in verdicts), sum(each.owed for each in verdicts)
-    missing, faults = sum(len(each.missing) for each in verdicts), sum(len(each.faults) for each in verdicts)
-    encrypted, errors = sum(each.encrypted for each in verdicts), sum(sum(each.errors.values()) for each in verdicts)
-    print(
-        f"{pairs} pairs, {encrypted} encrypted, {missing} of {owed} that had a way did not all arrive, {faults} faults,"
-        f" {errors} errors told to applications"
-    )
-    return int(bool(faults or errors) or missing > MOST_MISSING * owed)
+        print(f"  rounds {first} to {number}:", *total(verdicts), flush=True)
+    return int(bad(verdicts))
+
+
+def bad(verdicts: list[Verdict]) -> bool:
+    """Was anything seen that may not be?"""
+    owed, missing = sum(each.owed for each in verdicts), sum(len(each.missing) for each in verdicts)
+    return any(each.faults or each.errors for each in verdicts) or missing > MOST_MISSING * owed
+
+
+def total(verdicts: list[Verdict]) -> Iterator[str]:
+    """All rounds of this piece; pieces are added up by hand."""
+    yield f"{sum(each.pairs for each in verdicts)} pairs, {sum(each.encrypted for each in verdicts)} encrypted,"
+    yield f"{sum(len(each.missing) for each in verdicts)} of {sum(each.owed for each in verdicts)} that had a way"
+    yield f"did not all arrive, {sum(len(each.faults) for each in verdicts)} faults,"
+    yield f"{sum(sum(each.errors.values()) for each in verdicts)} errors told to applications"
 
 
 if __name__ == "__main__":

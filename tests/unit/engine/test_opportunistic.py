@@ -214,6 +214,38 @@ def test_shunts_nobody_uses_expire() -> None:
     assert play.machine.pairs == {} and play.meets() == "%trap" and play.machine.next_timer() is None
 
 
+def test_who_was_called_late_does_not_count_as_deaf_when_packets_wait_no_longer() -> None:
+    """The DNS took most of the time; other pairs with that peer are held as ever, until IKE has had its time."""
+    once = replace(PERMISSIVE, keying_tries=1)
+    for looked, deaf in ((0.5, True), (2.5, False)):
+        play = Play()
+        play.packet(once)
+        play.after(looked)
+        play.learned(Verdict.GATEWAYS, gateway())
+        play.after(4.0 - looked)
+        assert play.meets() == "%pass" and (play.machine.peers.known[PEER].deaf_until > play.now) is deaf
+        another = Pair(OTHER, PEER)
+        play.packet(once, another)
+        assert play.meets(another) == ("%pass" if deaf else "%hold")
+        play.failed()
+        assert play.machine.peers.known[PEER].deaf_until > play.now
+
+
+def test_a_hold_lasts_until_the_peer_that_was_refused_has_heard_of_it() -> None:
+    """It has let us in and takes nothing in clear; a pair that is no longer held is none the worse for it."""
+    play = Play()
+    play.packet(NULL)
+    play.after(2.0)
+    play.tell(ev.Answered(PAIR))
+    play.after(10.0)
+    play.tell(ev.Parting(PAIR, play.now + 4.0))
+    play.after(3.9)
+    assert play.meets() == "%hold"
+    play.after(0.2)
+    assert play.meets() == "%pass"
+    assert play.tell(ev.Parting(PAIR, play.now + 4.0)) == [] and play.after(5.0) == []
+
+
 def test_a_deaf_peer_is_not_waited_for_again_until_its_record_expires() -> None:
     play = Play()
     play.packet(PERMISSIVE)
