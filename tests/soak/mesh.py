@@ -39,6 +39,7 @@ def churn(mesh: Mesh, minutes: float, dice: random.Random) -> None:
         mesh.sound()
         rounds, killed = rounds + 1, killed + len(victims)
         print(f"  round {rounds}: {victims} killed and started, everybody talks after {took[-1]:.1f} s", flush=True)
+        print(f"  {rounds} rounds, {killed} kills, {max(took):.1f} s at most so far", flush=True)
         time.sleep(dice.uniform(*REST))
     print(f"{rounds} rounds, {killed} kills; everybody talks again after {max(took):.1f} s at most")
 
@@ -55,7 +56,8 @@ def main(argv: list[str]) -> int:
         mesh.start(patience=600)
         print(f"all started after {time.monotonic() - begun:.1f} s", flush=True)
         mesh.all_talk(PATIENCE)
-        print(f"slowest pair: {mesh.slowest():.1f} s from the first datagram of both ends; {mesh.encrypted()} tunnels")
+        slowest, tunnels = mesh.slowest(), mesh.encrypted()
+        print(f"slowest pair: {slowest:.1f} s from the first datagram of both ends; {tunnels} tunnels", flush=True)
         mesh.sound()
         print(f"largest daemon: {memory(mesh):.1f} MB", flush=True)
         churn(mesh, minutes, random.Random(seed))

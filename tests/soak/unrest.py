@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`make soak-unrest`: two hundred things happen to two gateways with closed groups, one after the other, at random.
 
-`python -m tests.soak.unrest [DISTURBANCES [SEED]]`, as root. Daemons are killed, hosts rebooted without a word, lines
-flap, rules are flushed, resolvers die (tests/netns/unrest.py). Fails at the first plaintext or surprise, when a flow
-has not come back after a minute, and in the end when one took longer than three seconds from the end of its cause.
+`python -m tests.soak.unrest [DISTURBANCES [SEED]]`, as root; pieces with seeds of their own add up. Daemons are killed,
+hosts rebooted without a word, lines flap, rules are flushed, resolvers die (tests/netns/unrest.py). Fails at the first
+plaintext or surprise, when a flow has not come back after a minute, and in the end when one took longer than three
+seconds from the end of its cause.
 """
 
 from __future__ import annotations
@@ -38,8 +39,10 @@ def main(argv: list[str]) -> int:
             took.setdefault(cause, []).append(unrest.back(PATIENCE))
             unrest.sound()
             late = " LATE" if took[cause][-1] > WANTED else ""
+            longest = max(max(times) for times in took.values())
             print(
-                f"  {number} {cause} {name}: lasted {lasted:.2f} s, back after {took[cause][-1]:.2f} s{late}",
+                f"  {number} {cause} {name}: lasted {lasted:.2f} s, back after {took[cause][-1]:.2f} s{late};"
+                f" {longest:.2f} s at most so far, {dict(unrest.witness.kinds)}",
                 flush=True,
             )
             time.sleep(dice.uniform(*REST))
