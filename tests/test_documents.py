@@ -26,9 +26,8 @@ def tables() -> dict[str, dict[str, str]]:
     return {
         "Commands that are no more": RETIRED,
         "Keywords that are refused": {shown(row): row.reason for row in TABLE if row.status is Status.REFUSED},
-        "Keywords that are not acted on": {
-            shown(row): row.reason for row in TABLE if row.status is Status.HARMLESS and row.reason
-        },
+        "Keywords that are not acted on": {shown(row): row.reason for row in TABLE if row.status is Status.HARMLESS},
+        "Keywords that could change nothing": {shown(row): row.reason for row in TABLE if row.status is Status.MOOT},
         "Keywords that are obsolete": {shown(row): row.sentence for row in TABLE if row.status is Status.OBSOLETE},
     }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from openswan.base.errors import ConfigError
+
 
 class Rc(IntEnum):
     """Three-digit code in front of each line whack prints; the last significant one is its exit status."""
@@ -49,3 +51,24 @@ def prefix(connection: str = "", serial: int = 0) -> str:
     if not connection:
         return ""
     return f'"{connection}" #{serial}: ' if serial else f'"{connection}": '
+
+
+FACILITIES = {
+    name: number
+    for number, names in enumerate("kern user mail daemon auth,security syslog lpr news uucp cron authpriv ftp".split())
+    for name in names.split(",")
+} | {f"local{number}": 16 + number for number in range(8)}
+LEVELS = {
+    name: number
+    for number, names in enumerate("emerg,panic alert crit err,error warning,warn notice info debug".split())
+    for name in names.split(",")
+}
+"""Syslog's, as syslog.conf(5) spells them (RFC 5424 6.2.1)."""
+
+
+def parse_priority(text: str) -> tuple[int, int]:
+    """The numbers of facility and level in `facility.level`; ConfigError when it is none."""
+    facility, _, level = text.lower().partition(".")
+    if facility not in FACILITIES or level not in LEVELS:
+        raise ConfigError(f"'{text[:40]}' is no facility and priority of syslog: daemon.error is one")
+    return FACILITIES[facility], LEVELS[level]

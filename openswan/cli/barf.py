@@ -16,6 +16,7 @@ from openswan.cli.include import expand
 from openswan.cli.ipsec import execdir, libdir
 from openswan.cli.syntax import Given, Option, Syntax, run
 from openswan.cli.talk import request
+from openswan.config import places
 from openswan.host import clock, process
 from openswan.host.machine import Machine
 
@@ -142,12 +143,12 @@ def _configuration(scene: Scene) -> Iterator[str]:
 
 
 def _secrets(scene: Scene) -> Iterable[str]:
-    text = scene.machine.text(str(paths.secrets_file()))
+    text = scene.machine.text(str(places.secrets_file()))
     return ["no such file"] if text is None else censor_secrets(text.splitlines())
 
 
 def _group(name: str) -> Section:
-    path = paths.policies() / name
+    path = places.ipsec_d() / "policies" / name
     return Section(
         f"ipsec/policies/{name}", f"cat {path}", lambda scene: (scene.machine.text(str(path)) or "").splitlines()
     )
@@ -205,8 +206,8 @@ def sections() -> tuple[Section, ...]:
         Section("ipsec/secrets", "ipsec _secretcensor", _secrets),
         _daemon("ipsec/listall", "listall"),
         *(_group(name) for name in POLICIES),
-        _listing("ipsec/ls-certs", lambda: paths.ipsec_d() / "certs"),
-        _listing("ipsec/ls-cacerts", lambda: paths.ipsec_d() / "cacerts"),
+        _listing("ipsec/ls-certs", lambda: places.ipsec_d() / "certs"),
+        _listing("ipsec/ls-cacerts", lambda: places.ipsec_d() / "cacerts"),
         _listing("ipsec/ls-libdir", lambda: Path(libdir())),
         _listing("ipsec/ls-execdir", lambda: Path(execdir())),
         _file("/proc/net/dev", "/proc/net/dev"),

@@ -15,6 +15,7 @@ from openswan.base.errors import ConfigError, CryptoError, HostError
 from openswan.base.interval import Duration
 from openswan.cli import gathermachine
 from openswan.cli.talk import request
+from openswan.config import places
 from openswan.config.load import load
 from openswan.config.secrets import SecretStore
 from openswan.config.secretsfile import load_secrets
@@ -163,7 +164,7 @@ def _covering(facts: Facts, address: Address, errands: Errands) -> Facts:
 
 
 def _secrets(facts: Facts, kernel: Kernel) -> tuple[SecretStore, Facts]:
-    path = paths.secrets_file()
+    path = places.secrets_file()
     mode = kernel.mode(path)
     store, complaints = load_secrets(path) if mode is not None else (SecretStore(), [])
     missing = {}
@@ -231,7 +232,7 @@ def _certificate(
 
 
 def _authorities() -> Iterator[Certificate]:
-    folder = paths.ipsec_d() / "cacerts"
+    folder = places.ipsec_d() / "cacerts"
     try:
         files = sorted(path for path in folder.iterdir() if path.is_file())[:200]
     except OSError:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from openswan.base import paths
 from openswan.base.address import Address
+from openswan.config import places
 from openswan.config.secrets import SecretStore
 from openswan.config.secretsfile import load_secrets
 from openswan.crypto.rsakey import PublicKey
@@ -49,7 +49,7 @@ def own_host(machine: Machine, name: str, address: Address | None = None) -> Own
     """The host with that name, and that address or those of its interfaces: public ones if there are any."""
     usable = [one for one, device in machine.addresses() if _outside(one) and not device.startswith("ipsec")]
     found = [address] if address else [one for one in usable if one.is_global] or usable
-    store, complaints = load_secrets(paths.secrets_file())
+    store, complaints = load_secrets(places.secrets_file())
     name = name.rstrip(".")
     plain = OwnHost(tuple(dict.fromkeys(found))[:MOST_ADDRESSES], name if "." in name else "", store, tuple(complaints))
     # A record of ipsec.secrets whose index is the host's own name serves its addresses too.

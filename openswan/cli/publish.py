@@ -9,11 +9,11 @@ from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
-from openswan.base import paths
 from openswan.base.address import Address
 from openswan.base.errors import ConfigError, HostError
 from openswan.cli.ownhost import own_host
 from openswan.cli.syntax import Given, Misuse, Option, Syntax, run
+from openswan.config import places
 from openswan.host import process
 from openswan.host.dnsupdate import DNS_PORT, Updater, read_key
 from openswan.host.machine import Machine
@@ -80,7 +80,7 @@ def records_of(given: Given) -> tuple[OwnRecord, ...]:
         print(f"ipsec publish: {line}", file=sys.stderr)
     found = tuple(dict.fromkeys(record for host in hosts for record in host.records(gateway, precedence)))
     if not found:
-        path = paths.secrets_file()
+        path = places.secrets_file()
         raise HostError(f"{path} has no private key for this host: ipsec newhostkey --output {path} makes one")
     return found
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openswan import __version__
 from openswan.base import paths
 from openswan.base.errors import ConfigError, HostError
+from openswan.base.log import parse_priority
 from openswan.cli.talk import request
+from openswan.config.places import setup_of
 from openswan.host import process, units
+from openswan.host.logsink import to_syslog_as
 from openswan.host.progress import working
 
 if TYPE_CHECKING:
@@ -27,6 +31,9 @@ NO_CONF = 6
 STOPPED = 3
 NOT_RUNNING = 7
 CONF_UNUSABLE = 3
+NOT_WANTED = 11
+"""What pluto exits with for pluto=no."""
+TAG = "ipsec_setup"
 STOP_PATIENCE = 15.0
 """Seconds pluto has to say goodbye to its peers and go."""
 MODULES = ((Path("/dev/net/tun"), "tun"),)
@@ -34,8 +41,20 @@ MODULES = ((Path("/dev/net/tun"), "tun"),)
 
 
 def say(text: str) -> None:
-    """One line for the operator, tagged as syslog readers know it."""
+    """One line for the operator, tagged as syslog readers know it, and for syslog too where syslog= says so."""
     print(f"ipsec_setup: {text}", file=sys.stderr, flush=True)
+    if where := _also_told():
+        to_syslog_as(TAG, where, text)
+
+
+@lru_cache(maxsize=1)
+def _also_told() -> str:
+    """syslog= of config setup, if it makes sense."""
+    param = setup_of(paths.conf_file()).get("syslog")
+    try:
+        return param.value if param is not None and parse_priority(param.value) else ""
+    except ConfigError:
+        return ""
 
 
 def start() -> int:
@@ -55,6 +74,8 @@ def start() -> int:
         status, out, err = process.start_daemon(process.ipsec_argv("pluto", "--autostart"))
     for line in [*err.splitlines(), *(line for line in out.splitlines() if line != "Pluto initialized")]:
         say(line)
+    if status == NOT_WANTED:
+        return 0
     if status == 10:
         say("pluto apparently already running (?!?), giving up")
         return 1

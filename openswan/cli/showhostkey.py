@@ -12,11 +12,11 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from openswan.base import paths
 from openswan.base.address import Address, parse_address
 from openswan.base.errors import ConfigError
 from openswan.cli.keyoptions import Parser, Usage, host_name
 from openswan.cli.syntax import USAGE_ERROR
+from openswan.config import places
 from openswan.config.secrets import Index, Secret, SecretKind
 from openswan.config.secretsfile import load_secrets
 from openswan.crypto import rsakey
@@ -218,7 +218,7 @@ def show(options: argparse.Namespace) -> list[str]:
         raise Usage(f"ipsec showhostkey: {what} (try --help)", BAD_OPERATION)
     if not re.fullmatch(r"[0-9]{1,3}", options.precedence) or int(options.precedence) > 255:
         raise Usage(f"ipsec showhostkey: precedence '{options.precedence}' is not 0 to 255", BAD_KEY)
-    path = options.secretroot + (options.file or str(paths.secrets_file()))
+    path = options.secretroot + (options.file or str(places.secrets_file()))
     if options.verbose:
         print(f"ipsec showhostkey: reading {path}", file=sys.stderr)
     store, complaints = load_secrets(path)

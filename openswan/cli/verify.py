@@ -28,6 +28,7 @@ from openswan.cli.verdict import (
     report,
     show,
 )
+from openswan.config import places
 from openswan.config.load import load
 from openswan.config.secrets import SecretKind
 from openswan.config.secretsfile import load_secrets
@@ -225,7 +226,7 @@ def configuration(scene: Scene) -> Iterator[Finding]:
 
 def secrets(scene: Scene) -> Iterator[Finding]:
     """ipsec.secrets and the keys in it; nothing of them is shown."""
-    path = paths.secrets_file()
+    path = places.secrets_file()
     mode = scene.machine.mode(path)
     if mode is None:
         yield Finding(f"Checking {path}", MISSING, (f"ipsec newhostkey --output {path} makes an RSA key",))

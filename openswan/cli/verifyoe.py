@@ -11,6 +11,7 @@ from openswan.base.errors import ConfigError
 from openswan.cli.gathermachine import filters, firewalls
 from openswan.cli.ownhost import OwnHost, own_host
 from openswan.cli.verdict import DISABLED, FAILED, MISSING, NOTHING, OK, WARNING, Check, Finding, Scene
+from openswan.config import places
 from openswan.config.load import Loaded, load
 from openswan.config.secrets import spki
 from openswan.config.setup import Setup
@@ -66,7 +67,7 @@ def records(scene: Scene) -> Iterator[Finding]:
     """What peers learn of this host, and what they should."""
     host = own_host(scene.machine, scene.name, scene.address)
     if host.complaints:
-        yield Finding(f"Checking {paths.secrets_file()}", FAILED, host.complaints[:MOST_RULES])
+        yield Finding(f"Checking {places.secrets_file()}", FAILED, host.complaints[:MOST_RULES])
     names = [host.name] if host.name else []
     learned, keys = published(host.addresses, names)
     for (found, complaints), address in zip(learned, host.addresses, strict=True):
@@ -75,7 +76,7 @@ def records(scene: Scene) -> Iterator[Finding]:
         yield of_name(host, name, known)
     yield advertised(host, [found for found, _ in learned])
     lines = tuple(record.line() for record in host.records())
-    without = (f"ipsec.secrets has no private key: ipsec newhostkey --output {paths.secrets_file()} makes one",)
+    without = (f"ipsec.secrets has no private key: ipsec newhostkey --output {places.secrets_file()} makes one",)
     yield Finding("Records to publish (ipsec publish does it)", NOTHING if lines else MISSING, lines or without)
 
 

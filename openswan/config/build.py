@@ -14,7 +14,15 @@ from openswan.config.ends import parse_gateways
 from openswan.config.ikev1 import checked, ike_version
 from openswan.config.keyword import split_list
 from openswan.config.modecfg import parse_domains, parse_servers
-from openswan.config.offers import ESN, ah_proposals, encapsulation, esp_proposals, extended_numbers, ike_proposals
+from openswan.config.offers import (
+    ESN,
+    ah_proposals,
+    encapsulation,
+    esp_proposals,
+    extended_numbers,
+    ike_proposals,
+    with_group,
+)
 from openswan.config.opportunistic import completed, may_negotiate, problems
 from openswan.config.pairs import expand
 from openswan.config.parser import FlatConn
@@ -35,7 +43,7 @@ from openswan.policy.connection import (
     TcpUse,
     XauthBy,
 )
-from openswan.policy.grade import parse_grade
+from openswan.policy.grade import Grade, parse_grade
 from openswan.policy.identity import MY_ID
 from openswan.policy.modecfg import MOST_BANNER
 
@@ -115,7 +123,7 @@ def _base(values: Values, setup: Setup, left: End, right: End) -> Connection:
         aggressive=values.yes("aggrmode"),
         tunnel=not _transport(values, left, right),
         ike_proposals=ike_proposals(values, version),
-        esp_proposals=(ah_proposals if ah else esp_proposals)(values, ESN[esn], version),
+        esp_proposals=with_group(values, (ah_proposals if ah else esp_proposals)(values, ESN[esn], version), version),
         ike_text=values.flat.text("ike") or "",
         esp_text=(ah and values.flat.text("ah")) or values.flat.text("phase2alg") or "",
         pfs=values.yes("pfs"),
@@ -134,7 +142,7 @@ def _base(values: Values, setup: Setup, left: End, right: End) -> Connection:
         dpd_delay=dpd[0],
         dpd_timeout=dpd[1],
         dpd_action=DpdAction(values.value("dpdaction", "hold")),
-        encapsulation=encapsulation(values),
+        encapsulation=encapsulation(values, setup, version),
         **_redirects(values),
         tcp=_tcp(values),
         tcp_port=int(values.positive("tcp-remoteport", values.number("tcp-remoteport"))),
@@ -168,8 +176,11 @@ def _base(values: Values, setup: Setup, left: End, right: End) -> Connection:
         xauth_soft=values.value("xauthfail") == "soft",
         cisco=values.value("remote_peer_type") == "cisco",
         nm_configured=values.yes("nm_configured"),
+        copy_dscp=values.yes("encap-dscp") if values.param("encap-dscp") else None,
+        nat_keepalive=values.yes("nat-keepalive"),
+        ignore_dns=values.yes("ignore-peer-dns"),
         hold_timeout=values.positive("holdtimeout", values.time("holdtimeout")),
-        auth_grade=parse_grade(values.value("authgrade", "null")),
+        auth_grade=_grade(values, setup),
         keep_grade=values.yes("keepgrade"),
     )
     return checked(values, conn)
@@ -195,6 +206,12 @@ def _domains(values: Values) -> tuple[str, ...]:
     if domains and not _servers(values):
         values.error("modecfgdomains= needs servers to ask: give modecfgdns=", values.param("modecfgdomains"))
     return domains
+
+
+def _grade(values: Values, setup: Setup) -> Grade:
+    """authgrade=, of at least what config setup asks for."""
+    said = parse_grade(values.value("authgrade", "null"))
+    return Grade.DNS if setup.known_only and said is Grade.NULL else said
 
 
 def _startup(values: Values) -> str:

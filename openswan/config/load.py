@@ -6,9 +6,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from openswan.base import paths
 from openswan.base.errors import ConfigError
+from openswan.config import places
 from openswan.config.authority import Authority, build_authorities
 from openswan.config.build import build_conn
 from openswan.config.certfile import CertFiles
@@ -135,7 +137,8 @@ def load_authorities(path: str | os.PathLike[str]) -> tuple[tuple[Authority, ...
     name = os.fspath(path)
     complaints: list[Complaint] = []
     parsed = parse(read_text(name), name, disk_reader(""))
-    found = build_authorities(parsed.authorities, CertFiles(str(paths.ipsec_d())).authority, complaints)
+    read = CertFiles(str(places.ipsec_d_in(parsed.setup))).authority
+    found = build_authorities(parsed.authorities, read, complaints)
     return found, tuple(map(str, complaints))
 
 
@@ -143,22 +146,25 @@ def load(path: str | os.PathLike[str] | None = None, rootdir: str = "") -> Loade
     """The configuration at `path` (default: ipsec.conf of the configuration directory).
 
     ConfigError only when that file itself cannot be read; everything else is in the complaints. Certificates are
-    looked for in ipsec.d beside the configuration directory's ipsec.conf. `rootdir` is put before absolute includes.
+    looked for in ipsec.d beside the configuration directory's ipsec.conf, or where its ipsecdir= says. `rootdir` is put
+    before absolute includes.
     """
     name = os.fspath(path if path is not None else paths.conf_file())
     try:
         text = read_text(name)
     except ConfigError as why:
         raise ConfigError(f"can not load config '{name}': {why.reason}") from None
-    files = CertFiles(rootdir + str(paths.ipsec_d()), p12_passphrases)
-    return with_groups(load_text(text, name, disk_reader(rootdir), files.own, files.authority), rootdir)
+    parsed = parse(text, name, disk_reader(rootdir))
+    passphrases = partial(p12_passphrases, secrets=places.secrets_in(parsed.setup))
+    files = CertFiles(f"{rootdir}{places.ipsec_d_in(parsed.setup)}", passphrases)
+    return with_groups(build(parsed, files.own, files.authority), rootdir)
 
 
 def with_groups(loaded: Loaded, rootdir: str = "") -> Loaded:
     """A configuration with the files of its policy groups read (again)."""
 
     def read(name: str) -> tuple[str, str] | None:
-        path = f"{rootdir}{paths.policies()}/{name}"
+        path = f"{rootdir}{loaded.setup.ipsec_d or paths.ipsec_d()}/policies/{name}"
         return (path, read_text(path)) if os.path.lexists(path) else None
 
     groups, complaints = read_groups(loaded.opportunistic, read)

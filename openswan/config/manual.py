@@ -99,7 +99,7 @@ A time is a number of seconds or has a unit:
 A mistake in a conn keeps that conn from loading and no other; the message names file, line and what is wrong.
 .B ipsec checkconfig
 lists them all. A keyword that is known but not acted on is named in a warning if leaving it out changes no protection;
-otherwise the conn is refused.
+otherwise the conn is refused. About those that could change nothing here nothing is said.
 """
 
 TAIL = """\
@@ -141,6 +141,7 @@ for keys and PKCS#12 files, all PEM or DER.
 
 WORDS = {
     Status.HARMLESS: "Not acted on; a warning says so.",
+    Status.MOOT: "There is nothing here that it could change.",
     Status.OBSOLETE: "Obsolete: ignored with a warning.",
 }
 
@@ -189,7 +190,7 @@ def _entry(row: Keyword) -> Iterator[str]:
         yield f"{_escape(value)} is refused: {_escape(reason)}.\n"
     if row.status in WORDS:
         yield WORDS[row.status] + "\n"
-    if row.status is Status.HARMLESS and row.reason:
+    if row.status in (Status.HARMLESS, Status.MOOT):
         yield f"{_escape(row.reason[0].upper() + row.reason[1:])}.\n"
 
 

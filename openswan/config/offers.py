@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from openswan.base.errors import ConfigError
+from openswan.config.keyword import split_list
 from openswan.config.parser import Param
+from openswan.config.setup import Setup
 from openswan.config.values import Values
 from openswan.policy.algorithms import (
     DEFAULT_AH,
@@ -94,6 +97,20 @@ def ah_proposals(values: Values, esn: tuple[bool, ...], version: int) -> tuple[P
     return _algorithms(values, name, lambda text: parse_ah(text, esn), Parsed(with_esn(DEFAULT_AH, esn), ()))
 
 
+def with_group(values: Values, proposals: tuple[Proposal, ...], version: int) -> tuple[Proposal, ...]:
+    """pfsgroup=: the group of every proposal that names none."""
+    param = values.param("pfsgroup")
+    if param is None:
+        return proposals
+    text = "+".join(split_list(param.value))
+    try:
+        dh = parse_ah(f"sha2_256;{text}", ikev1=version == 1).proposals[0].dh
+    except ConfigError as why:
+        values.error(f"pfsgroup={param.value[:40]}: {why.reason}", param)
+        return proposals
+    return tuple(one if one.dh else replace(one, dh=dh) for one in proposals)
+
+
 def _algorithms(values: Values, name: str, reader: Callable[[str], Parsed], default: Parsed) -> tuple[Proposal, ...]:
     param = values.param(name)
     if param is None:
@@ -108,9 +125,11 @@ def _algorithms(values: Values, name: str, reader: Callable[[str], Parsed], defa
     return parsed.proposals
 
 
-def encapsulation(values: Values) -> str:
-    """encapsulation=, and forceencaps= which is older."""
-    value = values.value("encapsulation", "auto")
+def encapsulation(values: Values, setup: Setup | None = None, version: int = 2) -> str:
+    """encapsulation=, and forceencaps= which is older; else what config setup says of NATs."""
+    none = setup is not None and not setup.nat_traversal
+    none |= version == 1 and values.value("nat-ikev1-method") == "none"
+    value = values.canonical.get(("", "encapsulation"), "no" if none and not values.yes("forceencaps") else "auto")
     if not values.yes("forceencaps"):
         return value
     if value == "no":

@@ -121,6 +121,15 @@ def parse(text: str, name: str, reader: Reader) -> Parsed:
     return _Parser(reader).parse(text, name)
 
 
+def parse_setup(text: str, name: str, reader: Reader) -> dict[str, Param]:
+    """Its config setup alone, by keyword; nothing is complained of, and what others say is not looked at."""
+    parser = _Parser(reader)
+    for token in tokens(text, name, reader):
+        if token.kind is Kind.SECTION or parser.current is parser.setup:
+            parser.token(token)
+    return {key[1]: one for key, one in parser.setup.params.items()}
+
+
 @dataclass(slots=True)
 class _Parser:
     reader: Reader
@@ -138,7 +147,7 @@ class _Parser:
 
     def parse(self, text: str, name: str) -> Parsed:
         for token in tokens(text, name, self.reader):
-            self._token(token)
+            self.token(token)
         self._settle()
         index = _Index(self.conns)
         conns = [self._flatten(block, index, self.defaults) for block in self.conns]
@@ -157,7 +166,8 @@ class _Parser:
         except ConfigError:
             return False
 
-    def _token(self, token: Token) -> None:
+    def token(self, token: Token) -> None:
+        """Take in what comes next."""
         if token.kind is Kind.PARAMETER:
             self._parameter(token)
         elif token.kind is Kind.SECTION:

@@ -11,10 +11,11 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from openswan.base import paths
 from openswan.base.errors import ConfigError, CryptoError, IpsecError
 from openswan.base.octets import parse_octets
+from openswan.config import places
 from openswan.config.files import MOST_FILES, NESTING, Reader, matching, read_text
 from openswan.config.secrets import Index, Secret, SecretKind, SecretStore
 from openswan.crypto.pkcs12 import Bundle, is_pkcs12, load_bundle
@@ -72,28 +73,31 @@ def parse_secrets(
 
 
 def load_secrets(
-    path: str | os.PathLike[str] | None = None, tokens: TokenReader | None = None
+    path: str | os.PathLike[str] | None = None,
+    tokens: TokenReader | None = None,
+    ipsec_d: Path | None = None,
 ) -> tuple[SecretStore, tuple[str, ...]]:
-    """The secrets of ipsec.secrets (default: the configuration directory's) and its complaints.
+    """The secrets of ipsec.secrets and its complaints; key files are in `private` of ipsec.d.
 
-    A file others can read is refused with one line, as is one that is not there; the store is empty then.
+    Both are by default where config setup says. A file others can read is refused with one line, as is one that is not
+    there; the store is empty then.
     """
-    name = os.fspath(path if path is not None else paths.secrets_file())
+    name = os.fspath(path if path is not None else places.secrets_file())
     try:
         text = _private_text(name)
     except ConfigError as why:
         return SecretStore(), (why.reason,)
 
-    return parse_secrets(text, name, _includes, key_reader(str(paths.ipsec_d() / "private")), tokens)
+    return parse_secrets(text, name, _includes, key_reader(str((ipsec_d or places.ipsec_d()) / "private")), tokens)
 
 
 def _includes(pattern: str, directory: str) -> list[tuple[str, str]]:
     return [(found, _private_text(found)) for found in matching(pattern, directory) if not os.path.isdir(found)]
 
 
-def p12_passphrases(file: str) -> list[str]:
+def p12_passphrases(file: str, secrets: Path | None = None) -> list[str]:
     """The passphrases that ipsec.secrets has for a PKCS#12 file, for whoever wants its certificates alone."""
-    path = os.fspath(paths.secrets_file())
+    path = os.fspath(secrets or places.secrets_file())
     try:
         text = _private_text(path)
     except ConfigError:

@@ -10,10 +10,12 @@ from datetime import timedelta
 from openswan.base.address import Address, parse_address
 from openswan.base.errors import ConfigError
 from openswan.base.interval import parse_duration
+from openswan.base.log import parse_priority
 from openswan.config.complaint import Complaint, error, warning
 from openswan.config.ends import parse_gateways
 from openswan.config.keyword import Status, split_list
 from openswan.config.parser import Param
+from openswan.config.places import ipsec_d_in, secrets_in
 from openswan.config.virtual import Private, parse_private
 from openswan.crypto.revocation import Demands, Fetching, Strict
 from openswan.policy.identity import Identity, parse_identity
@@ -51,6 +53,14 @@ class Setup:
     """Each packet thread stays on a core of its own."""
     log_file: str = ""
     """Empty: the system log."""
+    secrets: str = ""
+    """secretsfile=, whole; empty: ipsec.secrets beside ipsec.conf."""
+    ipsec_d: str = ""
+    """ipsecdir=, whole; empty: ipsec.d beside ipsec.conf."""
+    known_only: bool = False
+    """Opportunistic peers have to prove something."""
+    nat_traversal: bool = True
+    """Conns look for a NAT unless they say otherwise."""
     my_id: Identity | None = None
     private: Private = field(default_factory=Private)
     """virtual_private=."""
@@ -78,6 +88,14 @@ class Setup:
     def value(self, name: str) -> str:
         """A keyword's canonical value as given, or nothing."""
         return dict(self.values).get(name, "")
+
+    def seconds(self, name: str, default: float) -> float:
+        """A TIME keyword's value, or what holds when it is not given."""
+        return parse_duration(self.value(name)) if self.value(name) else default
+
+    def says(self, name: str, default: bool) -> bool:
+        """A BOOL keyword's value, or what holds when it is not given."""
+        return self.value(name) == "yes" if self.value(name) else default
 
 
 def _interfaces(text: str) -> tuple[tuple[str, str], ...]:
@@ -136,7 +154,7 @@ def _status(param: Param, value: str) -> list[Complaint]:
     row = param.row
     if row.status is Status.OBSOLETE:
         return [warning(f"obsolete keyword '{row.name}' ignored. {row.sentence}", param.where)]
-    if row.status is Status.ACTED or value in row.fine:
+    if row.status in (Status.ACTED, Status.MOOT) or value in row.fine:
         return []
     if row.status is Status.REFUSED:
         return [error(f"{row.name}={value[:40]}: {row.reason}", param.where)]
@@ -155,6 +173,7 @@ class _Reader:
         if stack in PROTOSTACKS:
             self.complaints.append(warning(f"protostack={stack} {PROTOSTACKS[stack]}", self.params["protostack"].where))
         default = Setup()
+        self._check_syslog()
         return Setup(
             interfaces=self._interfaces(default),
             oe_interface=self._oe_interface(default),
@@ -170,6 +189,10 @@ class _Reader:
             packet_sockets=self.values.get("packet-sockets", "yes") == "yes",
             pinned=self.values.get("worker-affinity", "no") == "yes",
             log_file=self.values.get("plutostderrlog", ""),
+            secrets=str(secrets_in(self.params)) if "secretsfile" in self.params else "",
+            ipsec_d=str(ipsec_d_in(self.params)) if "ipsecdir" in self.params else "",
+            nat_traversal=not {("nat_traversal", "no"), ("disable_port_floating", "yes")} & self.values.items(),
+            known_only=self.values.get("drop-oppo-null") == "yes",
             my_id=self._my_id(),
             private=self._private(),
             request_certs=self.values.get("nocrsend", "no") == "no",
@@ -182,6 +205,12 @@ class _Reader:
             protostack=stack,
             values=tuple(self.values.items()),
         )
+
+    def _check_syslog(self) -> None:
+        try:
+            parse_priority(self.values.get("syslog", "daemon.error"))
+        except ConfigError as why:
+            self._complain("syslog", ConfigError(f"syslog=: {why.reason}"))
 
     def _demands(self) -> Demands:
         strict = Strict(self.values.get("strictcrlpolicy", "no"))

@@ -53,7 +53,7 @@ class Values:
                 self.warn(f"obsolete keyword '{param.spelled}' ignored. {row.sentence}", param)
             elif value in row.refused:
                 self.error(f"{param.spelled}={param.value[:40]}: {row.refused[value]}", param)
-            elif row.status is not Status.ACTED and value.lower() not in row.fine:
+            elif row.status not in (Status.ACTED, Status.MOOT) and value.lower() not in row.fine:
                 text = f"{param.spelled}={param.value[:40]}"
                 if row.status is Status.REFUSED:
                     self.error(f"{text}: {row.reason}", param)

@@ -140,6 +140,7 @@ class Gateway:
             settings.ike_port,
             settings.natt_port,
             self._klips.workers,
+            self._wanted.buffer,
         )
         self._performer.streams = StreamSockets(self._klips.execute, self._post, self._log, stream_port)
         rng = SystemRng()
@@ -175,6 +176,8 @@ class Gateway:
             watching = loop.create_task(self._interfaces.follow(self._surroundings.look))
             self._look_at_resolvers()
             await self.control.serve()
+            if self._wanted.in_turn:
+                autostart.start_in_turn(self._wanted.connections or (), self._wanted.places.control)
             if signals:
                 self._take_signals()
             self._manager.ready(f"{len(self._wanted.connections or ())} connections of ipsec.conf")
@@ -220,7 +223,9 @@ class Gateway:
             fetch=Fetcher(resolver.look_up, self._wanted.fetch_interface).fetch,
             sign=self._tokens.sign,
             login=self._logins.check,
-            read_secrets=lambda client: SecretsRead(*load_secrets(places.secrets, self._tokens.public), client),
+            read_secrets=lambda client: SecretsRead(
+                *load_secrets(places.secrets, self._tokens.public, places.ipsec_d), client
+            ),
             read_certificates=self._read_certificates,
             read_groups=lambda names, client: read_groups(places.ipsec_d / "policies", names, client),
             flush_conntrack=Conntrack().flush,
@@ -398,7 +403,7 @@ class Gateway:
         # One guard transaction for all of them, which is in force before anything is routed by the tasks that follow.
         with self._guard.batch():
             self._leftovers.guard_ahead(self._wanted, self._pluto.core.plugs)
-            self._reactor.post_all(autostart.requests(connections))
+            self._reactor.post_all(autostart.requests(connections, not self._wanted.in_turn))
         self._start(self._manual_start())
         names = self._leftovers.keep_named(self._wanted)
         asyncio.get_running_loop().call_later(STALE, self._leftovers.prune, names)

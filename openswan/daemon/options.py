@@ -13,7 +13,7 @@ from openswan.base.address import Address, parse_address
 from openswan.base.errors import ConfigError
 
 FLAGS = ("nofork", "stderrlog", "autostart", "uniqueids", "force-busy", "help", "version", "nocrsend",
-         "strictcrlpolicy", "crl-strict")  # fmt: skip
+         "strictcrlpolicy", "crl-strict", "force-keepalive", "log-no-time")  # fmt: skip
 VALUES = (
     "optionsfrom",
     "logfile",
@@ -26,14 +26,16 @@ VALUES = (
     "nat-ikeport",
     "keep-alive",
     "interface",
+    "dumpdir",
+    "coredir",
 )
 IDLE_FLAGS = frozenset(
-    """plutostderrlogtime log-no-time log-append noklips use-nostack use-auto use-klips use-mast use-netkey use-bsdkame
-    perpeerlog noretransmits nat-traversal force-keepalive disable-port-floating
+    """plutostderrlogtime log-append noklips use-nostack use-auto use-klips use-mast use-netkey use-bsdkame
+    perpeerlog noretransmits nat-traversal disable-port-floating
     leak-detective""".split()
 )
 IDLE_VALUES = frozenset(
-    """foodgroupsdir coredir dumpdir perpeerlogbase secctx-attr-value crlcheckinterval ocspuri ocsprequestcert
+    """foodgroupsdir perpeerlogbase secctx-attr-value crlcheckinterval ocspuri ocsprequestcert
     virtual-private adns lwdnsq statsbin nssdir nhelpers""".split()
 )
 """Accepted and without effect in this daemon."""
@@ -49,7 +51,7 @@ Usage: ipsec pluto [--help] [--version] [--optionsfrom FILE]
        [--ctlbase PATH] [--secretsfile FILE] [--ipsecdir DIR]
        [--listen ADDRESS] [--ikeport PORT] [--nat-ikeport PORT] [--interface DEV]...
        [--uniqueids] [--force-busy] [--keep-alive SECONDS] [--nocrsend]
-       [--strictcrlpolicy | --crl-strict]
+       [--strictcrlpolicy | --crl-strict] [--force-keepalive] [--log-no-time] [--dumpdir DIR | --coredir DIR]
 Without --autostart pluto loads no connection and listens to nobody until whack tells it to.
 Accepted and without effect, for old start scripts:
 {fill(" ".join(sorted(map(_shown, IDLE_FLAGS | IDLE_VALUES))), 110, break_on_hyphens=False)}"""

@@ -56,5 +56,9 @@ class Wanted:
     """Peers may connect by TCP (RFC 9329)."""
     packet_sockets: bool = True
     """Raw ESP may go past the kernel's IP layer."""
+    in_turn: bool = False
+    """plutowait=: conns come up one after the other."""
+    buffer: int = 0
+    """ike-socket-bufsize=, octets; 0: as large as that of ESP."""
     pinned: bool = False
     """Each packet thread stays on a core of its own."""

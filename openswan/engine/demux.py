@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from math import inf
 from typing import TYPE_CHECKING
 
 from openswan.base.address import Address, Endpoint
@@ -44,7 +45,8 @@ class Bucket:
 
     def has(self, now: float) -> bool:
         """Could one more pass?"""
-        self.level = min(self.burst, self.level + (now - self.since) * self.rate)
+        if now > self.since:
+            self.level = min(self.burst, self.level + (now - self.since) * self.rate)
         self.since = now
         return self.level >= 1.0
 
@@ -85,9 +87,10 @@ class Demux:
         self.core = brain.core
         self.jar = CookieJar(brain.core.rng, 0.0)
         self.answers = Bucket(STATELESS_RATE, STATELESS_BURST)
-        rate = brain.core.settings.cookie_rate
+        settings = brain.core.settings
+        rate = inf if settings.never_busy else settings.cookie_rate
         self.strangers = Bucket(rate, 2 * rate)
-        self.lines = Bucket(STATELESS_RATE, STATELESS_BURST)
+        self.lines = Bucket(STATELESS_RATE, STATELESS_BURST) if settings.log_limit else Bucket(inf, inf)
         self.v1 = DemuxV1(brain, self)
 
     def datagrams(self, local: Endpoint, messages: Sequence[tuple[Endpoint, bytes]]) -> None:
@@ -131,7 +134,9 @@ class Demux:
     def busy(self) -> bool:
         """Is there so much to do that strangers have to show a cookie?"""
         settings = self.core.settings
-        return settings.force_busy or self.core.states.unproven >= settings.cookie_threshold
+        return settings.force_busy or (
+            not settings.never_busy and self.core.states.unproven >= settings.cookie_threshold
+        )
 
     def _stranger(self, local: Endpoint, remote: Endpoint, data: bytes) -> None:
         """A first message: check for room, ask for a cookie, then let a machine look at it."""

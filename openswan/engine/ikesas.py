@@ -337,9 +337,11 @@ class IkeSas:
 
     def start_keepalive(self, ike: IkeState) -> None:
         """Keep a NAT's mapping open when we are behind one (RFC 3948 4)."""
-        period = self.core.settings.keep_alive
+        period, machine = self.core.settings.keep_alive, ike.machine
         self.core.timers.cancel((Timer.KEEPALIVE, ike.serial))
-        if not period or not ike.machine.nat_here or ike.closing or ike.machine.local.stream:
+        behind = machine.nat_here or (self.core.settings.force_keepalive and machine.nat_there)
+        wanted = ike.conn is None or ike.conn.policy.nat_keepalive
+        if not period or not behind or not wanted or ike.closing or machine.local.stream:
             return
         self.core.after(Timer.KEEPALIVE, ike.serial, period, partial(self._keepalive, ike))
 

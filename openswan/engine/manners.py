@@ -37,4 +37,5 @@ def life(policy: Connection, octets: int, initiator: bool, rng: Rng) -> Life:
 def manners(child: ChildState, octets: int, hide_tos: bool, path: tuple[int, bool], rng: Rng) -> Manners:
     """Those of a new child that may carry so many octets; `path`: its path's MTU, and has that yet to be proven?"""
     policy = child.conn.policy
-    return Manners(life(policy, octets, child.initiator, rng), not hide_tos, policy.tfc, *path)
+    copied = not hide_tos if policy.copy_dscp is None else policy.copy_dscp
+    return Manners(life(policy, octets, child.initiator, rng), copied, policy.tfc, *path)

@@ -111,8 +111,11 @@ class Pairs:
             # It has been forgotten there: in time, or with the table.
             self.brain.interception.decide(pair, Decision.TUNNEL if state.shunt is None else state.shunt)
 
+    def _terms_of(self, line: Conn) -> oe.Terms:
+        return terms_of(line.policy, self.core.settings.shunt_lifetime)
+
     def _terms(self, line: Conn, pair: Pair) -> oe.Terms:
-        terms = terms_of(line.policy)
+        terms = self._terms_of(line)
         if exempt(Flow(pair.src, pair.dst), place_of(self.core.plugs)):
             terms = replace(terms, stance=Stance.CLEAR)
         return terms
@@ -123,7 +126,7 @@ class Pairs:
         pair = self._pair(conn)
         if pair is None or conn.template is None:
             return False
-        return bool(self.machine.objection(pair, terms_of(conn.template.policy), grade_of(child.ike, conn)))
+        return bool(self.machine.objection(pair, self._terms_of(conn.template), grade_of(child.ike, conn)))
 
     def objection(self, conn: Conn, src: Address, dst: Address) -> str:
         """Why the peer whose IKE SA asks may not have a tunnel of a line, or of its instance; empty: it may."""
@@ -131,7 +134,7 @@ class Pairs:
         if asking is None:
             return ""
         line = conn.template or conn
-        return self.machine.objection(Pair(src, dst), terms_of(line.policy), grade_of(asking, conn))
+        return self.machine.objection(Pair(src, dst), self._terms_of(line), grade_of(asking, conn))
 
     def up(self, child: ChildState) -> None:
         """A tunnel of a pair carries traffic, or has been refused."""
@@ -140,7 +143,7 @@ class Pairs:
         if pair is None or conn.template is None:
             return
         self.conns[pair] = conn
-        terms, grade = terms_of(conn.template.policy), grade_of(child.ike, conn)
+        terms, grade = self._terms_of(conn.template), grade_of(child.ike, conn)
         self.run(oe.Up(pair, terms, conn.instance, grade, child.remote.address, child.initiator))
 
     def answered(self, conn: Conn) -> None:
@@ -266,9 +269,8 @@ class Pairs:
         state = self.machine.pairs.get(pair) if pair is not None else None
         return state is not None and state.last_used + BUSY > self.core.now
 
-    @staticmethod
-    def _changed(line: Conn, terms: oe.Terms) -> bool:
-        now = terms_of(line.policy)
+    def _changed(self, line: Conn, terms: oe.Terms) -> bool:
+        now = self._terms_of(line)
         return replace(terms, stance=now.stance) != now
 
     # -- instances ----------------------------------------------------------------------------------------------------

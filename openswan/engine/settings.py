@@ -17,8 +17,16 @@ class Settings:
     """A new IKE SA of a peer that says INITIAL_CONTACT replaces its older ones."""
     keep_alive: float = 20.0
     """Between NAT keepalives (RFC 3948 4); 0: none."""
+    force_keepalive: bool = False
+    """NAT keepalives also when the peer alone is behind a NAT."""
+    shunt_lifetime: float = 900.0
+    """shuntlifetime=: what was decided about a pair of hosts stays that long without use."""
+    log_limit: bool = True
+    """No more than so many lines a second about strangers."""
     force_busy: bool = False
     """Always ask initiators for a cookie (RFC 7296 2.6)."""
+    never_busy: bool = False
+    """ddos-mode=unlimited: never ask."""
     cookie_threshold: int = 128
     """Half-open IKE SAs of initiators that have shown no cookie from which on initiators are asked for one."""
     cookie_rate: float = 100.0

@@ -69,6 +69,9 @@ def environment(
     mine, theirs = _net(local), _net(remote)
     peer = str(oriented.peer) if oriented.peer is not None else "0.0.0.0" if oriented.me.version == 4 else "::"
     family = {4: "ipv4", 6: "ipv6"}
+    told = not conn.policy.ignore_dns
+    servers = " ".join(map(str, conn.assigned.dns)) if told else ""
+    domains = " ".join(conn.assigned.domains) if told else ""
     env = {
         "PLUTO_VERSION": "2.0",
         "PLUTO_VERB": verb_name(conn, verb),
@@ -99,10 +102,10 @@ def environment(
         "PLUTO_XAUTH_USERNAME": quoted(conn.login[0]),
         "XAUTH_FAILED": str(int(conn.login[1])),
         "PLUTO_IS_PEER_CISCO": str(int(conn.policy.cisco)),
-        "PLUTO_CISCO_DNS_INFO": " ".join(map(str, conn.assigned.dns)),
-        "PLUTO_CISCO_DOMAIN_INFO": " ".join(conn.assigned.domains),
-        "PLUTO_PEER_DNS_INFO": " ".join(map(str, conn.assigned.dns)),
-        "PLUTO_PEER_DOMAIN_INFO": " ".join(conn.assigned.domains),
+        "PLUTO_CISCO_DNS_INFO": servers,
+        "PLUTO_CISCO_DOMAIN_INFO": domains,
+        "PLUTO_PEER_DNS_INFO": servers,
+        "PLUTO_PEER_DOMAIN_INFO": domains,
         "PLUTO_CFG_CLIENT": str(int(conn.virtual)),
         "PLUTO_CFG_SERVER": str(int(bool(oriented.theirs.pools))),
         "PLUTO_PEER_BANNER": quoted(conn.assigned.banner),

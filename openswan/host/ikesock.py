@@ -100,10 +100,10 @@ def _sockaddr(address: Address, port: int) -> tuple[str, int] | tuple[str, int, 
     return (str(address), port) if address.version == 4 else (str(address), port, 0, 0)
 
 
-def open_socket(kind: Kind, address: Address, port: int, shared: bool = False) -> socket.socket:
+def open_socket(kind: Kind, address: Address, port: int, shared: bool = False, buffer: int = BUFFER) -> socket.socket:
     """A bound, marked, non-blocking socket; HostError says in one line what stands in the way.
 
-    `shared`: beside others of ours on this port.
+    `shared`: beside others of ours on this port. `buffer`: octets the kernel keeps for us, each way.
     """
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     raw = kind.protocol is not None
@@ -128,7 +128,7 @@ def open_socket(kind: Kind, address: Address, port: int, shared: bool = False) -
         if kind is Kind.IKE:
             sock.setsockopt(*((socket.IPPROTO_IP, IP_RECVERR) if family == socket.AF_INET else (41, IPV6_RECVERR)), 1)
         for option in (SO_RCVBUFFORCE, SO_SNDBUFFORCE):
-            sock.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+            sock.setsockopt(socket.SOL_SOCKET, option, buffer)
         sock.bind(_sockaddr(address, port))
     except OSError as why:
         if sock is not None:
@@ -226,7 +226,8 @@ class OuterSockets:
     """All outer sockets, kept in step with the addresses pluto listens on.
 
     `attach(outer)` is called for each socket that opens, `detach(outer)` before one closes: sockets the packet engine
-    reads change hands there. It has `lanes` workers: that many sockets share UDP 4500.
+    reads change hands there. It has `lanes` workers: that many sockets share UDP 4500. `ike_buffer`: octets
+    of the buffers of UDP 500's; 0: the usual.
     `on_datagrams(local, ((remote, data), ...))` is what came in on UDP 500, `on_error(local, remote, reason)` what the
     kernel said about something we sent (remote None: it had no room to say to whom).
     """
@@ -240,12 +241,14 @@ class OuterSockets:
         ike_port: int = IKE_PORT,
         natt_port: int = NATT_PORT,
         lanes: int = 1,
+        ike_buffer: int = 0,
     ) -> None:
         self._on_datagrams = on_datagrams
         self._on_error = on_error
         self._attach = attach
         self._detach = detach
         self._lanes = lanes
+        self._ike_buffer = ike_buffer or BUFFER
         self._ports = {Kind.IKE: ike_port, Kind.NATT: natt_port} | dict.fromkeys(RAW, 0)
         self._open: dict[tuple[Endpoint, IpProtocol | None], Outer] = {}
         self._addresses: dict[Address, str] = {}
@@ -277,7 +280,8 @@ class OuterSockets:
                 if kind is Kind.NATT:
                     sock, *more = open_group(local.address, local.port, self._lanes)
                 else:
-                    sock, more = open_socket(kind, local.address, local.port), []
+                    buffer = self._ike_buffer if kind is Kind.IKE else BUFFER
+                    sock, more = open_socket(kind, local.address, local.port, buffer=buffer), []
             except HostError as why:
                 complaints.append(why)
                 continue

@@ -7,10 +7,12 @@ import os
 import re
 import socket
 import syslog
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Protocol
 
 from openswan.base.errors import HostError
+from openswan.base.log import parse_priority
 from openswan.host.clock import stamp
 
 JOURNAL = Path("/run/systemd/journal/socket")
@@ -43,6 +45,13 @@ def to_syslog() -> Sink:
         syslog.syslog(priority(serious), clean(text))
 
     return sink
+
+
+def to_syslog_as(tag: str, where: str, text: str) -> None:
+    """One line of a command to syslog, at `facility.level`; ConfigError when there is no such thing."""
+    facility, level = parse_priority(where)
+    syslog.openlog(tag, 0, facility << 3)
+    syslog.syslog(level, clean(text))
 
 
 def priority(serious: bool) -> int:
@@ -83,22 +92,47 @@ def to_journal(path: Path = JOURNAL) -> Sink:
     return sink
 
 
-def to_descriptor(fd: int) -> Sink:
-    """Lines with date and pid to an open descriptor; a full disk loses lines, never the daemon."""
+def to_descriptor(fd: int, stamped: bool = True) -> Sink:
+    """Lines with pid, and date if `stamped`, to an open descriptor; a full disk loses lines, never the daemon."""
 
     def sink(text: str, serious: bool, event: str = "") -> None:
+        when = f"{stamp()} " if stamped else ""
         try:
-            os.write(fd, f"{stamp()} pluto[{os.getpid()}]: {clean(text)}\n".encode(errors="replace"))
+            os.write(fd, f"{when}pluto[{os.getpid()}]: {clean(text)}\n".encode(errors="replace"))
         except OSError:
             pass
 
     return sink
 
 
-def to_file(path: Path) -> Sink:
-    """Lines appended to a file made with mode 0600; HostError when it cannot be opened."""
+def to_file(path: Path, append: bool = True, stamped: bool = True) -> Sink:
+    """Lines at the end of a file made with mode 0600, or of an emptied one; HostError when it cannot be opened."""
+    anew = 0 if append else os.O_TRUNC
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | anew, 0o600)
     except OSError as why:
         raise HostError(f"cannot write the log to {path}: {why.strerror}") from None
-    return to_descriptor(fd)
+    return to_descriptor(fd, stamped)
+
+
+ADDRESS = re.compile(
+    r"(?<![\w.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w]|\.[0-9])"
+    r"|(?<![\w:.])[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*(?<!\.)(?!\w)"
+)
+"""What may be an IP address."""
+
+
+def without_addresses(sink: Sink) -> Sink:
+    """logip=no: `<address>` in place of each."""
+
+    def hidden(found: re.Match[str]) -> str:
+        try:
+            ip_address(found[0])
+        except ValueError:
+            return found[0]
+        return "<address>"
+
+    def discreet(text: str, serious: bool, event: str = "") -> None:
+        sink(ADDRESS.sub(hidden, text), serious, event)
+
+    return discreet

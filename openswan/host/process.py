@@ -11,8 +11,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,6 +116,11 @@ class Readiness:
                 os.write(self.writing, line.encode() + b"\n")
             except OSError:
                 pass
+            self.close()
+
+    def close(self) -> None:
+        """Leave the word to another process."""
+        if self.writing >= 0:
             os.close(self.writing)
             self.writing = -1
 
@@ -184,6 +190,16 @@ def command(
     except OSError as why:
         return 127, f"{argv[0]}: {why.strerror}"
     return done.returncode, done.stdout.decode(errors="replace")
+
+
+Beside = threading.Thread
+
+
+def beside(work: Callable[[], None]) -> Beside:
+    """Have something done in a thread that keeps nobody from ending."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
 
 
 def ipsec_argv(*words: str) -> list[str]:

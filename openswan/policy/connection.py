@@ -303,6 +303,12 @@ class Connection:
     cisco: bool = False
     """remote_peer_type=cisco."""
     nm_configured: bool = False
+    copy_dscp: bool | None = None
+    """The DSCP of inner packets goes outside; None: as config setup says."""
+    nat_keepalive: bool = True
+    """Keep a NAT's mapping open (RFC 3948 4)."""
+    ignore_dns: bool = False
+    """Updown commands do not hear of the DNS servers and domains that the peer assigns."""
     domains: tuple[str, ...] = ()
     """modecfgdomains: the names those servers are for; empty: all (RFC 8598)."""
     hold_timeout: float = 3.0

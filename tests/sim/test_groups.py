@@ -13,6 +13,7 @@ from openswan.base.said import Said, Shunt
 from openswan.config.plain import connection_to_plain
 from openswan.engine.events import Intercepted, SendFailed
 from openswan.engine.oestates import State
+from openswan.engine.settings import Settings
 from openswan.ike.v2.cookie import refusal
 from openswan.policy.connection import Auth, Connection, End, Host, HostKind, ShuntPolicy
 from openswan.policy.grade import Grade
@@ -418,3 +419,12 @@ def test_a_hold_that_ends_while_the_tunnel_is_put_in_place(policy: Connection, w
     else:
         assert target(pair.west, EAST) is (Shunt.DROP if policy is PRIVATE else Shunt.PASS)
     assert not pair.west.klips.refusals
+
+
+def test_shunts_live_as_long_as_shuntlifetime_says() -> None:
+    pair = both(PRIVATE, PRIVATE, settings=Settings(shunt_lifetime=120.0))
+    pair.send(pair.west, WEST, "198.51.100.99")
+    pair.run(20.0)
+    assert target(pair.west, "198.51.100.99") is Shunt.DROP
+    pair.run(140.0)
+    assert target(pair.west, "198.51.100.99") is Shunt.TRAP

@@ -12,6 +12,7 @@ import pytest
 from openswan.base.said import Said, Shunt
 from openswan.config.secrets import Index, Secret, SecretKind, SecretStore
 from openswan.engine.routing import Routing
+from openswan.engine.settings import Settings
 from openswan.plane.commands import Direction
 from openswan.policy.connection import DpdAction, ShuntPolicy
 from openswan.policy.identity import parse_identity
@@ -625,3 +626,18 @@ def test_a_mapping_seen_in_esp_is_where_ike_goes_too() -> None:
     (child,) = ike.children.values()
     pair.east.pluto.core.now = pair.net.now
     assert child.remote == ike.machine.remote
+
+
+def test_keepalives_as_configured() -> None:
+    """nat-keepalive=no sends none; force_keepalive=yes has the end that is behind no NAT send them too."""
+    quiet = up_pair(nat=True, nat_keepalive=False)
+    quiet.run(65.0)
+    assert quiet.west.keepalives == quiet.east.keepalives == 0
+    both = make_pair(nat=True, settings=Settings(force_keepalive=True))
+    west, east = tunnel(nat=True)
+    both.west.load(west)
+    both.east.load(east)
+    both.west.request("initiate", name="net-net")
+    assert both.run(10.0, both.up)
+    both.run(65.0)
+    assert both.west.keepalives == 3 and both.east.keepalives == 3

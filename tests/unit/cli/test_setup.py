@@ -317,3 +317,24 @@ def test_usage_root_and_version(world: World, capsys: pytest.CaptureFixture[str]
     assert setup.main(["start"]) == 4
     assert said(capsys) == ["permission denied (must be superuser)"]
     assert setup.main(["status"]) == 3
+
+
+def test_messages_go_to_syslog_too_where_it_is_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch, places: Path
+) -> None:
+    told: list[tuple[str, ...]] = []
+    monkeypatch.setattr(setup, "to_syslog_as", lambda *args: told.append(args))
+    setup.main(["start"])
+    assert told == []
+    (places / "ipsec.conf").write_text("config setup\n\tsyslog=local1.notice\n")
+    setup._also_told.cache_clear()
+    setup.main(["start"])
+    setup._also_told.cache_clear()
+    assert [(tag, where) for tag, where, _ in told] == [("ipsec_setup", "local1.notice")] * 2
+    assert told[1][2] == "...Openswan IPsec started"
+
+
+def test_pluto_that_is_not_wanted(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.answer = (11, "", "ipsec pluto: pluto=no in /etc/ipsec.conf")
+    assert setup.main(["start"]) == 0
+    assert said(capsys)[-1] == "ipsec pluto: pluto=no in /etc/ipsec.conf"

@@ -17,9 +17,10 @@ from openswan.policy.connection import (
     Startup,
     TcpUse,
 )
+from openswan.policy.grade import Grade
 from openswan.policy.identity import parse_identity
 from openswan.policy.proposal import proposals_text
-from tests.unit.config.conn import certs, errors, one, warned
+from tests.unit.config.conn import certs, errors, load, one, warned
 
 
 def test_defaults() -> None:
@@ -243,7 +244,7 @@ def test_conns_by_certificate_load_whatever_must_be_known_of_revocation() -> Non
         ("ikev1=yes", "ikev1=yes is not acted on: a conn has one version, IKEv2 unless it says ikev2=no"),
         ("priority=7", "priority=7 is not acted on"),
         ("leftfirewall=yes", "obsolete keyword 'leftfirewall' ignored. Openings in the firewall"),
-        ("pfsgroup=modp2048", "pfsgroup=modp2048 is not acted on"),
+        ("vti-routing=yes", "obsolete keyword 'vti-routing' ignored. There are no VTI devices"),
         ("leftid=gw.example.org", "leftid=gw.example.org is taken as @gw.example.org, names are not looked up"),
         ("leftsubnet=10.1.2.3/8", "leftsubnet: '10.1.2.3/8' has host bits set, 10.0.0.0/8 is used"),
         ("leftsourceip=10.9.0.1;leftsubnet=10.1.0.0/16", "leftsourceip 10.9.0.1 is outside leftsubnet 10.1.0.0/16"),
@@ -262,7 +263,7 @@ def test_warned(body: str, want: str) -> None:
 @pytest.mark.parametrize(
     "body",
     """compress=no ikev1=no aggrmode=no mobike=no leftxauthserver=no fragmentation=yes ikev2=insist ikev2=propose
-    ikev2=yes ikev2=permit keyexchange=ike keyexchange=ikev2 phase2=esp sareftrack=no dpddelay=30 enable-tcp=no
+    ikev2=yes ikev2=permit keyexchange=ike keyexchange=ikev2 phase2=esp dpddelay=30 enable-tcp=no
     nic-offload=auto ppk=no loopback=no auto=ondemand auto=up auto=keep leftsendcert=always""".split(),
 )
 def test_what_happens_anyway_is_not_worth_a_word(body: str) -> None:
@@ -305,3 +306,36 @@ def test_exchanges_more_or_fewer() -> None:
     plain = one("")
     assert plain.fragmentation and plain.initial_contact and one("fragmentation=force").fragmentation
     assert not plain.intermediate and plain.childless is Childless.ALLOW and not plain.resumption
+
+
+@pytest.mark.parametrize(
+    "body", ["reqid=7", "clones=4", "sareftrack=conntrack", "firstmsgid=3", "nic-offload=packet", "ikepad=no"]
+)
+def test_what_could_change_nothing_is_passed_over_in_silence(body: str) -> None:
+    assert not load(body).complaints
+
+
+def test_nobody_looks_for_a_nat_where_config_setup_says_so() -> None:
+    assert one("").encapsulation == "auto"
+    for line in ("nat_traversal=no", "disable_port_floating=yes"):
+        assert one("", f"\t{line}\n").encapsulation == "no"
+        assert one("encapsulation=yes", f"\t{line}\n").encapsulation == "yes"
+        assert one("encapsulation=auto", f"\t{line}\n").encapsulation == "auto"
+        assert one("forceencaps=yes", f"\t{line}\n").encapsulation == "yes"
+    assert one("", "\tnat_traversal=yes\n").encapsulation == "auto"
+    assert one("nat-ikev1-method=none;ikev2=no").encapsulation == "no"
+    assert one("nat-ikev1-method=none").encapsulation == "auto"
+
+
+def test_habits_of_a_conn() -> None:
+    assert one("").nat_keepalive and not one("nat-keepalive=no").nat_keepalive
+    assert one("ignore-peer-dns=yes").ignore_dns and not one("").ignore_dns
+    assert (one("").copy_dscp, one("encap-dscp=yes").copy_dscp, one("encap-dscp=no").copy_dscp) == (None, True, False)
+    assert one("dpddelay=9;ikev1-dpdtimeout=40").dpd_timeout == 40
+
+
+def test_strangers_that_prove_nothing_can_be_kept_out() -> None:
+    group = "right=%opportunisticgroup;authby=null"
+    assert one(group).auth_grade is one(group, "\tdrop-oppo-null=no\n").auth_grade is Grade.NULL
+    assert one(group, "\tdrop-oppo-null=yes\n").auth_grade is Grade.DNS
+    assert one(f"{group};authgrade=cert", "\tdrop-oppo-null=yes\n").auth_grade is Grade.CERT

@@ -16,7 +16,7 @@ def test_every_keyword_is_in_it() -> None:
     for row in TABLE:
         assert f".B {shown(row)}\n" in text, row.name
         for reason in (row.reason, *row.refused.values()):
-            assert row.status is Status.HARMLESS or reason in text
+            assert row.status in (Status.HARMLESS, Status.MOOT) or reason in text
 
 
 def test_halves() -> None:

@@ -3,7 +3,7 @@
 
 from openswan.policy.algorithms import DEFAULT_AH
 from openswan.policy.proposal import AH
-from tests.unit.config.conn import one, warned
+from tests.unit.config.conn import errors, one, warned
 
 
 def test_ah() -> None:
@@ -30,3 +30,13 @@ def test_encapsulation_and_its_older_name() -> None:
 def test_weak_algorithms_load_with_a_warning() -> None:
     [said] = warned("ike=3des-sha1-modp2048")
     assert "'3des_cbc' is weak" in said
+
+
+def test_pfsgroup_is_the_group_of_what_names_none() -> None:
+    def groups(body: str) -> list[list[str]]:
+        return [[t.name for t in p.dh] for p in one(body).esp_proposals]
+
+    assert groups("esp=aes256-sha2_256;pfsgroup=modp2048") == [["modp2048"]]
+    assert groups("esp=aes256-sha2_256-modp3072,aes128-sha2_256;pfsgroup=modp2048") == [["modp3072"], ["modp2048"]]
+    assert all(found == ["modp2048", "modp4096"] for found in groups('pfsgroup="modp2048 modp4096"'))
+    assert "pfsgroup=modp9:" in errors("pfsgroup=modp9")[0]

@@ -129,10 +129,10 @@ def test_errors(line: str, why: str) -> None:
         ("protostack=mast", "protostack=mast runs on the klips engine"),
         ("protostack=auto", "protostack=auto runs on the klips engine"),
         ("protostack=none", "would protect nothing"),
-        ("nat_traversal=no", "nat_traversal=no is known but not acted on: encapsulation=no in a conn"),
+        ("listen-udp=no", "listen-udp=no is known but not acted on: ports 500 and 4500 are always listened on"),
         ("forwardcontrol=yes", "obsolete keyword 'forwardcontrol' ignored. Was to switch IP forwarding"),
         ("rp_filter=%unchanged", "obsolete keyword 'rp_filter' ignored"),
-        ("ddos-mode=unlimited", "ddos-mode=unlimited is known but not acted on"),
+        ("nssdir=/etc/ipsec.d", "obsolete keyword 'nssdir' ignored. There is no NSS database"),
     ],
 )
 def test_warnings(line: str, why: str) -> None:
@@ -153,3 +153,21 @@ def test_hash_and_url() -> None:
     assert not build()[0].hash_and_url
     assert build("hash-and-url=yes")[0].hash_and_url and build("hash_and_url=yes")[0].hash_and_url
     assert "hash-and-url" in build("hash-and-url=perhaps")[1][0]
+
+
+@pytest.mark.parametrize("line", ["nhelpers=4", "seedbits=512", "xfrmlifetime=30", "fragicmp=no"])
+def test_what_could_change_nothing_is_passed_over_in_silence(line: str) -> None:
+    assert build(line)[1] == []
+
+
+def test_syslog_priorities() -> None:
+    assert build("syslog=local3.info")[1] == []
+    (why,) = build("syslog=local9.info")[1]
+    assert "syslog=: 'local9.info' is no facility and priority of syslog" in why and "warning" not in why
+
+
+def test_asking() -> None:
+    setup, _ = build("plutowait=yes", "shuntlifetime=10m", "secretsfile=/s")
+    assert setup.says("plutowait", False) and setup.says("logip", True) and not setup.says("logstderr", False)
+    assert (setup.seconds("shuntlifetime", 9.0), setup.seconds("curl-timeout", 9.0)) == (600.0, 9.0)
+    assert (setup.secrets, setup.ipsec_d) == ("/s", "")

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -278,3 +279,46 @@ def test_not_root(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
     assert daemon.main([]) == 1
     assert capsys.readouterr().err == "ipsec pluto: permission denied (must be root)\n"
     assert daemon.main(["--help"]) == 0 and daemon.main(["--version"]) == 0
+
+
+def test_commands_of_config_setup_round_a_start(box: Box) -> None:
+    """prepluto= before, and no start when it fails; postpluto= once whack is answered; the log as it is said."""
+    conf = box.dir / "ipsec.conf"
+    conf.write_text('config setup\n\tprepluto="echo no luck; exit 7"\n')
+    failed = box.ipsec("setup", "start")
+    assert failed.returncode == 1 and not process.pid_state(box.dir / "pluto.pid").alive
+    assert "prepluto=`echo no luck; exit 7' failed with status 7" in failed.stderr and "no luck" in failed.stderr
+    conf.write_text(
+        f'config setup\n\tprepluto="touch {box.dir}/before"\n\tpostpluto="ipsec whack --version; touch {box.dir}/after"'
+        f'\n\tplutoopts="--keep-alive 7"\n\tplutostderrlog={box.dir}/log\n\tplutostderrlogtime=no\n\tlogip=no\n'
+        f"\tlogappend=no\n\tdumpdir={box.dir}\n"
+    )
+    (box.dir / "log").write_text("old\n")
+    assert box.ipsec("setup", "start").returncode == 0
+    assert (box.dir / "before").exists() and process.await_path(box.dir / "after", 10.0)
+    log = (box.dir / "log").read_text()
+    assert log.startswith("pluto[") and "old" not in log
+    assert "<address>" in log and "192.0.2.1" not in log
+    assert Path(f"/proc/{box.pid}/cwd").resolve() == box.dir
+
+
+def test_pluto_no_is_no_failure(box: Box) -> None:
+    (box.dir / "ipsec.conf").write_text("config setup\n\tpluto=no\n")
+    done = box.ipsec("setup", "start")
+    assert done.returncode == 0 and "pluto=no in " in done.stderr and "started" not in done.stderr
+    assert not process.pid_state(box.dir / "pluto.pid").alive
+
+
+def test_a_crash_is_followed_by_a_start_where_it_is_asked_for(box: Box) -> None:
+    (box.dir / "ipsec.conf").write_text("config setup\n\tplutorestartoncrash=yes\n")
+    assert box.ipsec("setup", "start").returncode == 0
+    first = box.pid
+    os.kill(first, signal.SIGSEGV)
+    assert process.await_end(first, 10.0)
+    deadline = time.monotonic() + 20
+    while box.pid in (0, first) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert box.pid not in (0, first)
+    assert "!pluto failure!:  killed by SIGSEGV" in (box.dir / "pluto.log").read_text()
+    assert box.ipsec("setup", "stop").returncode == 0
+    assert not process.pid_state(box.dir / "pluto.pid").alive

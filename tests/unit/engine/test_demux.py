@@ -225,3 +225,22 @@ def test_bucket() -> None:
 def test_looking_at_a_bucket_takes_nothing() -> None:
     bucket = Bucket(1.0, 1.0)
     assert bucket.has(0.0) and bucket.has(0.0) and bucket.take(0.0) and not bucket.has(0.5) and bucket.has(1.0)
+
+
+def test_ddos_mode_unlimited_asks_nobody_for_a_cookie() -> None:
+    it, data = host(Settings(cookie_rate=1.0, cookie_threshold=1, never_busy=True)), first_message()
+    sent: list[Packet] = []
+    it.net.attach(STRANGER.address, sent.append)
+    for n in range(60):
+        it.post(Datagram(HERE, Endpoint(STRANGER.address, 1000 + n), bytes([n]) + data[1:]))
+    it.net.run(1.0)
+    kinds = [next(n.kind for n in Message.parse(p.body).payloads) for p in sent]  # type: ignore[attr-defined]
+    assert kinds == [NotifyType.NO_PROPOSAL_CHOSEN] * 60
+
+
+@pytest.mark.parametrize("limited", [True, False])
+def test_lines_about_strangers_are_few_unless_loglimit_says_no(limited: bool) -> None:
+    it = host(Settings(log_limit=limited))
+    for n in range(200):
+        it.post(Datagram(HERE, Endpoint(STRANGER.address, 1000 + n), b"x" * 30))
+    assert (sum(str(STRANGER.address) in line for line in it.lines) == 200) is not limited

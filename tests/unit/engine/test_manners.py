@@ -72,3 +72,15 @@ def test_a_soft_end_rekeys_and_a_hard_one_ends() -> None:
     new = next(iter(pair.west.pluto.core.states.children.values()))
     pair.west.post(SaExpired(new.said_out, True))
     assert new.closing
+
+
+@pytest.mark.parametrize(("hidden", "said", "copied"), [(True, None, False), (False, None, True), (True, True, True),
+                                                        (False, False, False)])  # fmt: skip
+def test_encap_dscp_of_a_conn_comes_before_hidetos(hidden: bool, said: bool | None, copied: bool) -> None:
+    pair = make_pair(1, settings=Settings(hide_tos=hidden))
+    west, east = tunnel(copy_dscp=said)
+    pair.west.load(west)
+    pair.east.load(east)
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(5, pair.up)
+    assert {sa.copy_dscp for sa in pair.west.klips.sas.values()} == {copied}

@@ -13,6 +13,7 @@ from openswan.engine.effects import RunUpdown
 from openswan.engine.events import UpdownDone
 from openswan.engine.updown import UpdownQueue, Verb, environment, outcome, quoted, remedy, verb_name
 from openswan.policy.identity import Identity, IdKind
+from openswan.policy.modecfg import Assigned
 from openswan.policy.selector import Selector
 from tests.sim.pair import EAST, EAST_NET, WEST, WEST_NET, conn, end
 
@@ -197,3 +198,12 @@ def test_a_side_of_several_parts_has_a_command_for_each_and_one_outcome() -> Non
     assert queue.done(UpdownDone(started[0].token, 7, ("no",))) and not done
     assert queue.done(UpdownDone(started[1].token, 0, ("yes",)))
     assert [(one.status, one.output) for one in done] == [(7, ("no", "yes"))] and queue.idle
+
+
+def test_the_peers_dns_servers_can_be_kept_from_it() -> None:
+    for ignored in (False, True):
+        it = placed(conn("net-net", end(WEST, WEST_NET, "@west"), end(EAST, EAST_NET, "@east"), ignore_dns=ignored))
+        it.assigned = Assigned(dns=(ip_address("10.2.0.53"),), domains=("corp.example",))
+        env = environment(it, Verb.UP)
+        told = (env["PLUTO_PEER_DNS_INFO"], env["PLUTO_PEER_DOMAIN_INFO"], env["PLUTO_CISCO_DNS_INFO"])
+        assert told == (("", "", "") if ignored else ("10.2.0.53", "corp.example", "10.2.0.53"))

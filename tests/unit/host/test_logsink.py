@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from openswan.base.errors import HostError
-from openswan.host.logsink import LONGEST, clean, to_file, to_journal
+from openswan.host.logsink import LONGEST, clean, to_file, to_journal, to_syslog_as, without_addresses
 
 
 def test_control_characters_from_the_network_become_escapes() -> None:
@@ -56,3 +56,37 @@ def test_the_journal_gets_fields_and_syslog_what_it_does_not_take(
     assert told[1] == common | {"MESSAGE": "listening", "PRIORITY": "3"} and not missed
     sink("nobody is there", True)
     assert missed == [(syslog.LOG_ERR, "nobody is there")]
+
+
+def test_a_file_can_begin_anew_and_do_without_times(tmp_path: Path) -> None:
+    path = tmp_path / "pluto.log"
+    to_file(path)("old", False)
+    to_file(path, append=False, stamped=False)("new", False)
+    assert path.read_text() == f"pluto[{os.getpid()}]: new\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("packet from 192.0.2.1:500: initial", "packet from <address>:500: initial"),
+        ('"net"[2] 2001:db8::1 #3: up', '"net"[2] <address> #3: up'),
+        ("[2001:db8::7]:4500 and ::1, fe80::1%eth0", "[<address>]:4500 and <address>, <address>%eth0"),
+        ("10.1.0.0/16===192.0.2.1<192.0.2.1>", "<address>/16===<address><<address>>"),
+        (
+            "at 12:03:55 of 2.6.41, 0x12345678, c0:ff:ee, a::b::c",
+            "at 12:03:55 of 2.6.41, 0x12345678, c0:ff:ee, a::b::c",
+        ),
+    ],
+)
+def test_a_log_without_addresses(line: str, told: str) -> None:
+    found: list[str] = []
+    without_addresses(lambda text, serious, event="": found.append(text))(line, False)
+    assert found == [told]
+
+
+def test_a_line_of_a_command_at_a_priority_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[object, ...]] = []
+    monkeypatch.setattr(syslog, "openlog", lambda *args: told.append(args))
+    monkeypatch.setattr(syslog, "syslog", lambda *args: told.append(args))
+    to_syslog_as("ipsec_setup", "local2.info", "up\x1b")
+    assert told == [("ipsec_setup", 0, syslog.LOG_LOCAL2), (syslog.LOG_INFO, "up\\033")]
