@@ -81,7 +81,7 @@ class World:
     def up(self) -> None:
         """West tries; whether it comes to anything is no matter."""
         try:
-            self.west.ipsec("auto", "--up", NAME, check=False, timeout=15)
+            self.west.ipsec("auto", "--up", NAME, check=False, timeout=60)
         except subprocess.TimeoutExpired:
             pass
 
@@ -165,7 +165,7 @@ class Outcome:
 def diagnose(gateway: Gateway, target: str, fault: Fault) -> Outcome:
     """Run it."""
     begin = time.monotonic()
-    done = gateway.ipsec("diagnose", "--json", *([target] if target else []), check=False, timeout=30)
+    done = gateway.ipsec("diagnose", "--json", *([target] if target else []), check=False, timeout=60)
     seconds = time.monotonic() - begin
     try:
         findings = tuple(json.loads(done.stdout)["findings"])
