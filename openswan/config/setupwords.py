@@ -102,8 +102,8 @@ ROWS: tuple[Keyword, ...] = (
     row("global-redirect", W, A, "no", "Send all peers that can be sent to another gateway (RFC 5685): yes, or "
             "auto: when there is so much to do that cookies are asked for.", choices=same("no", "yes", "auto")),
     row("global-redirect-to", L, A, "", "Addresses of those gateways, taken in turn."),
-    row("dnssec-enable", B, H, "yes", "Check DNSSEC signatures.", fine=("yes",),
-            reason="authgrade= says what a key of the DNS is good for"),
+    row("dnssec-enable", B, A, "yes", "Keys in the DNS can have the grade dnssec: validated here where there are trust "
+            "anchors, else by a resolver on this host. no: none has more than dns."),
     row("curl-timeout", T, A, "5s", "How long fetching a CRL may take.", aliases=("crl-timeout",),
             most=60),
     row("ocsp-enable", B, A, "no", "Ask OCSP responders about certificates, before any CRL."),
@@ -158,10 +158,10 @@ ROWS: tuple[Keyword, ...] = (
     row("virtual_private", X, A, "", "Networks road warriors may have behind them, what %priv stands for: a list "
             "of %v4:NET and %v6:NET, with ! before a NET that is left out."),
     row("listen", X, A, "", "The only addresses IKE and ESP use."),
-    row("dnssec-rootkey-file", Form.FILE, H, "", "DNSSEC root key.",
-            reason="a validating resolver on this host, named in resolv.conf, has the anchors"),
-    row("dnssec-anchors", Form.FILE, H, "", "Further DNSSEC trust anchors.",
-            reason="a validating resolver on this host, named in resolv.conf, has the anchors"),
+    row("dnssec-rootkey-file", Form.FILE, A, "", "DNSSEC trust anchor of the root, a file of DS or DNSKEY "
+            "records: answers about keys are validated here by it. Without any anchor the AD bit of a resolver on this "
+            "host counts."),
+    row("dnssec-anchors", Form.FILE, A, "", "Further DNSSEC trust anchors, of zones of your own."),
     row("curl-iface", X, A, "", "Device CRLs and OCSP answers are fetched through."),
     row("statsbin", Form.FILE, H, "", "Command told about tunnels going up and down.",
             reason="updown= is told, and `ipsec whack --events' and `ipsec metrics' tell who asks"),

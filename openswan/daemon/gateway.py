@@ -39,6 +39,7 @@ from openswan.engine.events import (
 )
 from openswan.engine.pluto import Pluto
 from openswan.host import clock, keeper
+from openswan.host.anchors import load_anchors
 from openswan.host.conntrack import Conntrack
 from openswan.host.crashsecret import read_or_make
 from openswan.host.ctlsock import ControlServer
@@ -211,7 +212,10 @@ class Gateway:
     def _parts(self) -> Parts:
         places = self._wanted.places
         resolver = Resolver()
-        opportunism = OeLookup(DnsLookup(marked=True))
+        anchors, complaints = load_anchors(self._wanted.anchors)
+        for line in complaints:
+            self._log(line, True)
+        opportunism = OeLookup(DnsLookup(anchors=anchors, marked=True, signed=self._wanted.dnssec))
         return Parts(
             engine=self._klips,
             guard=self._guard,

@@ -280,6 +280,8 @@ def _wanted(options: Options, loaded: Loaded | None) -> Wanted:
         listen_tcp=setup.listen_tcp if setup else False,
         packet_sockets=setup.packet_sockets if setup else True,
         pinned=setup.pinned if setup else False,
+        anchors=tuple(setup.value(name) for name in ("dnssec-rootkey-file", "dnssec-anchors")) if setup else (),
+        dnssec=setup is None or setup.says("dnssec-enable", True),
         in_turn=setup is not None and setup.says("plutowait", False),
         buffer=_number(setup, "ike-socket-bufsize", 0),
         connections=loaded.connections if loaded and "autostart" in options else None,

@@ -60,5 +60,9 @@ class Wanted:
     """plutowait=: conns come up one after the other."""
     buffer: int = 0
     """ike-socket-bufsize=, octets; 0: as large as that of ESP."""
+    anchors: tuple[str, ...] = ()
+    """Files of DNSSEC trust anchors."""
+    dnssec: bool = True
+    """Keys in the DNS may count as signed."""
     pinned: bool = False
     """Each packet thread stays on a core of its own."""

@@ -106,10 +106,15 @@ class DnsLookup:
         clock: Callable[[], float] = time.monotonic,
         anchors: Anchors | None = None,
         marked: bool = False,
+        signed: bool = True,
     ) -> None:
-        """`marked`: questions carry the mark of our own sockets, so that no conn ever takes them."""
+        """`marked`: questions carry the mark of our own sockets, so that no conn ever takes them.
+
+        `signed` False: no answer counts as secure.
+        """
         self.cache = DnsCache()
-        self._validator = Validator(self._fetch, anchors) if anchors else None
+        self._validator = Validator(self._fetch, anchors) if anchors and signed else None
+        self._signed = signed
         self._resolv_conf = resolv_conf
         self._lifetime = lifetime
         self._port = port
@@ -198,7 +203,7 @@ class DnsLookup:
             self._shun(server)
             raise HostError(f"{server} answers {piece.reason} about {name}")
         if self._validator is None:
-            return replace(piece, secure=piece.secure and ip_address(server).is_loopback)
+            return replace(piece, secure=self._signed and piece.secure and ip_address(server).is_loopback)
         try:
             trust = await self._validator.judge(message, name, kind)
         except BogusError as why:

@@ -52,6 +52,7 @@ def run(
     tmp_path: Path,
     work: Callable[[DnsLookup, Clock], Awaitable[None]],
     lifetime: float = 2.0,
+    signed: bool = True,
     **servers: Server,
 ) -> None:
     """Serve at 127.0.0.N (`sN`), listed in resolv.conf in that order, and do `work`."""
@@ -61,18 +62,20 @@ def run(
         conf.write_text("".join(f"nameserver 127.0.0.{name[1:]}\n" for name in servers))
         async with serving(**servers) as port:
             clock = Clock()
-            await work(DnsLookup(conf, lifetime, port, clock), clock)
+            await work(DnsLookup(conf, lifetime, port, clock, signed=signed), clock)
 
     asyncio.run(do())
 
 
-def ask(tmp_path: Path, name: str = "a.example", lifetime: float = 2.0, **servers: Server) -> DnsAnswer:
+def ask(
+    tmp_path: Path, name: str = "a.example", lifetime: float = 2.0, signed: bool = True, **servers: Server
+) -> DnsAnswer:
     answers: list[DnsAnswer] = []
 
     async def work(lookup: DnsLookup, clock: Clock) -> None:
         answers.append(await lookup.ask(name, "TXT"))
 
-    run(tmp_path, work, lifetime, **servers)
+    run(tmp_path, work, lifetime, signed, **servers)
     return answers[0]
 
 
@@ -226,6 +229,7 @@ def test_the_ad_bit_of_a_resolver_on_this_host(tmp_path: Path) -> None:
 
     assert ask(tmp_path, s1=Server(say)).secure
     assert not ask(tmp_path, s1=Server(good)).secure
+    assert not ask(tmp_path, signed=False, s1=Server(say)).secure, "dnssec-enable=no"
 
 
 def test_a_trail_is_secure_only_if_all_of_it_is(tmp_path: Path) -> None:

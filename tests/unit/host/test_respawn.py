@@ -36,11 +36,11 @@ def lives(tmp_path: Path, *ends: int) -> tuple[int, list[str]]:
 
 
 def test_a_crash_is_followed_by_another_life(tmp_path: Path) -> None:
-    status, lines = lives(tmp_path, -signal.SIGSEGV, 1, 0)
+    status, lines = lives(tmp_path, -signal.SIGXCPU, 1, 0)
     assert status == 0
     assert lines == [
         "life 0 anew",
-        "!pluto failure!:  killed by SIGSEGV; restarting in 1 s (plutorestartoncrash=yes)",
+        "!pluto failure!:  killed by SIGXCPU; restarting in 1 s (plutorestartoncrash=yes)",
         "life 1 again",
         "!pluto failure!:  exited with error status 1; restarting in 2 s (plutorestartoncrash=yes)",
         "life 2 again",
