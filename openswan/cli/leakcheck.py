@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -17,13 +18,14 @@ from openswan.base.said import Shunt
 from openswan.cli.talk import request
 from openswan.cli.verdict import FAILED, NOTHING, OK, WARNING, Finding
 from openswan.host.entropy import SystemRng
+from openswan.host.fromlan import FromLan
 from openswan.host.guard.guard import STATE_FILE
 from openswan.host.guard.journal import read
 from openswan.host.leakear import MARK_OCTETS, Ear, Heard, marked, send_packet
 from openswan.host.machine import Machine
 from openswan.policy.leakprobe import FROM, Probe, probes
 from openswan.policy.selector import FlowKey
-from openswan.wire.probe import probe_packet
+from openswan.wire.probe import finished, probe_packet
 
 LISTEN = 1.0
 """Seconds: a next hop may have to be found first."""
@@ -84,6 +86,8 @@ class Trial:
     """Why some could not even be sent."""
     blind: str
     """Why the ear cannot be relied on; empty: it can."""
+    unplayed: Mapping[str, str] = field(default_factory=dict)
+    """Devices whose hosts could not be played, and why; their probes are not among those above."""
 
 
 def attempt(wanted: Sequence[Probe]) -> Trial:
@@ -93,19 +97,35 @@ def attempt(wanted: Sequence[Probe]) -> Trial:
     refused: dict[int, str] = {}
     flow = FlowKey(host_subnet(LOOPBACK), host_subnet(LOOPBACK))
     control = Probe("", flow, LOOPBACK, LOOPBACK, IpProtocol.UDP, (FROM, FROM))
-    with Ear(mark) as ear:
+    with Ear(mark) as ear, ExitStack() as stack:
+        inner, unplayed = _players({one.device for one in wanted} - {""}, stack)
+        wanted = [each for each in wanted if each.device not in unplayed]
         for number, each in enumerate((*wanted, control)):
             packet = probe_packet(each.src, each.dst, each.protocol, each.ports, marked(mark, number))
-            if why := send_packet(each.src, each.dst, packet):
+            player = inner.get(each.device)
+            if why := player.send(finished(packet)) if player else send_packet(each.src, each.dst, packet):
                 refused[number] = why
             last = number == len(wanted)
             for one in ear.listen(LISTEN if last else 0.0) if last or not number % AT_ONCE else ():
                 heard.setdefault(one.number, []).append(one)
         lost = ear.lost()
     if lost:
-        return Trial(wanted, heard, refused, f"{lost} packets were missed: try again when there is less to do")
-    deaf = "" if len(wanted) in heard else "a packet over lo was not heard: is lo up?"
-    return Trial(wanted, heard, refused, deaf)
+        blind = f"{lost} packets were missed: try again when there is less to do"
+    else:
+        blind = "" if len(wanted) in heard else "a packet over lo was not heard: is lo up?"
+    return Trial(wanted, heard, refused, blind, unplayed)
+
+
+def _players(devices: Collection[str], stack: ExitStack) -> tuple[dict[str, FromLan], dict[str, str]]:
+    """What puts packets into each device, and why some have nothing that does."""
+    inner: dict[str, FromLan] = {}
+    unplayed: dict[str, str] = {}
+    for device in sorted(devices):
+        try:
+            inner[device] = stack.enter_context(FromLan(device))
+        except HostError as why:
+            unplayed[device] = str(why)
+    return inner, unplayed
 
 
 def _outcome(heard: Sequence[Heard], why: str) -> tuple[bool, str]:
@@ -123,15 +143,16 @@ def _harmless(device: str) -> bool:
 
 def outcomes(trial: Trial) -> tuple[list[tuple[Probe, str]], list[str]]:
     """(a probe and a line for each flow that leaks, lines for those that do not)."""
-    found: dict[tuple[str, FlowKey, bool, str], list[Probe]] = {}
+    found: dict[tuple[str, FlowKey, str, bool, str], list[Probe]] = {}
     for number, each in enumerate(trial.probes):
         leaked, where = _outcome(trial.heard.get(number, ()), trial.refused.get(number, ""))
-        found.setdefault((each.owner, each.key, leaked, where), []).append(each)
+        found.setdefault((each.owner, each.key, each.device, leaked, where), []).append(each)
     leaks: list[tuple[Probe, str]] = []
     quiet: list[str] = []
-    for (owner, _, leaked, where), some in found.items():
+    for (owner, _, device, leaked, where), some in found.items():
+        origin = f" from {device}" if device else ""
         kinds = ", ".join(NAMES.get(IpProtocol(one.protocol), f"protocol {one.protocol}") for one in some)
-        line = f'"{owner}": {some[0].src} > {some[0].dst} {kinds}: {where}'
+        line = f'"{owner}": {some[0].src} > {some[0].dst} {kinds}{origin}: {where}'
         if leaked:
             leaks.append((some[0], line))
         else:
@@ -157,7 +178,7 @@ def leakcheck(machine: Machine) -> Iterator[Finding]:
     try:
         scene = protected()
         own = [address for address, _ in machine.addresses()]
-        wanted = list(probes(scene.flows[:MOST], own, scene.clear))
+        wanted = list(probes(scene.flows[:MOST], own, scene.clear, machine.homes()))
         if not wanted:
             yield Finding("Leak probes", NOTHING, ("nothing is guarded and no tunnel is up: nothing to try",))
             return
@@ -168,9 +189,11 @@ def leakcheck(machine: Machine) -> Iterator[Finding]:
     leaks, quiet = outcomes(trial)
     if len(scene.flows) > MOST:
         yield Finding(f"Leak probes: the first {MOST} of {len(scene.flows)} flows", WARNING)
+    for device, reason in trial.unplayed.items():
+        yield Finding(f"Leak probes as from hosts behind {device}: not tried", WARNING, (reason,))
     if trial.blind:
         yield Finding("Listening on the wire", FAILED, (trial.blind,))
-    text = f"Leak probes: {len(wanted)} of {len({one.key for one in wanted})} flows"
+    text = f"Leak probes: {len(trial.probes)} of {len({one.key for one in trial.probes})} flows"
     if leaks:
         remedies = dict.fromkeys(_remedy(scene, probe) for probe, _ in leaks)
         yield Finding(text, FAILED, (*_cut([line for _, line in leaks]), *_cut(list(remedies))))

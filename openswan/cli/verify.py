@@ -57,10 +57,13 @@ SYNTAX = Syntax(
         "of ipsec.conf is opportunistic, or when --host or --ip is given.",
         "--leak tries what the leak guard promises. For each flow that is guarded or has a tunnel, marked packets (UDP "
         "and TCP to the discard port, an echo request; where the selector names a protocol, that one) are sent as this "
-        "host sends any other, from an address of each selector, while every device is listened to. What is seen on "
-        "one that is no ipsecN has left in clear: [FAILED], with the device, the addresses it had there and what to "
-        "do. The packets are real: they go through tunnels to their other ends and start those that traffic starts. "
-        "With no daemon running, what it has left guarded is tried. A packet over lo proves that the listener hears.",
+        "host sends any other, from an address of each selector, and once more as from a host behind it: a TAP hands "
+        "them to the device that such hosts have routes by, which receives them as theirs (tc needs ingress, u32 and "
+        "mirred). No other host sends anything, though one may get an answer. Every device is listened to. What is "
+        "seen on one that is no ipsecN has left in clear: [FAILED], with the device, the addresses it had there and "
+        "what to do. The packets are real: they go through tunnels to their other ends and start those that traffic "
+        "starts. With no daemon running, what it has left guarded is tried. A packet over lo proves that the listener "
+        "hears.",
         "--oe asks the DNS what peers would learn of this host, by address and by name, compares it with the key in "
         "ipsec.secrets, and prints the records that should be there; `ipsec publish' puts them there. It warns when "
         "they are there and the daemon is not, and when a firewall rule closes something for one interface by name: "

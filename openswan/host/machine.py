@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from openswan.base.address import Address
+from openswan.base.address import Address, Subnet
 from openswan.base.errors import HostError
 from openswan.base.numbers import FWMARK
 from openswan.host import process
@@ -187,6 +187,16 @@ class Machine:
         finally:
             netlink.close()
         return [one for one in found if one is not None]
+
+    def homes(self) -> list[tuple[Subnet, str]]:
+        """(subnet, device) of every route that is no default one and leads into no ipsecN."""
+        netlink = Rtnetlink()
+        try:
+            return netlink.homes()
+        except OSError:
+            return []
+        finally:
+            netlink.close()
 
     def addresses(self) -> list[tuple[Address, str]]:
         """Addresses and their devices."""

@@ -35,6 +35,8 @@ class Probe:
     protocol: int
     ports: tuple[int, int]
     """Source and destination."""
+    device: str = ""
+    """Through which it is to come in, as from a host behind this one; empty: this host sends it."""
 
 
 def _hosts(net: Subnet) -> Iterator[Address]:
@@ -55,18 +57,51 @@ def _destination(key: FlowKey, avoid: Collection[Subnet]) -> Address | None:
 
 
 def probes(
-    flows: Iterable[tuple[str, FlowKey]], own: Collection[Address], clear: Collection[Subnet]
+    flows: Iterable[tuple[str, FlowKey]],
+    own: Collection[Address],
+    clear: Collection[Subnet],
+    homes: Collection[tuple[Subnet, str]] = (),
 ) -> Iterator[Probe]:
     """Packets for each (conn, protected flow): UDP, TCP and an echo request where any protocol is protected.
 
-    The source is an address of this host where the flow has one, else that of a host behind it. Nothing is addressed
-    to `own`, the host's addresses, or into nets that a policy lets pass in `clear`.
+    They come from an address of this host where the flow has one, and from that of a host behind it where `homes`, the
+    (subnet, device) of its routes, say on which device such hosts are; where there is neither, this host stands in.
+    Nothing is addressed to `own`, the host's addresses, or into nets that a policy lets pass in `clear`.
     """
     for owner, key in flows:
         dst = _destination(key, clear)
-        src = next((each for each in own if each in key.src), None) or next(_hosts(key.src))
-        if dst is None or dst in own or dst == src:
+        if dst is None or dst in own:
             continue
         echo = IpProtocol.ICMP if key.src.version == 4 else IpProtocol.ICMP6
-        for protocol in (key.protocol,) if key.protocol else (IpProtocol.UDP, IpProtocol.TCP, echo):
-            yield Probe(owner, key, src, dst, protocol, (key.src_port or FROM, key.dst_port or DISCARD))
+        for src, device in _sources(key, own, homes):
+            for protocol in (key.protocol,) if key.protocol else (IpProtocol.UDP, IpProtocol.TCP, echo):
+                if src != dst:
+                    ports = (key.src_port or FROM, key.dst_port or DISCARD)
+                    yield Probe(owner, key, src, dst, protocol, ports, device)
+
+
+def _sources(
+    key: FlowKey, own: Collection[Address], homes: Collection[tuple[Subnet, str]]
+) -> Iterator[tuple[Address, str]]:
+    mine = next((each for each in own if each in key.src), None)
+    if mine is not None:
+        yield mine, ""
+    host = next((each for each in _inner(key, homes) if each not in own), None)
+    device = _device(host, homes) if host is not None else ""
+    if host is not None and device:
+        yield host, device
+    elif mine is None:
+        yield next(_hosts(key.src)), ""
+
+
+def _inner(key: FlowKey, homes: Collection[tuple[Subnet, str]]) -> Iterator[Address]:
+    """Addresses of the near side: of the nets in it that have a device, if it is wider than they are."""
+    inside = [net for net, _ in homes if net.version == key.src.version and net[0] in key.src and net[-1] in key.src]
+    for net in inside or [key.src]:
+        yield from _hosts(net)
+
+
+def _device(host: Address, homes: Collection[tuple[Subnet, str]]) -> str:
+    """Where the most specific route to a host leads; empty: there is none but a default one."""
+    found = [(net.prefixlen, device) for net, device in homes if host in net]
+    return max(found)[1] if found else ""

@@ -43,6 +43,13 @@ def probe_packet(src: Address, dst: Address, protocol: int, ports: tuple[int, in
     return head + src.packed + dst.packed + body
 
 
+def finished(packet: bytes) -> bytes:
+    """A packet that no kernel is to finish: IPv4's header has its checksum."""
+    if packet[0] >> 4 != 4:
+        return packet
+    return packet[:10] + internet_checksum(packet[:IPV4_OCTETS]).to_bytes(2, "big") + packet[12:]
+
+
 def _upper(protocol: int, ports: tuple[int, int], octets: int) -> bytes:
     if protocol == IpProtocol.UDP:
         return struct.pack("!HHHH", *ports, 8 + octets, 0)

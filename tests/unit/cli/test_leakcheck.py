@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from openswan.base.address import Address
+from openswan.base.address import Address, Subnet
 from openswan.base.errors import HostError
 from openswan.cli import leakcheck
 from openswan.cli.leakcheck import Trial, protected
@@ -36,6 +36,11 @@ def row(key: FlowKey, target: str) -> dict[str, Any]:
 class Own(Machine):
     def addresses(self) -> list[tuple[Address, str]]:
         return [(ip_address("10.1.0.1"), "lan"), (ip_address("2001:db8::1"), "wan")]
+
+    def homes(self) -> list[tuple[Subnet, str]]:
+        return [(ip_network("10.1.0.0/24"), "lan")] if self.lan else []
+
+    lan = False
 
 
 def looked(monkeypatch: pytest.MonkeyPatch, blind: str = "", **leaks: str) -> list[Finding]:
@@ -117,3 +122,21 @@ def test_whoever_may_not_listen_is_told(
     monkeypatch.setattr(leakcheck, "Ear", refused)
     assert main(["--leak"]) == 1
     assert "cannot listen on the wire" in capsys.readouterr().out
+
+
+def test_hosts_behind_the_gateway_are_played_or_it_is_said_why_not(
+    places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (places / "guard.journal").write_text(GUARDED)
+    monkeypatch.setattr(Own, "lan", True)
+    (found,) = looked(monkeypatch)
+    assert '"net": 10.1.0.254 > 10.2.0.254 udp, tcp, icmp from lan: into ipsec0' in found.hints
+    assert found.text == "Leak probes: 9 of 2 flows"
+
+    def unplayed(wanted: Sequence[Probe]) -> Trial:
+        return Trial([one for one in wanted if not one.device], {}, {}, "", {"lan": "no mirred"})
+
+    monkeypatch.setattr(leakcheck, "attempt", unplayed)
+    told, found = leakcheck.leakcheck(Own())
+    assert (told.verdict, told.hints) == ("WARNING", ("no mirred",)) and "behind lan: not tried" in told.text
+    assert found.verdict == "OK" and "6 of 2" in found.text

@@ -50,3 +50,18 @@ def test_where_to(key: FlowKey, own: tuple[str, ...], clear: tuple[str, ...], ds
     """Not into nets that may be reached in clear, not to ourselves, and where there is nobody in particular if wide."""
     found = tried(key, own, clear)
     assert {str(one.dst) for one in found} == ({dst} if dst else set())
+
+
+def test_hosts_behind_this_one_where_a_route_says_that_they_are() -> None:
+    homes = [(ip_network(net), device) for net, device in (("10.1.0.0/16", "wan"), ("10.1.0.0/24", "lan"))]
+
+    def sources(key: FlowKey, *own: str) -> list[tuple[str, str]]:
+        found = probes([("net", key)], [ip_address(one) for one in own], [], homes)
+        return list(dict.fromkeys((str(one.src), one.device) for one in found))
+
+    both = flow("10.1.0.0/24", "10.2.0.0/24")
+    assert sources(both, "10.1.0.254") == [("10.1.0.254", ""), ("10.1.0.1", "lan")]
+    assert sources(flow("10.1.0.128/25", "10.2.0.0/24"), "10.1.0.1") == [("10.1.0.254", "lan")]
+    assert sources(flow("10.1.0.1/32", "10.2.0.0/24"), "10.1.0.1") == [("10.1.0.1", "")]
+    assert sources(flow("10.9.0.0/24", "10.2.0.0/24")) == [("10.9.0.254", "")], "nobody knows where they are"
+    assert sources(flow("0.0.0.0/0", "0.0.0.0/0"), "192.0.2.1") == [("192.0.2.1", ""), ("10.1.255.254", "wan")]

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 
 from openswan.wire.ip import internet_checksum, parse
-from openswan.wire.probe import PLACES, probe_packet
+from openswan.wire.probe import PLACES, finished, probe_packet
 
 MARK = b"0123456789abcdef"
 ENDS = {4: ("10.1.0.1", "10.2.0.2"), 6: ("2001:db8:1::1", "2001:db8:2::2")}
@@ -38,3 +38,11 @@ def test_a_sum_of_zero_is_written_otherwise_in_udp() -> None:
     plain = int.from_bytes(probe_packet(src, dst, 17, (1, 9), bytes(2))[26:28], "big")
     packet = probe_packet(src, dst, 17, (1, 9), plain.to_bytes(2, "big"))
     assert packet[26:28] == b"\xff\xff"
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_what_no_kernel_finishes_has_its_header_checksum(version: int) -> None:
+    src, dst = map(ip_address, ENDS[version])
+    packet = finished(probe_packet(src, dst, 17, (1, 9), b"mark"))
+    assert version == 6 or internet_checksum(packet[:20]) == 0
+    assert finished(packet)[:8] == packet[:8] and len(packet) == (32 if version == 4 else 52)
