@@ -45,22 +45,9 @@ NATT_PORT = 4500
 NON_ESP_MARKER = b"\0\0\0\0"
 """What stands where an SPI would on UDP 4500 when the datagram is IKE (RFC 3948 2.2)."""
 
-FWMARK = 0x1000
-FWMARK_MASK = 0x1000
-"""The firewall mark our own IKE and ESP sockets carry: exempt from the guard, never routed into ipsecN."""
 SO_MARK = 36
-"""The socket option that sets it (<asm-generic/socket.h>)."""
-DECISION_MASK = 0xF000
-"""All bits of the mark that are ours."""
-GUARD_MASK = 0x3000
-"""Those the guard looks at: only our own sockets are exempt, not what may go in clear."""
-PASS_MARK = 0x3000
-"""A pair of a policy group that goes in clear: not routed into ipsecN either, but guarded."""
-TUNNEL_MARK, DROP_MARK = 0x4000, 0x2000
-"""In the table of decisions: pairs that have a tunnel, or that are dropped."""
-LEARN_MARK = 0x8000
-"""With one of these in a verdict: the table is to learn it."""
+"""The socket option that sets a firewall mark (<asm-generic/socket.h>)."""
 ROUTE_TABLE = 50
 """Routing table that holds the routes into ipsecN."""
 RULE_PRIORITY = 5000
-"""Priority of `ip rule not fwmark 0x1000/0x1000 lookup 50`."""
+"""Priority of `ip rule not fwmark MARK/MARK lookup 50`."""

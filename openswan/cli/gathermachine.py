@@ -11,7 +11,8 @@ from functools import partial
 from openswan.base.address import Address
 from openswan.base.errors import HostError
 from openswan.base.interval import Duration
-from openswan.base.numbers import FWMARK, IKE_PORT, NATT_PORT, ROUTE_TABLE, RULE_PRIORITY
+from openswan.base.numbers import IKE_PORT, NATT_PORT, ROUTE_TABLE, RULE_PRIORITY
+from openswan.cli.ourmarks import configured
 from openswan.diagnosis.facts import Link, Machine, Peer, Way
 from openswan.diagnosis.firewall import Firewall, merged, read_iptables
 from openswan.diagnosis.nftables import read_nft
@@ -148,7 +149,8 @@ def _peers(party: Mapping[str, Peer], ping: bool, errands: Errands) -> dict[str,
     addresses = tuple(dict.fromkeys(peer.address for peer in found.values() if peer.address is not None))
     answers, errors = _answers(addresses, errands.patience(PING_SECONDS)) if ping and addresses else ({}, {})
     with closing(Rtnetlink()) as netlink:
-        ways = {address: _way(netlink, address) for address in addresses}
+        mark = configured().own
+        ways = {address: _way(netlink, address, mark) for address in addresses}
         hops = {address: _neighbour(netlink, way, address) for address, way in ways.items()}
     return {
         conn: peer
@@ -174,9 +176,9 @@ def _named(peer: Peer, errands: Errands) -> Peer:
         return replace(peer, lookup=str(why))
 
 
-def _way(netlink: Rtnetlink, address: Address) -> Way:
+def _way(netlink: Rtnetlink, address: Address, mark: int) -> Way:
     try:
-        way = netlink.way(address, mark=FWMARK)
+        way = netlink.way(address, mark=mark)
     except HostError as why:
         return Way(error=str(why))
     if way.kind not in ("unicast", "local"):

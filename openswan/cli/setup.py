@@ -13,6 +13,7 @@ from openswan import __version__
 from openswan.base import paths
 from openswan.base.errors import ConfigError, HostError
 from openswan.base.log import parse_priority
+from openswan.cli.ourmarks import configured
 from openswan.cli.talk import request
 from openswan.config.places import setup_of
 from openswan.host import process, units
@@ -128,7 +129,7 @@ def guard() -> int:
     try:
         loaded = load()
         paths.rundir().mkdir(mode=0o700, parents=True, exist_ok=True)
-        guard = Guard.open(rundir=paths.rundir(), log=lambda line, serious: say(line))
+        guard = Guard.open(rundir=paths.rundir(), log=lambda line, serious: say(line), marks=configured())
         try:
             held = guard.entries()
             ours = loaded.connections

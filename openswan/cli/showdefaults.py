@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from openswan.base.errors import HostError
+from openswan.cli.ourmarks import configured
 from openswan.cli.syntax import Given, Syntax, run
 from openswan.cli.talk import request
 from openswan.host.machine import Machine
@@ -32,7 +33,7 @@ def _virtual(physical: str) -> str:
 
 
 def _act(given: Given) -> int:
-    routes = Machine().default_routes()
+    routes = Machine().default_routes(configured())
     if not routes:
         print("# no default route")
         return 1

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 
 from openswan.base.errors import HostError
-from openswan.base.numbers import FWMARK
+from openswan.cli.ourmarks import configured
 from openswan.cli.syntax import Given, Misuse, Option, Syntax, run
 from openswan.host.naming import addresses_of
 from openswan.host.rtnetlink import Rtnetlink
@@ -42,7 +42,7 @@ def _act(given: Given) -> int:
     netlink = Rtnetlink()
     try:
         destination = addresses_of(given.operands[0], version)[0]
-        way = netlink.way(destination, mark=FWMARK)
+        way = netlink.way(destination, mark=configured().own)
     except HostError as why:
         print(f"ipsec showroute: {why}", file=sys.stderr)
         return 1

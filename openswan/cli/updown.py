@@ -11,6 +11,7 @@ import os
 import sys
 
 from openswan.base.errors import ConfigError, IpsecError
+from openswan.cli.ourmarks import configured
 from openswan.cli.updown_script import guard_elements, script
 from openswan.host.guard.text import element_text
 from openswan.host.routes import Routes
@@ -29,7 +30,7 @@ def main(argv: list[str]) -> int:
         print(USAGE, end="")
         return 0
     if argv == ["--print"]:
-        print(script(), end="")
+        print(script(configured()), end="")
         return 0
     try:
         if argv == ["--elements"]:
@@ -38,8 +39,8 @@ def main(argv: list[str]) -> int:
             return 0
         check_parameters(tuple(argv))
         if read_call(os.environ).verb in ("guard", "unguard"):
-            return run_script(script())
-        routes = Routes(lambda line, serious: print(line))
+            return run_script(script(configured()))
+        routes = Routes(lambda line, serious: print(line), configured())
         try:
             status, output = carry_out(os.environ, World(routes))
         finally:

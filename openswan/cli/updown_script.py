@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from openswan.base.numbers import FWMARK, FWMARK_MASK, ROUTE_TABLE, RULE_PRIORITY
+from openswan.base.marks import DEFAULT_MARKS, Marks
+from openswan.base.numbers import ROUTE_TABLE, RULE_PRIORITY
 from openswan.host.guard.model import Element, element, items
 from openswan.host.guard.rules import TABLE
 from openswan.host.guard.text import ruleset
@@ -67,7 +68,7 @@ inside_theirs() {
 rules() {
     for f in -4 -6; do
         ip $f rule show pref @PREF@ 2>/dev/null | grep -q . ||
-            ip $f rule add pref @PREF@ not fwmark @MARK@/@MASK@ lookup "$table"
+            ip $f rule add pref @PREF@ not fwmark @MARK@/@MARK@ lookup "$table"
     done
 }
 
@@ -156,18 +157,17 @@ esac
 """
 
 
-def script() -> str:
+def script(marks: Marks = DEFAULT_MARKS) -> str:
     """The whole script."""
     values = {
         "TABLE": str(ROUTE_TABLE),
         "PREF": str(RULE_PRIORITY),
-        "MARK": f"{FWMARK:#x}",
-        "MASK": f"{FWMARK_MASK:#x}",
+        "MARK": f"{marks.own:#x}",
         "TWIN": str(TWIN_METRIC),
         "THROW": str(THROW_METRIC),
         "NFT": TABLE,
         # The device comes with the first guard.
-        "RULESET": ruleset(devices=("lo",)),
+        "RULESET": ruleset(devices=("lo",), marks=marks),
     }
     text = TEMPLATE
     for name, value in values.items():

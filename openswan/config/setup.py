@@ -11,6 +11,7 @@ from openswan.base.address import Address, parse_address
 from openswan.base.errors import ConfigError
 from openswan.base.interval import parse_duration
 from openswan.base.log import parse_priority
+from openswan.base.marks import DEFAULT_MARKS, Marks, parse_marks
 from openswan.config.complaint import Complaint, error, warning
 from openswan.config.ends import parse_gateways
 from openswan.config.keyword import Status, split_list
@@ -49,6 +50,8 @@ class Setup:
     """Of ipsecN; 0: the underlying device's."""
     packet_sockets: bool = True
     """Raw ESP may go past the kernel's IP layer and netfilter."""
+    marks: Marks = DEFAULT_MARKS
+    """fwmark-mask=: the bits of the firewall mark that are ours."""
     pinned: bool = False
     """Each packet thread stays on a core of its own."""
     log_file: str = ""
@@ -187,6 +190,7 @@ class _Reader:
             hide_tos=self.values.get("hidetos", "yes") == "yes",
             override_mtu=int(self.values.get("overridemtu", "0")),
             packet_sockets=self.values.get("packet-sockets", "yes") == "yes",
+            marks=self._marks(),
             pinned=self.values.get("worker-affinity", "no") == "yes",
             log_file=self.values.get("plutostderrlog", ""),
             secrets=str(secrets_in(self.params)) if "secretsfile" in self.params else "",
@@ -300,6 +304,13 @@ class _Reader:
         except ConfigError as why:
             self._complain("virtual_private", ConfigError(f"virtual_private=: {why.reason}"))
             return Private()
+
+    def _marks(self) -> Marks:
+        try:
+            return parse_marks(self.values["fwmark-mask"]) if "fwmark-mask" in self.values else DEFAULT_MARKS
+        except ConfigError as why:
+            self._complain("fwmark-mask", ConfigError(f"fwmark-mask=: {why.reason}"))
+            return DEFAULT_MARKS
 
     def _my_id(self) -> Identity | None:
         try:

@@ -131,6 +131,8 @@ ROWS: tuple[Keyword, ...] = (
     row("oe-interface", X, A, "ipsec1", "The ipsecN that packets of policy groups' peers come out of who prove "
             "nothing, or have their keys in the DNS; never that of other conns. It stands beside the one of their "
             "interface."),
+    row("fwmark-mask", X, A, "0x0000f000", "Four bits of the firewall mark that are ours; rules that mark packets for "
+            "other ends keep to the rest. It counts from the next start."),
     row("myid", Form.IDENTITY, A, "", "What %myid stands for."),
     row("prepluto", Form.COMMAND, A, "", "Command run before each start of pluto; when it fails pluto does not start, "
             "and `ipsec setup start' shows what it wrote. Under systemd it runs in the sandbox of ipsec.service; what "

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from openswan.base.address import Address
-from openswan.base.errors import ConfigError, HostError, IpsecError, KlipsError, WireError
+from openswan.base.errors import ConfigError, HostError, IpsecError, WireError
 from openswan.base.log import Rc
 from openswan.config.load import load_authorities
 from openswan.config.secretsfile import load_secrets
@@ -22,7 +22,7 @@ from openswan.daemon.klipsdebug import KlipsDebug, TracedKlips, at_start
 from openswan.daemon.leftovers import STALE, Leftovers
 from openswan.daemon.manual import Manual
 from openswan.daemon.queries import Queries
-from openswan.daemon.rawpath import RawPath
+from openswan.daemon.rawpath import RawPath, attach_pass
 from openswan.daemon.surroundings import Surroundings
 from openswan.daemon.wanted import Wanted
 from openswan.daemon.watchdog import Watchdog
@@ -50,7 +50,7 @@ from openswan.host.fetch import Fetcher
 from openswan.host.files import read_certificates, read_groups
 from openswan.host.guard.guard import Guard
 from openswan.host.icmpsock import IcmpEar
-from openswan.host.ikesock import Kind, Outer, OuterSockets, open_pass_socket
+from openswan.host.ikesock import Kind, Outer, OuterSockets
 from openswan.host.intercept.intercept import Interceptor
 from openswan.host.journal import Journal
 from openswan.host.login import Logins
@@ -65,7 +65,6 @@ from openswan.host.rtnetlink import Rtnetlink
 from openswan.host.streamsock import StreamSockets
 from openswan.host.token import Tokens
 from openswan.host.updown import Updown, World
-from openswan.plane.commands import AttachPass
 from openswan.plane.events import SaExpired, StreamClosed
 from openswan.plane.manual import make_plan
 from openswan.plane.orders import plain_to_order
@@ -100,17 +99,17 @@ class Gateway:
         `signals`: SIGTERM, SIGINT and SIGHUP are ours (only the main thread can have them).
         """
         loop = asyncio.get_running_loop()
-        places, settings = self._wanted.places, self._wanted.settings
+        places, settings, marks = self._wanted.places, self._wanted.settings, self._wanted.marks
         self._klips = TracedKlips(pinned=self._wanted.pinned)
         self._debug = self._klips.debug = KlipsDebug(self._log, self._klips.drops)
         self._debug.change(at_start(dict(self._wanted.setup).get("klipsdebug", "")))
         ports = settings.ike_port, settings.natt_port
         stream_port = settings.natt_port if self._wanted.listen_tcp else 0
         streams = (stream_port,) if stream_port else ()
-        self._guard = Guard.open(rundir=places.rundir, ports=ports, stream_ports=streams, log=self._log)
+        self._guard = Guard.open(rundir=places.rundir, ports=ports, stream_ports=streams, log=self._log, marks=marks)
         # A start that fails leaves things as they were: guarded if a predecessor had guarded them.
         self._keep_guard = bool(self._guard.entries())
-        self._routes = Routes(log=self._log)
+        self._routes = Routes(self._log, marks)
         self._leftovers = Leftovers(self._guard, self._routes, self._tell_kept, self._log)
         self._interfaces = Interfaces(self._wanted, self._klips, self._routes, self._post, self._log)
         self._keying = Keying(
@@ -123,7 +122,7 @@ class Gateway:
             settings.hide_tos,
             self._want_bare,
         )
-        self._updown = Updown(World(self._routes, self._guard))
+        self._updown = Updown(World(self._routes, self._guard), marks=marks)
         self._manual = Manual(self._keying, self._perform, self._updown.run, self._log, self._interfaces.device_of)
         self._tasks: set[asyncio.Task[None]] = set()
         self._tokens = Tokens()
@@ -142,14 +141,15 @@ class Gateway:
             settings.natt_port,
             self._klips.workers,
             self._wanted.buffer,
+            marks,
         )
-        self._performer.streams = StreamSockets(self._klips.execute, self._post, self._log, stream_port)
+        self._performer.streams = StreamSockets(self._klips.execute, self._post, self._log, stream_port, marks)
         rng = SystemRng()
         secret, complaint = read_or_make(places.ipsec_d, rng)
         if complaint:
             self._log(complaint, True)
         self._pluto = Pluto(rng, replace(settings, crash_secret=secret), clock.calendar_of)
-        self._raw = RawPath(self._klips, self._raw_endpoints, self._interfaces.mtu_of, self._log)
+        self._raw = RawPath(self._klips, self._raw_endpoints, self._interfaces.mtu_of, self._log, marks)
         self._icmp = IcmpEar(self._post)
         self._reactor = Reactor(self._pluto, self._perform, self._log)
         tables = {
@@ -160,7 +160,9 @@ class Gateway:
         self._queries = Queries(self._klips, self._explain, self._droppers(), tables)
         try:
             self._klips.start()
-            self._attach_pass()
+            self._performer.whole = attach_pass(self._klips, marks, self._log)
+            for line in self._routes.collisions():
+                self._log(line, True)
             if self._wanted.packet_sockets:
                 self._raw.start()
             loop.add_reader(self._klips.event_fd(), self._klips_events)
@@ -196,8 +198,8 @@ class Gateway:
 
     def _intercept(self) -> Interceptor | None:
         try:
-            rundir = self._wanted.places.rundir
-            return Interceptor(self._post, self._log, keeper.recall(rundir), partial(keeper.keep, rundir))
+            rundir, marks = self._wanted.places.rundir, self._wanted.marks
+            return Interceptor(self._post, self._log, keeper.recall(rundir), partial(keeper.keep, rundir), marks)
         except HostError as why:
             self._log(f"{why}: all packets of policy groups go through the packet engine", False)
             return None
@@ -211,11 +213,12 @@ class Gateway:
 
     def _parts(self) -> Parts:
         places = self._wanted.places
-        resolver = Resolver()
+        marks = self._wanted.marks
+        resolver = Resolver(marks=marks)
         anchors, complaints = load_anchors(self._wanted.anchors)
         for line in complaints:
             self._log(line, True)
-        opportunism = OeLookup(DnsLookup(anchors=anchors, marked=True, signed=self._wanted.dnssec))
+        opportunism = OeLookup(DnsLookup(anchors=anchors, mark=marks.own, signed=self._wanted.dnssec))
         return Parts(
             engine=self._klips,
             guard=self._guard,
@@ -309,7 +312,8 @@ class Gateway:
     def _explain(self, src: Address, dst: Address, protocol: int, port: int) -> tuple[list[str], dict[str, Any]]:
         netlink = Rtnetlink()
         try:
-            lines, data = explain(src, dst, protocol, port, self._klips.eroutes(), self._guard, netlink)
+            known = self._klips.eroutes(), self._guard, netlink, self._wanted.marks
+            lines, data = explain(src, dst, protocol, port, *known)
         finally:
             netlink.close()
         about, pair = self._pluto.brain.pairviews.about(src, dst)
@@ -389,14 +393,6 @@ class Gateway:
             self._icmp.open()
         except HostError as why:
             self._log(f"routers that say a packet is too big go unheard: {why}", True)
-
-    def _attach_pass(self) -> None:
-        for version in (4, 6):
-            try:
-                with open_pass_socket(version) as sock:
-                    self._klips.execute(AttachPass(version, sock.fileno()))
-            except (HostError, KlipsError) as why:
-                self._log(f"packets that may pass in clear have no way out: {why}", True)
 
     # -- beginning and end --------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from openswan import __version__
 from openswan.base import paths
 from openswan.base.errors import ConfigError, HostError, IpsecError
+from openswan.base.marks import DEFAULT_MARKS
 from openswan.config.load import Loaded, load
 from openswan.config.secretsfile import load_secrets
 from openswan.config.setup import Setup
@@ -284,6 +285,7 @@ def _wanted(options: Options, loaded: Loaded | None) -> Wanted:
         dnssec=setup is None or setup.says("dnssec-enable", True),
         in_turn=setup is not None and setup.says("plutowait", False),
         buffer=_number(setup, "ike-socket-bufsize", 0),
+        marks=setup.marks if setup else DEFAULT_MARKS,
         connections=loaded.connections if loaded and "autostart" in options else None,
         manual=loaded.manual if loaded and "autostart" in options else (),
         groups=loaded.groups if loaded and "autostart" in options else (),

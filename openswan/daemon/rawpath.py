@@ -17,10 +17,13 @@ from typing import Protocol
 
 from openswan.base.address import Address
 from openswan.base.errors import HostError, IpsecError, KlipsError
+from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.host import packetsock
+from openswan.host.ikesock import open_pass_socket
 from openswan.host.ingress import Ingress
 from openswan.host.nexthop import NextHops, describe
-from openswan.plane.commands import AttachIntake, AttachLink, Command, DetachIntake, NextHop, SetNextHop
+from openswan.host.wholesock import WholeSender
+from openswan.plane.commands import AttachIntake, AttachLink, AttachPass, Command, DetachIntake, NextHop, SetNextHop
 from openswan.plane.events import EspLoad, KlipsEvent, NextHopWanted
 
 LOOK = 0.1
@@ -57,6 +60,17 @@ class _Ring:
     timer: asyncio.TimerHandle | None = None
 
 
+def attach_pass(klips: Klips, marks: Marks, log: Callable[[str, bool], None]) -> WholeSender:
+    """Give the engine the way out for what may pass in clear; what comes back sends IKE's own whole datagrams."""
+    for version in (4, 6):
+        try:
+            with open_pass_socket(version, marks) as sock:
+                klips.execute(AttachPass(version, sock.fileno()))
+        except IpsecError as why:
+            log(f"packets that may pass in clear have no way out: {why}", True)
+    return WholeSender(marks)
+
+
 class RawPath:
     """One gateway's ways for raw ESP.
 
@@ -69,12 +83,14 @@ class RawPath:
         endpoints: Callable[[], Iterable[tuple[Address, str]]],
         mtu_of: Callable[[str], int],
         log: Callable[[str, bool], None],
+        marks: Marks = DEFAULT_MARKS,
     ) -> None:
+        self._marks = marks
         self._klips = klips
         self._endpoints = endpoints
         self._mtu_of = mtu_of
         self._log = log
-        self._hops = NextHops(self._tell, lambda local: mtu_of(dict(endpoints()).get(local, "")))
+        self._hops = NextHops(self._tell, lambda local: mtu_of(dict(endpoints()).get(local, "")), marks)
         self._rings: dict[str, _Ring] = {}
         self._refused: dict[str, float] = {}
         self._said: set[str] = set()
@@ -83,7 +99,7 @@ class RawPath:
     def start(self) -> None:
         """Give the engine its packet socket; without one nothing else is needed either."""
         try:
-            with packetsock.open_link() as sock:
+            with packetsock.open_link(self._marks) as sock:
                 self._hops.open()
                 self._klips.execute(AttachLink(sock.fileno()))
         except IpsecError as why:

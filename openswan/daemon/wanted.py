@@ -8,6 +8,7 @@ from pathlib import Path
 
 from openswan.base import paths
 from openswan.base.address import Address
+from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.config.authority import Authority
 from openswan.engine.settings import Settings
 from openswan.policy.connection import Connection
@@ -65,4 +66,6 @@ class Wanted:
     dnssec: bool = True
     """Keys in the DNS may count as signed."""
     pinned: bool = False
+    marks: Marks = DEFAULT_MARKS
+    """fwmark-mask="""
     """Each packet thread stays on a core of its own."""

@@ -12,7 +12,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from openswan.base.errors import HostError
-from openswan.base.numbers import FWMARK, SO_MARK
+from openswan.base.numbers import SO_MARK
 
 if TYPE_CHECKING:
     import dns.message
@@ -64,16 +64,16 @@ def read_message(query: dns.message.Message, data: bytes) -> dns.message.Message
 
 
 async def exchange(
-    query: dns.message.Message, server: str, port: int = 53, timeout: float = 5.0, marked: bool = False
+    query: dns.message.Message, server: str, port: int = 53, timeout: float = 5.0, mark: int = 0
 ) -> dns.message.Message:
-    """The answer of `server`; HostError says why there is none. `marked`: asked by a socket with our mark."""
+    """The answer of `server`; HostError says why there is none. `mark`: of the socket by which it is asked, 0: none."""
     import dns.flags
 
     try:
         async with asyncio.timeout(timeout):
-            message = await _udp(query, server, port, marked)
+            message = await _udp(query, server, port, mark)
             if message.flags & dns.flags.TC:
-                message = await _tcp(query, server, port, marked)
+                message = await _tcp(query, server, port, mark)
             return message
     except TimeoutError:
         raise HostError(f"no answer from {server} within {timeout:g} s") from None
@@ -85,14 +85,14 @@ def _why(error: Exception) -> str:
     return (error.strerror or "" if isinstance(error, OSError) else str(error)) or type(error).__name__
 
 
-async def _connected(server: str, port: int, kind: socket.SocketKind, marked: bool) -> socket.socket:
+async def _connected(server: str, port: int, kind: socket.SocketKind, mark: int) -> socket.socket:
     """A connected socket; OSError when there is none."""
     loop = asyncio.get_running_loop()
     family, _, _, _, there = socket.getaddrinfo(server, port, type=kind, flags=socket.AI_NUMERICHOST)[0]
     sock = socket.socket(family, kind | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     try:
-        if marked:
-            sock.setsockopt(socket.SOL_SOCKET, SO_MARK, FWMARK)
+        if mark:
+            sock.setsockopt(socket.SOL_SOCKET, SO_MARK, mark)
         await loop.sock_connect(sock, there)
     except BaseException:
         sock.close()
@@ -100,9 +100,9 @@ async def _connected(server: str, port: int, kind: socket.SocketKind, marked: bo
     return sock
 
 
-async def _udp(query: dns.message.Message, server: str, port: int, marked: bool) -> dns.message.Message:
+async def _udp(query: dns.message.Message, server: str, port: int, mark: int) -> dns.message.Message:
     # Connected: the kernel lets in what comes from that server alone, and gives each query a port of its own.
-    sock = await _connected(server, port, socket.SOCK_DGRAM, marked)
+    sock = await _connected(server, port, socket.SOCK_DGRAM, mark)
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.create_datagram_endpoint(lambda: _Waiting(query), sock=sock)
     try:
@@ -117,8 +117,8 @@ async def _udp(query: dns.message.Message, server: str, port: int, marked: bool)
         transport.close()
 
 
-async def _tcp(query: dns.message.Message, server: str, port: int, marked: bool) -> dns.message.Message:
-    sock = await _connected(server, port, socket.SOCK_STREAM, marked)
+async def _tcp(query: dns.message.Message, server: str, port: int, mark: int) -> dns.message.Message:
+    sock = await _connected(server, port, socket.SOCK_STREAM, mark)
     reader, writer = await asyncio.open_connection(sock=sock, limit=1 << 17)
     try:
         wire = query.to_wire()

@@ -105,10 +105,10 @@ class DnsLookup:
         port: int = 53,
         clock: Callable[[], float] = time.monotonic,
         anchors: Anchors | None = None,
-        marked: bool = False,
+        mark: int = 0,
         signed: bool = True,
     ) -> None:
-        """`marked`: questions carry the mark of our own sockets, so that no conn ever takes them.
+        """`mark`: what questions carry; that of our own sockets, so that no conn ever takes them.
 
         `signed` False: no answer counts as secure.
         """
@@ -118,7 +118,7 @@ class DnsLookup:
         self._resolv_conf = resolv_conf
         self._lifetime = lifetime
         self._port = port
-        self._marked = marked
+        self._mark = mark
         self._clock = clock
         self._read_at = -1.0
         self._servers: tuple[str, ...] = ()
@@ -249,7 +249,7 @@ class DnsLookup:
         """An answer or a denial of one server; SERVFAIL for wrong signatures counts, for anything else it does not."""
         import dns.rcode
 
-        message = await exchange(query, server, self._port, self._lifetime, self._marked)
+        message = await exchange(query, server, self._port, self._lifetime, self._mark)
         if message.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             return message
         if message.rcode() is dns.rcode.SERVFAIL and await self._withheld(query, message, server):
@@ -268,7 +268,7 @@ class DnsLookup:
         unchecked = _query(query.question[0].name.to_text(), query.question[0].rdtype.name)
         unchecked.flags |= dns.flags.CD
         try:
-            answer = await exchange(unchecked, server, self._port, self._lifetime, self._marked)
+            answer = await exchange(unchecked, server, self._port, self._lifetime, self._mark)
         except HostError:
             return False
         return answer.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from openswan.base.address import Address
 from openswan.base.errors import HostError
-from openswan.base.numbers import FWMARK, ROUTE_TABLE, RULE_PRIORITY
+from openswan.base.marks import DEFAULT_MARKS, Marks
+from openswan.base.numbers import ROUTE_TABLE, RULE_PRIORITY
 from openswan.base.said import Said, Shunt
 from openswan.engine.exemptions import OWNER as EXEMPT
 from openswan.host.guard.model import Match
@@ -101,13 +102,14 @@ def explain(
     eroutes: Sequence[ErouteView],
     guard: GuardView,
     routes: RouteView,
+    marks: Marks = DEFAULT_MARKS,
 ) -> tuple[list[str], dict[str, Any]]:
     """Lines for people, and the same as plain data. `port` is the destination's, 0: any."""
     found = [view for view in eroutes if matches(view.key, src, dst, protocol, port)]
     eroute = max(found, key=lambda view: specificity(view.key), default=None)
     met = guard.lookup(src, dst, protocol, 0, port)
     match = _guard_of(met, eroute, eroutes)
-    way, own = _ask(routes, src, dst, 0), _ask(routes, src, dst, FWMARK)
+    way, own = _ask(routes, src, dst, 0), _ask(routes, src, dst, marks.own)
     conn = eroute.owner if eroute and eroute.owner else match.connection if match else ""
     home = match is None and _at_home(eroute, src, dst)
     why = _why(eroute, len(found), match, way, conn, home)

@@ -13,7 +13,8 @@ from typing import Any
 
 from openswan.base.address import Address
 from openswan.base.errors import HostError
-from openswan.base.numbers import FWMARK, SO_MARK
+from openswan.base.marks import DEFAULT_MARKS, Marks
+from openswan.base.numbers import SO_MARK
 
 MOST_OCTETS = 65535
 
@@ -38,13 +39,13 @@ class Answer:
     error: str = ""
 
 
-def _open(version: int, address: Address | None, port: int) -> socket.socket:
+def _open(version: int, address: Address | None, port: int, marks: Marks) -> socket.socket:
     family = socket.AF_INET if version == 4 else socket.AF_INET6
     try:
         sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
         # Past the routes into tunnels and the guard, as the daemon's own IKE goes; only root may.
         try:
-            sock.setsockopt(socket.SOL_SOCKET, SO_MARK, FWMARK)
+            sock.setsockopt(socket.SOL_SOCKET, SO_MARK, marks.own)
         except PermissionError:
             pass
         if port:
@@ -56,7 +57,12 @@ def _open(version: int, address: Address | None, port: int) -> socket.socket:
 
 
 def ask(
-    targets: Sequence[Target], wait: float, address: Address | None = None, port: int = 0, enough: int = 1
+    targets: Sequence[Target],
+    wait: float,
+    address: Address | None = None,
+    port: int = 0,
+    enough: int = 1,
+    marks: Marks = DEFAULT_MARKS,
 ) -> Iterator[Answer]:
     """Send every target its messages and give what comes back within `wait` seconds, as it comes.
 
@@ -66,7 +72,7 @@ def ask(
     waiting: dict[socket.socket, Target] = {}
     with contextlib.ExitStack() as stack:
         for target in targets:
-            waiting[stack.enter_context(_open(target.address.version, address, port))] = target
+            waiting[stack.enter_context(_open(target.address.version, address, port, marks))] = target
         counts = dict.fromkeys(waiting, 0)
         begin = time.monotonic()
         for sock, target in list(waiting.items()):
@@ -101,10 +107,10 @@ def _send(sock: socket.socket, target: Target) -> str:
 
 
 def listen(
-    version: int, address: Address | None, port: int, wait: float
+    version: int, address: Address | None, port: int, wait: float, marks: Marks = DEFAULT_MARKS
 ) -> Iterator[tuple[bytes, str, int, Callable[[bytes], None]]]:
     """(datagram, address, port, reply(data)) of whatever comes to a port within `wait` seconds, 0: for ever."""
-    sock = _open(version, address, port)
+    sock = _open(version, address, port, marks)
     begin = time.monotonic()
     with sock:
         while not wait or begin + wait > time.monotonic():

@@ -22,7 +22,8 @@ from ipaddress import ip_address
 
 from openswan.base.address import Address, Endpoint
 from openswan.base.errors import HostError
-from openswan.base.numbers import FWMARK, IKE_PORT, NATT_PORT, NON_ESP_MARKER, SO_MARK, IpProtocol
+from openswan.base.marks import DEFAULT_MARKS, Marks
+from openswan.base.numbers import IKE_PORT, NATT_PORT, NON_ESP_MARKER, SO_MARK, IpProtocol
 
 SO_RCVBUFFORCE = 33
 SO_SNDBUFFORCE = 32
@@ -100,7 +101,14 @@ def _sockaddr(address: Address, port: int) -> tuple[str, int] | tuple[str, int, 
     return (str(address), port) if address.version == 4 else (str(address), port, 0, 0)
 
 
-def open_socket(kind: Kind, address: Address, port: int, shared: bool = False, buffer: int = BUFFER) -> socket.socket:
+def open_socket(
+    kind: Kind,
+    address: Address,
+    port: int,
+    shared: bool = False,
+    marks: Marks = DEFAULT_MARKS,
+    buffer: int = BUFFER,
+) -> socket.socket:
     """A bound, marked, non-blocking socket; HostError says in one line what stands in the way.
 
     `shared`: beside others of ours on this port. `buffer`: octets the kernel keeps for us, each way.
@@ -114,7 +122,7 @@ def open_socket(kind: Kind, address: Address, port: int, shared: bool = False, b
             (socket.SOCK_RAW if raw else socket.SOCK_DGRAM) | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK,
             kind.protocol or 0,
         )
-        sock.setsockopt(socket.SOL_SOCKET, SO_MARK, FWMARK)
+        sock.setsockopt(socket.SOL_SOCKET, SO_MARK, marks.own)
         if shared:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET:
@@ -138,18 +146,18 @@ def open_socket(kind: Kind, address: Address, port: int, shared: bool = False, b
     return sock
 
 
-def open_group(address: Address, port: int, count: int) -> tuple[socket.socket, ...]:
+def open_group(address: Address, port: int, count: int, marks: Marks = DEFAULT_MARKS) -> tuple[socket.socket, ...]:
     """UDP sockets for ESP on one address and port, among which the kernel chooses by SPI; one where it cannot.
 
     The first is bound alone, so that a port somebody else has is refused as ever, and it gets all that is not ESP.
     HostError as open_socket.
     """
-    first = open_socket(Kind.NATT, address, port)
+    first = open_socket(Kind.NATT, address, port, marks=marks)
     group = [first]
     try:
         for _ in range(count - 1):
             first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            group.append(open_socket(Kind.NATT, address, port, shared=True))
+            group.append(open_socket(Kind.NATT, address, port, True, marks))
         if len(group) > 1:
             _spread_by_spi(first, len(group))
     except (OSError, HostError):
@@ -179,13 +187,13 @@ def _spread_by_spi(sock: socket.socket, lanes: int) -> None:
     sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, filter_)
 
 
-def open_pass_socket(version: int) -> socket.socket:
+def open_pass_socket(version: int, marks: Marks = DEFAULT_MARKS) -> socket.socket:
     """A marked raw socket for whole packets, header and all: the way out for what an eroute lets pass in clear."""
     family = socket.AF_INET if version == 4 else socket.AF_INET6
     sock: socket.socket | None = None
     try:
         sock = socket.socket(family, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, socket.IPPROTO_RAW)
-        sock.setsockopt(socket.SOL_SOCKET, SO_MARK, FWMARK)
+        sock.setsockopt(socket.SOL_SOCKET, SO_MARK, marks.own)
         sock.setsockopt(*((socket.IPPROTO_IP, IP_HDRINCL) if version == 4 else (socket.IPPROTO_IPV6, IPV6_HDRINCL)), 1)
         sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, BUFFER)
     except OSError as why:
@@ -242,7 +250,9 @@ class OuterSockets:
         natt_port: int = NATT_PORT,
         lanes: int = 1,
         ike_buffer: int = 0,
+        marks: Marks = DEFAULT_MARKS,
     ) -> None:
+        self._marks = marks
         self._on_datagrams = on_datagrams
         self._on_error = on_error
         self._attach = attach
@@ -278,10 +288,11 @@ class OuterSockets:
                 continue
             try:
                 if kind is Kind.NATT:
-                    sock, *more = open_group(local.address, local.port, self._lanes)
+                    sock, *more = open_group(local.address, local.port, self._lanes, self._marks)
                 else:
                     buffer = self._ike_buffer if kind is Kind.IKE else BUFFER
-                    sock, more = open_socket(kind, local.address, local.port, buffer=buffer), []
+                    sock = open_socket(kind, local.address, local.port, marks=self._marks, buffer=buffer)
+                    more = []
             except HostError as why:
                 complaints.append(why)
                 continue

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from openswan.base.address import Address, Subnet
 from openswan.base.errors import HostError
-from openswan.base.numbers import FWMARK
+from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.host import process
 from openswan.host.guard import last
 from openswan.host.nlmsg import NETLINK_NETFILTER, Message, NetlinkSocket, attr
@@ -176,14 +176,14 @@ class Machine:
         except (OSError, HostError) as why:
             return LastLine(str(why), frozenset(), frozenset())
 
-    def default_routes(self) -> list[Default]:
+    def default_routes(self, marks: Marks = DEFAULT_MARKS) -> list[Default]:
         """Where the default routes lead, IPv4 first; none when there are none."""
         found = []
         netlink = Rtnetlink()
         try:
             for version in (4, 6):
                 if any(not route.subnet.prefixlen and route.device for route in netlink.routes(version, MAIN_TABLE)):
-                    found.append(_default(netlink, version))
+                    found.append(_default(netlink, version, marks))
         finally:
             netlink.close()
         return [one for one in found if one is not None]
@@ -207,9 +207,9 @@ class Machine:
             netlink.close()
 
 
-def _default(netlink: Rtnetlink, version: int) -> Default | None:
+def _default(netlink: Rtnetlink, version: int, marks: Marks) -> Default | None:
     try:
-        way = netlink.way(SOMEWHERE[version], mark=FWMARK)
+        way = netlink.way(SOMEWHERE[version], mark=marks.own)
     except HostError:
         return None
     return Default(way.device, way.source, way.gateway) if way.device else None

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from openswan.base.address import Address
-from openswan.base.numbers import FWMARK, ROUTE_TABLE
+from openswan.base.marks import DEFAULT_MARKS, Marks
+from openswan.base.numbers import ROUTE_TABLE
 from openswan.host.nlmsg import NETLINK_ROUTE, Message, NetlinkSocket, attr, parse_attrs, split
 from openswan.host.rtnetlink import (
     DELROUTE,
@@ -115,8 +116,12 @@ class NextHops:
     """
 
     def __init__(
-        self, tell: Callable[[Address, Address, NextHop | None], None], mtu_of: Callable[[Address], int]
+        self,
+        tell: Callable[[Address, Address, NextHop | None], None],
+        mtu_of: Callable[[Address], int],
+        marks: Marks = DEFAULT_MARKS,
     ) -> None:
+        self._marks = marks
         self._tell = tell
         self._mtu_of = mtu_of
         self._known: dict[Pair, Found] = {}
@@ -167,7 +172,7 @@ class NextHops:
         family = FAMILY[remote.version]
         bits = 8 * len(remote.packed)
         head = struct.pack("=BBBBBBBBI", family, bits, bits, 0, 0, 0, 0, 0, 0)
-        body = head + attr(RTA_DST, remote.packed) + attr(RTA_SRC, local.packed) + attr(RTA_MARK, u32(FWMARK))
+        body = head + attr(RTA_DST, remote.packed) + attr(RTA_SRC, local.packed) + attr(RTA_MARK, u32(self._marks.own))
         try:
             way = parse_route(self._asking.ask(Message(GETROUTE, 0, body))[0][1], remote)
             if way is None:

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 
 from openswan.base.address import Address
 from openswan.base.errors import HostError
-from openswan.base.numbers import FWMARK, SO_MARK, IpProtocol
+from openswan.base.marks import DEFAULT_MARKS, Marks
+from openswan.base.numbers import SO_MARK, IpProtocol
 
 SO_SNDBUFFORCE = 32
 SO_ATTACH_FILTER = 26
@@ -126,12 +127,12 @@ def attach_program(
     sock.setsockopt(level, option, struct.pack("@HP", len(steps), ctypes.addressof(code)))
 
 
-def open_link() -> socket.socket:
+def open_link(marks: Marks = DEFAULT_MARKS) -> socket.socket:
     """A marked packet socket that only sends, each packet where its address says; HostError when there is none."""
     sock: socket.socket | None = None
     try:
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, 0)
-        sock.setsockopt(socket.SOL_SOCKET, SO_MARK, FWMARK)
+        sock.setsockopt(socket.SOL_SOCKET, SO_MARK, marks.own)
         sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, BUFFER)
     except OSError as why:
         if sock is not None:

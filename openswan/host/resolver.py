@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openswan.base.address import Address
-from openswan.base.numbers import FWMARK, SO_MARK
+from openswan.base.marks import DEFAULT_MARKS, Marks
+from openswan.base.numbers import SO_MARK
 
 if TYPE_CHECKING:
     import dns.asyncresolver
@@ -57,7 +58,14 @@ def from_hosts(name: str, version: int, path: Path = HOSTS) -> tuple[Address, ..
 class Resolver:
     """Looks names up; one instance for the daemon's life."""
 
-    def __init__(self, hosts: Path = HOSTS, resolv_conf: Path = RESOLV_CONF, lifetime: float = LIFETIME) -> None:
+    def __init__(
+        self,
+        hosts: Path = HOSTS,
+        resolv_conf: Path = RESOLV_CONF,
+        lifetime: float = LIFETIME,
+        marks: Marks = DEFAULT_MARKS,
+    ) -> None:
+        self._marks = marks
         self._hosts = hosts
         self._resolv_conf = resolv_conf
         self._lifetime = lifetime
@@ -84,7 +92,9 @@ class Resolver:
             try:
                 answer = await self._resolve(name, kind, self._lifetime * UNMARKED_PART)
             except (TimeoutError, dns.exception.Timeout, dns.resolver.NoNameservers):
-                answer = await self._resolve(name, kind, self._lifetime * (1 - UNMARKED_PART), marked_backend())
+                answer = await self._resolve(
+                    name, kind, self._lifetime * (1 - UNMARKED_PART), marked_backend(self._marks)
+                )
         except dns.resolver.NXDOMAIN:
             return (), f"{name} does not exist in the DNS", 0.0
         except (TimeoutError, dns.exception.Timeout):
@@ -113,7 +123,7 @@ class Resolver:
         return self._resolver
 
 
-def marked_backend() -> Any:
+def marked_backend(marks: Marks = DEFAULT_MARKS) -> Any:
     """The library's sockets with our mark, which the guard lets out and no conn takes; TCP's come without it."""
     import dns.asyncbackend
 
@@ -121,7 +131,7 @@ def marked_backend() -> Any:
         async def make_socket(self, *where: Any, **more: Any) -> Any:
             made = await super().make_socket(*where, **more)
             if (transport := getattr(made, "transport", None)) is not None:
-                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, SO_MARK, FWMARK)
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, SO_MARK, marks.own)
             return made
 
     return Marked()

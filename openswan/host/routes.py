@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Routes into ipsecN: a table of our own that our own sockets never see, each route with a blackhole behind it.
 
-    ip rule   5000: not fwmark 0x1000/0x1000 lookup 50          IPv4 and IPv6
+    ip rule   5000: not fwmark MARK/MARK lookup 50              IPv4 and IPv6
 
     table 50  PEER-CLIENT dev ipsecN [src INSIDE] [mtu M] [metric N]
               throw OUR-CLIENT metric 2147483646                 when PEER-CLIENT is larger and holds it (0.0.0.0/0)
@@ -24,13 +24,13 @@ from typing import TypeAlias
 
 from openswan.base.address import Address, Subnet
 from openswan.base.errors import HostError
-from openswan.base.numbers import FWMARK, FWMARK_MASK, ROUTE_TABLE, RULE_PRIORITY
+from openswan.base.marks import DEFAULT_MARKS, Marks
+from openswan.base.numbers import ROUTE_TABLE, RULE_PRIORITY
 from openswan.host.nlmsg import NETLINK_ROUTE, NetlinkSocket, split_from
 from openswan.host.rtnetlink import BLACKHOLE, THROW, Route, Rtnetlink, Rule
 
 TWIN_METRIC = 0x7FFFFFFF
 THROW_METRIC = TWIN_METRIC - 1
-RULES = tuple(Rule(version, RULE_PRIORITY, ROUTE_TABLE, FWMARK, FWMARK_MASK) for version in (4, 6))
 NEVER_TUNNELLED: tuple[Subnet, ...] = tuple(map(ip_network, ("224.0.0.0/4", "fe80::/10", "ff00::/8")))
 """Of one link only: thrown back to the main table when a route would take them."""
 GROUPS = (1, 5, 7, 8, 9, 11, 19)
@@ -77,8 +77,11 @@ def _within(inner: Subnet, outer: Subnet) -> bool:
 class Routes:
     """The routes pluto wants, and the kernel kept in step with them. Calls are synchronous and short."""
 
-    def __init__(self, log: Callable[[str, bool], None] = lambda line, serious: None) -> None:
-        self._log = log
+    def __init__(
+        self, log: Callable[[str, bool], None] = lambda line, serious: None, marks: Marks = DEFAULT_MARKS
+    ) -> None:
+        self._log, self._marks = log, marks
+        self.rules = tuple(Rule(version, RULE_PRIORITY, ROUTE_TABLE, marks.own, marks.own) for version in (4, 6))
         self._netlink = Rtnetlink()
         self._wanted: dict[tuple[Subnet, str], Wanted] = {}
         self._keys: Counter[Key] = Counter()
@@ -92,7 +95,8 @@ class Routes:
 
     def setup(self, device: str, physical: Iterable[str] = ()) -> None:
         """Rules in place, and reverse-path filters so set that neither `device` nor ESP on `physical` is dropped."""
-        self._netlink.add_rules(RULES)
+        self._netlink.delete_rules(self._stale_rules())
+        self._netlink.add_rules(self.rules)
         self._up = True
         for line in loosen(device, physical):
             self._log(line, False)
@@ -114,7 +118,7 @@ class Routes:
         spared = tuple(net for net in self._spared if _within(net, subnet))
         wanted = Wanted(device, subnet, source, client, mtu, metric, spared)
         old = self._wanted.get((subnet, device))
-        self._netlink.add_rules(RULES)
+        self._netlink.add_rules(self.rules)
         self._up = True
         if source is not None:
             self._add_source(source, device)
@@ -186,7 +190,7 @@ class Routes:
         for device, subnet in [(wanted.device, wanted.subnet) for wanted in self._wanted.values()]:
             self.delete(device, subnet)
         self.prune()
-        self._netlink.delete_rules(RULES)
+        self._netlink.delete_rules([*self.rules, *self._stale_rules()])
         self._up = False
 
     def start(self) -> None:
@@ -245,10 +249,28 @@ class Routes:
         wanted = [route for one in self._wanted.values() for route in (*_behind(one), self._route(one, local))]
         return [route for route in dict.fromkeys(wanted) if (route.key, route.device) not in present]
 
+    def collisions(self) -> list[str]:
+        """A warning for each policy rule of somebody else's that looks at our bits of the mark, once at the start."""
+        found = (rule for version in (4, 6) for rule in self._netlink.rules(version))
+        theirs = (rule for rule in found if (rule.priority, rule.table) != (RULE_PRIORITY, ROUTE_TABLE))
+        return [
+            f"ip rule {rule.priority} looks at {rule.mask:#x} of the mark, and bits of {self._marks.mask:#x} are ours:"
+            " choose others with fwmark-mask= in config setup"
+            for rule in theirs
+            if self._marks.ours(rule.mask)
+        ]
+
+    def _stale_rules(self) -> list[Rule]:
+        """Rules of ours that another fwmark-mask= has left."""
+        found = (rule for version in (4, 6) for rule in self._netlink.rules(version) if rule not in self.rules)
+        return [
+            rule for rule in found if (rule.priority, rule.table, rule.invert) == (RULE_PRIORITY, ROUTE_TABLE, True)
+        ]
+
     def _missing_rules(self) -> list[Rule]:
         if not self._up:
             return []
-        return [rule for rule in RULES if rule not in set(self._netlink.rules(rule.version))]
+        return [rule for rule in self.rules if rule not in set(self._netlink.rules(rule.version))]
 
     def _quietly(self, act: Callable[[], None]) -> None:
         try:

@@ -18,7 +18,8 @@ from typing import Any
 
 from openswan.base.address import Address, Endpoint
 from openswan.base.errors import HostError, KlipsError
-from openswan.base.numbers import FWMARK, SO_MARK
+from openswan.base.marks import DEFAULT_MARKS, Marks
+from openswan.base.numbers import SO_MARK
 from openswan.engine.effects import OpenStream
 from openswan.engine.events import EngineEvent, StreamOpened, StreamRefused
 from openswan.host.ikesock import PortInUseError
@@ -49,11 +50,11 @@ def source_of(address: Address) -> Source:
     return address if address.version == 4 else int(address) >> 64
 
 
-def _socket(version: int) -> socket.socket:
+def _socket(version: int, marks: Marks) -> socket.socket:
     family = socket.AF_INET if version == 4 else socket.AF_INET6
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, SO_MARK, FWMARK)
+        sock.setsockopt(socket.SOL_SOCKET, SO_MARK, marks.own)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if version == 6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -87,7 +88,9 @@ class StreamSockets:
         post: Callable[[EngineEvent], None],
         log: Callable[[str, bool], None],
         port: int = 0,
+        marks: Marks = DEFAULT_MARKS,
     ) -> None:
+        self._marks = marks
         self._attach = attach
         self._post = post
         self._log = log
@@ -117,7 +120,7 @@ class StreamSockets:
         return complaints
 
     def _listen(self, address: Address) -> None:
-        sock = _socket(address.version)
+        sock = _socket(address.version, self._marks)
         try:
             sock.bind((str(address), self._port))
             sock.listen(BACKLOG)
@@ -189,7 +192,7 @@ class StreamSockets:
             self._post(StreamRefused(effect.token, str(why)))
 
     async def _connected(self, effect: OpenStream) -> StreamOpened:
-        with _socket(effect.local.version) as sock:
+        with _socket(effect.local.version, self._marks) as sock:
             sock.bind((str(effect.local), 0))
             where = (str(effect.remote.address), effect.remote.port)
             await asyncio.wait_for(asyncio.get_running_loop().sock_connect(sock, where), CONNECT)

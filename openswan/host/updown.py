@@ -17,6 +17,7 @@ from ipaddress import ip_address, ip_network
 
 from openswan.base.address import Address, Subnet
 from openswan.base.errors import HostError, IpsecError
+from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.engine.effects import GuardEntry
 from openswan.host.guard.guard import Guard
 from openswan.host.routes import Routes
@@ -177,7 +178,8 @@ def fold(output: bytes) -> tuple[str, ...]:
 class Updown:
     """Runs updown commands one after the other."""
 
-    def __init__(self, world: World, patience: float = PATIENCE) -> None:
+    def __init__(self, world: World, patience: float = PATIENCE, marks: Marks = DEFAULT_MARKS) -> None:
+        self._settings = _settings(marks)
         self._world = world
         self._patience = patience
 
@@ -200,7 +202,7 @@ class Updown:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output.writing,
                 stderr=output.writing,
-                env={"PATH": os.environ.get("PATH", PATH), **_settings(), **environment},
+                env={"PATH": os.environ.get("PATH", PATH), **self._settings, **environment},
                 start_new_session=True,
             )
         except OSError as why:
@@ -258,9 +260,10 @@ class _Output:
         os.close(self.reading)
 
 
-def _settings() -> dict[str, str]:
-    """Where the daemon's files are: a script may call `ipsec` itself."""
-    return {name: os.environ[name] for name in ("IPSEC_CONFS", "IPSEC_RUNDIR") if name in os.environ}
+def _settings(marks: Marks) -> dict[str, str]:
+    """Where the daemon's files are, as a script may call `ipsec` itself, and which bits of the mark are ours."""
+    found = {name: os.environ[name] for name in ("IPSEC_CONFS", "IPSEC_RUNDIR") if name in os.environ}
+    return {**found, "PLUTO_FWMARK_MASK": f"{marks.mask:#010x}"}
 
 
 def run_script(text: str) -> int:

@@ -14,6 +14,7 @@ import struct
 
 from openswan.base.address import Endpoint
 from openswan.base.errors import HostError
+from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.host.ikesock import open_pass_socket
 from openswan.wire.ip import internet_checksum
 
@@ -39,7 +40,8 @@ def whole_packet(local: Endpoint, remote: Endpoint, data: bytes) -> bytes:
 class WholeSender:
     """Sends them; the sockets are opened when first needed."""
 
-    def __init__(self) -> None:
+    def __init__(self, marks: Marks = DEFAULT_MARKS) -> None:
+        self._marks = marks
         self._socks: dict[int, socket.socket | None] = {}
 
     def send(self, local: Endpoint, remote: Endpoint, data: bytes) -> None:
@@ -47,7 +49,7 @@ class WholeSender:
         version = local.address.version
         if version not in self._socks:
             try:
-                self._socks[version] = open_pass_socket(version)
+                self._socks[version] = open_pass_socket(version, self._marks)
             except HostError:
                 self._socks[version] = None
         sock = self._socks[version]

@@ -24,7 +24,8 @@ from ipaddress import ip_address, ip_network
 from typing import IO
 
 from openswan.base.address import Endpoint
-from openswan.base.numbers import FWMARK, IpProtocol
+from openswan.base.marks import DEFAULT_MARKS
+from openswan.base.numbers import IpProtocol
 from openswan.base.said import Said, Shunt
 from openswan.host.ikesock import Kind, open_group, open_socket
 from openswan.klips.engine import Klips
@@ -135,13 +136,13 @@ def let_through(klips: Klips, me: str, him: str) -> None:
     for family, option, version in ((socket.AF_INET, (socket.IPPROTO_IP, 3), 4), (socket.AF_INET6, (41, 36), 6)):
         raw = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)
         raw.setsockopt(*option, 1)  # IP_HDRINCL, IPV6_HDRINCL
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, FWMARK)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, DEFAULT_MARKS.own)
         klips.execute(AttachPass(version, raw.fileno()))
         raw.close()
     for mine, his, version in zip(LANS[me], LANS[him], (4, 6), strict=True):
         klips.execute(SetEroute(FlowKey(ip_network(mine), ip_network(his)), Shunt.PASS))
         ip(f"-{version}", "route", "add", his, "via", OUTER[version][him], "table", "77")
-        ip(f"-{version}", "rule", "add", "fwmark", hex(FWMARK), "lookup", "77")
+        ip(f"-{version}", "rule", "add", "fwmark", hex(DEFAULT_MARKS.own), "lookup", "77")
 
 
 def gateway(s: Setup) -> None:

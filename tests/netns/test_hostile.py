@@ -12,7 +12,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from openswan.base.numbers import FWMARK
+from openswan.base.marks import DEFAULT_MARKS
 from tests.netns.capture import Capture
 from tests.netns.conns import NET4, conn
 from tests.netns.gateway import Gateway
@@ -26,7 +26,7 @@ def inject(host: Host, frames: list[bytes]) -> None:
     """Put whole frames onto the wire, past the last guard of a gateway that is to play somebody else."""
     with host.inside():
         s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, FWMARK)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, DEFAULT_MARKS.own)
     s.bind(("wan", 0))
     for frame in frames:
         s.send(frame)

@@ -14,7 +14,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from openswan.base.errors import HostError
-from openswan.base.numbers import DROP_MARK, PASS_MARK
+from openswan.base.marks import DEFAULT_MARKS
 from openswan.engine.effects import Intercept, Way
 from openswan.host.intercept.table import Note, Table
 from openswan.host.nfqueue import NfQueue
@@ -187,14 +187,22 @@ def test_a_kernel_takes_the_tables_keeps_decisions_and_lets_go(lab: Lab, version
         table = Table(version)
         table.load(PLANS[version])  # what a predecessor has left makes way
         assert table.check() and table.counts() == 0
-        for code, wanted in ((PASS_MARK, 1), (DROP_MARK, 1), (DROP_MARK, 1), (0, 0), (0, 0)):
+        for code, wanted in (
+            (DEFAULT_MARKS.clear, 1),
+            (DEFAULT_MARKS.dropped, 1),
+            (DEFAULT_MARKS.dropped, 1),
+            (0, 0),
+            (0, 0),
+        ):
             # Whatever is expected to be there already.
             for there in (True, False):
                 table.note([Note(HOSTS[version], code, 60.0, there)])
                 assert table.counts() == wanted
         others = [(HOSTS[version][0], HOSTS[version][1] + number) for number in range(1, 2000)]
-        table.note([Note(hosts, DROP_MARK, 60.0, False) for hosts in others])
-        table.note([Note(hosts, 0, 0.0, True) for hosts in others] + [Note(HOSTS[version], PASS_MARK, 60.0, False)])
+        table.note([Note(hosts, DEFAULT_MARKS.dropped, 60.0, False) for hosts in others])
+        table.note(
+            [Note(hosts, 0, 0.0, True) for hosts in others] + [Note(HOSTS[version], DEFAULT_MARKS.clear, 60.0, False)]
+        )
         assert table.counts() == 1
         before = lab.west.run("nft", "-a", "list", "table", f"ip{'6' * (version == 6)}", "openswan_oe").stdout
         table.load(PLANS[version])

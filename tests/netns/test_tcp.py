@@ -10,7 +10,8 @@ import socket
 
 import pytest
 
-from openswan.base.numbers import FWMARK, SO_MARK
+from openswan.base.marks import DEFAULT_MARKS
+from openswan.base.numbers import SO_MARK
 from tests.netns.capture import Capture
 from tests.netns.conns import INNER, NET4, NET6, SECRETS, conn, setup
 from tests.netns.gateway import Gateway
@@ -125,7 +126,7 @@ def test_between_the_hosts_themselves(lab: Lab, base: dict[str, str]) -> None:
         listener = socket.create_server((base["left"], 5556), family=family(base["left"]))
     # As a stranger's: in clear, from a port a peer's IKE might have; but no socket with our mark waits for it.
     with listener, lab.east.inside(), socket.socket(family(base["left"]), socket.SOCK_STREAM) as stranger:
-        stranger.setsockopt(socket.SOL_SOCKET, SO_MARK, FWMARK)
+        stranger.setsockopt(socket.SOL_SOCKET, SO_MARK, DEFAULT_MARKS.own)
         stranger.bind((base["right"], 500))
         stranger.settimeout(2.5)
         with pytest.raises(TimeoutError):

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.base.numbers import IpProtocol
 from openswan.host import nfnetlink as nf
 from openswan.host.guard.matches import (
@@ -35,7 +36,7 @@ from openswan.host.guard.matches import (
     ToStreamPort,
     UdpPorts,
 )
-from openswan.host.guard.rules import MARK, MASK, Rule, field_order
+from openswan.host.guard.rules import Rule, field_order
 
 FIRST = 8
 """NFT_REG32_00, the first of sixteen 32-bit registers."""
@@ -77,12 +78,13 @@ def _ours(_test: Ours, _versions: Versions) -> list[bytes]:
     return [nf.meta("iif", FIRST), nf.compare(FIRST, bytes(4))]
 
 
-IS_OURS = [nf.bitwise(FIRST, _native(MASK), bytes(4)), nf.compare(FIRST, _native(MARK))]
-"""The register holds a mark with our bit."""
+def _is_ours(marks: Marks) -> list[bytes]:
+    """The register holds a mark with our bit."""
+    return [nf.bitwise(FIRST, _native(marks.guard), bytes(4)), nf.compare(FIRST, _native(marks.own))]
 
 
-def _marked(_test: Marked, _versions: Versions) -> list[bytes]:
-    return [nf.meta("mark", FIRST), *IS_OURS]
+def _marked(_test: Marked, marks: Marks) -> list[bytes]:
+    return [nf.meta("mark", FIRST), *_is_ours(marks)]
 
 
 def _udp_ports(test: UdpPorts, _versions: Versions) -> list[bytes]:
@@ -100,9 +102,9 @@ def _to_stream_port(_test: ToStreamPort, _versions: Versions) -> list[bytes]:
     return [*_protocol(IpProtocol.TCP), nf.payload("transport", 2, 2, FIRST), nf.lookup(STREAM_PORTS, FIRST)]
 
 
-def _own_stream(_test: OwnStream, _versions: Versions) -> list[bytes]:
+def _own_stream(_test: OwnStream, marks: Marks) -> list[bytes]:
     from_peer = [nf.payload("transport", 0, 2, FIRST), nf.lookup(IKE_PORTS, FIRST)]
-    return [*_protocol(IpProtocol.TCP), *from_peer, nf.socket_mark(FIRST), *IS_OURS]
+    return [*_protocol(IpProtocol.TCP), *from_peer, nf.socket_mark(FIRST), *_is_ours(marks)]
 
 
 def _icmp_types(test: IcmpTypes, _versions: Versions) -> list[bytes]:
@@ -181,13 +183,11 @@ def _from_stream_port(_test: FromStreamPort, _versions: Versions) -> list[bytes]
 COMPILE: dict[type[Any], Callable[[Any, Versions], list[bytes]]] = {
     Through: _through,
     Ours: _ours,
-    Marked: _marked,
     Family: lambda test, versions: versions(test.version),
     Protocol: lambda test, _: _protocol(test.number),
     UdpPorts: _udp_ports,
     ToIkePort: _to_ike_port,
     ToStreamPort: _to_stream_port,
-    OwnStream: _own_stream,
     IcmpTypes: _icmp_types,
     HopLimit: _hop_limit,
     Local: _local,
@@ -201,18 +201,23 @@ COMPILE: dict[type[Any], Callable[[Any, Versions], list[bytes]]] = {
 }
 
 
-def compile_test(test: Test, versions: Versions = by_nfproto) -> list[bytes]:
+BY_MARK: dict[type[Any], Callable[[Any, Marks], list[bytes]]] = {Marked: _marked, OwnStream: _own_stream}
+"""Those that depend on where our bits are."""
+
+
+def compile_test(test: Test, versions: Versions = by_nfproto, marks: Marks = DEFAULT_MARKS) -> list[bytes]:
     """The nf_tables expressions of one test."""
-    return COMPILE[type(test)](test, versions)
+    by_mark = BY_MARK.get(type(test))
+    return by_mark(test, marks) if by_mark is not None else COMPILE[type(test)](test, versions)
 
 
-def compile_rule(rule: Rule, versions: Versions = by_nfproto) -> list[bytes]:
+def compile_rule(rule: Rule, versions: Versions = by_nfproto, marks: Marks = DEFAULT_MARKS) -> list[bytes]:
     """The nf_tables expressions of a rule."""
-    expressions = [expression for test in rule.tests for expression in compile_test(test, versions)]
+    expressions = [expression for test in rule.tests for expression in compile_test(test, versions, marks)]
     if rule.action == "drop":
         return [*expressions, nf.count(rule.target), nf.verdict(nf.NF_DROP)]
     if rule.action == "mark":
-        xor = (_native(0xFFFFFFFF & ~MASK), _native(MARK))
+        xor = (_native(0xFFFFFFFF & ~marks.guard), _native(marks.own))
         return [*expressions, nf.meta("mark", FIRST), nf.bitwise(FIRST, *xor), nf.meta_set_mark(FIRST)]
     if rule.action == "keep":
         version = int(rule.target)

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from openswan.base.address import Address, Subnet
 from openswan.base.errors import HostError
+from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.base.numbers import IKE_PORT, NATT_PORT
 from openswan.engine.effects import GuardEntry
 from openswan.host import nfnetlink as nf
@@ -63,28 +64,30 @@ class Backend(Protocol):
         """The netlink address its changes come from, 0 when it has none."""
 
 
-def choose(backend: str, ports: Iterable[int], stream_ports: Iterable[int] = ()) -> Backend:
+def choose(
+    backend: str, ports: Iterable[int], stream_ports: Iterable[int] = (), marks: Marks = DEFAULT_MARKS
+) -> Backend:
     """nft where the kernel has it, else iptables; HostError names what is missing."""
     if backend not in ("auto", "nft", "iptables"):
         raise HostError(f"no such guard back end: {backend}")
     if backend != "iptables":
         try:
-            return NftBackend(ports, stream_ports)
+            return NftBackend(ports, stream_ports, marks)
         except HostError as why:
             if backend == "nft":
                 raise
             reason = str(why)
         try:
-            return IptablesBackend(ports, stream_ports)
+            return IptablesBackend(ports, stream_ports, marks=marks)
         except HostError as why:
             raise HostError(f"no leak guard is possible here: {reason}; {why}") from None
-    return IptablesBackend(ports, stream_ports)
+    return IptablesBackend(ports, stream_ports, marks=marks)
 
 
-def choose_last(ports: Iterable[int], stream_ports: Iterable[int]) -> LastGuard | None:
+def choose_last(ports: Iterable[int], stream_ports: Iterable[int], marks: Marks = DEFAULT_MARKS) -> LastGuard | None:
     """The last guard, or None where the kernel has no hook for it."""
     try:
-        return LastGuard(ports, stream_ports)
+        return LastGuard(ports, stream_ports, marks)
     except HostError:
         return None
 
@@ -112,6 +115,7 @@ class Guard:
         stream_ports: Iterable[int] = (),
         log: Callable[[str, bool], None] = lambda line, serious: None,
         last: bool = True,
+        marks: Marks = DEFAULT_MARKS,
     ) -> Guard:
         """Take over what a predecessor left (its journal in `rundir`), or begin with nothing.
 
@@ -122,8 +126,8 @@ class Guard:
         path = rundir / STATE_FILE if rundir is not None else None
         recovered = journal.read(path) if path is not None else journal.Recovered({}, ())
         ports, stream_ports = tuple(ports), tuple(stream_ports)
-        chosen = choose(backend, ports, stream_ports)
-        guard = cls(chosen, path, log, choose_last(ports, stream_ports) if last else None)
+        chosen = choose(backend, ports, stream_ports, marks)
+        guard = cls(chosen, path, log, choose_last(ports, stream_ports, marks) if last else None)
         for line in recovered.complaints:
             log(line, True)
         try:

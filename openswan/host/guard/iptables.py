@@ -21,10 +21,11 @@ from itertools import product
 
 from openswan.base.address import Subnet, half_subnets
 from openswan.base.errors import HostError
+from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.base.numbers import IKE_PORT, NATT_PORT, IpProtocol
 from openswan.host.guard.boxes import Range
 from openswan.host.guard.model import Change, GuardModel
-from openswan.host.guard.rules import ERRORS, MARK, MASK, field_order
+from openswan.host.guard.rules import ERRORS, field_order
 
 HOOKS = {"out": "POSTROUTING", "in": "INPUT", "fwd": "FORWARD", "mark": "PREROUTING"}
 TOOLS = {4: "iptables", 6: "ip6tables"}
@@ -134,7 +135,10 @@ class IptablesBackend:
         ike_ports: Iterable[int] = (IKE_PORT, NATT_PORT),
         stream_ports: Iterable[int] = (),
         pairs: bool | None = None,
+        marks: Marks = DEFAULT_MARKS,
     ) -> None:
+        self.mark = f"{marks.own:#x}"
+        self.masked = f"{marks.own:#x}/{marks.guard:#x}"
         self.ports, self.stream_ports = (",".join(map(str, sorted(ports))) for ports in (ike_ports, stream_ports))
         self.model = GuardModel()
         self.nat = False
@@ -258,7 +262,7 @@ class IptablesBackend:
     def _own_stream(self) -> str:
         """TCP from a peer's port for IKE to a socket with our mark, as the rule table's OwnStream; then a target."""
         whose = "-m socket --nowildcard --restore-skmark"
-        return f"-p tcp -m multiport --sports {self.ports} {whose} -m mark --mark {MARK:#x}/{MASK:#x}"
+        return f"-p tcp -m multiport --sports {self.ports} {whose} -m mark --mark {self.masked}"
 
     def _swap(self, contents: Contents) -> None:
         lines: list[str] = []
@@ -310,7 +314,7 @@ class IptablesBackend:
         yield "COMMIT\n"
 
     def _exempt(self, version: int) -> Iterator[str]:
-        ours, mark = "-m owner --socket-exists", f"{MARK:#x}/{MASK:#x}"
+        ours, mark = "-m owner --socket-exists", self.masked
         yield f"-A ipsec-out {ours} -m mark --mark {mark} -j RETURN"
         for chain, local in (("out", f" {ours}"), ("in", "")):
             if version == 6:
@@ -321,11 +325,11 @@ class IptablesBackend:
                 yield f"-A ipsec-{chain}{local} -p udp --sport {src} --dport {dst} -j RETURN"
         for kind in ("-p esp", "-p ah", f"-p udp -m multiport --dports {self.ports}"):
             yield f"-A ipsec-in {kind} -j RETURN"
-            yield f"-A ipsec-mark {kind} -m addrtype --dst-type LOCAL -j MARK --or-mark {MARK:#x}"
+            yield f"-A ipsec-mark {kind} -m addrtype --dst-type LOCAL -j MARK --or-mark {self.mark}"
         if self.stream_ports:
             kind = f"-p tcp -m multiport --dports {self.stream_ports}"
             yield f"-A ipsec-in {kind} -j RETURN"
-            yield f"-A ipsec-mark {kind} -m addrtype --dst-type LOCAL -j MARK --or-mark {MARK:#x}"
+            yield f"-A ipsec-mark {kind} -m addrtype --dst-type LOCAL -j MARK --or-mark {self.mark}"
         if self.sockets:
             # That the socket's mark is restored marks the packet.
             yield f"-A ipsec-mark {self._own_stream} -j RETURN"

@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import TypeGuard
 
 from openswan.base.errors import HostError
+from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.base.numbers import IKE_PORT, NATT_PORT
 from openswan.host import nfnetlink as nf
 from openswan.host.devices import is_virtual
@@ -94,13 +95,18 @@ def in_force() -> frozenset[str]:
 class LastGuard(OwnedTable):
     """Holds the netlink socket that owns the table. HostError when the kernel has no such hook."""
 
-    def __init__(self, ike_ports: Iterable[int] = (IKE_PORT, NATT_PORT), stream_ports: Iterable[int] = ()) -> None:
+    def __init__(
+        self,
+        ike_ports: Iterable[int] = (IKE_PORT, NATT_PORT),
+        stream_ports: Iterable[int] = (),
+        marks: Marks = DEFAULT_MARKS,
+    ) -> None:
         if why := supported():
             raise HostError(f"no netdev egress hook: {why}")
         self._sizes: Counter[str] = Counter()
         """Elements each set holds."""
         ports = ike_ports, stream_ports
-        super().__init__(LAST_CHAINS, SETS, LAST_COUNTERS, ports, nf.NFPROTO_NETDEV, by_ethertype)
+        super().__init__(LAST_CHAINS, SETS, LAST_COUNTERS, ports, nf.NFPROTO_NETDEV, by_ethertype, marks)
 
     def further_chains(self) -> Iterator[Message]:
         """One for each device."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.base.numbers import IKE_PORT, NATT_PORT
 from openswan.host import nfnetlink as nf
 from openswan.host.guard.matches import DEVICES, OwnStream
@@ -35,11 +36,16 @@ class NftBackend(OwnedTable):
 
     name = "nft"
 
-    def __init__(self, ike_ports: Iterable[int] = (IKE_PORT, NATT_PORT), stream_ports: Iterable[int] = ()) -> None:
+    def __init__(
+        self,
+        ike_ports: Iterable[int] = (IKE_PORT, NATT_PORT),
+        stream_ports: Iterable[int] = (),
+        marks: Marks = DEFAULT_MARKS,
+    ) -> None:
         self.sockets = True
         """Does the kernel know whose socket a packet is for (nft_socket)?"""
         self.nat = False
-        super().__init__(CHAINS, ALL_SETS, COUNTERS, (ike_ports, stream_ports))
+        super().__init__(CHAINS, ALL_SETS, COUNTERS, (ike_ports, stream_ports), marks=marks)
 
     def rules(self, chain: Chain) -> Iterable[Rule]:
         """Those this kernel can have."""

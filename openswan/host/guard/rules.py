@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from openswan.base.numbers import FWMARK, GUARD_MASK, IpProtocol
+from openswan.base.numbers import IpProtocol
 from openswan.host.guard.matches import (
     DESTINATION,
     SOURCE,
@@ -95,7 +95,6 @@ def open_name(version: int) -> str:
 
 COUNTERS = ("out4", "out6", "in4", "in6")
 LAST_COUNTERS = ("last4", "last6")
-MARK, MASK = FWMARK, GUARD_MASK
 ICMP = {4: IpProtocol.ICMP, 6: IpProtocol.ICMP6}
 ERRORS = {4: ((3, 5), (11, 12)), 6: ((1, 4),)}
 """ICMP types that quote the packet they are about (RFC 792, RFC 4443)."""

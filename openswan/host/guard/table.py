@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from openswan.base.errors import HostError
+from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.host import nfnetlink as nf
 from openswan.host.guard.boxes import Box
 from openswan.host.guard.expressions import ADDRESS_SIZE, Versions, by_nfproto, compile_rule
@@ -63,13 +64,14 @@ class OwnedTable:
         ports: tuple[Iterable[int], Iterable[int]],
         family: int = nf.NFPROTO_INET,
         versions: Versions = by_nfproto,
+        marks: Marks = DEFAULT_MARKS,
     ) -> None:
         """`ports`: pluto's own in UDP, and those it takes TCP on. HostError when we may not use nf_tables here."""
         self.chains, self.sets, self.names = tuple(chains), tuple(sets), tuple(counters)
         self.ports, self.stream_ports = frozenset(ports[0]), frozenset(ports[1])
-        self._versions = versions
+        self._versions, self._marks = versions, marks
         # Changes with the rules: a table left by another version of them is replaced, not adopted.
-        self.fingerprint = hashlib.sha256(repr((self.chains, sys.byteorder)).encode()).hexdigest()[:16]
+        self.fingerprint = hashlib.sha256(repr((self.chains, sys.byteorder, marks.mask)).encode()).hexdigest()[:16]
         self.flags = nf.TABLE_OWNER | nf.TABLE_PERSIST
         self.nft = nf.Nftables(TABLE, family=family)
         try:
@@ -203,7 +205,8 @@ class OwnedTable:
 
     def make_rules(self, chain: Chain) -> Iterator[Message]:
         """Append a chain's rules."""
-        return (self.nft.rule(chain.name, compile_rule(rule, self._versions)) for rule in self.rules(chain))
+        for rule in self.rules(chain):
+            yield self.nft.rule(chain.name, compile_rule(rule, self._versions, self._marks))
 
     def change_elements(self, change: Change) -> Iterator[Message]:
         """What goes, then what comes, of the sets that are here."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_address, summarize_address_range
 from typing import Any
 
+from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.base.numbers import IKE_PORT, NATT_PORT, IpProtocol
 from openswan.host.guard.boxes import Range
 from openswan.host.guard.matches import (
@@ -40,8 +41,6 @@ from openswan.host.guard.model import Element
 from openswan.host.guard.rules import (
     CHAINS,
     COUNTERS,
-    MARK,
-    MASK,
     TABLE,
     Chain,
     Rule,
@@ -95,13 +94,11 @@ def _icmp_types(test: IcmpTypes) -> str:
 TEXT: dict[type[Any], Callable[[Any], str]] = {
     Through: lambda test: f"{test.key} @interfaces",
     Ours: lambda test: "iif 0",
-    Marked: lambda test: f"meta mark & {MASK:#x} == {MARK:#x}",
     Family: lambda test: f"meta nfproto ipv{test.version}",
     Protocol: lambda test: f"meta l4proto {PROTOCOL_NAMES[test.number]}",
     UdpPorts: lambda test: f"udp sport {test.src} udp dport {test.dst}",
     ToIkePort: lambda test: "udp dport @ikeports",
     ToStreamPort: lambda test: "tcp dport @streamports",
-    OwnStream: lambda test: f"tcp sport @ikeports socket mark & {MASK:#x} == {MARK:#x}",
     IcmpTypes: _icmp_types,
     HopLimit: lambda test: f"ip6 hoplimit {test.value}",
     Local: lambda test: "fib daddr type local",
@@ -115,9 +112,13 @@ TEXT: dict[type[Any], Callable[[Any], str]] = {
 }
 
 
-def test_text(test: Test) -> str:
+BY_MARK: dict[type[Any], str] = {Marked: "meta mark", OwnStream: "tcp sport @ikeports socket mark"}
+
+
+def test_text(test: Test, marks: Marks = DEFAULT_MARKS) -> str:
     """One test as nft writes it."""
-    return TEXT[type(test)](test)
+    whose = BY_MARK.get(type(test))
+    return f"{whose} & {marks.guard:#x} == {marks.own:#x}" if whose else TEXT[type(test)](test)
 
 
 def sayable(rule: Rule) -> bool:
@@ -125,27 +126,31 @@ def sayable(rule: Rule) -> bool:
     return not any(isinstance(test, Guarded) and test.quoted for test in rule.tests)
 
 
-def rule_text(rule: Rule) -> str:
+def rule_text(rule: Rule, marks: Marks = DEFAULT_MARKS) -> str:
     """One rule as nft writes it."""
     action = {
         "drop": f'counter name "{rule.target}" drop',
-        "mark": f"meta mark set meta mark & {~MASK & 0xFFFFFFFF:#x} | {MARK:#x}",
+        "mark": f"meta mark set meta mark & {~marks.guard & 0xFFFFFFFF:#x} | {marks.own:#x}",
         "keep": "snat ip to ip saddr" if rule.target == "4" else "snat ip6 to ip6 saddr",
     }.get(rule.action, f"{rule.action} {rule.target}".rstrip())
-    return " ".join([*map(test_text, rule.tests), action])
+    return " ".join([*(test_text(test, marks) for test in rule.tests), action])
 
 
-def chain_text(chain: Chain) -> Iterator[str]:
+def chain_text(chain: Chain, marks: Marks = DEFAULT_MARKS) -> Iterator[str]:
     """One chain, a line at a time."""
     yield f"chain {chain.name} {{"
     if chain.hook:
         yield f"    type {chain.kind} hook {chain.hook} priority {chain.priority}; policy accept;"
     for rule in chain.rules:
-        yield ("    " if sayable(rule) else "    # ") + rule_text(rule)
+        yield ("    " if sayable(rule) else "    # ") + rule_text(rule, marks)
     yield "}"
 
 
-def ruleset(devices: Iterable[str] = ("lo", "ipsec0"), ports: Iterable[int] = (IKE_PORT, NATT_PORT)) -> str:
+def ruleset(
+    devices: Iterable[str] = ("lo", "ipsec0"),
+    ports: Iterable[int] = (IKE_PORT, NATT_PORT),
+    marks: Marks = DEFAULT_MARKS,
+) -> str:
     """The whole table without elements, as `nft -f` reads it."""
     lines = [f"counter {name} {{ }}" for name in COUNTERS]
     names = ", ".join(f'"{name}"' for name in devices)
@@ -158,7 +163,7 @@ def ruleset(devices: Iterable[str] = ("lo", "ipsec0"), ports: Iterable[int] = (I
             kind = " . ".join(types[field] for field in field_order(name))
             lines.append(f"set {name} {{ type {kind}; flags interval; }}")
     for chain in CHAINS:
-        lines += chain_text(chain)
+        lines += chain_text(chain, marks)
     return f"table inet {TABLE} {{\n" + "".join(f"    {line}\n" for line in lines) + "}\n"
 
 

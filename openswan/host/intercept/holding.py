@@ -15,7 +15,8 @@ from ipaddress import ip_address
 from typing import TypeAlias
 
 from openswan.base.address import Address
-from openswan.base.numbers import DECISION_MASK, LEARN_MARK, PASS_MARK, TUNNEL_MARK, IpProtocol
+from openswan.base.marks import DEFAULT_MARKS, Marks
+from openswan.base.numbers import IpProtocol
 from openswan.engine.effects import Decision
 from openswan.host.nfqueue import Queued
 
@@ -23,7 +24,6 @@ MOST_A_PAIR = 128
 MOST = 8192
 FRAGMENT_OFFSET = 0x1FFF
 SYN, SYN_ACK = 0x02, 0x12
-MARKS = {Decision.PASS: PASS_MARK, Decision.TUNNEL: TUNNEL_MARK}
 
 Hosts: TypeAlias = tuple[Address, Address]
 """Source and destination."""
@@ -74,7 +74,10 @@ class Holding:
         verdict: Callable[[int, int, bool, int | None], None],
         most: int = MOST,
         most_a_pair: int = MOST_A_PAIR,
+        marks: Marks = DEFAULT_MARKS,
     ) -> None:
+        self._marks = marks
+        self._codes = {Decision.PASS: marks.clear, Decision.TUNNEL: marks.tunnel}
         self._verdict = verdict
         self._most, self._most_a_pair = most, most_a_pair
         self.held: dict[Hosts, deque[Held]] = {}
@@ -116,15 +119,16 @@ class Holding:
         if waiting is None:
             return False
         self.count -= len(waiting)
-        mark = MARKS.get(decision)
+        code = self._codes.get(decision)
         for number, each in enumerate(waiting, 1):
             if decision is Decision.LEAVE:
                 self._verdict(each.queue, each.number, True, None)
-            elif mark is None:
+            elif code is None:
                 self._verdict(each.queue, each.number, False, None)
             else:
-                learned = LEARN_MARK if number == len(waiting) else 0
-                self._verdict(each.queue, each.number, True, each.mark & ~DECISION_MASK | mark | learned)
+                learned = self._marks.learn if number == len(waiting) else 0
+                mark = each.mark & self._marks.others | code | learned
+                self._verdict(each.queue, each.number, True, mark)
         return True
 
     def forget(self, queue: int) -> None:

@@ -15,7 +15,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 
 from openswan.base.errors import HostError
-from openswan.base.numbers import DROP_MARK, PASS_MARK, TUNNEL_MARK
+from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.engine.effects import Decide, Decision, Intercept
 from openswan.engine.events import Intercepted
 from openswan.host.guard.guard import Events
@@ -31,9 +31,6 @@ KNOWN, NOTHING = 0.3, 10.0
 """Seconds without another change after which a plan is taken for whole, and after which none is expected any more."""
 KEPT = ("closed", "open")
 """Queues whose packets outlive a daemon. What only triggers goes on without one."""
-CODES = {Decision.PASS: PASS_MARK, Decision.DROP: DROP_MARK, Decision.TUNNEL: TUNNEL_MARK}
-LIVES = {PASS_MARK: PASS_LIFE, DROP_MARK: PASS_LIFE}
-"""Seconds for which a decision is noted; tunnels: until they end."""
 WITHOUT = "first packets of hosts behind this one are held by the packet engine"
 BY_QUEUE, BY_ROUTE = "by NFQUEUE", "by the route into ipsecN"
 
@@ -47,6 +44,7 @@ class Interceptor:
         log: Callable[[str, bool], None],
         inherited: Mapping[str, socket.socket] | None = None,
         keep: Callable[[Mapping[str, socket.socket]], None] = lambda sockets: None,
+        marks: Marks = DEFAULT_MARKS,
     ) -> None:
         """HostError when not even tables can be had.
 
@@ -67,8 +65,13 @@ class Interceptor:
         self._later: asyncio.TimerHandle | None = None
         self._listening = False
         self._told = False
-        self.holding = Holding(self._verdict)
-        self.tables = {version: Table(version, known.get(f"table{version}")) for version in (4, 6)}
+        self._codes = {
+            Decision.PASS: marks.clear, Decision.DROP: marks.dropped, Decision.TUNNEL: marks.tunnel
+        }  # fmt: skip
+        self._lives = {marks.clear: PASS_LIFE, marks.dropped: PASS_LIFE}
+        """Seconds for which a decision is noted; tunnels: until they end."""
+        self.holding = Holding(self._verdict, marks=marks)
+        self.tables = {version: Table(version, known.get(f"table{version}"), marks) for version in (4, 6)}
         self._lost: set[str] = set()
         """Queues that we had; whoever has one now may let go of it again."""
         try:
@@ -117,7 +120,7 @@ class Interceptor:
         waited = self.holding.decide(hosts, effect.decision)
         if waited:
             self._queues_flush()
-        code = CODES.get(effect.decision, 0)
+        code = self._codes.get(effect.decision, 0)
         if waited and effect.decision in (Decision.PASS, Decision.TUNNEL):
             self._decided[hosts] = code  # its last packet teaches the table
             self._pending.pop(hosts, None)
@@ -130,11 +133,11 @@ class Interceptor:
         else:
             del self._decided[hosts]
         if self._loop is None:
-            self._note([Note(hosts, code, LIVES.get(code, 0.0), there)])
+            self._note([Note(hosts, code, self._lives.get(code, 0.0), there)])
             return
         if not self._pending:
             self._loop.call_soon(self._note_all)
-        self._pending[hosts] = Note(hosts, code, LIVES.get(code, 0.0), there)
+        self._pending[hosts] = Note(hosts, code, self._lives.get(code, 0.0), there)
 
     def _note_all(self) -> None:
         notes, self._pending = list(self._pending.values()), {}

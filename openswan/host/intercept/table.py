@@ -21,18 +21,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from openswan.base.errors import HostError
-from openswan.base.numbers import (
-    DECISION_MASK,
-    DROP_MARK,
-    FWMARK,
-    FWMARK_MASK,
-    IKE_PORT,
-    LEARN_MARK,
-    NATT_PORT,
-    PASS_MARK,
-    TUNNEL_MARK,
-    IpProtocol,
-)
+from openswan.base.marks import DEFAULT_MARKS, Marks
+from openswan.base.numbers import IKE_PORT, NATT_PORT, IpProtocol
 from openswan.engine.effects import Intercept, Way
 from openswan.host import nfnetlink as nf
 from openswan.host.guard.boxes import Range
@@ -134,9 +124,9 @@ def device_key(name: str) -> bytes:
 ACCEPT, DROP = nf.verdict(nf.NF_ACCEPT), nf.verdict(nf.NF_DROP)
 
 
-def set_mark(value: int) -> list[bytes]:
+def set_mark(marks: Marks, value: int) -> list[bytes]:
     """Write our bits of the mark, and leave others' alone."""
-    bits = nf.bitwise(R, native(0xFFFFFFFF & ~DECISION_MASK), native(value))
+    bits = nf.bitwise(R, native(marks.others), native(value))
     return [nf.meta("mark", R), bits, nf.meta_set_mark(R)]
 
 
@@ -171,9 +161,10 @@ def udp_to(port: int) -> list[bytes]:
 class Table:
     """The table of one family. HostError when the kernel cannot have it."""
 
-    def __init__(self, version: int, inherited: socket.socket | None = None) -> None:
+    def __init__(self, version: int, inherited: socket.socket | None = None, marks: Marks = DEFAULT_MARKS) -> None:
         """`inherited`: the socket of a daemon that has died, which the table belongs to."""
         self.at = Addressing(version)
+        self.marks = marks
         self.nft = nf.Nftables(TABLE, family=FAMILY[version], inherited=inherited)
         self.flags = nf.TABLE_OWNER | nf.TABLE_PERSIST
         self.queue: bool | None = True
@@ -312,7 +303,7 @@ class Table:
 
     def _chains(self) -> list[tuple[str, tuple[str, str, int] | None, list[list[bytes]]]]:
         """Name, where the kernel calls it, rules; each stands before those that jump to it."""
-        at = self.at
+        at, marks = self.at, self.marks
         goto = {name: nf.verdict(nf.NFT_GOTO, name) for name in ("trigger", "inward", "elsewhere", "answers")}
 
         def into(name: str, address: bytes, absent: bool = False) -> list[bytes]:
@@ -326,19 +317,19 @@ class Table:
                 return [ACCEPT]
             return [nf.queue(QUEUES[name], name != "closed", self.queue)]
 
-        passes = [*set_mark(PASS_MARK), ACCEPT]
+        passes = [*set_mark(marks, marks.clear), ACCEPT]
         others = [
             [*into("others_from", at.source()), *into("others_to", at.destination()), ACCEPT],
             [*into("others_from", at.destination()), *into("others_to", at.source()), ACCEPT],
         ]
         neighbours = [[*icmp(IpProtocol.ICMP6, ICMP6_FIRST, ICMP6_LAST), ACCEPT]]
         trigger = [
-            *([*decided(at.inward(), code), ACCEPT] for code in (PASS_MARK, DROP_MARK)),
+            *([*decided(at.inward(), code), ACCEPT] for code in (marks.clear, marks.dropped)),
             [*at.inward(), nf.lookup("seen", R, absent=True), nf.limit(TRIGGERS, BURST),
              nf.learn("seen", R, timeout=int(SEEN_LIFE * 1000)), *stop("trigger")],
         ]  # fmt: skip
         inward = [
-            [*marked(FWMARK, FWMARK_MASK), ACCEPT],
+            [*marked(marks.own, marks.own), ACCEPT],
             *([*protocol(each), ACCEPT] for each in (IpProtocol.ESP, IpProtocol.AH)),
             *([*udp_to(port), ACCEPT] for port in (IKE_PORT, NATT_PORT)),
             *(neighbours if at.version == 6 else []),
@@ -358,9 +349,9 @@ class Table:
             [*kind, nf.compare(R, native(RTN_UNICAST), "!="), ACCEPT],
             [*into("inside", at.source(), absent=True), goto["elsewhere"]],
             [*into("inside", at.destination()), ACCEPT],
-            [*decided(at.outward(), PASS_MARK), *passes],
-            [*decided(at.outward(), TUNNEL_MARK), ACCEPT],
-            [*decided(at.outward(), DROP_MARK), nf.count("dropped"), DROP],
+            [*decided(at.outward(), marks.clear), *passes],
+            [*decided(at.outward(), marks.tunnel), ACCEPT],
+            [*decided(at.outward(), marks.dropped), nf.count("dropped"), DROP],
             [*into("closed", at.destination()), *stop("closed")],
             [*into("open", at.destination()), *stop("open")],
         ]
@@ -372,17 +363,17 @@ class Table:
         number, types = ICMP_ERRORS[at.version]
         errors = [icmp(number, first, last) for first, last in types]
         learn = [
-            [*marked(LEARN_MARK | code, DECISION_MASK), *at.outward(), nf.load(at.after, native(code)),
-             nf.learn("decided", R, at.after, life), *set_mark(kept), ACCEPT]
-            for code, life, kept in ((PASS_MARK, int(PASS_LIFE * 1000), PASS_MARK), (TUNNEL_MARK, 0, 0))
+            [*marked(marks.learn | code, marks.mask), *at.outward(), nf.load(at.after, native(code)),
+             nf.learn("decided", R, at.after, life), *set_mark(marks, kept), ACCEPT]
+            for code, life, kept in ((marks.clear, int(PASS_LIFE * 1000), marks.clear), (marks.tunnel, 0, 0))
         ]  # fmt: skip
         output = [
-            [*marked(FWMARK, FWMARK_MASK), ACCEPT],
+            [*marked(marks.own, marks.own), ACCEPT],
             [nf.meta("oifname", R), nf.compare(R, device_key("lo")), ACCEPT],
             [nf.meta("oifname", R), nf.lookup("devices", R, absent=True), ACCEPT],
             others[0],
-            [*decided(at.outward(), PASS_MARK), *passes],
-            [*decided(at.outward(), TUNNEL_MARK), ACCEPT],
+            [*decided(at.outward(), marks.clear), *passes],
+            [*decided(at.outward(), marks.tunnel), ACCEPT],
             *([*answer, goto["answers"]] for answer in (*errors, tcp(RST), tcp(SYN, ACK))),
             [*into("own", at.source()), ACCEPT],
             [*into("inside", at.source()), ACCEPT],

@@ -3,7 +3,7 @@
 
 import pytest
 
-from openswan.base.numbers import FWMARK, FWMARK_MASK, IpProtocol
+from openswan.base.numbers import IpProtocol
 
 
 def test_known_number_has_its_name():
@@ -20,7 +20,3 @@ def test_unknown_number_is_kept_and_printed():
 def test_what_is_no_number_is_refused(bad):
     with pytest.raises(ValueError):
         IpProtocol(bad)
-
-
-def test_our_mark_lies_inside_its_mask():
-    assert FWMARK & FWMARK_MASK == FWMARK

@@ -80,6 +80,12 @@ def test_interfaces(text: str, want: tuple[tuple[str, str], ...]) -> None:
     assert setup.interfaces == want and complaints == []
 
 
+def test_the_bits_of_the_mark_that_are_ours() -> None:
+    assert build()[0].marks.mask == 0xF000
+    setup, complaints = build("fwmark-mask=0x10101010")
+    assert setup.marks.mask == 0x10101010 and complaints == []
+
+
 @pytest.mark.parametrize(
     ("lines", "want"),
     [
@@ -96,6 +102,13 @@ def test_strangers_have_an_interface_of_their_own(lines: tuple[str, ...], want: 
 @pytest.mark.parametrize(
     ("line", "why"),
     [
+        (
+            "fwmark-mask=0x7000",
+            "f:2: fwmark-mask=: 0x00007000 has 3 bits: 4 are needed, as in 0x0000f000 or",
+        ),
+        ("fwmark-mask=0xff00", "f:2: fwmark-mask=: 0x0000ff00 has 8 bits: 4 are needed"),
+        ("fwmark-mask=f000", "f:2: fwmark-mask=: 'f000' is no mask: 32 bits in hexadecimal are wanted"),
+        ("fwmark-mask=0xf00000000", "is no mask: 32 bits"),
         ("oe-interface=ipsec0", "oe-interface=ipsec0: an ipsecN is wanted that interfaces= does not have"),
         ("oe-interface=eth0", "oe-interface=eth0: an ipsecN is wanted"),
         ("interfaces=eth0", "f:2: interfaces=eth0: ipsecN=DEVICE, %defaultroute or %none is wanted"),

@@ -13,7 +13,8 @@ import pytest
 
 from openswan.base.address import Address, Endpoint
 from openswan.base.errors import HostError
-from openswan.base.numbers import FWMARK, SO_MARK
+from openswan.base.marks import DEFAULT_MARKS
+from openswan.base.numbers import SO_MARK
 from openswan.host.ikesock import Kind, Outer, OuterSockets, PortInUseError, open_pass_socket, open_socket
 
 Namespace = Callable[[Callable[[], Any]], Any]
@@ -70,7 +71,7 @@ async def until(condition: Callable[[], object]) -> None:
 def test_sockets_are_marked_and_never_block(namespace: Namespace, kind: Kind, address: Address) -> None:
     def work() -> None:
         with open_socket(kind, address, 0 if kind.protocol else 4500) as sock:
-            assert sock.getsockopt(socket.SOL_SOCKET, SO_MARK) == FWMARK
+            assert sock.getsockopt(socket.SOL_SOCKET, SO_MARK) == DEFAULT_MARKS.own
             assert not sock.getblocking()
             assert sock.getsockname()[0] == str(address)
             level, option = (socket.IPPROTO_IP, 10) if address.version == 4 else (socket.IPPROTO_IPV6, 23)
@@ -176,7 +177,7 @@ def test_a_port_in_use_and_a_lost_address_are_one_clear_line_each(namespace: Nam
 def test_packets_in_clear_leave_by_a_marked_socket_of_their_own(namespace: Namespace, version: int) -> None:
     def work() -> None:
         with open_pass_socket(version) as sock:
-            assert sock.getsockopt(socket.SOL_SOCKET, SO_MARK) == FWMARK
+            assert sock.getsockopt(socket.SOL_SOCKET, SO_MARK) == DEFAULT_MARKS.own
             level, option = (socket.IPPROTO_IP, 3) if version == 4 else (socket.IPPROTO_IPV6, 36)
             assert sock.getsockopt(level, option) == 1
 

@@ -18,7 +18,7 @@ import dns.message
 import dns.rcode
 import dns.rrset
 
-from openswan.base.numbers import FWMARK
+from openswan.base.marks import DEFAULT_MARKS
 from openswan.host.resolver import Resolver, from_hosts
 
 Namespace = Callable[[Callable[[], Any]], Any]
@@ -102,7 +102,7 @@ def test_a_dead_server_ends_in_time(tmp_path: Path) -> None:
 def test_where_everything_belongs_into_a_tunnel_it_asks_with_our_mark(namespace: Namespace, tmp_path: Path) -> None:
     def work() -> None:
         with server() as port:
-            rule = f"type filter hook output priority 0;\n udp dport {port} meta mark != {FWMARK} drop"
+            rule = f"type filter hook output priority 0;\n udp dport {port} meta mark != {DEFAULT_MARKS.own} drop"
             subprocess.run(["nft", f"table inet t {{\n chain c {{\n {rule}\n }}\n}}"], check=True)
             found = look_up(tmp_path, port, "gw.example.org", 4)
             # The server's end is a datagram too.

@@ -64,8 +64,8 @@ def entry(n: int, device: str = "ipsec0") -> GuardEntry:
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Memory:
     memory = Memory()
-    monkeypatch.setattr(module, "choose", lambda backend, ports, stream_ports: memory)
-    monkeypatch.setattr(module, "choose_last", lambda ports, stream_ports: None)
+    monkeypatch.setattr(module, "choose", lambda *_: memory)
+    monkeypatch.setattr(module, "choose_last", lambda *_: None)
     return memory
 
 
@@ -81,7 +81,7 @@ class LastMemory(Memory):
 @pytest.fixture
 def last(kernel: Memory, monkeypatch: pytest.MonkeyPatch) -> LastMemory:
     memory = LastMemory()
-    monkeypatch.setattr(module, "choose_last", lambda ports, stream_ports: memory)
+    monkeypatch.setattr(module, "choose_last", lambda *_: memory)
     return memory
 
 

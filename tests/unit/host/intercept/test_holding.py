@@ -8,11 +8,12 @@ from ipaddress import ip_address
 
 import pytest
 
-from openswan.base.numbers import LEARN_MARK, PASS_MARK, TUNNEL_MARK
+from openswan.base.marks import Marks
 from openswan.engine.effects import Decision
 from openswan.host.intercept.holding import MOST_A_PAIR, Holding, read_head
 from openswan.host.nfqueue import Queued
 
+MARKS = Marks()
 A, B, C = "10.1.0.2", "192.0.2.2", "192.0.2.3"
 A6, B6 = "2001:db8:1::2", "2001:db8::2"
 Said = tuple[int, int, bool, int | None]
@@ -44,13 +45,13 @@ def hosts(src: str = A, dst: str = B) -> tuple[object, object]:
 
 
 @pytest.mark.parametrize(("src", "dst"), [(A, B), (A6, B6)], ids=["ipv4", "ipv6"])
-@pytest.mark.parametrize(("decision", "mark"), [(Decision.PASS, PASS_MARK), (Decision.TUNNEL, TUNNEL_MARK)])
+@pytest.mark.parametrize(("decision", "mark"), [(Decision.PASS, MARKS.clear), (Decision.TUNNEL, MARKS.tunnel)])
 def test_in_order_and_only_the_last_one_teaches(src: str, dst: str, decision: Decision, mark: int) -> None:
     holding, said = made()
     assert [take(holding, n, packet(src, dst), 0x50) for n in range(4)] == [True, False, False, False]
     assert said == [] and holding.count == 4
     assert holding.decide((ip_address(src), ip_address(dst)), decision)
-    assert said == [(1, n, True, 0x50 | mark | (LEARN_MARK if n == 3 else 0)) for n in range(4)], "others' bits stay"
+    assert said == [(1, n, True, 0x50 | mark | (MARKS.learn if n == 3 else 0)) for n in range(4)], "others' bits stay"
     assert holding.count == 0 and not holding.held
     assert not holding.decide((ip_address(src), ip_address(dst)), decision)
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from openswan.base.errors import HostError
-from openswan.base.numbers import DROP_MARK, PASS_MARK, TUNNEL_MARK
+from openswan.base.marks import Marks
 from openswan.engine.effects import Decide, Decision, Intercept, Way
 from openswan.engine.events import Intercepted
 from openswan.host.intercept import intercept
@@ -20,6 +20,7 @@ from openswan.host.intercept.table import QUEUES
 from openswan.host.nfqueue import Queued
 from tests.unit.host.intercept.test_holding import packet
 
+MARKS = Marks()
 A, B = ip_address("10.1.0.2"), ip_address("192.0.2.2")
 PLAN = Intercept(((ip_network("192.0.2.0/24"), Way.OPEN),), (ip_network("10.1.0.0/24"),))
 
@@ -27,8 +28,8 @@ PLAN = Intercept(((ip_network("192.0.2.0/24"), Way.OPEN),), (ip_network("10.1.0.
 class Table:
     """The kernel's table."""
 
-    def __init__(self, version: int, inherited: Any = None) -> None:
-        self.version, self.inherited = version, inherited
+    def __init__(self, version: int, inherited: Any = None, marks: Any = None) -> None:
+        self.version, self.inherited, self.marks = version, inherited, marks
         self.sock = f"table {version}"
         self.queue: bool | None = True
         self.portid = version
@@ -143,9 +144,9 @@ def test_the_table_is_told_where_nothing_waits() -> None:
     assert interceptor.tables[4].done == [], "there are no groups"
     interceptor.set(PLAN)
     for decision, code in (
-        (Decision.PASS, (PASS_MARK, 300.0)),
-        (Decision.DROP, (DROP_MARK, 300.0)),
-        (Decision.TUNNEL, (TUNNEL_MARK, 0.0)),
+        (Decision.PASS, (MARKS.clear, 300.0)),
+        (Decision.DROP, (MARKS.dropped, 300.0)),
+        (Decision.TUNNEL, (MARKS.tunnel, 0.0)),
         (Decision.FORGET, (0, 0.0)),
     ):
         interceptor.decide(Decide(A, B, decision))
@@ -175,7 +176,10 @@ def test_what_is_decided_at_once_is_told_at_once() -> None:
     asyncio.run(life())
     table = interceptor.tables[4]
     assert table.steps == 2 and table.done[-1] == ((A, many[2]), 0, 0.0)
-    assert table.done[1:-1] == [((A, many[0]), TUNNEL_MARK, 0.0), *(((A, each), DROP_MARK, 300.0) for each in many[2:])]
+    assert table.done[1:-1] == [
+        ((A, many[0]), MARKS.tunnel, 0.0),
+        *(((A, each), MARKS.dropped, 300.0) for each in many[2:]),
+    ]
 
 
 def test_a_plan_comes_once_and_an_empty_one_takes_the_tables_away() -> None:
@@ -346,3 +350,15 @@ def test_trouble_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
         interceptor.decide(Decide(A, B, Decision.PASS))
     assert lines == ["interception: a decision could not be noted: no"]
     assert asyncio.run(asyncio.sleep(0)) is None
+
+
+def test_another_mask_is_everybodys() -> None:
+    """The tables', what is noted, and the verdicts of what waits."""
+    marks = Marks(0x0F000000)
+    interceptor: Any = Interceptor(lambda _: None, lambda *_: None, marks=marks)
+    interceptor.set(PLAN)
+    queue = come(interceptor, "open", Queued(1, 0, 0xF001, packet("10.1.0.2", "192.0.2.2")))
+    interceptor.decide(Decide(A, B, Decision.PASS))
+    assert queue.told == [(1, True, 0x0B00F001)], "clear, to be learned, and others' bits as they were"
+    interceptor.decide(Decide(B, A, Decision.DROP))
+    assert interceptor.tables[4].marks == marks and interceptor.tables[4].done[-1] == ((B, A), marks.dropped, 300.0)

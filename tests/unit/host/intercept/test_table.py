@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from openswan.base.numbers import TUNNEL_MARK
+from openswan.base.marks import DEFAULT_MARKS
 from openswan.engine.effects import Intercept, Way
 from openswan.host import nfnetlink as nf
 from openswan.host.intercept.table import DEVICES, QUEUES, Addressing, Table, native
@@ -109,6 +109,6 @@ def test_what_the_host_answers_to_forged_senders_is_limited(version: int, rules:
     chains = {name: each for name, _, each in table._chains()}
     limited = [at for at, rule in enumerate(chains["output"]) if b"answers" in b"".join(rule)]
     assert len(limited) == rules
-    assert nf.compare(table.at.after, native(TUNNEL_MARK)) in chains["output"][limited[0] - 1]
+    assert nf.compare(table.at.after, native(DEFAULT_MARKS.tunnel)) in chains["output"][limited[0] - 1]
     assert expressions(chains["answers"][0])[0][0] == "limit"
     table.close()
