@@ -16,6 +16,8 @@ from tests.netns.capture import QUIET, Capture, assert_quiet
 from tests.netns.conns import conn
 from tests.netns.gateway import Gateway
 from tests.netns.lab import Lab, wait_for
+from tests.netns.test_hostile import inject
+from tests.netns.test_leaks import forged
 from tests.netns.traffic import Receiver, ping, transfer, udp_socket
 
 HERE = {"left": "%defaultroute", "right": "%opportunisticgroup", "authby": "null", "keyingtries": "1", "auto": "route"}
@@ -108,3 +110,20 @@ def test_a_killed_host_leaks_nothing_and_comes_back(lab: Lab) -> None:
         east.start()
         wait_for("the way back", lambda: ping(lab.east, "192.0.2.1", 1, wait=1).received == 1, 20)
         assert_quiet(wire)
+
+
+def test_a_reply_in_clear_for_a_tunnels_pair_is_dropped(lab: Lab) -> None:
+    """Also where the group permits clear text: what claims to be the peer, past its tunnel, is not heard."""
+    for name in ("east", "west"):
+        trapped(host(lab, name, private_or_clear=NETS))
+    for near, far in (("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2")):
+        assert ping(lab.west, far, 2, wait=5).received == 2
+        heard = Receiver(lab.west, near, 7001)
+        with Capture(lab.west) as wire:
+            inject(lab.east, [forged(lab.west, far, near, b"<<clear>>")] * 5)
+            wait_for("the forgeries on the wire", lambda: len(wire.leaks([], [b"<<clear>>"])) >= 5, 3)
+            s = udp_socket(lab.east, far)
+            s.sendto(b"<<after>>" + bytes(8), (near, 7001))
+            wait_for("what came by the tunnel after them", lambda: heard.got, 5)  # noqa: B023
+            s.close()
+        assert all(b"<<clear>>" not in data for data in heard.got)
