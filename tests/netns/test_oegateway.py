@@ -15,7 +15,7 @@ from tests.netns.conns import conn
 from tests.netns.gateway import Gateway
 from tests.netns.lab import Lab, wait_for
 from tests.netns.test_oe import HERE as NOBODYS
-from tests.netns.test_oe import host
+from tests.netns.test_oe import host, trapped
 from tests.netns.test_oedns import EAST, FIRST, HERE, SECOND, WEST, ipseckey, world_of
 from tests.netns.traffic import Receiver, ping, transfer, udp_socket
 
@@ -128,3 +128,20 @@ def test_a_gateway_for_whoever_is_behind_it(lab: Lab, failure: str) -> None:
         heard = ping(road, EAST, 3, wait=4).received
         assert (heard == 3) is (failure == "passthrough"), "no record names a gateway for it"
         assert bool(clear(wire, "10.3.0.2", EAST)) is (failure == "passthrough")
+
+
+def test_hosts_encrypt_inside_the_tunnel_of_their_gateways(lab: Lab) -> None:
+    """Sunset and sunrise have a tunnel of their own, of which their gateways see ESP alone, and encrypt that again."""
+    world = world_of(lab, zones=ZONES)
+    other = conn("lan", HERE, leftsubnet="10.2.0.0/24", failureshunt="drop", auto="route")
+    east = world.host("east", SECOND, more=other, lan="10.1.0.0/16\n")
+    west = world.host("west", FIRST, more=LAN, lan="10.2.0.0/16\n")
+    host(lab, "sunrise", private=f"{SUNSET}\n")
+    trapped(host(lab, "sunset", private=f"{SUNRISE}\n"), 1)
+    with Capture(lab.west) as wire, Capture(lab.sunset, "lan") as inside, Capture(lab.west, "ipsec1") as between:
+        assert ping(lab.sunset, SUNRISE, 3, wait=8).received == 3, west.log() + east.log()
+        assert transfer(lab.sunset, lab.sunrise, SUNRISE, 1 << 19, SUNSET).intact
+        assert clear(wire, SUNSET) == clear(wire, SUNRISE) == []
+        assert clear(inside, SUNSET, SUNRISE) == [], "nor has the gateway seen what they say"
+        nested = {(s.src, s.dst) for s in between.packets(lambda s: s.kind in ("esp", "esp-udp"))}
+        assert nested == {(SUNSET, SUNRISE), (SUNRISE, SUNSET)}
