@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from openswan.daemon.main import FINAL
+
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "initscripts"
 SHELL = sorted(path for path in SCRIPTS.iterdir() if path.is_file() and path.read_bytes().startswith(b"#!/bin/sh\n"))
@@ -108,6 +110,7 @@ def test_units_are_understood(path: Path, tmp_path: Path) -> None:
 
 def test_the_watchdog_is_wanted() -> None:
     pluto = unit(SCRIPTS / "ipsec.service")
+    assert pluto["RestartPreventExitStatus"] == [" ".join(map(str, FINAL))]
     assert pluto["Type"] == ["notify"] and pluto["WatchdogSec"] == ["30"]
     assert pluto["ExecStart"] == ["/usr/sbin/ipsec pluto --nofork --autostart"]
 
