@@ -172,7 +172,8 @@ class Machine:
     def last_guard(self) -> LastLine:
         """The last leak guard of this network namespace, whoever holds it."""
         try:
-            return LastLine(last.supported(), last.in_force(), last.physical())
+            there = last.in_force()
+            return LastLine("" if there else last.supported(), there, last.physical())
         except (OSError, HostError) as why:
             return LastLine(str(why), frozenset(), frozenset())
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import struct
 from collections.abc import Callable, Iterable, Iterator, MutableSet, Sequence, Set
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ from openswan.policy.selector import FlowKey
 
 T = TypeVar("T")
 STATE_FILE = "guard.journal"
+NO_HOOK = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOENT, errno.EAFNOSUPPORT)
+"""What kernels say that have no netdev egress."""
 SETTLE = 0.05
 """Seconds between a foreign change and the look at what it did; a flush is many events."""
 POLL = 0.9
@@ -138,8 +141,21 @@ class Guard:
         except HostError:
             guard._let_go()
             raise
-        guard._with_last(lambda one: one.load(guard.model))
+        guard._begin_last()
         return guard
+
+    def _begin_last(self) -> None:
+        """A kernel without the hook has no last guard, and nobody is told."""
+        if self.last is None:
+            return
+        try:
+            self.last.load(self.model)
+        except HostError as why:
+            cause = why.__cause__
+            if not isinstance(cause, OSError) or cause.errno not in NO_HOOK:
+                self._log(f"last leak guard: {why}", True)
+            self.last.close()
+            self.last = None
 
     def set(self, connection: str, entries: tuple[GuardEntry, ...], block_families: tuple[int, ...] = ()) -> None:
         """Replace what is guarded for one connection; HostError when that fails (what was guarded stays so)."""

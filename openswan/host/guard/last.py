@@ -43,7 +43,10 @@ BELOW = frozenset(("bridge", "bond", "team", "openvswitch"))
 
 
 def supported() -> str:
-    """Has the kernel the hook? Empty if so, else why not."""
+    """Has the kernel the hook? Empty if so, else why not.
+
+    A hook that goes makes the kernel drop all that waits in queues of NFQUEUE: not to be asked where anything may.
+    """
     nft = None
     try:
         nft = nf.Nftables(TRIAL, family=nf.NFPROTO_NETDEV)
@@ -93,7 +96,7 @@ def in_force() -> frozenset[str]:
 
 
 class LastGuard(OwnedTable):
-    """Holds the netlink socket that owns the table. HostError when the kernel has no such hook."""
+    """Holds the netlink socket that owns the table. HostError when we may not; load() says if there is no hook."""
 
     def __init__(
         self,
@@ -101,8 +104,6 @@ class LastGuard(OwnedTable):
         stream_ports: Iterable[int] = (),
         marks: Marks = DEFAULT_MARKS,
     ) -> None:
-        if why := supported():
-            raise HostError(f"no netdev egress hook: {why}")
         self._sizes: Counter[str] = Counter()
         """Elements each set holds."""
         ports = ike_ports, stream_ports
