@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
 from typing import TypeAlias
@@ -23,6 +23,14 @@ class Pair:
 
     src: Address
     dst: Address
+    _hash: int = field(init=False, repr=False, compare=False)
+    """Worked out once: a pair is looked up twenty times before it is decided."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.src, self.dst)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def __str__(self) -> str:
         return f"{self.src} -> {self.dst}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
 from openswan.base.address import Address, Subnet, less
 from openswan.base.interval import Duration
@@ -17,7 +17,7 @@ from openswan.engine.oeevents import Terms
 from openswan.engine.oeterms import SHUNT_LIFETIME, terms_of
 from openswan.engine.orient import Plugs
 from openswan.policy.connection import Connection, End, HostKind
-from openswan.policy.exempt import Place, exempt, resolver_rules
+from openswan.policy.exempt import exempt, resolver_rules
 from openswan.policy.flowtable import Flow, FlowTable, Rule, Standing
 from openswan.policy.groups import Target, clients_of, group_end, group_file, named, rules_of, settle
 from openswan.policy.selector import FlowKey
@@ -59,7 +59,7 @@ class OePolicy:
         self.terms: dict[str, Terms] = {}
         self.complaints: tuple[str, ...] = ()
         """A line for each rule that another conn had first."""
-        self.place = place_of(plugs)
+        self.place = plugs.place
         self.names: tuple[str, ...] = ()
         """Host names of groups' files."""
         complaints: list[str] = []
@@ -140,13 +140,3 @@ def nets_behind(homes: Iterable[tuple[Subnet, str]], outer: Collection[str]) -> 
 def _of_one_link(net: Subnet) -> bool:
     where = net.network_address
     return where.is_loopback or where.is_link_local or where.is_multicast
-
-
-def place_of(plugs: Plugs) -> Place:
-    """This host's addresses, and the broadcast addresses of its links."""
-    broadcasts = set()
-    for interface in plugs.interfaces.values():
-        for address, length in interface.addresses:
-            if address.version == 4 and length < 31:
-                broadcasts.add(ip_network((address, length), strict=False).broadcast_address)
-    return Place(frozenset(plugs.addresses), frozenset(broadcasts - set(plugs.addresses)))

@@ -5,18 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from ipaddress import ip_network
 
 from openswan.base.address import Address
 from openswan.engine.conn import Oriented
 from openswan.engine.events import DefaultRoute, Interface, NetworkState
 from openswan.policy.connection import Auth, Connection, End, HostKind
+from openswan.policy.exempt import Place
 from openswan.policy.onlink import OnLink
 
 NOBODY = "We cannot identify ourselves with either end of this connection."
 FIRST_DEVICE = "ipsec0"
 
 
-@dataclass(slots=True)
+@dataclass
 class Plugs:
     """Local addresses by value, interfaces by name, default routes by family, and links: made for each NetworkState."""
 
@@ -38,6 +41,16 @@ class Plugs:
         for default in state.defaults:
             plugs.defaults.setdefault(default.source.version, default)
         return plugs
+
+    @cached_property
+    def place(self) -> Place:
+        """This host's addresses, and the broadcast addresses of its links."""
+        broadcasts = set()
+        for interface in self.interfaces.values():
+            for address, length in interface.addresses:
+                if address.version == 4 and length < 31:
+                    broadcasts.add(ip_network((address, length), strict=False).broadcast_address)
+        return Place(frozenset(self.addresses), frozenset(broadcasts - set(self.addresses)))
 
     def mtu(self, address: Address) -> int:
         """Of the interface that has a local address."""

@@ -11,6 +11,7 @@ from openswan.base.address import host_subnet
 from openswan.base.said import Shunt
 from openswan.engine import oeevents as oe
 from openswan.engine.effects import Decision, LearnGateways
+from openswan.engine.interception import SHUNTS
 from openswan.engine.oeevents import Pair
 from openswan.engine.oestates import State
 from openswan.engine.routing import RouteEvent
@@ -64,14 +65,19 @@ class PairDeeds:
         if line is None:
             return
         conn = self.pairs.conns.get(effect.pair)
-        key = flow_of(effect.pair)
         if conn is not None and conn.children:
             return  # its tunnel is being put in place, and is told when that is done: see fall_back
+        key = flow_of(effect.pair)
         if conn is not None and self.brain.router.eroutes.get(key) is conn:
             # It is still negotiating; what it gives up later must not be this eroute.
             self.brain.router.happen(conn, RouteEvent.UNPLUG)
-        self.pairs.shunts[effect.pair] = line.name
+        elif effect.pair in self.pairs.aside and effect.shunt in SHUNTS:
+            # The host does that: the packet engine may never meet the pair.
+            self.brain.interception.decide(effect.pair, effect.shunt)
+            return
         self.brain.interception.decide(effect.pair, effect.shunt)
+        self.pairs.aside.discard(effect.pair)
+        self.pairs.shunts[effect.pair] = line.name
         self.core.klips(SetEroute(key, effect.shunt, line.device, line.unique, 0))
 
     def fall_back(self, pair: Pair) -> None:
@@ -83,11 +89,13 @@ class PairDeeds:
     def _set_tunnel(self, effect: oe.SetTunnel) -> None:
         # Its connection has taken the eroute already.
         self.pairs.shunts.pop(effect.pair, None)
+        self.pairs.aside.discard(effect.pair)
         self.brain.interception.decide(effect.pair, Decision.TUNNEL)
 
     def _release(self, pair: Pair) -> None:
         """Nothing is decided any more: the line's own eroute counts again."""
         self.brain.interception.decide(pair, Decision.FORGET)
+        self.pairs.aside.discard(pair)
         owner = self.pairs.shunts.pop(pair, None)
         if owner is None:
             return
@@ -142,7 +150,9 @@ class PairDeeds:
         # The packet engine's own hold ends, and what it keeps is dropped; the next packet asks again.
         self.pairs.overflows += 1
         self.brain.interception.decide(effect.pair, Decision.FORGET)
-        if effect.pair not in self.pairs.shunts and effect.pair not in self.pairs.conns:
+        if effect.pair in self.pairs.aside:
+            self.pairs.aside.discard(effect.pair)
+        elif effect.pair not in self.pairs.shunts and effect.pair not in self.pairs.conns:
             self.core.klips(DelEroute(flow_of(effect.pair)))
 
     def _tell(self, effect: oe.Tell) -> None:

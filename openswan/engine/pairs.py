@@ -24,11 +24,11 @@ from openswan.base.log import Rc
 from openswan.base.said import Shunt
 from openswan.engine import oeevents as oe
 from openswan.engine.conn import Conn, Kind
+from openswan.engine.demux import Bucket
 from openswan.engine.effects import CountUse, Decision
 from openswan.engine.events import FlowsUsed, GatewaysLearned
 from openswan.engine.oeevents import OeEvent, Pair
 from openswan.engine.oejudge import by_gateway, shorter
-from openswan.engine.oepolicy import place_of
 from openswan.engine.oeterms import terms_of
 from openswan.engine.opportunistic import Opportunistic
 from openswan.engine.pairdeeds import PairDeeds, flow_of, same_gateway
@@ -36,7 +36,7 @@ from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
 from openswan.ike.v2.tasks.cert import carries_name
 from openswan.plane.events import Acquire
-from openswan.policy.connection import ShuntPolicy
+from openswan.policy.connection import Connection, ShuntPolicy
 from openswan.policy.exempt import exempt
 from openswan.policy.flowtable import Flow
 from openswan.policy.gateways import Gateway, with_key
@@ -52,6 +52,8 @@ LOOK_AT_USE = 60.0
 """Seconds between two looks at which pairs still carry packets."""
 BUSY = 150.0
 """Seconds since a tunnel was last seen to carry packets for which it is rekeyed: two looks, and what they take."""
+LINES = (100.0, 2000.0)
+"""Lines of the log a second, and at once, about first packets."""
 SLICE = 200
 """Pairs that are looked at between two events when lines have changed: some 20 ms where each is forgotten."""
 
@@ -84,8 +86,13 @@ class Pairs:
         """The instances of pairs that have a tunnel or are being called."""
         self.shunts: dict[Pair, str] = {}
         """Pairs whose eroute is ours, and the line it was set for."""
+        self.aside: set[Pair] = set()
+        """Pairs that the host stops before routing: they have no eroute unless the packet engine has met them."""
         self.overflows = 0
         """First packets there was no room for."""
+        self._lines = Bucket(*LINES)
+        self._known_terms: dict[str, tuple[Connection, oe.Terms]] = {}
+        """By the name of a line: what its policy comes to."""
         self._events: deque[OeEvent] = deque()
         self._busy = False
         self._suspects: deque[Pair] = deque()
@@ -99,12 +106,22 @@ class Pairs:
     def packet(self, line: Conn, event: Acquire) -> None:
         """A packet has met a line's trap; the packet engine keeps it, and what follows it, under the pair's key."""
         flow = event.flow
-        self.met(line, Pair(flow.src.network_address, flow.dst.network_address))
+        pair = Pair(flow.src.network_address, flow.dst.network_address)
+        if pair in self.aside:
+            self.aside.discard(pair)
+            self.deeds.fall_back(pair)
+        self.met(line, pair)
+
+    def stopped(self, line: Conn, pair: Pair) -> None:
+        """The host has stopped a packet that nothing was decided about, before the packet engine could meet it."""
+        if pair not in self.machine.pairs and pair not in self.shunts:
+            self.aside.add(pair)
+        self.met(line, pair)
 
     def met(self, line: Conn, pair: Pair) -> None:
         """A packet of a pair that nothing was decided about, where it was met."""
         state = self.machine.pairs.get(pair)
-        if state is None:
+        if state is None and self._lines.take(self.core.now):
             self.core.say(line, f"first packet of {pair}", Rc.LOG, event="first-packet")
         self.run(oe.Packet(pair, self._terms(line, pair)))
         if state is not None and self.machine.pairs.get(pair) is state:
@@ -115,8 +132,11 @@ class Pairs:
         return terms_of(line.policy, self.core.settings.shunt_lifetime)
 
     def _terms(self, line: Conn, pair: Pair) -> oe.Terms:
-        terms = self._terms_of(line)
-        if exempt(Flow(pair.src, pair.dst), place_of(self.core.plugs)):
+        policy, terms = self._known_terms.get(line.name, (None, None))
+        if policy is not line.policy or terms is None:
+            terms = self._terms_of(line)
+            self._known_terms[line.name] = line.policy, terms
+        if exempt(Flow(pair.src, pair.dst), self.core.plugs.place):
             terms = replace(terms, stance=Stance.CLEAR)
         return terms
 

@@ -22,7 +22,6 @@ from openswan.engine.demux import Bucket
 from openswan.engine.effects import Decision, LearnGateways
 from openswan.engine.events import Intercepted
 from openswan.engine.oeevents import Learned, Pair
-from openswan.engine.oepolicy import place_of
 from openswan.policy.exempt import exempt
 from openswan.policy.flowtable import Flow
 from openswan.policy.gateways import Gateway
@@ -66,7 +65,7 @@ class Triggers:
         elif line is None:
             self.brain.interception.decide(pair, Decision.LEAVE)
         else:
-            self.brain.pairs.met(line, pair)
+            self.brain.pairs.stopped(line, pair)
 
     def learned(self, learned: Learned) -> None:
         """The DNS has answered, or has not."""
@@ -84,7 +83,7 @@ class Triggers:
             return
         if (
             self._known(pair)
-            or exempt(Flow(pair.src, pair.dst), place_of(self.core.plugs))
+            or exempt(Flow(pair.src, pair.dst), self.core.plugs.place)
             or pair.dst in self.brain.exemptions.open_to()  # it answers what this host asks it in clear
             or not self._budget(pair.dst)
         ):

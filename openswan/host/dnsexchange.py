@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from openswan.base.errors import HostError
 from openswan.base.numbers import SO_MARK
@@ -25,16 +25,43 @@ MOST_STRAYS = 64
 """Datagrams that answer something else, after which a server is given up: somebody is guessing."""
 
 
-class _Waiting(asyncio.DatagramProtocol):
-    """Waits for the datagram that answers one query."""
+class _Waiting:
+    """Waits for the datagram that answers one query; inside a running event loop."""
 
-    def __init__(self, query: dns.message.Message) -> None:
-        self._query = query
+    def __init__(self, query: dns.message.Message, sock: socket.socket) -> None:
+        self._query, self._sock = query, sock
+        self._wire = query.to_wire()
         self._strays = 0
-        self.answer: asyncio.Future[dns.message.Message] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._again: asyncio.TimerHandle | None = None
+        self.answer: asyncio.Future[dns.message.Message] = self._loop.create_future()
+        self._loop.add_reader(sock.fileno(), self._readable)
+        self._send(FIRST_PAUSE)
 
-    def datagram_received(self, data: bytes, addr: object) -> None:
-        """Take it if it is the answer."""
+    def close(self) -> None:
+        """Wait no longer."""
+        if self._again is not None:
+            self._again.cancel()
+        self._loop.remove_reader(self._sock.fileno())
+
+    def _send(self, pause: float) -> None:
+        self._again = self._loop.call_later(pause, self._send, 2 * pause)
+        try:
+            self._sock.send(self._wire)
+        except BlockingIOError:
+            pass  # it is sent again
+        except OSError as why:
+            self._fail(why)
+
+    def _readable(self) -> None:
+        try:
+            data = self._sock.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError as why:
+            # ICMP says so; anybody can, but there is another server or another try.
+            self._fail(why)
+            return
         if self.answer.done():
             return
         message = read_message(self._query, data)
@@ -43,12 +70,11 @@ class _Waiting(asyncio.DatagramProtocol):
             return
         self._strays += 1
         if self._strays >= MOST_STRAYS:
-            self.answer.set_exception(HostError(f"{self._strays} datagrams that answer something else"))
+            self._fail(HostError(f"{self._strays} datagrams that answer something else"))
 
-    def error_received(self, exc: Exception) -> None:
-        """ICMP says so; anybody can, but there is another server or another try."""
+    def _fail(self, why: Exception) -> None:
         if not self.answer.done():
-            self.answer.set_exception(HostError(_why(exc)))
+            self.answer.set_exception(HostError(_why(why)))
 
 
 def read_message(query: dns.message.Message, data: bytes) -> dns.message.Message | None:
@@ -85,40 +111,38 @@ def _why(error: Exception) -> str:
     return (error.strerror or "" if isinstance(error, OSError) else str(error)) or type(error).__name__
 
 
-async def _connected(server: str, port: int, kind: socket.SocketKind, mark: int) -> socket.socket:
-    """A connected socket; OSError when there is none."""
-    loop = asyncio.get_running_loop()
+def _socket(server: str, port: int, kind: socket.SocketKind, mark: int) -> tuple[socket.socket, Any]:
+    """A socket, and where it is to connect to; OSError when there is none."""
     family, _, _, _, there = socket.getaddrinfo(server, port, type=kind, flags=socket.AI_NUMERICHOST)[0]
     sock = socket.socket(family, kind | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     try:
         if mark:
             sock.setsockopt(socket.SOL_SOCKET, SO_MARK, mark)
-        await loop.sock_connect(sock, there)
-    except BaseException:
+    except OSError:
         sock.close()
         raise
-    return sock
+    return sock, there
 
 
 async def _udp(query: dns.message.Message, server: str, port: int, mark: int) -> dns.message.Message:
     # Connected: the kernel lets in what comes from that server alone, and gives each query a port of its own.
-    sock = await _connected(server, port, socket.SOCK_DGRAM, mark)
-    loop = asyncio.get_running_loop()
-    transport, protocol = await loop.create_datagram_endpoint(lambda: _Waiting(query), sock=sock)
-    try:
-        wire, pause = query.to_wire(), FIRST_PAUSE
-        while True:
-            transport.sendto(wire)
-            await asyncio.wait((protocol.answer,), timeout=pause)
-            if protocol.answer.done():
-                return protocol.answer.result()
-            pause *= 2
-    finally:
-        transport.close()
+    sock, there = _socket(server, port, socket.SOCK_DGRAM, mark)
+    with sock:
+        sock.connect(there)
+        waiting = _Waiting(query, sock)
+        try:
+            return await waiting.answer
+        finally:
+            waiting.close()
 
 
 async def _tcp(query: dns.message.Message, server: str, port: int, mark: int) -> dns.message.Message:
-    sock = await _connected(server, port, socket.SOCK_STREAM, mark)
+    sock, there = _socket(server, port, socket.SOCK_STREAM, mark)
+    try:
+        await asyncio.get_running_loop().sock_connect(sock, there)
+    except BaseException:
+        sock.close()
+        raise
     reader, writer = await asyncio.open_connection(sock=sock, limit=1 << 17)
     try:
         wire = query.to_wire()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from importlib import import_module
 from ipaddress import ip_address
@@ -23,6 +24,7 @@ from openswan.host.dnscache import DnsCache
 from openswan.host.dnsexchange import PAYLOAD, exchange
 from openswan.host.dnssec import BogusError, Trust, Validator
 from openswan.host.dnstrail import Piece, follow
+from openswan.host.dnsvoid import Voids, worth_asking
 from openswan.host.resolver import RESOLV_CONF
 from openswan.policy.dnsanswer import DnsAnswer, DnsStatus
 
@@ -39,6 +41,8 @@ AT_ONCE = 256
 """Look-ups under way; others wait for a place, within their LIFETIME."""
 MOST_WAITING = 8192
 """Names that wait; who comes then is told that it failed."""
+BUSY = 16
+"""Look-ups under way from which on it is asked how far up there is nothing."""
 LONGEST_TTL, SHORTEST_TTL = 86400.0, 1.0
 FAILURE_TTL = 5.0
 """A failure is remembered that long, so that a dead server is not asked for each packet."""
@@ -79,7 +83,8 @@ class Places:
         try:
             await place
         except asyncio.CancelledError:
-            if self._waiting.pop(place, False) is False:
+            self._waiting.pop(place, None)
+            if not place.cancelled():
                 self._leave()  # it had just been given away
             raise
 
@@ -125,6 +130,7 @@ class DnsLookup:
         self._shunned: dict[str, float] = {}
         self._running: dict[tuple[str, str], asyncio.Task[DnsAnswer]] = {}
         self._places = Places(AT_ONCE)
+        self.voids = Voids()
 
     async def ask(self, name: str, kind: str) -> DnsAnswer:
         """The records of that type (IPSECKEY, TXT, KEY, A, AAAA ...) a name has. Does not raise."""
@@ -133,15 +139,27 @@ class DnsLookup:
         known = self.cache.get(name, kind, self._clock())
         if known is not None:
             return known
-        key = (name, kind)
-        task = self._running.get(key)
+        void = self.voids.covering(name, self._clock())
+        if void is not None:
+            return _denied(name, kind, *void)
+        task = self._running.get((name, kind))
         if task is None:
             if len(self._running) >= MOST_WAITING:
                 return _failed(name, kind, f"{MOST_WAITING} look-ups are under way already")
-            task = self._running[key] = asyncio.get_running_loop().create_task(self._look_up(name, kind))
-            task.add_done_callback(lambda _: self._running.pop(key, None))
+            task = self._begin(name, kind)
         # One that waits may give up; the look-up goes on for the others.
         return await asyncio.shield(task)
+
+    def _begin(self, name: str, kind: str, ahead: bool = False) -> asyncio.Task[DnsAnswer]:
+        work = self._look_up(name, kind, nullcontext() if ahead else self._places)
+        task = self._running[name, kind] = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(lambda _: self._running.pop((name, kind), None))
+        return task
+
+    def void(self, name: str) -> tuple[str, float] | None:
+        """The name above this one that is known not to exist, and for how many seconds; None: none is."""
+        self.servers()
+        return self.voids.covering(name, self._clock())
 
     def servers(self) -> tuple[str, ...]:
         """The resolvers of resolv.conf, read again when it has changed; what they said before is forgotten then."""
@@ -154,16 +172,34 @@ class DnsLookup:
             self._servers = _nameservers(self._resolv_conf)
             self._shunned.clear()
             self.cache.clear()
+            self.voids.clear()
         return self._servers
 
-    async def _look_up(self, name: str, kind: str) -> DnsAnswer:
+    async def _look_up(self, name: str, kind: str, place: AbstractAsyncContextManager[None]) -> DnsAnswer:
         try:
-            async with asyncio.timeout(self._lifetime), self._places:
-                answer = await self._follow(name, kind)
+            async with asyncio.timeout(self._lifetime), place:
+                void = self.voids.covering(name, self._clock())
+                answer = _denied(name, kind, *void) if void else await self._follow(name, kind)
         except TimeoutError:
             answer = _failed(name, kind, f"no DNS server answered about {name} within {self._lifetime:g} s")
-        self.cache.put(answer, self._clock())
+        if answer.nothing and answer.secure:
+            self._learn_void(answer)
+        else:
+            self.cache.put(answer, self._clock())
         return answer
+
+    def _learn_void(self, answer: DnsAnswer) -> None:
+        """It does not exist, nor does any name below it; where much is asked it is asked how far up that goes."""
+        now = self._clock()
+        if self.voids.covering(answer.name, now) is not None:
+            return
+        self.cache.put(answer, now)
+        self.voids.add(answer.name, now + answer.ttl)
+        if len(self._running) < BUSY:
+            return
+        for name in worth_asking(answer.name):
+            if (name, answer.kind) not in self._running and self.cache.get(name, answer.kind, now) is None:
+                self._begin(name, answer.kind, ahead=True)
 
     async def _follow(self, name: str, kind: str) -> DnsAnswer:
         """The trail from a name to its records, with further questions where the server did not go on."""
@@ -187,7 +223,8 @@ class DnsLookup:
             reason = "" if found else piece.reason
             ttl = max(ttl, SHORTEST_TTL)
             records = piece.records if found else ()
-            return DnsAnswer(name, kind, piece.status, records, secure, ttl, tuple(trail), reason, piece.faults)
+            told = reason, piece.faults, piece.nothing and not trail
+            return DnsAnswer(name, kind, piece.status, records, secure, ttl, tuple(trail), *told)
         return _failed(name, kind, f"{name} leads over more than {MOST_TRAILS} CNAMEs")
 
     async def _piece(self, name: str, kind: str) -> Piece:
@@ -296,6 +333,10 @@ def _nameservers(path: Path) -> tuple[str, ...]:
     except (dns.exception.DNSException, OSError, ValueError):
         return ()
     return tuple(dict.fromkeys(server for server in listed if isinstance(server, str)))
+
+
+def _denied(name: str, kind: str, above: str, ttl: float) -> DnsAnswer:
+    return DnsAnswer(name, kind, DnsStatus.ABSENT, secure=True, ttl=ttl, reason=f"{above} does not exist", nothing=True)
 
 
 def _failed(name: str, kind: str, reason: str) -> DnsAnswer:

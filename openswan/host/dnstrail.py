@@ -38,6 +38,8 @@ class Piece:
     """The message ends on the way: this name is to be asked for."""
     reason: str = ""
     faults: tuple[str, ...] = ()
+    nothing: bool = False
+    """The last name of the trail does not exist (NXDOMAIN), which goes for all names below it."""
 
 
 def follow(message: dns.message.Message, name: str, kind: str) -> Piece:
@@ -95,7 +97,7 @@ def _denial(
     reason = f"{trail[-1]} does not exist" if nothing else f"no {kind} record for {trail[-1]}"
     if faults and not nothing:
         reason = f"{reason} that can be read ({faults[0]})"
-    return Piece(DnsStatus.ABSENT, (), secure, ttl, trail[1:], reason=reason, faults=faults)
+    return Piece(DnsStatus.ABSENT, (), secure, ttl, trail[1:], "", reason, faults, nothing)
 
 
 def _find(message: dns.message.Message, name: dns.name.Name, kind: int) -> dns.rrset.RRset | None:

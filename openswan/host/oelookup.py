@@ -54,6 +54,9 @@ class OeLookup:
     async def learn(self, destination: Address) -> tuple[Learned, tuple[str, ...]]:
         """The gateways of a destination, and a line for each record that cannot be used. Does not raise."""
         owner = reverse_name(destination)
+        void = self._lookup.void(owner)
+        if void is not None:
+            return Learned(destination, Verdict.NONE, (), void[1], f"no IPSECKEY or TXT record for {owner}"), ()
         answers = await self._all(owner, SOURCES)
         if (bogus := _worst(answers)) is not None:
             return Learned(destination, Verdict.BOGUS, (), bogus.ttl, bogus.reason), ()

@@ -37,3 +37,5 @@ class DnsAnswer:
     """Why there are no records."""
     faults: tuple[str, ...] = ()
     """A line for each record that could not be read."""
+    nothing: bool = False
+    """Of ABSENT: the name itself does not exist, and so none below it does (RFC 8020)."""

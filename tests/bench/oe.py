@@ -84,19 +84,19 @@ def clear() -> None:
     with oe_world() as world:
         serve(world.lab)
         # East's own address has no group: it goes past us like what is decided to, so the pair is one of a group.
-        world.lab.east.ip("route", "add", "local", "100.64.255.1", "dev", "lo")
-        world.lab.east.ip("addr", "add", "100.64.255.1/32", "dev", "lo")
+        world.lab.east.ip("route", "add", "local", "100.128.255.1", "dev", "lo")
+        world.lab.east.ip("addr", "add", "100.128.255.1/32", "dev", "lo")
         sock, sent = raw_socket(world.lab.sunset), 0
         while sent < DECIDED:
             for _ in range(15):
-                target = f"100.{65 + (sent >> 16)}.{sent >> 8 & 255}.{sent & 255}"
+                target = f"100.{129 + (sent >> 16)}.{sent >> 8 & 255}.{sent & 255}"
                 sock.sendto(datagram("10.1.0.2", target), (target, 0))
                 sent += 1
             time.sleep(0.012)
         settled(world, 60)
         known = decided(world)
-        world.lab.sunset.run("ping", "-c", "1", "-W", "5", "100.64.255.1")
-        with_us = [throughput(world.lab, "100.64.255.1") for _ in range(3)]
+        world.lab.sunset.run("ping", "-c", "1", "-W", "5", "100.128.255.1")
+        with_us = [throughput(world.lab, "100.128.255.1") for _ in range(3)]
     ratio = statistics.median(with_us) / statistics.median(without)
     row(f"TCP in clear past {known:,} decided pairs; without us; ratio",
         f"{statistics.median(with_us):.2f}; {statistics.median(without):.2f} Gbit/s; {ratio:.2f}", "0.95")  # fmt: skip
@@ -144,7 +144,7 @@ def settle_and_tell(world: OeWorld, sent: int, took: float, made: int, grown: fl
 
 def forged(seconds: int) -> None:
     """Clear packets to west in the name of ever new hosts of a group; west's own set-ups go on."""
-    with oe_world(own="100.64.0.0/10\n") as world:
+    with oe_world(own="100.128.0.0/10\n") as world:
         lab, ears, sock = world.lab, Ears(world.lab.sunrise), raw_socket(world.lab.sunset)
         before = resident(world.west.pid)
         flood = lab.east.start(sys.executable, "-m", "tests.bench.oeworld", "send", "forged", str(FORGED), str(seconds))

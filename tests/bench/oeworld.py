@@ -4,7 +4,7 @@
 sunset ---lan--- west ========wan======= east ----lan---- sunrise        Unbound on west and east, NSD on ns
 10.1.0.0/16                                              10.2.0.0/16
                  west's groups for sunset:  10.2.0.0/16 has east as its gateway, by a wildcard;
-                                            100.64.0.0/10 has nothing and ends at east
+                                            100.128.0.0/10 has nothing and ends at east
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests.netns.traffic import udp_socket
 PORT = 7001
 WEST = "192.0.2.1"
 EAST = {"direct": "192.0.2.2", "routed": "198.51.100.2"}
-OPEN = "100.64.0.0/10"
+OPEN = "100.128.0.0/10"
 EARS = 64 << 20
 """Octets of a receiver's buffer."""
 
@@ -137,11 +137,11 @@ def send(what: str, rate: int, seconds: float) -> int:
             n = sent // 10 if sent % 10 == 0 else sent
             tail = f"{n >> 8 & 255}.{n & 255}"
             if what == "forged":
-                packet = datagram(f"100.{64 + (sent >> 16 & 63)}.{sent >> 8 & 255}.{sent & 255}", WEST)
+                packet = datagram(f"100.{128 + (sent >> 16 & 63)}.{sent >> 8 & 255}.{sent & 255}", WEST)
             elif sent % 10 == 0:
                 packet = datagram("10.1.0.2", f"10.2.{tail}")
             else:
-                packet = datagram("10.1.0.2", f"100.{64 + (n >> 16 & 63)}.{tail}")
+                packet = datagram("10.1.0.2", f"100.{128 + (n >> 16 & 63)}.{tail}")
             with suppress(OSError):
                 sock.sendto(packet, (socket.inet_ntoa(packet[16:20]), 0))
             sent += 1

@@ -8,6 +8,7 @@ sunset ---lan--- west =======wan======= east ---lan--- sunrise
 
 from __future__ import annotations
 
+import socket
 import time
 from ipaddress import ip_address, ip_network
 
@@ -18,6 +19,7 @@ from openswan.base.marks import DEFAULT_MARKS
 from openswan.engine.effects import Intercept, Way
 from openswan.host.intercept.table import Note, Table
 from openswan.host.nfqueue import NfQueue
+from tests.bench.oeworld import datagram
 from tests.netns.capture import QUIET, Capture
 from tests.netns.gateway import Gateway
 from tests.netns.lab import Lab, wait_for
@@ -70,9 +72,31 @@ def test_the_status_counts_what_waits_and_what_had_no_room(lab: Lab) -> None:
     s.close()
     assert heard.numbers(b"<<held>>") == list(range(72, 200))
     known = west.json("status")["interception"]
-    assert known == {"how": "by NFQUEUE", "held": 0, "dropped": 72, "overflows": 0}
+    assert known == {"how": "by NFQUEUE", "held": 0, "dropped": 72, "late": 0, "overflows": 0, "refused": 0}
     assert "are met by NFQUEUE: 0 held, 72 dropped" in west.ipsec("status").stdout
     assert 'openswan_drops_total{place="interception",reason="dropped"} 72.0' in west.ipsec("metrics").stdout
+
+
+def test_a_host_that_scans_is_not_in_the_way_of_another(lab: Lab) -> None:
+    """Thousands of new pairs at once: the kernel lets through what can be decided, and drops and counts the rest; none
+    of them comes near the packet engine."""
+    west = gateway(lab, "passthrough", BOTH + "100.128.0.0/10\n")
+    heard = Receiver(lab.east, EAST, 7001)
+    with lab.sunset.inside():
+        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    for number in range(8000):
+        target = f"100.128.{number >> 8}.{number & 255}"
+        raw.sendto(datagram(SUNSET, target), (target, 0))
+    wait_for(
+        "the other host's datagram, which it sends again like everybody",
+        lambda: heard.got or not raw.sendto(datagram("10.1.0.99", EAST), (EAST, 0)),
+        12,
+        1.0,
+    )
+    raw.close()
+    known = west.json("status")["interception"]
+    assert known["refused"] > 1000 and known["overflows"] == 0, known
+    assert west.ipsec("eroute").stdout.count("100.128.") == 1, "the line's own"
 
 
 def test_under_masquerading(lab: Lab) -> None:

@@ -142,6 +142,12 @@ class Holding:
             else:
                 del self.held[hosts]
 
+    def give_up(self, hosts: Hosts) -> int:
+        """Drop what waits of a pair; how many packets that was."""
+        waiting = self.held.get(hosts, ())
+        self.decide(hosts, Decision.DROP)
+        return len(waiting)
+
     def _drop(self, queue: int, number: int) -> None:
         self.drops += 1
         self._verdict(queue, number, False, None)

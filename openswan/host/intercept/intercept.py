@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 
 from openswan.base.errors import HostError
@@ -21,7 +22,7 @@ from openswan.engine.events import Intercepted
 from openswan.host.guard.guard import Events
 from openswan.host.intercept.holding import Holding, Hosts, read_head
 from openswan.host.intercept.table import PASS_LIFE, QUEUES, TABLE, Note, Table
-from openswan.host.nfqueue import NfQueue
+from openswan.host.nfqueue import NfQueue, Queued, overflows
 
 LENGTHS = {"closed": 16_384, "open": 16_384, "trigger": 1024}
 """Packets the kernel keeps for us at most."""
@@ -29,6 +30,10 @@ SETTLE, POLL = 0.05, 2.0
 """Seconds between a foreign change and the look at what it did, and between looks without one."""
 KNOWN, NOTHING = 0.3, 10.0
 """Seconds without another change after which a plan is taken for whole, and after which none is expected any more."""
+ASKED = 16
+"""Pairs asked about before anything else has its turn."""
+LATE = 1.0
+"""Seconds after which nobody asks about a pair any more: DNS and IKE need the rest of the time packets are kept."""
 KEPT = ("closed", "open")
 """Queues whose packets outlive a daemon. What only triggers goes on without one."""
 WITHOUT = "first packets of hosts behind this one are held by the packet engine"
@@ -45,13 +50,14 @@ class Interceptor:
         inherited: Mapping[str, socket.socket] | None = None,
         keep: Callable[[Mapping[str, socket.socket]], None] = lambda sockets: None,
         marks: Marks = DEFAULT_MARKS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """HostError when not even tables can be had.
 
         `inherited`: `sockets` of a daemon that has died; `keep` is given ours as soon as there is anything to hold, and
         raises OSError.
         """
-        self._post, self._log, self._keep = post, log, keep
+        self._post, self._log, self._keep, self._clock = post, log, keep, clock
         known = inherited or {}
         self._heir, self._kept = bool(known), False
         self._plan = Intercept()
@@ -60,6 +66,12 @@ class Interceptor:
         self._pending: dict[Hosts, Note] = {}
         """What they are told when the loop comes round: a transaction each would take milliseconds a pair."""
         self._queues: dict[int, NfQueue] = {}
+        self._unasked: dict[Hosts, tuple[float, bool]] = {}
+        """Pairs whose first packets have come, oldest first: when, and whether they came in."""
+        self._asking = False
+        """More of them are asked about when the loop comes round."""
+        self.late = 0
+        """Packets that waited too long to be asked about."""
         self._watch: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._later: asyncio.TimerHandle | None = None
@@ -173,9 +185,15 @@ class Interceptor:
         self._drop_queues()
 
     def counters(self) -> dict[str, int]:
-        """What waits, what was dropped for want of room, and reads that came too late."""
-        lost = sum(queue.overflows for queue in self._queues.values())
-        return {"held": self.holding.count, "dropped": self.holding.drops, "overflows": lost}
+        """What waits, and what was dropped: here, in queues that were full, and of more new pairs than may begin."""
+        queued = overflows() if self._queues else {}
+        return {
+            "held": self.holding.count,
+            "dropped": self.holding.drops,
+            "late": self.late,
+            "overflows": sum(queued.get(QUEUES[name], 0) for name in KEPT),
+            "refused": sum(table.refused() for table in self.tables.values()) if self._plan.nets else 0,
+        }
 
     def drops(self) -> dict[str, int]:
         """Those of the counters that are about packets which were lost here."""
@@ -186,7 +204,7 @@ class Interceptor:
     def _open(self, name: str, inherited: socket.socket | None = None) -> NfQueue:
         number = QUEUES[name]
         try:
-            queue = NfQueue(number, LENGTHS[name], name != "closed", inherited)
+            queue = NfQueue(number, LENGTHS[name], name == "trigger", inherited)
         except HostError:
             if inherited is None:
                 raise
@@ -254,21 +272,52 @@ class Interceptor:
             self._complain(f"nobody keeps what is held when pluto dies: {why}")
 
     def _read(self, queue: NfQueue) -> None:
-        asked: dict[Hosts, bool] = {}
+        now = self._clock()
         for queued in queue.read():
-            if queue.number == QUEUES["trigger"]:
+            if inbound := queue.number == QUEUES["trigger"]:
                 # It goes on at once: whether it may come in is for the guard to say.
                 queue.verdict(queued.id, True)
-                head = read_head(queued.head)
-                if head is not None:
-                    asked[head.hosts[1], head.hosts[0]] = True
-            elif (hosts := self.holding.take(queue.number, queued)) is not None:
-                asked[hosts] = False
+            hosts = self._inbound(queued) if inbound else self.holding.take(queue.number, queued)
+            if hosts is not None:
+                self._unasked[hosts] = (now, inbound)
         self._queues_flush()
-        for hosts, inbound in asked.items():
-            self._post(Intercepted(*hosts, inbound))
+        if self._unasked and not self._asking:
+            self._ask()
         if queue.lost:
             self._lose(queue)
+
+    @staticmethod
+    def _inbound(queued: Queued) -> Hosts | None:
+        """The pair of a packet that comes in, seen from us."""
+        head = read_head(queued.head)
+        return (head.hosts[1], head.hosts[0]) if head is not None else None
+
+    def _ask(self) -> None:
+        """Ask about pairs, those that came last first: where there are more than can be decided some are in time.
+
+        A few at a time, so that answers about those that were asked about before are heard in between.
+        """
+        self._asking = False
+        self._give_up()
+        for _ in range(min(ASKED, len(self._unasked))):
+            hosts, (_, inbound) = self._unasked.popitem()
+            self._post(Intercepted(*hosts, inbound))
+        if self._unasked and self._loop is not None:
+            self._asking = True
+            self._loop.call_soon(self._ask)
+
+    def _give_up(self) -> None:
+        """Drop what has waited too long to be decided in time: whoever sent it sends it again."""
+        late = self._clock() - LATE
+        while self._unasked:
+            hosts = next(iter(self._unasked))
+            since, inbound = self._unasked[hosts]
+            if since > late:
+                break
+            del self._unasked[hosts]
+            if not inbound:
+                self.late += self.holding.give_up(hosts)
+        self._queues_flush()
 
     def _verdict(self, queue: int, number: int, accept: bool, mark: int | None) -> None:
         self._queues[queue].verdict(number, accept, mark)

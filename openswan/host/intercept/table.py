@@ -2,7 +2,9 @@
 """The kernel's part: for each family a table of our own that knows what has been decided, and stops what has not been.
 
     prerouting  from ipsecN, or of an ordinary conn -> on          decided -> its mark, or dropped
-                of a host behind us, undecided      -> NFQUEUE, closed groups and open ones apart
+                of a host behind us, undecided      -> NFQUEUE, closed groups and open ones apart, so many new pairs a
+                                                       second: those of hosts that begin few before those of one that
+                                                       begins many; the rest is dropped here, and its senders repeat it
                 inbound in clear, undecided         -> NFQUEUE once a minute a pair: it triggers us
                 of nobody groups are about          -> past the routes into ipsecN
     learn       a verdict's mark -> the decision of its pair, before the next packet
@@ -16,7 +18,6 @@ nothing leaks by a foreign flush. The tables belong to our netlink sockets where
 from __future__ import annotations
 
 import socket
-import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -26,7 +27,22 @@ from openswan.base.numbers import IKE_PORT, NATT_PORT, IpProtocol
 from openswan.engine.effects import Intercept, Way
 from openswan.host import nfnetlink as nf
 from openswan.host.guard.boxes import Range
+from openswan.host.intercept import firsts
 from openswan.host.intercept.holding import Hosts
+from openswan.host.intercept.packets import (
+    ACCEPT,
+    DROP,
+    Addressing,
+    R,
+    device_key,
+    icmp,
+    marked,
+    native,
+    protocol,
+    set_mark,
+    tcp,
+    udp_to,
+)
 from openswan.host.intercept.spans import cover, flatten
 from openswan.host.nlmsg import Message
 
@@ -41,8 +57,6 @@ SEEN_LIFE = 60.0
 """Seconds between two triggers by one pair."""
 TRIGGERS, BURST = 200, 400
 """Pairs a second, and at once, whose inbound packets we hear of: more than may begin a tunnel, and no flood of them."""
-R = 8
-"""NFT_REG32_00, the first of sixteen 32-bit registers."""
 RANGES = ("closed", "open", "inside", "own", "others_from", "others_to")
 """Sets of addresses."""
 RTN_UNICAST, RTN_LOCAL = 1, 2
@@ -52,6 +66,7 @@ ICMP_ERRORS = {4: (IpProtocol.ICMP, ((3, 5), (11, 12))), 6: (IpProtocol.ICMP6, (
 SYN, RST, ACK = 0x02, 0x04, 0x10
 """Flags of TCP (RFC 9293 3.1): the host answers forged senders with RST, or SYN and ACK."""
 FAMILY = {4: nf.NFPROTO_IPV4, 6: nf.NFPROTO_IPV6}
+SETS = ("devices", "decided", "seen", "waiting", *firsts.SOURCES, *RANGES)
 DEVICES = ("lo", *(f"ipsec{number}" for number in range(256)))
 """What comes from there has been decided; there need not be any of that name."""
 
@@ -67,95 +82,6 @@ class Note:
     """Seconds; 0: for good."""
     there: bool
     """Has the table been told of the pair before? It may have forgotten meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class Addressing:
-    """Where addresses stand in a packet of one family."""
-
-    version: int
-
-    @property
-    def size(self) -> int:
-        """Octets of an address."""
-        return 4 if self.version == 4 else 16
-
-    @property
-    def kind(self) -> tuple[int, int]:
-        """nft's datatype."""
-        return nf.IPV4 if self.version == 4 else nf.IPV6
-
-    def source(self, register: int = R) -> bytes:
-        """Load the source address."""
-        return nf.payload("network", 12 if self.version == 4 else 8, self.size, register)
-
-    def destination(self, register: int = R) -> bytes:
-        """Load the destination address."""
-        return nf.payload("network", 16 if self.version == 4 else 24, self.size, register)
-
-    @property
-    def after(self) -> int:
-        """The register behind two addresses."""
-        return R + self.size // 2
-
-    def outward(self) -> list[bytes]:
-        """Load a pair as it is seen outbound, of an outbound packet,"""
-        return [self.source(), self.destination(R + self.size // 4)]
-
-    def inward(self) -> list[bytes]:
-        """and of an inbound one."""
-        return [self.destination(), self.source(R + self.size // 4)]
-
-    def key(self, hosts: Hosts) -> bytes:
-        """A pair as the sets hold it."""
-        return hosts[0].packed + hosts[1].packed
-
-
-def native(value: int) -> bytes:
-    """A mark in a register, or as a map's data."""
-    return struct.pack("=I", value)
-
-
-def device_key(name: str) -> bytes:
-    """An interface name as a set holds it."""
-    return name.encode().ljust(16, b"\0")
-
-
-ACCEPT, DROP = nf.verdict(nf.NF_ACCEPT), nf.verdict(nf.NF_DROP)
-
-
-def set_mark(marks: Marks, value: int) -> list[bytes]:
-    """Write our bits of the mark, and leave others' alone."""
-    bits = nf.bitwise(R, native(marks.others), native(value))
-    return [nf.meta("mark", R), bits, nf.meta_set_mark(R)]
-
-
-def marked(value: int, mask: int) -> list[bytes]:
-    """Go on only with that mark."""
-    return [nf.meta("mark", R), nf.bitwise(R, native(mask), native(0)), nf.compare(R, native(value))]
-
-
-def protocol(number: int) -> list[bytes]:
-    """Go on only with that protocol."""
-    return [nf.meta("l4proto", R), nf.compare(R, bytes((number,)))]
-
-
-def icmp(number: int, first: int, last: int) -> list[bytes]:
-    """ICMP of that protocol number, of these types."""
-    kind = nf.payload("transport", 0, 1, R)
-    return [*protocol(number), kind, nf.compare(R, bytes((first,)), ">="), nf.compare(R, bytes((last,)), "<=")]
-
-
-def tcp(*flags: int) -> list[bytes]:
-    """TCP with all of these flags."""
-    wanted = bytes((sum(flags),))
-    found = [nf.payload("transport", 13, 1, R), nf.bitwise(R, wanted, bytes(1)), nf.compare(R, wanted)]
-    return [*protocol(IpProtocol.TCP), *found]
-
-
-def udp_to(port: int) -> list[bytes]:
-    """Go on only with UDP to that port."""
-    return [*protocol(IpProtocol.UDP), nf.payload("transport", 2, 2, R), nf.compare(R, port.to_bytes(2, "big"))]
 
 
 class Table:
@@ -216,7 +142,7 @@ class Table:
             return False
         before = self.flags, self.queue
         self.flags = self.flags if flags & nf.TABLE_PERSIST else 0
-        old = [self.nft.flush_chain(), *(self.nft.delete_set(name) for name in ("devices", "decided", "seen", *RANGES))]
+        old = [self.nft.flush_chain(), *(self.nft.delete_set(name) for name in SETS)]
         for queue in (True, False) if self.queue else (self.queue,):
             self.queue = queue
             try:
@@ -273,9 +199,13 @@ class Table:
         pair = (kind, kind)
         yield nft.new_table(self.flags)
         yield nft.counter("dropped")
+        yield nft.counter("refused")
         yield nft.new_set("devices", 1, nf.SetType((nf.IFNAME,)))
         yield nft.new_set("decided", 2, nf.SetType(pair, data=nf.MARK, size=MOST_DECISIONS, learns=True))
         yield nft.new_set("seen", 3, nf.SetType(pair, size=MOST_SEEN, learns=True))
+        yield nft.new_set("waiting", 4, nf.SetType(pair, size=firsts.MOST_WAITING, learns=True))
+        for number, name in enumerate(firsts.SOURCES, 5):
+            yield nft.new_set(name, number, nf.SetType((kind,), size=firsts.MOST_SOURCES, learns=True))
         yield from nft.elements("devices", [(device_key(name), None) for name in DEVICES])
         flat = flatten(self._plan.nets, version)
         ranges = (
@@ -286,7 +216,7 @@ class Table:
             cover((src for src, _ in self._plan.others), version),
             cover((dst for _, dst in self._plan.others), version),
         )
-        for number, (name, spans) in enumerate(zip(RANGES, ranges, strict=True), 4):
+        for number, (name, spans) in enumerate(zip(RANGES, ranges, strict=True), 7):
             yield nft.new_set(name, number, nf.SetType((kind,), interval=True))
             yield from nft.spans(name, self._ends(spans))
         chains = self._chains()
@@ -304,7 +234,8 @@ class Table:
     def _chains(self) -> list[tuple[str, tuple[str, str, int] | None, list[list[bytes]]]]:
         """Name, where the kernel calls it, rules; each stands before those that jump to it."""
         at, marks = self.at, self.marks
-        goto = {name: nf.verdict(nf.NFT_GOTO, name) for name in ("trigger", "inward", "elsewhere", "answers")}
+        names = ("trigger", "inward", "elsewhere", "answers", *firsts.CHAINS)
+        goto = {name: nf.verdict(nf.NFT_GOTO, name) for name in names}
 
         def into(name: str, address: bytes, absent: bool = False) -> list[bytes]:
             return [address, nf.lookup(name, R, absent=absent)]
@@ -352,8 +283,8 @@ class Table:
             [*decided(at.outward(), marks.clear), *passes],
             [*decided(at.outward(), marks.tunnel), ACCEPT],
             [*decided(at.outward(), marks.dropped), nf.count("dropped"), DROP],
-            [*into("closed", at.destination()), *stop("closed")],
-            [*into("open", at.destination()), *stop("open")],
+            [*into("closed", at.destination()), goto["first_closed"]],
+            [*into("open", at.destination()), goto["first_open"]],
         ]
         answers = [
             [nf.limit(TRIGGERS, BURST), ACCEPT],
@@ -381,6 +312,7 @@ class Table:
             [*into("open", at.destination()), *passes],
         ]
         return [
+            *((name, None, firsts.chain(at, queue, stop(queue))) for name, queue in firsts.CHAINS.items()),
             ("trigger", None, trigger),
             ("inward", None, inward),
             ("elsewhere", None, elsewhere),
@@ -389,3 +321,10 @@ class Table:
             ("learn", ("filter", "prerouting", AFTER), learn),
             ("output", ("route", "output", OUTPUT), output),
         ]
+
+    def refused(self) -> int:
+        """Packets of new pairs beyond those that may begin."""
+        try:
+            return self.nft.dump_counters().get("refused", (0, 0))[0]
+        except OSError:
+            return 0

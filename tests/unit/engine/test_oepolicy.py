@@ -10,7 +10,7 @@ import pytest
 from openswan.config.groupfile import read_groups
 from openswan.config.load import load_text
 from openswan.engine.events import DefaultRoute, Interface, NetworkState
-from openswan.engine.oepolicy import MOST_PIECES, OePolicy, nets_behind, outer_interfaces, own_addresses, place_of
+from openswan.engine.oepolicy import MOST_PIECES, OePolicy, nets_behind, outer_interfaces, own_addresses
 from openswan.engine.orient import Plugs
 from openswan.policy.connection import End, Host, HostKind
 from openswan.policy.flowtable import Flow
@@ -131,7 +131,7 @@ def test_our_end() -> None:
     assert own_addresses(End(Host(HostKind.INTERFACE, name="eth9")), here) == ()
     mine, other = (End(Host(HostKind.ADDRESS, ip_address(each))) for each in ("192.168.1.1", "192.168.9.1"))
     assert [str(each) for each in own_addresses(mine, here)] == ["192.168.1.1"] and own_addresses(other, here) == ()
-    assert {str(each) for each in place_of(here).broadcasts} == {"10.1.255.255", "192.168.1.255"}
+    assert {str(each) for each in here.place.broadcasts} == {"10.1.255.255", "192.168.1.255"}
 
 
 def test_a_host_without_a_network_has_no_rules_of_its_own() -> None:

@@ -14,10 +14,11 @@ from openswan.base.said import Said, Shunt
 from openswan.engine.effects import Decision
 from openswan.engine.events import Intercepted
 from openswan.engine.triggers import BURST, MOST_NEIGHBOURHOODS
-from openswan.policy.connection import Connection
+from openswan.policy.connection import Connection, ShuntPolicy
 from tests.sim.pair import EAST, WEST, SimHost, make_pair
 from tests.sim.test_groups import BLOCK, CLEAR_OR_PRIVATE, PERMISSIVE, PRIVATE, both, ready, target
 from tests.sim.test_oedns import both as both_in_dns
+from tests.sim.test_oegateway import HOST, INSIDE, gateways, lan, meets
 
 STRANGER = "198.51.100.77"
 
@@ -147,3 +148,35 @@ def test_a_peer_that_has_lost_everything_is_brought_back() -> None:
         pair.run(6.0, lambda: isinstance(target(pair.east, WEST), Said))
     pair.run(2.0)
     assert isinstance(target(pair.east, WEST), Said) and pair.agreed()
+
+
+def test_a_pair_that_the_host_stops_has_an_eroute_once_the_packet_engine_meets_it() -> None:
+    """What is decided before routing costs the engine nothing; without the host's table it decides the same."""
+    pair = gateways(HOST, west=lan("10.1.0.0/16", ShuntPolicy.PASS))
+    stopped(pair.west, INSIDE, "10.9.9.9")
+    pair.run(5.0)
+    assert pair.west.decisions[-1] == (INSIDE, "10.9.9.9", Decision.PASS)
+    assert meets(pair.west, INSIDE, "10.9.9.9") is Shunt.TRAP
+    pair.send(pair.west, INSIDE, "10.9.9.9")
+    assert meets(pair.west, INSIDE, "10.9.9.9") is Shunt.PASS
+    pair.run(2000.0)
+    assert meets(pair.west, INSIDE, "10.9.9.9") is Shunt.TRAP and not pair.west.pluto.brain.pairs.aside
+
+
+def test_what_there_is_no_room_for_touches_no_eroute() -> None:
+    pair = make_pair()
+    ready(pair.west, PRIVATE, private="198.51.100.0/24\n")
+    pair.west.pluto.brain.pairs.machine._most_searches = 0
+    stopped(pair.west, WEST, EAST)
+    assert pair.west.decisions[-1] == (WEST, EAST, Decision.FORGET)
+    assert pair.west.pluto.brain.pairs.overflows == 1 and not pair.west.pluto.brain.pairs.aside
+    pair.sane()
+
+
+def test_a_flood_of_new_pairs_does_not_fill_the_log() -> None:
+    pair = make_pair()
+    ready(pair.west, PRIVATE, private="0.0.0.0/0\n")
+    pair.west.pluto.brain.pairs._lines.level = 5.0
+    for number in range(50):
+        stopped(pair.west, WEST, f"203.0.113.{number}")
+    assert pair.west.events.count("first-packet") == 5

@@ -318,6 +318,74 @@ def test_of_those_that_wait_the_newest_is_next() -> None:
     assert "".join(asyncio.run(work())) == "adbefg"
 
 
+def test_places_are_never_more_than_there_were() -> None:
+    """One that gives up while it waits takes no place, and gives none back."""
+
+    async def work() -> None:
+        places = Places(1)
+        async with places:
+            waiting = [asyncio.create_task(places.__aenter__()) for _ in range(5)]
+            await asyncio.sleep(0)
+            for each in waiting:
+                each.cancel()
+            places._leave()  # meets those that have given up, before they know it
+            await asyncio.gather(*waiting, return_exceptions=True)
+            places._free -= 1
+        assert places._free == 1
+
+    asyncio.run(work())
+
+
+def nowhere(query: dns.message.Message, ad: bool = True) -> dns.message.Message:
+    """A server that knows of a net without a name in it: 100.128.0.0/16; it exists itself above that."""
+    there = query.question[0].name.to_text() == "100.in-addr.arpa."
+    return reply(query, code=dns.rcode.NOERROR if there else dns.rcode.NXDOMAIN, ad=ad)
+
+
+def test_a_signed_denial_goes_for_all_below(tmp_path: Path) -> None:
+    """Where much is asked, it is found out for how wide a net that is; from then on nothing is asked about it."""
+    server = Server(lambda query, tcp: nowhere(query))
+
+    async def work(lookup: DnsLookup, clock: Clock) -> None:
+        names = [f"{n}.3.128.100.in-addr.arpa" for n in range(dnslookup.BUSY + 1)]
+        answers = await asyncio.gather(*(lookup.ask(name, "TXT") for name in names))
+        assert {answer.status for answer in answers} == {ABSENT} and all(each.secure for each in answers)
+        while lookup._running:
+            await asyncio.sleep(0.001)
+        asked = len(server.asked)
+        other = await lookup.ask("9.9.128.100.in-addr.arpa", "IPSECKEY")
+        assert (other.status, other.secure, other.reason) == (ABSENT, True, "128.100.in-addr.arpa does not exist")
+        assert lookup.void("1.2.128.100.in-addr.arpa") is not None and lookup.void("1.2.129.100.in-addr.arpa") is None
+        assert len(server.asked) == asked
+        clock.skipped = 901.0
+        await lookup.ask("9.9.128.100.in-addr.arpa", "IPSECKEY")
+        assert len(server.asked) == asked + 1, "not for longer than any denial"
+
+    run(tmp_path, work, s1=server)
+
+
+def test_one_look_up_asks_for_nothing_but_itself(tmp_path: Path) -> None:
+    server = Server(lambda query, tcp: nowhere(query))
+
+    async def work(lookup: DnsLookup, clock: Clock) -> None:
+        await lookup.ask("7.3.128.100.in-addr.arpa", "TXT")
+        assert [name for name, _, _ in server.asked] == ["7.3.128.100.in-addr.arpa."]
+
+    run(tmp_path, work, s1=server)
+
+
+def test_a_denial_that_nobody_signed_goes_for_itself_alone(tmp_path: Path) -> None:
+    """Who forges one hides one name, not a net."""
+    server = Server(lambda query, tcp: nowhere(query, ad=False))
+
+    async def work(lookup: DnsLookup, clock: Clock) -> None:
+        names = [f"{n}.3.128.100.in-addr.arpa" for n in range(dnslookup.BUSY + 1)]
+        await asyncio.gather(*(lookup.ask(name, "TXT") for name in names))
+        assert len(lookup.voids) == 0 and {name.rstrip(".") for name, _, _ in server.asked} <= set(names)
+
+    run(tmp_path, work, s1=server)
+
+
 def test_how_many_may_wait_is_bounded(tmp_path: Path) -> None:
     async def work(lookup: DnsLookup, clock: Clock) -> None:
         waiting = [asyncio.ensure_future(lookup.ask(f"n{n}.example", "TXT")) for n in range(4)]

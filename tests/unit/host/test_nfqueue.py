@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import socket
 import struct
+from pathlib import Path
 
 import pytest
 
+from openswan.host import nfqueue
 from openswan.host.nfqueue import CONFIG, HEAD, NF_ACCEPT, NF_DROP, VERDICT, NfQueue, Queued, parse
 from openswan.host.nlmsg import NLMSG_ERROR, Message, NetlinkSocket, attr, be32, parse_attrs, split
 
@@ -62,3 +64,14 @@ def test_verdicts_go_in_one_datagram() -> None:
         assert kind == VERDICT and bytes(body[2:4]) == b"\0\5"
         found.append((*struct.unpack(">II", attrs[2]), bytes(attrs.get(3, b""))))
     assert found == [(NF_ACCEPT, 1, b""), (NF_DROP, 2, b""), (NF_ACCEPT, 3, be32(0x3000))]
+
+
+def test_what_the_kernel_had_no_room_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Queue, listener, waiting, mode, range, full queue, full socket, last id, 1."""
+    table = tmp_path / "nfnetlink_queue"
+    monkeypatch.setattr(nfqueue, "QUEUES", table)
+    assert nfqueue.overflows() == {}
+    table.write_text(
+        " 4950  12345     0 2   128     3     4       99  1\n 4951  12345     0 2   128     0     0  1  1\n"
+    )
+    assert nfqueue.overflows() == {4950: 7, 4951: 0}

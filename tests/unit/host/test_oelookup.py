@@ -43,6 +43,10 @@ class Book:
     def __init__(self, *answers: DnsAnswer) -> None:
         self.answers = {(each.name, each.kind): each for each in answers}
         self.asked: list[tuple[str, str]] = []
+        self.voids: dict[str, tuple[str, float]] = {}
+
+    def void(self, name: str) -> tuple[str, float] | None:
+        return self.voids.get(name)
 
     async def ask(self, name: str, kind: str) -> DnsAnswer:
         self.asked.append((name, kind))
@@ -179,3 +183,12 @@ def test_names_without_keys() -> None:
     assert keys(DnsAnswer("gw.example", "TXT", BOGUS, ttl=5.0, reason="x")).status is BOGUS
     broken = keys(answer("gw.example", "IPSECKEY", b"\x0a\x00\x02\x03"))
     assert broken.status is ABSENT and len(broken.complaints) == 1
+
+
+def test_nothing_is_asked_where_nothing_can_be() -> None:
+    """A name above the destination's does not exist: no more is asked about any address below it."""
+    book = Book()
+    book.voids[reverse_name(HOST)] = ("0.192.in-addr.arpa", 40.0)
+    learned, complaints = asyncio.run(OeLookup(book).learn(HOST))  # type: ignore[arg-type]
+    assert (learned.verdict, learned.ttl, complaints, book.asked) == (Verdict.NONE, 40.0, (), [])
+    assert learned.reason == f"no IPSECKEY or TXT record for {reverse_name(HOST)}"

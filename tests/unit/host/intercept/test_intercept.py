@@ -15,7 +15,7 @@ from openswan.base.marks import Marks
 from openswan.engine.effects import Decide, Decision, Intercept, Way
 from openswan.engine.events import Intercepted
 from openswan.host.intercept import intercept
-from openswan.host.intercept.intercept import BY_QUEUE, BY_ROUTE, Interceptor
+from openswan.host.intercept.intercept import ASKED, BY_QUEUE, BY_ROUTE, LATE, Interceptor
 from openswan.host.intercept.table import QUEUES
 from openswan.host.nfqueue import Queued
 from tests.unit.host.intercept.test_holding import packet
@@ -51,6 +51,9 @@ class Table:
         self.done += [(note.hosts, note.code, note.life) for note in notes]
         self.steps += 1
 
+    def refused(self) -> int:
+        return 3
+
     def close(self) -> None:
         self.done.append("close")
 
@@ -70,7 +73,6 @@ class Queue:
         self.coming: list[Queued] = []
         self.verdicts: list[tuple[int, bool, int | None]] = []
         self.told: list[tuple[int, bool, int | None]] = []
-        self.overflows = 0
         self.closed = self.lost = False
         self.repeated = 0
         self.sock = f"socket {number}"
@@ -129,6 +131,38 @@ def test_a_packet_is_asked_about_once_and_then_goes_its_way() -> None:
     assert interceptor.tables[4].done == [("load", PLAN)], "the packet teaches the table"
     interceptor.decide(Decide(A, B, Decision.FORGET))
     assert interceptor.tables[4].done[1:] == [((A, B), 0, 0.0)]
+
+
+def test_where_more_come_than_can_be_decided_the_newest_are_in_time() -> None:
+    """A few are asked about at a time, the last ones first; what has waited for too long is dropped and counted."""
+    now = [0.0]
+    events: list[Intercepted] = []
+
+    async def life() -> tuple[Any, Queue]:
+        interceptor = Interceptor(events.append, lambda text, serious: None, clock=lambda: now[0])
+        interceptor.set(PLAN)
+        interceptor._loop = asyncio.get_running_loop()
+        many = (Queued(n, 0, 0, packet(str(A), f"192.0.2.{n}")) for n in range(1, 3 * ASKED + 1))
+        queue = come(interceptor, "open", *many)
+        assert [int(event.dst) & 255 for event in events] == list(range(3 * ASKED, 2 * ASKED, -1))
+        await asyncio.sleep(0)
+        assert len(events) == 2 * ASKED
+        now[0] += LATE + 0.1
+        await asyncio.sleep(0)
+        return interceptor, queue
+
+    interceptor, queue = asyncio.run(life())
+    assert len(events) == 2 * ASKED and interceptor.counters()["late"] == ASKED
+    assert queue.told == [(n, False, None) for n in range(1, ASKED + 1)]
+    come(interceptor, "open", Queued(99, 0, 0, packet(str(A), "192.0.2.1")))
+    assert events[-1] == Intercepted(A, ip_address("192.0.2.1")), "who sends it again is asked about again"
+
+
+def test_what_the_kernel_has_refused_is_counted() -> None:
+    interceptor, _, _ = made()
+    assert interceptor.counters()["refused"] == 0, "no tables"
+    interceptor.set(PLAN)
+    assert interceptor.drops() == {"dropped": 0, "late": 0, "overflows": 0, "refused": 6}
 
 
 def test_an_inbound_one_goes_on_at_once() -> None:
@@ -251,7 +285,7 @@ def test_what_a_daemon_before_lost_is_bound_anew(monkeypatch: pytest.MonkeyPatch
 def test_with_them_and_what_a_keeper_gets() -> None:
     interceptor, _, _ = made()
     assert interceptor.how == BY_QUEUE and set(interceptor.sockets) == {"closed", "open", "table4", "table6"}
-    assert [queue.fail_open for queue in interceptor._queues.values()] == [False, True, True]
+    assert [queue.fail_open for queue in interceptor._queues.values()] == [False, False, True]
     interceptor.tables[4].queue = None
     assert interceptor.how == BY_ROUTE
 

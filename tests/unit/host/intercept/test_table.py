@@ -99,6 +99,22 @@ def test_a_flood_of_triggers_stays_in_the_kernel() -> None:
     table.close()
 
 
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_flood_of_new_pairs_stays_in_the_kernel(version: int) -> None:
+    """Pairs that have begun are not concerned; those of hosts that begin few have a limit of their own; the rest is
+    dropped and counted."""
+    table = Table(version)
+    table.queue = False
+    chains = {name: each for name, _, each in table._chains()}
+    for name in ("first_closed", "first_open"):
+        rules = [[word for word, _ in expressions(rule)] for rule in chains[name]]
+        assert rules[0][-2:] == ["lookup", "target"] and "limit" not in rules[0]
+        assert rules[1] == ["payload", "dynset", "limit", "payload", "payload", "dynset", "target"]
+        assert rules[2] == ["limit", "payload", "payload", "dynset", "target"]
+        assert rules[3] == ["objref", "immediate"]
+    table.close()
+
+
 @pytest.mark.parametrize(("version", "rules"), [(4, 4), (6, 3)])
 def test_what_the_host_answers_to_forged_senders_is_limited(version: int, rules: int) -> None:
     """A packet to a closed port has an ICMP error or RST answer it, one to an open port SYN and ACK, which would begin
