@@ -33,6 +33,8 @@ PORT = 7001
 WEST = "192.0.2.1"
 EAST = {"direct": "192.0.2.2", "routed": "198.51.100.2"}
 OPEN = "100.128.0.0/10"
+APART = "101.0.0.0/8"
+"""Where packets end that no group is about."""
 EARS = 64 << 20
 """Octets of a receiver's buffer."""
 
@@ -71,7 +73,8 @@ def oe_world(shape: str = "direct", own: str = "", failure: str = "passthrough")
         for near, gateway, net in ((lab.sunset, lab.west, "10.1"), (lab.sunrise, lab.east, "10.2")):
             gateway.ip("route", "add", f"{net}.0.0/16", "via", f"{net}.0.2")
             near.ip("route", "add", "local", f"{net}.0.0/16", "dev", "lo")
-        lab.east.ip("route", "add", "blackhole", OPEN)
+        for net in (OPEN, APART):
+            lab.east.ip("route", "add", "blackhole", net)
         lan = {"failureshunt": failure, "auto": "route"}
         theirs = conn("lan", HERE, leftsubnet="10.2.0.0/16", **lan)
         ours = conn("lan", HERE, leftsubnet="10.1.0.0/16", **lan)
@@ -129,7 +132,8 @@ def raw_socket(host: Host | None = None) -> socket.socket:
 
 
 def send(what: str, rate: int, seconds: float) -> int:
-    """`new`: to ever new destinations, one in ten of them able; `forged`: to west, from ever new sources. How many."""
+    """How many packets went: `new` to ever new destinations, one in ten of them able; `apart` to as many that no group
+    is about; `forged` to west, from ever new sources."""
     sock, sent, begin = raw_socket(), 0, time.monotonic()
     while (passed := time.monotonic() - begin) < seconds:
         due = int(passed * rate)
@@ -138,6 +142,8 @@ def send(what: str, rate: int, seconds: float) -> int:
             tail = f"{n >> 8 & 255}.{n & 255}"
             if what == "forged":
                 packet = datagram(f"100.{128 + (sent >> 16 & 63)}.{sent >> 8 & 255}.{sent & 255}", WEST)
+            elif what == "apart":
+                packet = datagram("10.1.0.2", f"101.{sent >> 16 & 255}.{sent >> 8 & 255}.{sent & 255}")
             elif sent % 10 == 0:
                 packet = datagram("10.1.0.2", f"10.2.{tail}")
             else:

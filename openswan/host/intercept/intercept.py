@@ -30,10 +30,10 @@ SETTLE, POLL = 0.05, 2.0
 """Seconds between a foreign change and the look at what it did, and between looks without one."""
 KNOWN, NOTHING = 0.3, 10.0
 """Seconds without another change after which a plan is taken for whole, and after which none is expected any more."""
-ASKED = 16
+ASKED = 64
 """Pairs asked about before anything else has its turn."""
-LATE = 1.0
-"""Seconds after which nobody asks about a pair any more: DNS and IKE need the rest of the time packets are kept."""
+LATE = 3.0
+"""Seconds after which nobody asks about a pair any more: no packet waits longer for somebody silent either."""
 KEPT = ("closed", "open")
 """Queues whose packets outlive a daemon. What only triggers goes on without one."""
 WITHOUT = "first packets of hosts behind this one are held by the packet engine"
