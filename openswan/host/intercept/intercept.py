@@ -208,7 +208,7 @@ class Interceptor:
         except HostError:
             if inherited is None:
                 raise
-            queue = NfQueue(number, LENGTHS[name], name != "closed")  # it has been lost before
+            queue = NfQueue(number, LENGTHS[name], name == "trigger")  # it has been lost before
         self._queues[number] = queue
         return queue
 

@@ -40,7 +40,7 @@ def test_the_kernel_says_that_a_queue_is_lost(error: int, lost: bool) -> None:
     queue = NfQueue.__new__(NfQueue)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with ours, theirs:
-        queue.number, queue.lost, queue.overflows = 5, False, 0
+        queue.number, queue.lost = 5, False
         queue._netlink = NetlinkSocket.__new__(NetlinkSocket)
         queue._netlink.sock = ours
         queue.probe()
