@@ -426,5 +426,5 @@ def test_shunts_live_as_long_as_shuntlifetime_says() -> None:
     pair.send(pair.west, WEST, "198.51.100.99")
     pair.run(20.0)
     assert target(pair.west, "198.51.100.99") is Shunt.DROP
-    pair.run(140.0)
+    pair.run(300.0)
     assert target(pair.west, "198.51.100.99") is Shunt.TRAP
