@@ -30,7 +30,7 @@ FULL_SIZES = (
     ("simulated lives of IKEv1", "40 seeds of 3,000", "make soak-ikev1"),
     ("floods of bad packets", "3,000 of each kind of 1,000,000", "make soak-badinput"),
     ("a kernel keyed by hand", "37 SAs and bundles of 1,514", "make soak-xfrm"),
-    ("faults for ipsec diagnose", "5 of 129, and 1 of 69 healthy set-ups", "make soak-diagnose"),
+    ("faults for ipsec diagnose", "7 of 133, and 2 of 70 healthy set-ups", "make soak-diagnose"),
     ("pairs of hosts that meet for the first time", "256 of 20,480, with loss and a lying DNS", "make soak-oe"),
     ("what can happen to gateways with closed groups", "4 disturbances of 200", "make soak-unrest"),
     ("a fleet with one identical file, under churn", "5 hosts of 30, for seconds", "make soak-mesh"),

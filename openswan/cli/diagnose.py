@@ -38,7 +38,8 @@ SYNTAX = Syntax(
         "latest lines of its log, at addresses, routes, forwarding, packet filters and NAT of this host, at the DNS "
         "where a peer is a name, and asks the peers by an IKE ping. It changes nothing and takes less than three "
         "seconds: what has not answered by then is named as not looked at. With CONN it looks at that connection "
-        "alone, with ADDRESS at those whose peer, or what is behind it, has the address.",
+        "alone, with ADDRESS at those whose peer, or what is behind it, has the address; where a policy group has it, "
+        "at what the DNS has told the daemon of it, and whether that is true.",
         "Each cause is followed by what was seen (after a hyphen) and by the command to run or the line to change "
         "(after an arrow). What the two ends disagree about is known best by the end that refused: run it there too.",
         "The JSON form has version, target, unseen (what was not looked at in time) and findings, each with code, "

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from openswan.config.load import load
 from openswan.config.secrets import SecretStore
 from openswan.config.secretsfile import load_secrets
 from openswan.crypto import x509
-from openswan.diagnosis.facts import Certificate, Config, Daemon, Facts, Line, Machine, Peer, Secrets
+from openswan.diagnosis.facts import Certificate, Config, Daemon, Facts, Line, Machine, Peer, Record, Secrets
 from openswan.engine.identities import identity_of
 from openswan.host import clock, process
 from openswan.host.errands import Errands
 from openswan.host.machine import Machine as Kernel
 from openswan.policy.connection import SIGNATURES, Auth, Connection, End, HostKind
+from openswan.policy.gateways import reverse_name
 
 SECONDS = 2.5
 """All of a diagnosis, from the start of the process."""
@@ -55,6 +57,7 @@ def gather(target: str = "", address: Address | None = None, ping: bool = True) 
     store, facts = _secrets(facts, kernel)
     facts = replace(facts, certificates=tuple(_certificates(facts, store)), authorities=tuple(_authorities()))
     facts = facts if tables is None else _daemon(facts, tables.result({}))
+    facts = _gateways(facts, ping, errands)
     facts = replace(facts, firewall=gathermachine.firewalls(filters))
     found = dict(wanted)
     for each in asked.values():
@@ -134,8 +137,28 @@ def _daemon(facts: Facts, tables: Mapping[str, Any]) -> Facts:
         child_sas=tuple(status["child_sas"]),
         sas=tuple(tables["spi"]),
         eroutes=tuple(tables["eroute"]),
+        pairs=tuple(row for row in status["pairs"] if row["dst"] == str(facts.address)),
         guard=tables["counters"]["guard"],
         log=tuple(Line(one["time"], one["event"], one["text"]) for one in tables["events"]["lines"]),
+    )
+
+
+def _gateways(facts: Facts, ping: bool, errands: Errands) -> Facts:
+    """Whom the DNS names for the address asked about, and whether they are there. `ping`: may they be asked?"""
+    found = {
+        Record(reverse_name(facts.address), one["record"], ip_address(one["gateway"]), one["signed"]): None
+        for row in facts.pairs
+        for one in row["advertised"]
+        if facts.address is not None
+    }
+    wanted = {str(one.gateway): Peer(address=one.gateway) for one in found}
+    known = dict(wanted)
+    for each in gathermachine.peers(wanted, ping, errands).values() if wanted else ():
+        known |= each.result({})
+    return replace(
+        facts,
+        records=tuple(found),
+        gateways={peer.address: peer for peer in known.values() if peer.address is not None},
     )
 
 

@@ -214,7 +214,7 @@ def uncovered(facts: Facts) -> Iterator[Finding]:
     if facts.address is None or facts.config.error or facts.target:
         return
     covering = [row["name"] for row in facts.connections if row["remote"] and facts.match.find(row["name"]) >= 0]
-    if facts.config.conns or covering:
+    if facts.config.conns or covering or facts.pairs:
         return
     yield Finding(
         "no-conn-covers",

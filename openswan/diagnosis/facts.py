@@ -86,6 +86,21 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """A record of the DNS by which the address asked about is reached under IPsec."""
+
+    owner: str
+    """`66.2.0.192.in-addr.arpa`"""
+    kind: str
+    """IPSECKEY or TXT."""
+    gateway: Address
+    signed: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.owner} {self.kind}, gateway {self.gateway}, {'signed' if self.signed else 'not signed'}"
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """ipsec.conf."""
 
@@ -190,6 +205,12 @@ class Facts:
     sas: tuple[Row, ...] = ()
     """Of `ipsec spi --json`."""
     eroutes: tuple[Row, ...] = ()
+    pairs: tuple[Row, ...] = ()
+    """Those under policy groups whose far end is the address asked about."""
+    records: tuple[Record, ...] = ()
+    """What the DNS has told the daemon of that address, the best first,"""
+    gateways: Mapping[Address, Peer] = field(default_factory=dict)
+    """and what is known of each gateway it names."""
     guard: Mapping[str, int] = field(default_factory=dict)
     """What the leak guard has dropped, by place."""
     log: tuple[Line, ...] = ()

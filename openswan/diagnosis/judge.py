@@ -3,11 +3,18 @@
 
 from __future__ import annotations
 
-from openswan.diagnosis import configuration, keys, local, peer, traffic
+from openswan.diagnosis import configuration, keys, local, opportunistic, peer, traffic
 from openswan.diagnosis.facts import Facts
 from openswan.diagnosis.finding import ALARM, Finding, Rule
 
-RULES: tuple[Rule, ...] = (*configuration.RULES, *keys.RULES, *local.RULES, *peer.RULES, *traffic.RULES)
+RULES: tuple[Rule, ...] = (
+    *configuration.RULES,
+    *keys.RULES,
+    *local.RULES,
+    *peer.RULES,
+    *opportunistic.RULES,
+    *traffic.RULES,
+)
 
 
 def judge(facts: Facts) -> list[Finding]:

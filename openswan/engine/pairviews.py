@@ -11,6 +11,8 @@ from openswan.base.address import Address
 from openswan.engine.oeevents import Pair
 from openswan.engine.oepair import PairState
 from openswan.engine.oetext import explain, risk
+from openswan.policy.gateways import Gateway
+from openswan.policy.grade import Grade
 
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
@@ -62,6 +64,10 @@ class PairViews:
             "least": str(p.terms.least),
             "best": self._best(p),
             "gateway": str(p.gateway) if p.grade is not None and p.gateway is not None else None,
+            "advertised": [
+                {"gateway": str(one.address), "record": one.source, "signed": one.grade is Grade.DNSSEC}
+                for one in self._advertised(p)
+            ],
             "reason": p.reason or None,
             "hint": p.hint or None,
             "next_try": max(0, round(p.retry_at - now)) if p.retry_at else None,
@@ -78,6 +84,12 @@ class PairViews:
 
     def _text(self, p: PairState) -> str:
         return explain(p, self.brain.core.now, self.brain.clock)
+
+    def _advertised(self, p: PairState) -> tuple[Gateway, ...]:
+        """Whom the DNS names: for this pair, or for another one that has found nobody there."""
+        known = self.brain.pairs.machine.remembered(p.pair, p.terms)
+        deaf = known is not None and known.deaf_until > self.brain.core.now
+        return p.gateways or (known.gateways if known is not None and deaf else ())
 
     def _best(self, p: PairState) -> str | None:
         known = self.brain.pairs.machine.remembered(p.pair, p.terms)

@@ -68,7 +68,8 @@ class World:
 
     def _make(self, side: str) -> Gateway:
         host: Host = self.lab[side]
-        made = Gateway(host, self.text(side), self.secrets[side], self.fault.resolv if side == "west" else None)
+        resolv = self.fault.resolv if side == "west" else self.fault.east_resolv
+        made = Gateway(host, self.text(side), self.secrets[side], resolv)
         if self.fault.certs:
             made.configure(secrets=f": RSA {side}.key")
             leaf = self.authority().issue(f"{side}.test")
@@ -122,6 +123,8 @@ class Fault:
     east_secrets: str = SECRETS
     certs: bool = False
     resolv: str | None = None
+    """West's /etc/resolv.conf."""
+    east_resolv: str | None = None
     before: Step = nothing
     """Before the daemons start."""
     after: Step = nothing

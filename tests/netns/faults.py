@@ -24,6 +24,7 @@ from tests.netns.faultsteps import (
     write,
 )
 from tests.netns.fieldfaults import FIELD
+from tests.netns.oefaults import DNS
 
 CONFIGURATION = (
     Fault("no ipsec.conf", "no-config", "write .*ipsec.conf", before=remove("west", "ipsec.conf")),
@@ -591,4 +592,4 @@ TRAFFIC = (
     ),
 )
 
-FAULTS = (*CONFIGURATION, *KEYS, *HOST, *NETWORK, *PEER, *TRAFFIC, *FIELD)
+FAULTS = (*CONFIGURATION, *KEYS, *HOST, *NETWORK, *PEER, *TRAFFIC, *FIELD, *DNS)

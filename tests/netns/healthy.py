@@ -11,6 +11,7 @@ from tests.netns.diagnosing import Fault, World, diagnose
 from tests.netns.faultsteps import ip, nft, rule, steps, sysctl
 from tests.netns.keys import Authority
 from tests.netns.lab import LabError
+from tests.netns.oefaults import ALIVE
 
 V6 = {key: value for key, value in NET6.items() if key != "authby"}
 HOSTS = {"leftsubnet": "", "rightsubnet": ""}
@@ -307,6 +308,7 @@ HEALTHY = (
         setup={"keep_alive": "5"},
         late=once.passes,
     ),
+    *ALIVE,
 )
 """Each is looked at from both ends: by name, and as a whole."""
 

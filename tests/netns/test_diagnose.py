@@ -19,8 +19,10 @@ SAMPLE = (
     "masquerading of what the tunnel carries",
     "our INPUT drops port 500",
     "the peer's daemon does not run",
+    "the DNS advertises a dead host",
+    "the DNS advertises another key than the peer has",
 )
-QUIET = ("a careful firewall",)
+QUIET = ("a careful firewall", "the DNS advertises a host that answers")
 
 
 def test_there_are_enough_of_them() -> None:

@@ -23,7 +23,7 @@ from openswan.host.process import PidState
 from tests.unit.diagnosis.world import CONF, ME
 from tests.unit.engine.test_policies import certificate
 
-STATUS = {"listening": True, "connections": [], "ike_sas": [], "child_sas": []}
+STATUS = {"listening": True, "connections": [], "ike_sas": [], "child_sas": [], "pairs": []}
 EVENTS = {"counts": {}, "lines": [{"time": 1.5, "event": "failed", "serious": True, "text": "x"}]}
 ANSWERS: dict[str, Any] = {"status": STATUS, "events": EVENTS, "spi": [], "eroute": [],
                            "counters": {"engine": {}, "guard": {"out": 3}}}  # fmt: skip
@@ -72,6 +72,19 @@ def test_of_one_conn_and_of_one_address(host: Path) -> None:
     facts = gather(address=ip_address("10.2.0.9"))
     assert [one.name for one in facts.config.conns] == ["net"] and facts.match == "no eroute takes it"
     assert gather(address=ip_address("10.7.0.9")).config.conns == ()
+
+
+def test_whom_the_dns_advertises_for_an_address(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the daemon has it; of pairs with that address alone, each record once."""
+    record = {"gateway": "203.0.113.1", "record": "TXT", "signed": False}
+    pairs = [{"dst": dst, "src": src, "advertised": [record]}
+             for dst, src in (("203.0.113.9", "a"), ("203.0.113.9", "b"), ("203.0.113.8", "a"))]  # fmt: skip
+    monkeypatch.setitem(ANSWERS, "status", {**STATUS, "pairs": pairs})
+    facts = gather(address=ip_address("203.0.113.9"))
+    assert [row["src"] for row in facts.pairs] == ["a", "b"]
+    assert list(map(str, facts.records)) == ["9.113.0.203.in-addr.arpa TXT, gateway 203.0.113.1, not signed"]
+    assert facts.gateways == {ip_address("203.0.113.1"): Peer(address=ip_address("203.0.113.1"))}
+    assert gather().pairs == gather().records == ()
 
 
 def test_a_conn_with_keys_of_its_own_is_none_to_complain_of(host: Path) -> None:

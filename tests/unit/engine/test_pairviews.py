@@ -11,6 +11,8 @@ import pytest
 from openswan.engine import pairviews
 from openswan.engine.pairviews import PairViews
 from openswan.policy.connection import Connection
+from openswan.policy.gateways import Gateway
+from openswan.policy.grade import Grade
 from tests.sim.pair import EAST, WEST, Pair, SimHost, make_pair
 from tests.sim.test_groups import PERMISSIVE, PRIVATE, both, ready
 
@@ -58,6 +60,25 @@ def test_a_tunnel_and_its_grade() -> None:
     assert row is not None and (row["meets"], row["grade"], row["best"]) == ("tunnel", "null", "null")
     assert row["gateway"] == EAST and row["next_try"] is None
     assert views(pair.west).about(ip_address(EAST), ip_address(WEST)) == ([], None)
+
+
+def test_whom_the_dns_advertises() -> None:
+    """Of a pair that has asked; and of one that was not asked about, because nobody answered the other."""
+    pair = alone()
+    pair.send(pair.west, WEST, EAST)
+    brain = pair.west.pluto.brain
+    [p] = brain.pairs.machine.pairs.values()
+    one = Gateway(ip_address(EAST), None, b"key", 10, "IPSECKEY", Grade.DNSSEC)
+    shown = [{"gateway": EAST, "record": "IPSECKEY", "signed": True}]
+    assert brain.pairviews.row(p)["advertised"] == []
+    p.gateways = (one,)
+    assert brain.pairviews.row(p)["advertised"] == shown
+    p.gateways = ()
+    known = brain.pairs.machine.peers.note(ip_address(EAST))
+    known.gateways = (one,)
+    assert brain.pairviews.row(p)["advertised"] == []
+    known.deaf_until = brain.core.now + 60.0
+    assert brain.pairviews.row(p)["advertised"] == shown
 
 
 def test_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
