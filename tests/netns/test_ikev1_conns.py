@@ -9,25 +9,23 @@ strongSwan plays the other part where it can: in tunnel mode, all that its engin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
-from openswan.host.login import crypt
 from tests.netns.capture import Capture, assert_quiet
 from tests.netns.conns import NET4, SECRETS, conn, setup
 from tests.netns.gateway import PSK, Gateway
 from tests.netns.keys import Authority, new_key, pem
 from tests.netns.lab import Host, Lab, wait_for
 from tests.netns.pair import Pair
-from tests.netns.strongswan import StrongSwan
-from tests.netns.test_strongswan import HASTY, Stage, public_pem, rfc3110
+from tests.netns.test_strongswan import Stage, public_pem, rfc3110
 from tests.netns.test_strongswan import swanctl as swanctl_v2
 from tests.netns.test_strongswan_ikev1 import PFS, stage, swanctl
+from tests.netns.test_strongswan_xauth import USER, WORD, _stage
 from tests.netns.test_tunnel import certified
 from tests.netns.traffic import Receiver, assert_ping, transfer, udp_socket
 
-__all__ = ["stage"]
+__all__ = ["_stage", "stage"]
 
 pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("strongswan")]
 
@@ -171,19 +169,6 @@ conn passthrough-for-non-l2tp
 	auto=route
 """
 INNER = ("10.1.0.0/24", "10.2.0.0/24", "10.9.0.0/24", "10.11.0.0/24", "10.12.0.0/24")
-USER, WORD = "carla", "open sesame"
-
-
-@pytest.fixture(scope="module")
-def _stage() -> Iterator[Stage]:
-    with Lab() as lab:
-        east = StrongSwan(lab.east, settings=HASTY)
-        west = Gateway(lab.west, "", SECRETS)
-        west.start()
-        made = crypt(WORD.encode(), b"$6$abcdefgh$")
-        assert made is not None
-        (west.dir / "ipsec.d" / "passwd").write_text(f"{USER}:{made.decode()}\n")
-        yield Stage(lab, west, east)
 
 
 def carried(lab: Lab, near: str = "10.1.0.2", far: str = "10.2.0.2") -> None:

@@ -246,29 +246,29 @@ def test_large_certificates_and_a_chain_go_in_fragments_of_ike(
     assert_ping(stage.lab.sunset, "10.2.0.2")
 
 
-@who
-def test_raw_rsa_keys(stage: Stage, who: str) -> None:
+RAW_KEYS = (
+    "auth = pubkey\n pubkeys = east.pem\n id = east.example",
+    "auth = pubkey\n pubkeys = west.pem\n id = west.example",
+)
+
+
+def raw_rsa_keys(stage: Stage, theirs: str, **more: str) -> None:
     """Neither side has certificates: each knows the other's public key."""
-    west = stage.west
-    ours = west.new_rsa_key().removeprefix("0s")
-    key = new_key("rsa")
+    ours, key = stage.west.new_rsa_key().removeprefix("0s"), new_key("rsa")
     files = {
         "private/east.pem": pem(key),
         "pubkey/west.pem": public_pem(ours),
         "pubkey/east.pem": public_pem(rfc3110(key)),
     }
-    stage.play(
-        swanctl(
-            "auth = pubkey\n pubkeys = east.pem\n id = east.example",
-            "auth = pubkey\n pubkeys = west.pem\n id = west.example",
-        ),
-        net(authby="rsasig", leftid="@west.example", rightid="@east.example", leftrsasigkey="0s" + ours,
-            rightrsasigkey="0s" + rfc3110(key)),
-        (west.dir / "ipsec.secrets").read_text(),
-        files,
-    )  # fmt: skip
+    keys = {"leftrsasigkey": "0s" + ours, "rightrsasigkey": "0s" + rfc3110(key)}
+    mine = net(authby="rsasig", leftid="@west.example", rightid="@east.example", **keys, **more)
+    stage.play(theirs, mine, (stage.west.dir / "ipsec.secrets").read_text(), files)
+
+
+@who
+def test_raw_rsa_keys(stage: Stage, who: str) -> None:
+    raw_rsa_keys(stage, swanctl(*RAW_KEYS))
     stage.up(who)
-    assert_ping(stage.lab.sunset, "10.2.0.2")
 
 
 def rfc3110(key: object) -> str:

@@ -14,11 +14,11 @@ import pytest
 from tests.netns.capture import Capture, assert_quiet
 from tests.netns.conns import INNER, NET4, SECRETS, conn
 from tests.netns.gateway import Gateway
-from tests.netns.keys import Authority, new_key, pem
+from tests.netns.keys import Authority
 from tests.netns.lab import Lab, wait_for
 from tests.netns.strongswan import StrongSwan
 from tests.netns.test_rekey import flows
-from tests.netns.test_strongswan import HASTY, Stage, child, public_pem, rekey, rfc3110, silence
+from tests.netns.test_strongswan import HASTY, RAW_KEYS, Stage, child, raw_rsa_keys, rekey, silence
 from tests.netns.test_strongswan import swanctl as swanctl_v2
 from tests.netns.test_tunnel import certified
 from tests.netns.traffic import assert_ping
@@ -92,25 +92,7 @@ def test_preshared_keys(stage: Stage, who: str, pfs: str) -> None:
 
 @who
 def test_raw_rsa_keys(stage: Stage, who: str) -> None:
-    west = stage.west
-    ours = west.new_rsa_key().removeprefix("0s")
-    key = new_key("rsa")
-    files = {
-        "private/east.pem": pem(key),
-        "pubkey/west.pem": public_pem(ours),
-        "pubkey/east.pem": public_pem(rfc3110(key)),
-    }
-    stage.play(
-        swanctl(
-            "auth = pubkey\n pubkeys = east.pem\n id = east.example",
-            "auth = pubkey\n pubkeys = west.pem\n id = west.example",
-            esp=PFS,
-        ),
-        net(authby="rsasig", leftid="@west.example", rightid="@east.example", leftrsasigkey="0s" + ours,
-            rightrsasigkey="0s" + rfc3110(key)),
-        (west.dir / "ipsec.secrets").read_text(),
-        files,
-    )  # fmt: skip
+    raw_rsa_keys(stage, swanctl(*RAW_KEYS, esp=PFS), ikev2="no")
     stage.up(who)
     assert_ping(stage.lab.sunset, "10.2.0.2")
 

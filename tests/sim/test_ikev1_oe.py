@@ -4,25 +4,22 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
-from typing import Any
 
 import pytest
 
 from openswan.base.said import Said, Shunt
 from openswan.engine.oeevents import Learned, Verdict
-from openswan.policy.connection import Auth, Connection, End, Host, HostKind, ShuntPolicy
+from openswan.policy.connection import Connection, End, Host, HostKind, ShuntPolicy
 from openswan.policy.gateways import Published, reverse_name
 from openswan.policy.grade import Grade
 from openswan.policy.identity import MY_ID
 from tests.sim.net import PERFECT, Faults
 from tests.sim.pair import EAST, WEST, Pair, SimHost, conn, make_pair, rsa_key
 from tests.sim.test_groups import ready, target
-from tests.sim.test_oedns import KEYS, LOSSY, both, gateway, grade_at, group, publish, secrets
+from tests.sim.test_oedns import KEYS, LOSSY, RSA, both, grade_at, group, publish, secrets
 from tests.sim.test_oegateway import BEHIND, INSIDE, OTHER, gateways, lan, meets
 from tests.sim.test_oegateway import publish as publish_behind
-from tests.sim.v1 import V1
 
-RSA: dict[str, Any] = {**V1, "auth": Auth.RSASIG}
 PRIVATE = group(**RSA)
 PERMISSIVE = group("private-or-clear", ShuntPolicy.PASS, **RSA)
 NEWER = group("private-or-clear", ShuntPolicy.PASS)
@@ -127,24 +124,6 @@ def test_a_host_behind_the_gateway_finds_one_that_is_not() -> None:
     pair.sane()
 
 
-@pytest.mark.parametrize("what", ["unsigned", "another gateway", "another key", "nothing"])
-def test_who_is_not_the_hosts_gateway_does_not_speak_for_it(what: str) -> None:
-    pair = gateways(group(**RSA), west=lan("10.1.0.0/16", **RSA))
-    if what == "unsigned":
-        pair.east.dns[INSIDE] = Learned(ip_address(INSIDE), Verdict.NONE, (), 300.0, "it is unsigned and delegates")
-    elif what == "another gateway":
-        publish_behind(pair, INSIDE, rsa_key(1), "203.0.113.9")
-    elif what == "another key":
-        publish_behind(pair, INSIDE, rsa_key(3), WEST)
-    else:
-        pair.east.dns[INSIDE] = Learned(ip_address(INSIDE), Verdict.FAILED, (), 5.0, "no server answers")
-    pair.send(pair.west, INSIDE, EAST)
-    pair.run(20.0)
-    assert not isinstance(meets(pair.west, INSIDE, EAST), Said) and not pair.east.klips.sas
-    assert pair.west.clear == []
-    pair.sane()
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_both_ends_are_gateways(seed: int) -> None:
     patient = {"retransmit_timeout": 30.0, **RSA}
@@ -204,26 +183,4 @@ def test_the_scenario_of_old_with_two_conns_at_each_end() -> None:
     code, text = oppo(pair.west, "10.1.0.8", "10.2.0.22", pair)
     assert code == 33 and not isinstance(meets(pair.west, "10.1.0.8", "10.2.0.22"), Said)
     assert pair.west.clear == pair.east.clear == [] and v1_everywhere(pair)
-    pair.sane()
-
-
-def test_a_weak_record_does_not_reach_authgrade() -> None:
-    strict = group(auth_grade=Grade.DNSSEC, **RSA)
-    pair = both(strict, strict, grade=Grade.DNS)
-    pair.send(pair.west, WEST, EAST)
-    pair.run(1.0)
-    assert target(pair.west, EAST) is Shunt.DROP and not pair.east.klips.sas
-
-
-def test_gateways_are_tried_by_precedence_until_one_answers() -> None:
-    pair = both(PERMISSIVE, PERMISSIVE)
-    listed = (
-        gateway(rsa_key(2), "203.0.113.77", preference=1),
-        gateway(rsa_key(3), EAST, preference=2),
-        gateway(rsa_key(2), EAST, preference=3),
-    )
-    pair.west.dns[EAST] = Learned(ip_address(EAST), Verdict.GATEWAYS, listed, 300.0)
-    pair.send(pair.west, WEST, EAST)
-    assert pair.run(30.0, lambda: isinstance(target(pair.west, EAST), Said))
-    assert any("203.0.113.77" in line for line in pair.west.lines)
     pair.sane()

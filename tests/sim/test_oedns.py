@@ -17,15 +17,19 @@ from openswan.crypto.rsakey import PrivateKey
 from openswan.engine import oeevents
 from openswan.engine.oeevents import Learned, Verdict
 from openswan.engine.oestates import State
-from openswan.policy.connection import SIGNATURES, Connection, End, Host, HostKind, ShuntPolicy
+from openswan.policy.connection import SIGNATURES, Auth, Connection, End, Host, HostKind, ShuntPolicy
 from openswan.policy.gateways import Gateway, Published, reverse_name
 from openswan.policy.grade import Grade
 from openswan.policy.identity import MY_ID
 from tests.sim.net import PERFECT, Faults
 from tests.sim.pair import EAST, WEST, Pair, SimHost, conn, make_pair, rsa_key
 from tests.sim.test_groups import ready, target
+from tests.sim.v1 import V1
 
 LOSSY = Faults(loss=0.2, duplicate=0.1)
+RSA: dict[str, Any] = {**V1, "auth": Auth.RSASIG}
+"""What makes a group IKEv1: its keys are RSA."""
+versions = pytest.mark.parametrize("version", [{}, RSA], ids=["ikev2", "ikev1"])
 KEYS: dict[str, PrivateKey] = {
     "ecdsa": ec.generate_private_key(ec.SECP256R1()),
     "eddsa": ed25519.Ed25519PrivateKey.generate(),
@@ -222,17 +226,20 @@ def test_a_dns_that_never_answers_the_responder() -> None:
     assert pair.east.empty() and target(pair.west, EAST) is Shunt.DROP
 
 
-def test_a_weak_record_does_not_reach_authgrade() -> None:
-    strict = group(auth_grade=Grade.DNSSEC)
+@versions
+def test_a_weak_record_does_not_reach_authgrade(version: dict[str, Any]) -> None:
+    strict = group(auth_grade=Grade.DNSSEC, **version)
     pair = both(strict, strict, grade=Grade.DNS)
     pair.send(pair.west, WEST, EAST)
     pair.run(1.0)
     assert target(pair.west, EAST) is Shunt.DROP and not pair.east.klips.sas
 
 
-def test_gateways_are_tried_by_precedence_until_one_answers() -> None:
+@versions
+def test_gateways_are_tried_by_precedence_until_one_answers(version: dict[str, Any]) -> None:
     """The first two are not there, or have another key."""
-    pair = both(PERMISSIVE, PERMISSIVE)
+    permissive = group("private-or-clear", ShuntPolicy.PASS, **version)
+    pair = both(permissive, permissive)
     listed = (
         gateway(rsa_key(2), "203.0.113.77", preference=1),
         gateway(rsa_key(3), EAST, preference=2),
@@ -240,7 +247,7 @@ def test_gateways_are_tried_by_precedence_until_one_answers() -> None:
     )
     pair.west.dns[EAST] = Learned(ip_address(EAST), Verdict.GATEWAYS, listed, 300.0)
     pair.send(pair.west, WEST, EAST)
-    assert pair.run(20.0, lambda: isinstance(target(pair.west, EAST), Said))
+    assert pair.run(30.0, lambda: isinstance(target(pair.west, EAST), Said))
     assert any("203.0.113.77" in line for line in pair.west.lines)
     pair.sane()
 

@@ -24,7 +24,8 @@ from tests.sim.net import PERFECT, Faults
 from tests.sim.pair import EAST, WEST, Pair, SimHost, conn, make_pair, rsa_key
 from tests.sim.test_groups import group as nobodys_group
 from tests.sim.test_groups import ready
-from tests.sim.test_oedns import gateway, secrets
+from tests.sim.test_oedns import gateway, secrets, versions
+from tests.sim.test_oedns import group as keyed_group
 
 INSIDE, OTHER = "10.1.0.2", "10.1.0.3"
 BEHIND = "10.2.0.5"
@@ -166,9 +167,10 @@ def test_each_pair_of_hosts_keeps_a_tunnel_of_its_own() -> None:
     pair.sane()
 
 
+@versions
 @pytest.mark.parametrize("what", ["unsigned", "another gateway", "another key", "nothing"])
-def test_who_is_not_the_hosts_gateway_does_not_speak_for_it(what: str) -> None:
-    pair = gateways(HOST)
+def test_who_is_not_the_hosts_gateway_does_not_speak_for_it(what: str, version: dict[str, Any]) -> None:
+    pair = gateways(keyed_group(**version), west=lan("10.1.0.0/16", **version))
     if what == "unsigned":
         pair.east.dns[INSIDE] = Learned(ip_address(INSIDE), Verdict.NONE, (), 300.0, "it is unsigned and delegates")
     elif what == "another gateway":
