@@ -16,6 +16,10 @@ from openswan.host import clock
 
 BURST = 256
 """Events handled in a row before the loop may look at its descriptors again."""
+SETTLE = 10
+"""Turns of the loop before a deadline counts: an answer of the DNS goes by that many tasks at most,"""
+SETTLE_LEAST, SETTLE_LONGEST = 2, 0.2
+"""but no more than two of them when that takes longer than this, in seconds."""
 
 
 class Brain(Protocol):
@@ -109,7 +113,7 @@ class Reactor:
             self._timer = asyncio.get_running_loop().call_later(max(0.001, due - self._now()), self._fire)
 
     def _fire(self) -> None:
-        """A deadline has come; before it counts, everything is read that had arrived by now.
+        """A deadline has come; before it counts, everything is read and told that had arrived by now.
 
         A callback of the loop's next turn comes before the descriptors of that turn, one of the turn after it behind
         them.
@@ -117,10 +121,12 @@ class Reactor:
         self._timer = None
         self._armed = None
         self._firing = True
-        loop, by = asyncio.get_running_loop(), self._now()
-        loop.call_soon(loop.call_soon, self._due, by)
+        asyncio.get_running_loop().call_soon(self._settle, self._now(), 1)
 
-    def _due(self, by: Instant) -> None:
+    def _settle(self, by: Instant, turn: int) -> None:
+        if turn < SETTLE_LEAST or (turn < SETTLE and self._now() - by < SETTLE_LONGEST):
+            asyncio.get_running_loop().call_soon(self._settle, by, turn + 1)
+            return
         self._firing = False
         self.post(TimerDue(by))
 

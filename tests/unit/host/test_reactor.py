@@ -6,11 +6,21 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import suppress
+from ipaddress import ip_address
+from pathlib import Path
+
+import dns.edns
+import dns.message
+import dns.rcode
 
 from openswan.base.interval import Instant
 from openswan.engine.effects import Effect, Log
 from openswan.engine.events import EngineEvent, TimerDue, WhackGone
+from openswan.engine.oeevents import Verdict
 from openswan.host import clock
+from openswan.host.dnslookup import DnsLookup
+from openswan.host.oelookup import SOURCES, OeLookup
 from openswan.host.reactor import BURST, Reactor
 
 
@@ -162,3 +172,51 @@ def test_what_had_arrived_before_a_deadline_is_told_before_it() -> None:
         assert isinstance(brain.told[-1], TimerDue)
 
     asyncio.run(run())
+
+
+def test_so_is_what_the_dns_had_answered_by_then(tmp_path: Path) -> None:
+    """An answer is in the socket, and the loop is busy until the deadline is over: the tasks it goes by come first."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 0))
+    server.setblocking(False)
+    asked: list[tuple[bytes, tuple[str, int]]] = []
+    resolv = tmp_path / "resolv.conf"
+    resolv.write_text("nameserver 127.0.0.1\n")
+
+    async def run() -> None:
+        lookup = OeLookup(DnsLookup(resolv, port=server.getsockname()[1]))
+
+        def script(event: EngineEvent) -> list[Effect]:
+            if event == WhackGone(9):
+                for data, client in asked:
+                    answer = dns.message.make_response(dns.message.from_wire(data))
+                    answer.set_rcode(dns.rcode.SERVFAIL)
+                    answer.use_edns(options=[dns.edns.EDEOption(dns.edns.EDECode.DNSSEC_BOGUS)])
+                    server.sendto(answer.to_wire(), client)
+                while clock.now() < deadline + 0.01:
+                    pass
+            if isinstance(event, TimerDue):
+                brain.due = None
+                reactor.stop()
+            return []
+
+        async def learn() -> None:
+            learned, _ = await lookup.learn(ip_address("192.0.2.7"))
+            assert learned.verdict is Verdict.BOGUS
+            reactor.post(WhackGone(1))
+
+        brain = Cardboard(script)
+        reactor = Reactor(brain, lambda _: None, lambda *_: None)
+        learning = asyncio.ensure_future(learn())
+        while len(asked) < len(SOURCES):
+            await asyncio.sleep(0.01)
+            with suppress(BlockingIOError):
+                asked.append(server.recvfrom(4096))
+        brain.due = deadline = clock.now() + 0.02
+        reactor.post(WhackGone(9))
+        await asyncio.wait_for(reactor.run(), 5)
+        await learning
+        assert [type(each) for each in brain.told] == [WhackGone, WhackGone, TimerDue]
+
+    asyncio.run(run())
+    server.close()
