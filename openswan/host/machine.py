@@ -16,7 +16,7 @@ from openswan.base.address import Address, Subnet
 from openswan.base.errors import HostError
 from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.host import process
-from openswan.host.guard import last
+from openswan.host.guard import last, trial
 from openswan.host.nlmsg import NETLINK_NETFILTER, Message, NetlinkSocket, attr
 from openswan.host.rtnetlink import Rtnetlink
 
@@ -173,7 +173,7 @@ class Machine:
         """The last leak guard of this network namespace, whoever holds it."""
         try:
             there = last.in_force()
-            return LastLine("" if there else last.supported(), there, last.physical())
+            return LastLine("" if there else trial.supported(), there, last.physical())
         except (OSError, HostError) as why:
             return LastLine(str(why), frozenset(), frozenset())
 

@@ -11,7 +11,6 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from openswan.base.errors import HostError
 from openswan.host.nlmsg import (
@@ -69,7 +68,8 @@ class SetType:
 IFNAME, IPV4, IPV6, PROTO, SERVICE, MARK = (41, 16), (7, 4), (8, 16), (12, 1), (13, 2), (19, 4)
 
 
-def _message(kind: int, family: int, body: bytes, flags: int = 0) -> Message:
+def message(kind: int, family: int, body: bytes, flags: int = 0) -> Message:
+    """A request about a family's tables."""
     return Message((SUBSYS_NFTABLES << 8) | kind, flags, struct.pack(">BBH", family, 0, 0) + body)
 
 
@@ -113,41 +113,37 @@ class Nftables:
             error.__cause__ = OSError(refusals[0].error, str(refusals[0]))
             raise error
 
-    def new_table(self, flags: int, comment: str = "") -> Message:
-        """Create (or adopt, or change the flags of) the table. The comment is shown by `nft list`."""
-        body = self._name + attr(2, be32(flags))
-        if comment:
-            text = zstr(comment)
-            body += attr(6, bytes((0, len(text))) + text)  # user data, a list of (type, length, value)
-        return _message(NEWTABLE, self.family, body, NLM_F_CREATE)
+    def new_table(self, flags: int) -> Message:
+        """Create (or adopt, or change the flags of) the table."""
+        return message(NEWTABLE, self.family, self._name + attr(2, be32(flags)), NLM_F_CREATE)
 
     def delete_table(self) -> Message:
         """Delete the table with all it holds."""
-        return _message(DELTABLE, self.family, self._name)
+        return message(DELTABLE, self.family, self._name)
 
     def base_chain(self, name: str, kind: str, hook: str, priority: int, device: str = "") -> Message:
-        """Create a chain that the kernel calls; policy accept. `device`: of family netdev."""
+        """Create a chain that the kernel calls; policy accept. `device`: of family netdev. One that is there stays."""
         below = [attr(3, zstr(device))] if device else []
         where = nest(4, attr(1, be32(HOOKS[hook])), attr(2, struct.pack(">i", priority)), *below)
         body = self._name + attr(3, zstr(name)) + where + attr(5, be32(NF_ACCEPT)) + attr(7, zstr(kind))
-        return _message(NEWCHAIN, self.family, body, NLM_F_CREATE)
+        return message(NEWCHAIN, self.family, body, NLM_F_CREATE)
 
     def chain(self, name: str) -> Message:
         """Create a chain that rules jump to."""
-        return _message(NEWCHAIN, self.family, self._name + attr(3, zstr(name)), NLM_F_CREATE)
+        return message(NEWCHAIN, self.family, self._name + attr(3, zstr(name)), NLM_F_CREATE)
 
     def delete_chain(self, name: str) -> Message:
         """Delete a chain and its rules."""
-        return _message(DELCHAIN, self.family, self._name + attr(3, zstr(name)))
+        return message(DELCHAIN, self.family, self._name + attr(3, zstr(name)))
 
     def flush_chain(self, name: str = "") -> Message:
         """Delete all rules of a chain, or of all chains."""
-        return _message(DELRULE, self.family, self._name + (attr(2, zstr(name)) if name else b""))
+        return message(DELRULE, self.family, self._name + (attr(2, zstr(name)) if name else b""))
 
     def counter(self, name: str) -> Message:
         """Create a named counter."""
         body = self._name + attr(2, zstr(name)) + attr(3, be32(OBJECT_COUNTER)) + nest(4)
-        return _message(NEWOBJ, self.family, body, NLM_F_CREATE)
+        return message(NEWOBJ, self.family, body, NLM_F_CREATE)
 
     def new_set(self, name: str, number: int, kind: SetType) -> Message:
         """Create a set; `number` is any number no other set of the same batch has."""
@@ -171,11 +167,11 @@ class Nftables:
         if kind.fields[0] == IFNAME:
             # User data for `nft list`: names are in host byte order.
             body += attr(13, bytes((0, 4)) + struct.pack("=I", 1))
-        return _message(NEWSET, self.family, body, NLM_F_CREATE)
+        return message(NEWSET, self.family, body, NLM_F_CREATE)
 
     def delete_set(self, name: str) -> Message:
         """Delete a set that no rule looks into any more."""
-        return _message(DELSET, self.family, self._name + attr(2, zstr(name)))
+        return message(DELSET, self.family, self._name + attr(2, zstr(name)))
 
     def elements(
         self, name: str, keys: Iterable[tuple[bytes, bytes | None]], delete: bool = False
@@ -215,28 +211,25 @@ class Nftables:
 
     def _element_message(self, name: str, packed: list[bytes], delete: bool) -> Message:
         body = self._name + attr(2, zstr(name)) + nest(3, *packed)
-        return _message(DELSETELEM if delete else NEWSETELEM, self.family, body, 0 if delete else NLM_F_CREATE)
+        return message(DELSETELEM if delete else NEWSETELEM, self.family, body, 0 if delete else NLM_F_CREATE)
 
     def rule(self, chain: str, expressions: Iterable[bytes]) -> Message:
         """Append a rule."""
         body = self._name + attr(2, zstr(chain)) + nest(4, *expressions)
-        return _message(NEWRULE, self.family, body, NLM_F_CREATE | NLM_F_APPEND)
+        return message(NEWRULE, self.family, body, NLM_F_CREATE | NLM_F_APPEND)
 
-    def table_info(self) -> tuple[int, str] | None:
-        """(flags, comment) of the table, or None when there is none."""
+    def table_flags(self) -> int | None:
+        """Flags of the table, or None when there is none."""
         try:
-            answers = self.socket.ask(_message(GETTABLE, self.family, self._name))
+            answers = self.socket.ask(message(GETTABLE, self.family, self._name))
         except OSError:
             return None
-        attrs = dict(parse_attrs(answers[0][1][4:]))
-        user = bytes(attrs.get(6, b""))
-        comment = user[2 : 2 + user[1]].rstrip(b"\0").decode(errors="replace") if len(user) > 2 and user[0] == 0 else ""
-        return int.from_bytes(attrs.get(2, b""), "big"), comment
+        return int.from_bytes(dict(parse_attrs(answers[0][1][4:])).get(2, b""), "big")
 
     def dump_elements(self, name: str) -> set[tuple[bytes, bytes | None]]:
         """What a set holds, in the form elements() takes; OSError when there is no such set."""
         found: set[tuple[bytes, bytes | None]] = set()
-        for _, body in self.socket.ask(_message(GETSETELEM, self.family, self._name + attr(2, zstr(name)), NLM_F_DUMP)):
+        for _, body in self.socket.ask(message(GETSETELEM, self.family, self._name + attr(2, zstr(name)), NLM_F_DUMP)):
             for kind, value in parse_attrs(body[4:]):
                 if kind != 3:
                     continue
@@ -248,7 +241,7 @@ class Nftables:
     def dump_counters(self) -> dict[str, tuple[int, int]]:
         """Packets and octets of every named counter of the table."""
         found = {}
-        for _, body in self.socket.ask(_message(GETOBJ, self.family, self._name, NLM_F_DUMP)):
+        for _, body in self.socket.ask(message(GETOBJ, self.family, self._name, NLM_F_DUMP)):
             parts = dict(parse_attrs(body[4:]))
             if bytes(parts.get(1, b"")).rstrip(b"\0").decode() != self.table or 4 not in parts:
                 continue
@@ -256,39 +249,6 @@ class Nftables:
             octets, packets = (int.from_bytes(data.get(n, b""), "big") for n in (1, 2))
             found[bytes(parts[2]).rstrip(b"\0").decode()] = (packets, octets)
         return found
-
-    def rule_counts(self) -> dict[str, int]:
-        """How many rules each chain of the table holds."""
-        counts: dict[str, int] = {}
-        for _, body in self.socket.ask(_message(GETCHAIN, self.family, b"", NLM_F_DUMP)):
-            parts = dict(parse_attrs(body[4:]))
-            if bytes(parts[1]).rstrip(b"\0").decode() == self.table:
-                counts[bytes(parts[3]).rstrip(b"\0").decode()] = 0
-        for _, body in self.socket.ask(_message(GETRULE, self.family, self._name, NLM_F_DUMP)):
-            parts = dict(parse_attrs(body[4:]))
-            if bytes(parts[1]).rstrip(b"\0").decode() == self.table:
-                chain = bytes(parts[2]).rstrip(b"\0").decode()
-                counts[chain] = counts.get(chain, 0) + 1
-        return counts
-
-    def foreign_nat_chains(self) -> bool:
-        """Does another table hook source NAT into postrouting?"""
-        for _, body in self.socket.ask(_message(GETCHAIN, 0, b"", NLM_F_DUMP)):
-            parts = dict(parse_attrs(body[4:]))
-            if bytes(parts.get(1, b"")).rstrip(b"\0").decode() == self.table or 4 not in parts:
-                continue
-            hook = int.from_bytes(dict(parse_attrs(parts[4])).get(1, b""), "big")
-            if bytes(parts.get(7, b"")).rstrip(b"\0") == b"nat" and hook == HOOKS["postrouting"]:
-                return True
-        return any(_legacy_nat(name) for name in ("ip_tables_names", "ip6_tables_names"))
-
-
-def _legacy_nat(name: str) -> bool:
-    """Does the older iptables have a nat table loaded? It is not seen through nf_tables."""
-    try:
-        return "nat" in Path("/proc/self/net", name).read_text().split()
-    except OSError:
-        return False
 
 
 def _key(value: memoryview) -> bytes:

@@ -237,7 +237,7 @@ def test_a_kernel_takes_the_tables_keeps_decisions_and_lets_go(lab: Lab, version
         ]
         assert chains[0] == chains[1], "where a hook goes the kernel drops what it has queued"
         table.clear()
-        assert not table.check() and table.nft.table_info() is None
+        assert not table.check() and table.nft.table_flags() is None
         table.close()
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import struct
-from collections.abc import Callable, Iterable, Iterator, MutableSet, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, MutableSet
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -16,14 +15,13 @@ from openswan.base.errors import HostError
 from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.base.numbers import IKE_PORT, NATT_PORT
 from openswan.engine.effects import GuardEntry
-from openswan.host import nfnetlink as nf
 from openswan.host.guard import journal
+from openswan.host.guard.events import Events
 from openswan.host.guard.iptables import IptablesBackend
 from openswan.host.guard.last import LastGuard
 from openswan.host.guard.model import Change, GuardModel, Held, Match
 from openswan.host.guard.nft import NftBackend
 from openswan.host.guard.rules import TABLE
-from openswan.host.nlmsg import NETLINK_NETFILTER, NetlinkSocket, parse_attrs, split_from
 from openswan.policy.selector import FlowKey
 
 T = TypeVar("T")
@@ -54,7 +52,7 @@ class Backend(Protocol):
         """Take everything away."""
 
     def follow_nat(self) -> None:
-        """Have the NAT exemption exactly while somebody else translates sources."""
+        """Have the NAT exemption from when somebody else translates sources."""
 
     def counters(self) -> dict[str, int]:
         """Packets dropped, by counter name."""
@@ -347,46 +345,6 @@ class Guard:
                 self.backend.follow_nat()
         except (HostError, OSError) as why:
             self._log(f"leak guard: {why}", True)
-
-
-class Events:
-    """nf_tables events of others: which concern our tables, which somebody's chains."""
-
-    def __init__(self, own: Set[int], tables: Sequence[str]) -> None:
-        """`own`: netlink addresses of ours, whose events are no news; 0 is nobody's."""
-        self._own, self._tables = own, frozenset(tables)
-        self._socket = NetlinkSocket(NETLINK_NETFILTER, (nf.NFNLGRP_NFTABLES,))
-        self._socket.sock.setblocking(False)
-
-    def fileno(self) -> int:
-        """The descriptor, for an event loop."""
-        return self._socket.fileno()
-
-    def close(self) -> None:
-        """Close it."""
-        self._socket.close()
-
-    def read(self) -> tuple[bool, bool]:
-        """(one of our tables was touched, chains came or went) since the last call."""
-        ours = nat = False
-        while True:
-            try:
-                data = self._socket.sock.recv(1 << 20)
-            except BlockingIOError:
-                return ours, nat
-            except OSError:
-                ours = nat = True  # events were lost
-                continue
-            for kind, _seq, portid, body in split_from(data):
-                if portid in self._own or kind >> 8 != nf.SUBSYS_NFTABLES:
-                    continue
-                what = kind & 0xFF
-                if what in (nf.NEWCHAIN, nf.DELCHAIN, nf.NEWTABLE, nf.DELTABLE):
-                    nat = True
-                table = dict(parse_attrs(body[struct.calcsize("BBH") :])).get(1, memoryview(b""))
-                name = bytes(table).rstrip(b"\0").decode(errors="replace")
-                if name in self._tables:
-                    ours = True
 
 
 def merge(net: Change, step: Change) -> None:

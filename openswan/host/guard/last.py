@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TypeGuard
 
@@ -27,14 +27,14 @@ from openswan.host.guard.matches import Guarded, Test
 from openswan.host.guard.model import Change, GuardModel
 from openswan.host.guard.rules import LAST_CHAINS, LAST_COUNTERS, TABLE, Chain, Rule, open_name, set_names
 from openswan.host.guard.table import OwnedTable
+from openswan.host.nftables import hooks, rule_counts
 from openswan.host.nlmsg import NETLINK_ROUTE, NLM_F_DUMP, Message, NetlinkSocket, parse_attrs
 
 SETS = tuple(name for version in (4, 6) for name in (*set_names(version), open_name(version)))
 PRIORITY = 500
 """Behind other people's chains, which may yet change a packet."""
 PREFIX = "dev-"
-"""Before a device's name: what its chain is called."""
-TRIAL = "openswan_trial"
+"""Before a device's name: what its chain is called at first."""
 RTM_GETLINK = 18
 IFLA_IFNAME, IFLA_MASTER, IFLA_LINKINFO, IFLA_INFO_SLAVE_KIND = 3, 10, 18, 4
 IFF_LOOPBACK = 0x8
@@ -42,30 +42,16 @@ BELOW = frozenset(("bridge", "bond", "team", "openvswitch"))
 """What is a port of these carries frames for the device above, which has the guard, or between other hosts."""
 
 
-def supported() -> str:
-    """Has the kernel the hook? Empty if so, else why not.
-
-    A hook that goes makes the kernel drop all that waits in queues of NFQUEUE: not to be asked where anything may.
-    """
-    nft = None
-    try:
-        nft = nf.Nftables(TRIAL, family=nf.NFPROTO_NETDEV)
-        nft.commit([nft.new_table(0), nft.base_chain("trial", "filter", "egress", PRIORITY, "lo"), nft.delete_table()])
-    except (HostError, OSError) as why:
-        return str(why)
-    finally:
-        if nft is not None:
-            nft.close()
-    return ""
-
-
 def _looks(test: Test) -> TypeGuard[Guarded]:
     return isinstance(test, Guarded)
 
 
-def physical() -> frozenset[str]:
-    """Devices that lead out of this host or to its guests: all but loopback, our own, and ports of a bridge or bond."""
-    found = set()
+def links() -> dict[str, bool]:
+    """Every device there is: does it lead out of this host or to its guests? OSError.
+
+    All do but loopback, our own, and ports of a bridge or bond.
+    """
+    found = {}
     with NetlinkSocket(NETLINK_ROUTE) as netlink:
         for _, body in netlink.ask(Message(RTM_GETLINK, NLM_F_DUMP, struct.pack("=BBHiII", 0, 0, 0, 0, 0, 0))):
             flags = struct.unpack_from("=I", body, 8)[0]
@@ -76,21 +62,26 @@ def physical() -> frozenset[str]:
                 for value in (attrs[IFLA_IFNAME], info.get(IFLA_INFO_SLAVE_KIND, b""))
             )
             port = IFLA_MASTER in attrs and above in BELOW
-            if not flags & IFF_LOOPBACK and not is_virtual(name) and not port:
-                found.add(name)
-    return frozenset(found)
+            found[name] = not flags & IFF_LOOPBACK and not is_virtual(name) and not port
+    return found
 
 
-def hooked(counts: Collection[str]) -> frozenset[str]:
-    """The devices whose chains are among these."""
-    return frozenset(name.removeprefix(PREFIX) for name in counts if name.startswith(PREFIX))
+def physical() -> frozenset[str]:
+    """Devices that should have the last guard."""
+    return frozenset(name for name, out in links().items() if out)
+
+
+def guarded(nft: nf.Nftables) -> frozenset[str]:
+    """Those that have it; OSError."""
+    counts = rule_counts(nft)
+    return frozenset(device for chain, devices in hooks(nft).items() if counts[chain] for device in devices)
 
 
 def in_force() -> frozenset[str]:
     """The devices that have the last guard, whoever holds it. HostError or OSError when that cannot be asked."""
     nft = nf.Nftables(TABLE, family=nf.NFPROTO_NETDEV)
     try:
-        return hooked(nft.rule_counts())
+        return guarded(nft) & links().keys()
     finally:
         nft.close()
 
@@ -109,10 +100,11 @@ class LastGuard(OwnedTable):
         ports = ike_ports, stream_ports
         super().__init__(LAST_CHAINS, SETS, LAST_COUNTERS, ports, nf.NFPROTO_NETDEV, by_ethertype, marks)
 
-    def further_chains(self) -> Iterator[Message]:
+    def further_chains(self, hooks: Mapping[str, frozenset[str]]) -> Iterator[Message]:
         """One for each device."""
+        taken = dict(hooks)
         for device in sorted(physical()):
-            yield from self._hook(device)
+            yield from self._cover(device, taken)
 
     def rules(self, chain: Chain) -> Iterable[Rule]:
         """Without those that look into an empty set."""
@@ -144,23 +136,36 @@ class LastGuard(OwnedTable):
         self.follow()
 
     def follow(self) -> None:
-        """Have a chain for each device, and none for what is no such device any more. HostError or OSError."""
-        there = physical()
-        counts = self.nft.rule_counts()
-        whole = {device for device in hooked(counts) if counts[PREFIX + device]}
-        gone = [PREFIX + device for device in sorted(hooked(counts) - (there & whole))]
-        # The kernel may have taken the chain of a device away meanwhile; and a device may be gone before it has one.
-        for chain in gone:
-            with suppress(HostError):
-                self.nft.commit([self.nft.flush_chain(chain), self.nft.delete_chain(chain)])
-        for device in sorted(there - whole):
+        """Have every device's packets come by, and no longer those of what has become a port. HostError or OSError.
+
+        The chain of a device that is still there is emptied, not deleted.
+        """
+        present = links()
+        counts, taken = rule_counts(self.nft), hooks(self.nft)
+        for chain, devices in list(taken.items()):
+            here = devices & present.keys()
+            if not here:
+                # The kernel may have taken it away with its device; it calls it for none any more.
+                with suppress(HostError):
+                    self.nft.commit([self.nft.flush_chain(chain), self.nft.delete_chain(chain)])
+                del taken[chain]
+            elif counts[chain] and not any(present[device] for device in here):
+                self.nft.commit([self.nft.flush_chain(chain)])
+        covered = {device for chain, devices in taken.items() if counts[chain] for device in devices}
+        for device in sorted(name for name, out in present.items() if out and name not in covered):
             try:
-                self.nft.commit(self._hook(device))
+                self.nft.commit(self._cover(device, taken))
             except HostError:
                 if device in physical():
                     raise
 
-    def _hook(self, device: str) -> Iterator[Message]:
-        chain = PREFIX + device
-        yield self.nft.base_chain(chain, "filter", "egress", PRIORITY, device)
+    def _cover(self, device: str, taken: dict[str, frozenset[str]]) -> Iterator[Message]:
+        """Have its packets come by: in the chain it has, which is empty, or in a new one, which is noted in `taken`."""
+        chain = next((name for name, devices in taken.items() if device in devices), "")
+        if not chain:
+            # Devices may change their names, and their chains do not.
+            names = (f"{PREFIX}{device}{suffix}" for suffix in ("", *(f"-{n}" for n in range(2, 1000))))
+            chain = next(name for name in names if name not in taken)
+            taken[chain] = frozenset((device,))
+            yield self.nft.base_chain(chain, "filter", "egress", PRIORITY, device)
         yield self.nft.rule(chain, [nf.verdict(nf.NFT_GOTO, "last")])

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.base.numbers import IKE_PORT, NATT_PORT
@@ -21,6 +21,7 @@ from openswan.host.guard.rules import (
     set_names,
 )
 from openswan.host.guard.table import Key, OwnedTable
+from openswan.host.nftables import foreign_nat_chains, rule_counts
 from openswan.host.nlmsg import Message
 
 ALL_SETS = tuple(name for version in (4, 6) for name in (*set_names(version), open_name(version), *home_names(version)))
@@ -59,7 +60,7 @@ class NftBackend(OwnedTable):
         """Their names."""
         return {DEVICES: {(device_key(name), None) for name in model.devices()}}
 
-    def further_chains(self) -> Iterator[Message]:
+    def further_chains(self, hooks: Mapping[str, frozenset[str]]) -> Iterator[Message]:
         """Those that exempt from NAT, if there is any."""
         if self.nat:
             yield from self.make_chains(NAT_CHAINS)
@@ -72,28 +73,26 @@ class NftBackend(OwnedTable):
         return False
 
     def load(self, model: GuardModel) -> None:
-        """Make the kernel hold exactly the model, and the NAT exemption if somebody translates."""
-        self.nat = self.nft.foreign_nat_chains()
+        """Make the kernel hold exactly the model, and the NAT exemption if somebody translates or it is there."""
+        self.nat = foreign_nat_chains(self.nft) or self._keeps()
         super().load(model)
-        self.nat = "keep" in self.nft.rule_counts()
+        self.nat = self._keeps()
+
+    def _keeps(self) -> bool:
+        return rule_counts(self.nft).get("keep", 0) > 0
 
     def apply(self, change: Change) -> None:
         """Carry a change out, atomically."""
         self.nft.commit(self._messages(change))
 
     def follow_nat(self) -> None:
-        """Have the NAT exemption exactly while somebody else translates sources."""
-        wanted = self.nft.foreign_nat_chains()
-        if wanted == self.nat:
-            return
-        if wanted:
+        """Have the NAT exemption from when somebody else translates sources.
+
+        It stays when they no longer do: connection tracking, which it may be the last to need, has hooks as well.
+        """
+        if not self.nat and foreign_nat_chains(self.nft):
             self.nft.commit(self.make_chains(NAT_CHAINS))
-        else:
-            names = [chain.name for chain in reversed(NAT_CHAINS)]
-            self.nft.commit(
-                [*(self.nft.flush_chain(name) for name in names), *(self.nft.delete_chain(name) for name in names)]
-            )
-        self.nat = wanted
+            self.nat = True
 
     def _messages(self, change: Change) -> Iterator[Message]:
         yield from self.nft.elements(DEVICES, ((device_key(name), None) for name in sorted(change.devices_add)))

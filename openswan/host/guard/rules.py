@@ -276,7 +276,7 @@ NAT_CHAINS: tuple[Chain, ...] = (
         priority=BEFORE_SRCNAT,
     ),
 )
-"""Only there while somebody else translates sources: a nat chain costs every packet connection tracking.
+"""Only there from when somebody else translates sources: a nat chain costs every packet connection tracking.
 
 `keep` translates a source to itself, which ends the matter for that connection: accepting alone would not, because the
 kernel goes on to the next table until a translation is settled.

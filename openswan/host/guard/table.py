@@ -2,7 +2,9 @@
 """A table of the guard's in nf_tables: owned by this process and persistent where the kernel knows how (6.9).
 
 An owned table resists `nft flush ruleset`; a persistent one outlives its owner's death and can be adopted by the next.
-Every change is one batch that the kernel takes whole or not at all, so there is never a moment without.
+Every change is one batch that the kernel takes whole or not at all, so there is never a moment without. Chains the
+kernel calls stay while the table is in use, empty if need be: with any hook that goes it drops all that waits in
+NFQUEUE.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from openswan.base.errors import HostError
 from openswan.base.marks import DEFAULT_MARKS, Marks
@@ -20,6 +22,7 @@ from openswan.host.guard.expressions import ADDRESS_SIZE, Versions, by_nfproto, 
 from openswan.host.guard.matches import IKE_PORTS, STREAM_PORTS
 from openswan.host.guard.model import Change, Element, GuardModel
 from openswan.host.guard.rules import TABLE, Chain, Rule, field_order
+from openswan.host.nftables import hooks, rule_counts, set_names
 from openswan.host.nlmsg import Message
 
 SIZES = {"proto": 1, "rport": 2, "lport": 2, "device": 16}
@@ -70,12 +73,13 @@ class OwnedTable:
         self.chains, self.sets, self.names = tuple(chains), tuple(sets), tuple(counters)
         self.ports, self.stream_ports = frozenset(ports[0]), frozenset(ports[1])
         self._versions, self._marks = versions, marks
-        # Changes with the rules: a table left by another version of them is replaced, not adopted.
-        self.fingerprint = hashlib.sha256(repr((self.chains, sys.byteorder, marks.mask)).encode()).hexdigest()[:16]
+        # An empty chain, whose name changes with the rules: a table with other ones is filled anew, not adopted.
+        fingerprint = hashlib.sha256(repr((self.chains, sys.byteorder, marks.mask)).encode()).hexdigest()[:16]
+        self.version = f"rules-{fingerprint}"
         self.flags = nf.TABLE_OWNER | nf.TABLE_PERSIST
         self.nft = nf.Nftables(TABLE, family=family)
         try:
-            self.nft.rule_counts()
+            rule_counts(self.nft)
         except OSError as why:
             self.nft.close()
             raise HostError(f"nftables is not available: {why.strerror}") from None
@@ -94,8 +98,8 @@ class OwnedTable:
         """What those hold."""
         return {}
 
-    def further_chains(self) -> Iterator[Message]:
-        """Chains beside the constant ones."""
+    def further_chains(self, hooks: Mapping[str, frozenset[str]]) -> Iterator[Message]:
+        """Chains beside the constant ones, with their rules. `hooks`: the chains that are there, empty, to be kept."""
         return iter(())
 
     def cope(self, why: OSError) -> bool:
@@ -114,12 +118,15 @@ class OwnedTable:
         return self.nft.socket.portid
 
     def load(self, model: GuardModel) -> None:
-        """Make the kernel hold exactly the model: adopt what a predecessor left and change only what differs."""
-        info = self.nft.table_info()
-        if info is not None and info[1] == self.fingerprint and self._adopt(model, info[0]):
+        """Make the kernel hold exactly the model: adopt what a predecessor left and change only what differs.
+
+        Another version's table is filled anew; only one whose chains are hooked elsewhere is replaced, hooks and all.
+        """
+        flags = self.nft.table_flags()
+        if flags is not None and (self._adopt(model, flags) or self._refill(model, flags)):
             return
         while True:
-            old = [self.nft.delete_table()] if info is not None else []
+            old = [self.nft.delete_table()] if flags is not None else []
             try:
                 self.nft.commit([*old, *self._everything(model)])
                 return
@@ -131,12 +138,41 @@ class OwnedTable:
                         continue
                     if self.cope(cause):
                         continue
-                    if info is not None and info[0] & nf.TABLE_OWNER and isinstance(cause, PermissionError):
-                        raise HostError(f"table {TABLE} belongs to another process: is a pluto running here?") from why
                 raise
 
+    def _refill(self, model: GuardModel, flags: int) -> bool:
+        """Empty the table that is there and fill it anew in one step; False: its chains are hooked elsewhere."""
+        before = self.flags
+        if not flags & nf.TABLE_PERSIST:
+            self.flags = flags
+        while True:
+            try:
+                self.nft.commit(self._anew(model))
+                return True
+            except HostError as why:
+                cause = why.__cause__
+                if isinstance(cause, PermissionError) and flags & nf.TABLE_OWNER:
+                    raise HostError(f"table {TABLE} belongs to another process: is a pluto running here?") from why
+                if not isinstance(cause, OSError):
+                    raise
+                if self.cope(cause):
+                    continue
+            except OSError:
+                pass  # the table went while it was looked at
+            self.flags = before
+            return False
+
+    def _anew(self, model: GuardModel) -> Iterator[Message]:
+        """What does that, with the chains kept that the kernel calls; OSError."""
+        nft, kept = self.nft, hooks(self.nft)
+        yield nft.new_table(self.flags)
+        yield nft.flush_chain()
+        yield from (nft.delete_chain(name) for name in rule_counts(nft) if name not in kept)
+        yield from (nft.delete_set(name) for name in set_names(nft))
+        yield from self._contents(model, kept)
+
     def _adopt(self, model: GuardModel, flags: int) -> bool:
-        """Take an orphan over as it stands, then make good the difference; False when it must be replaced."""
+        """Take an orphan over as it stands, then make good the difference; False when it must be filled anew."""
         try:
             if flags & nf.TABLE_PERSIST:
                 self.nft.commit([self.nft.new_table(self.flags)])
@@ -152,19 +188,13 @@ class OwnedTable:
     def check(self, model: GuardModel) -> bool:
         """Does the kernel hold exactly what the model says?"""
         try:
-            info = self.nft.table_info()
-            return (
-                info is not None
-                and info[1] == self.fingerprint
-                and self.complete()
-                and next(self.difference(model), None) is None
-            )
+            return self.complete() and next(self.difference(model), None) is None
         except OSError:
             return False
 
     def clear(self) -> None:
         """Delete the table."""
-        if self.nft.table_info() is not None:
+        if self.nft.table_flags() is not None:
             self.nft.commit([self.nft.delete_table()])
 
     def counters(self) -> dict[str, int]:
@@ -176,12 +206,17 @@ class OwnedTable:
 
     def complete(self) -> bool:
         """Are all the rules there that do not change? OSError."""
-        counts = self.nft.rule_counts()
-        return all(counts.get(chain.name) == len(list(self.rules(chain))) for chain in self.chains)
+        counts = rule_counts(self.nft)
+        return self.version in counts and all(
+            counts.get(chain.name) == len(list(self.rules(chain))) for chain in self.chains
+        )
 
     def _everything(self, model: GuardModel) -> Iterator[Message]:
+        yield self.nft.new_table(self.flags)
+        yield from self._contents(model, {})
+
+    def _contents(self, model: GuardModel, kept: Mapping[str, frozenset[str]]) -> Iterator[Message]:
         nft = self.nft
-        yield nft.new_table(self.flags, self.fingerprint)
         yield from (nft.counter(name) for name in self.names)
         kinds = dict(self.further_sets())
         kinds |= {name: nf.SetType((nf.SERVICE,)) for name in (IKE_PORTS, STREAM_PORTS)}
@@ -192,7 +227,8 @@ class OwnedTable:
         for name, keys in self._keys(model).items():
             yield from nft.elements(name, sorted(keys, key=_first))
         yield from self.make_chains(self.chains)
-        yield from self.further_chains()
+        yield from self.further_chains(kept)
+        yield nft.chain(self.version)
 
     def make_chains(self, chains: Iterable[Chain]) -> Iterator[Message]:
         """Create them with their rules."""

@@ -19,7 +19,7 @@ from openswan.base.errors import HostError
 from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.engine.effects import Decide, Decision, Intercept
 from openswan.engine.events import Intercepted
-from openswan.host.guard.guard import Events
+from openswan.host.guard.events import Events
 from openswan.host.intercept.holding import Holding, Hosts, read_head
 from openswan.host.intercept.table import PASS_LIFE, QUEUES, TABLE, Note, Table
 from openswan.host.nfqueue import NfQueue, Queued, overflows

@@ -44,6 +44,7 @@ from openswan.host.intercept.packets import (
     udp_to,
 )
 from openswan.host.intercept.spans import cover, flatten
+from openswan.host.nftables import rule_counts
 from openswan.host.nlmsg import Message
 
 TABLE = "openswan_oe"
@@ -117,11 +118,11 @@ class Table:
         Chains stay where they are: with any hook that goes the kernel drops whatever it has queued.
         """
         self._plan = plan
-        info = self.nft.table_info()
-        if info is not None and self._refill(info[0]):
+        flags = self.nft.table_flags()
+        if flags is not None and self._refill(flags):
             return
         while True:
-            old = [self.nft.delete_table()] if info is not None else []
+            old = [self.nft.delete_table()] if flags is not None else []
             try:
                 self.nft.commit([*old, *self._everything()])
             except HostError as why:
@@ -138,7 +139,7 @@ class Table:
 
     def _refill(self, flags: int) -> bool:
         """Empty the table that is there and fill it anew; False: it is another one, or stays as it is."""
-        if self.nft.rule_counts().keys() != {name for name, _, _ in self._chains()}:
+        if rule_counts(self.nft).keys() != {name for name, _, _ in self._chains()}:
             return False
         before = self.flags, self.queue
         self.flags = self.flags if flags & nf.TABLE_PERSIST else 0
@@ -155,13 +156,13 @@ class Table:
 
     def clear(self) -> None:
         """Take it away."""
-        if self.nft.table_info() is not None:
+        if self.nft.table_flags() is not None:
             self.nft.commit([self.nft.delete_table()])
 
     def check(self) -> bool:
         """Is it there, with all its chains?"""
         try:
-            counts = self.nft.rule_counts()
+            counts = rule_counts(self.nft)
         except OSError:
             return False
         return all(counts.get(name) == len(rules) for name, _, rules in self._chains())

@@ -10,7 +10,7 @@ from typing import Any
 
 from openswan.engine.effects import GuardEntry
 from openswan.host.guard.guard import Guard
-from openswan.host.guard.last import hooked, in_force, physical, supported
+from openswan.host.guard.last import in_force, physical
 from openswan.policy.selector import FlowKey
 
 Namespace = Callable[[Callable[[], Any]], Any]
@@ -18,19 +18,6 @@ Namespace = Callable[[Callable[[], Any]], Any]
 
 def ip(*words: str) -> None:
     subprocess.run(["ip", "link", *words], check=True, capture_output=True)
-
-
-def test_chains_name_their_devices() -> None:
-    assert hooked(("last", "last4", "dev-eth0", "dev-dev-1")) == {"eth0", "dev-1"}
-
-
-def test_a_kernel_can_be_asked_and_nothing_is_left(namespace: Namespace) -> None:
-    def work() -> None:
-        assert supported() == ""
-        assert subprocess.run(["nft", "list", "tables"], capture_output=True, check=True).stdout == b""
-        assert in_force() == frozenset()
-
-    namespace(work)
 
 
 def test_devices_that_lead_out_have_it_and_no_others(namespace: Namespace) -> None:
@@ -47,6 +34,11 @@ def test_devices_that_lead_out_have_it_and_no_others(namespace: Namespace) -> No
         ip("set", "port", "nomaster")
         guard.follow_devices()
         assert in_force() == physical() == {"br0", "eth0.7", "port"} and guard.check()
+        ip("set", "eth0.7", "name", "wan")
+        ip("add", "eth0.7", "type", "veth", "peer", "name", "ipsec2")
+        ip("set", "port", "master", "br0")
+        guard.follow_devices()
+        assert in_force() == physical() == {"br0", "eth0.7", "wan"} and guard.check()
         guard.close(keep=True)
         assert in_force() == physical()
         Guard.open().close(keep=False)
