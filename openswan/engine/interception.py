@@ -43,6 +43,8 @@ class Interception:
         self.stale = False
         """Lines have changed."""
         self._changes = -1
+        self._known: tuple[int, tuple[Conn, ...]] | None = None
+        """The ordinary connections, and as of which change."""
         self.last: InterceptionSeen | None = None
         """What the host has told last; None: nothing stops packets before routing."""
 
@@ -81,7 +83,7 @@ class Interception:
 
     def protected(self, pair: Pair) -> Conn | None:
         """The ordinary connection that a pair's packets belong to: no stranger gets a tunnel for them."""
-        for conn in self._ordinary():
+        for conn in self._listed():
             if not conn.never and any(pair.src in key.src and pair.dst in key.dst for key in conn.keys):
                 return conn
         return None
@@ -109,6 +111,13 @@ class Interception:
         for conn in self._ordinary():
             others.update(((key.src, key.dst), None) for key in conn.keys)
         return Intercept(tuple(nets), tuple(inside), tuple(own), tuple(others))
+
+    def _listed(self) -> tuple[Conn, ...]:
+        """The same, found once until one of them changes: thousands of pairs have each a connection beside them."""
+        changes = self.core.conns.changes
+        if self._known is None or self._known[0] != changes:
+            self._known = changes, tuple(self._ordinary())
+        return self._known[1]
 
     def _ordinary(self) -> Iterable[Conn]:
         return (conn for conn in self.core.conns.unique.values() if conn.group is None and conn.keys)

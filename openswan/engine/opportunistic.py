@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from itertools import islice
 from typing import Any
 
-from openswan.base.address import Address, host_subnet
+from openswan.base.address import host_subnet
 from openswan.base.interval import Instant
 from openswan.base.said import Shunt
 from openswan.engine import oeevents as ev
@@ -31,6 +31,7 @@ from openswan.engine.oepair import (
     pause,
     round_pause,
 )
+from openswan.engine.oequestions import Questions
 from openswan.engine.oestates import LATE, SEARCHING, SHUNTS, Act, Event, State, next_move
 from openswan.engine.timers import Timer, Timers
 from openswan.policy.grade import Grade
@@ -62,8 +63,8 @@ class Opportunistic:
         """What this host knows of destinations,"""
         self.peers_of_others = Peers()
         """and what is known of them for hosts behind it: who will not have those may well have us."""
-        self.asking: dict[Address, dict[Pair, None]] = {}
-        """Destinations the DNS is being asked about, and the pairs that wait for it."""
+        self._questions = Questions()
+        self.asking = self._questions.wanted
         self.searching = 0
         self._most_pairs = most_pairs
         self._most_searches = most_searches
@@ -147,7 +148,7 @@ class Opportunistic:
         self._happen(self._new(event.pair, event.terms), kind)
 
     def _learned(self, event: ev.Learned) -> None:
-        for pair in self.asking.pop(event.destination, {}):
+        for pair in self._questions.answered(event.destination):
             p = self.pairs.get(pair)
             if p is None or p.state not in ASKING:
                 continue
@@ -163,6 +164,7 @@ class Opportunistic:
             if kind is not None:
                 self._closing = p.sa
                 self._happen(p, kind)
+        self._ask_more()
 
     def _hinted(self, event: ev.Hinted) -> None:
         p = self.pairs.get(event.pair)
@@ -271,7 +273,7 @@ class Opportunistic:
         p.state = move.to or failure(p.terms, self._peers(p.terms).get(p.pair.dst))
         self.searching += (p.state in SEARCHING) - (before in SEARCHING)
         if p.state not in ASKING:
-            self._unask(p)
+            self._questions.unwant(p.pair)
         if p.state not in SEARCHING:
             self._timers.cancel((Timer.OE_HOLD, p.pair))
         for act in move.acts:
@@ -293,17 +295,14 @@ class Opportunistic:
         self._happen(p, Event.HOLD_TIMEOUT)
 
     def _ask(self, p: PairState) -> None:
-        waiting = self.asking.setdefault(p.pair.dst, {})
-        if not waiting:
-            self._effects.append(ev.Ask(p.pair.dst))
-        waiting[p.pair] = None
+        given_up = self._questions.want(p.pair, self._now)
+        if given_up is not None:
+            self._learned(ev.Learned(given_up, Verdict.FAILED, (), 0.0, "more is asked of the DNS than it can answer"))
+        self._ask_more()
 
-    def _unask(self, p: PairState) -> None:
-        waiting = self.asking.get(p.pair.dst)
-        if waiting is not None:
-            waiting.pop(p.pair, None)
-            if not waiting:
-                del self.asking[p.pair.dst]
+    def _ask_more(self) -> None:
+        while (destination := self._questions.next(self._now)) is not None:
+            self._effects.append(ev.Ask(destination))
 
     def _call(self, p: PairState, at: int) -> None:
         p.at, p.called_at = at, self._now
@@ -418,7 +417,7 @@ class Opportunistic:
     def _drop(self, p: PairState) -> None:
         self.pairs.pop(p.pair, None)
         self.index.remove(p.pair)
-        self._unask(p)
+        self._questions.unwant(p.pair)
         for timer in (Timer.OE_HOLD, Timer.OE_ROUND, Timer.OE_LIFE):
             self._timers.cancel((timer, p.pair))
 

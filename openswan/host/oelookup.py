@@ -29,6 +29,8 @@ from openswan.policy.grade import Grade
 MOST_NAMES = 4
 """Gateways that are names, or that have no key in their record, which are looked up for one destination."""
 ADDRESS_OCTETS = (4, 16)
+ALONE = 0.5
+"""Seconds for which a destination is asked for IPSECKEY records alone: signed ones need no others beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,26 @@ class OeLookup:
         void = self._lookup.void(owner)
         if void is not None:
             return Learned(destination, Verdict.NONE, (), void[1], f"no IPSECKEY or TXT record for {owner}"), ()
-        answers = await self._all(owner, SOURCES)
+        alone = await self._signed(owner)
+        if alone is not None:
+            learned, lines = await self._judge(destination, owner, [alone])
+            if alone.nothing or learned.verdict is Verdict.GATEWAYS:
+                return learned, lines
+        return await self._judge(destination, owner, await self._all(owner, SOURCES))
+
+    async def _signed(self, owner: str) -> DnsAnswer | None:
+        """The first type of record, if what the DNS says of it is signed and soon there: most have that or nothing."""
+        try:
+            async with asyncio.timeout(ALONE):
+                answer = await self._lookup.ask(owner, SOURCES[0])
+        except TimeoutError:
+            return None
+        return answer if answer.secure and (answer.nothing or answer.status is DnsStatus.FOUND) else None
+
+    async def _judge(
+        self, destination: Address, owner: str, answers: list[DnsAnswer]
+    ) -> tuple[Learned, tuple[str, ...]]:
+        """What answers about a destination come to."""
         if (bogus := _worst(answers)) is not None:
             return Learned(destination, Verdict.BOGUS, (), bogus.ttl, bogus.reason), ()
         complaints: list[str] = []

@@ -104,7 +104,7 @@ class IkePolicy:
     """The gateway that has sent us to this peer."""
     redirect_to: Address | None = None
     """As responder: where the peer is sent once it has proved itself."""
-    window: int = 8
+    window: int = 32
     """Requests that may be unanswered at once, each way, with a peer that takes more than one (RFC 7296 2.3)."""
     max_children: int = 64
     """Children one IKE SA may hold; the peer gets NO_ADDITIONAL_SAS beyond."""

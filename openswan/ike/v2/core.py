@@ -119,7 +119,7 @@ class Core(Values):
                 return
             if not self.send_window.open:
                 return
-            task = min(self.queue, key=lambda waiting: waiting.background)
+            task = next((waiting for waiting in self.queue if not waiting.background), self.queue[0])
             if self.flights and (task.alone or any(other.alone for other in self.tasks)):
                 return
             self.queue.remove(task)

@@ -241,7 +241,8 @@ class IkeSaV2(Receiver):
         ready = [task for when, task in self.deferred if now >= when]
         if ready:
             self.deferred = [(when, task) for when, task in self.deferred if now < when]
-            self.queue.extend(ready)
+            # What has waited longest goes first: its packets are about to be given up.
+            self.queue.extendleft(reversed(ready))
             self.pump(now)
 
     def _expire(self, now: Instant) -> None:

@@ -69,11 +69,33 @@ def shown(learned: Learned) -> list[tuple[str, str, Grade, bytes]]:
 
 def test_all_types_by_precedence_each_with_its_own_grade() -> None:
     learned, complaints = learn(
-        answer(NAME, "IPSECKEY", ipseckey(OTHER.packed, 1, precedence=20)),
-        answer(NAME, "TXT", txt(f"X-IPsec-Server(10)={HOST}", TWO), b"\x05v=spf", secure=False, ttl=100.0),
+        answer(NAME, "IPSECKEY", ipseckey(precedence=20), secure=False),
+        answer(NAME, "TXT", txt(f"X-IPsec-Server(10)={OTHER}", TWO), b"\x05v=spf", ttl=100.0),
     )
     assert complaints == () and learned.ttl == 100.0
-    assert shown(learned) == [(str(HOST), "TXT", Grade.DNS, TWO), (str(OTHER), "IPSECKEY", Grade.DNSSEC, ONE)]
+    assert shown(learned) == [(str(OTHER), "TXT", Grade.DNSSEC, TWO), (str(HOST), "IPSECKEY", Grade.DNS, ONE)]
+
+
+@pytest.mark.parametrize("secure", [True, False])
+def test_a_signed_ipseckey_record_needs_no_others_beside_it(secure: bool) -> None:
+    book = Book(answer(NAME, "IPSECKEY", ipseckey(), secure=secure))
+    learned, _ = asyncio.run(OeLookup(book).learn(HOST))  # type: ignore[arg-type]
+    assert learned.verdict is Verdict.GATEWAYS
+    assert {kind for _, kind in book.asked} == ({"IPSECKEY"} if secure else {"IPSECKEY", "TXT", "KEY"})
+
+
+def test_one_that_cannot_be_used_does() -> None:
+    book = Book(answer(NAME, "IPSECKEY", b"\x0a"), answer(NAME, "TXT", txt(f"X-IPsec-Server(10)={HOST}")))
+    learned, complaints = asyncio.run(OeLookup(book).learn(HOST))  # type: ignore[arg-type]
+    assert shown(learned) == [(str(HOST), "TXT", Grade.DNSSEC, ONE)] and len(complaints) == 1
+
+
+@pytest.mark.parametrize("secure", [True, False])
+def test_a_name_that_a_signed_denial_says_does_not_exist_is_asked_for_once(secure: bool) -> None:
+    book = Book(DnsAnswer(NAME, "IPSECKEY", ABSENT, secure=secure, ttl=60.0, nothing=True))
+    learned, _ = asyncio.run(OeLookup(book).learn(HOST))  # type: ignore[arg-type]
+    assert learned.verdict is Verdict.NONE
+    assert len(set(book.asked)) == (1 if secure else 3)
 
 
 def test_the_same_in_two_types_is_one() -> None:
@@ -96,7 +118,8 @@ def test_only_records_that_cannot_be_used() -> None:
 
 def test_one_bogus_answer_spoils_all() -> None:
     bad = DnsAnswer(NAME, "KEY", BOGUS, ttl=5.0, reason="DNSSEC: wrong")
-    assert learn(answer(NAME, "IPSECKEY", ipseckey()), bad)[0] == Learned(HOST, Verdict.BOGUS, (), 5.0, "DNSSEC: wrong")
+    unsigned = answer(NAME, "IPSECKEY", ipseckey(), secure=False)
+    assert learn(unsigned, bad)[0] == Learned(HOST, Verdict.BOGUS, (), 5.0, "DNSSEC: wrong")
 
 
 def test_a_bogus_answer_is_not_kept_waiting_by_one_that_does_not_come() -> None:
@@ -153,11 +176,11 @@ def test_how_much_is_asked_is_bounded() -> None:
     names = [bytes([3]) + f"g{n}".encode() + b"\x00" for n in range(10, 30)]
     book = Book(answer(NAME, "IPSECKEY", *(ipseckey(name, 3) for name in names)))
     asyncio.run(OeLookup(book).learn(HOST))  # type: ignore[arg-type]
-    assert len(book.asked) == 3 + 4 * 2
+    assert len(set(book.asked)) == 3 + 4 * 2
     keyless = [ipseckey(ip_address(0xC6336400 + n).packed, 1, b"") for n in range(1, 9)]
     book = Book(answer(NAME, "IPSECKEY", *keyless))
     asyncio.run(OeLookup(book).learn(HOST))  # type: ignore[arg-type]
-    assert len(book.asked) == 3 + 4 * 3
+    assert len(set(book.asked)) == 3 + 4 * 3
 
 
 def test_keys_of_a_name() -> None:

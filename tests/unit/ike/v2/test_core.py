@@ -171,3 +171,17 @@ def test_a_child_is_rekeyed_once_at_a_time_and_closed_once() -> None:
     pair.wire.reverse()
     pair.run()
     pair.agree()
+
+
+def test_what_was_put_off_goes_before_what_has_come_since() -> None:
+    """Its packets have waited longest: behind hundreds of new requests they would be given up."""
+    pair = Pair(ike_policy(window=1)).up()
+    core = pair.a.sa
+    for token in (1, 2, 3, 4):
+        pair.a.request(Probe(token))
+    put_off = [core.queue.popleft() for _ in range(2)]
+    core.deferred = [(pair.now + 1.0, task) for task in put_off]
+    pair.now += 1.0
+    pair.a.do(core, core.timer(pair.now))
+    pair.run()
+    assert [e.token for e in pair.a.seen(ProbeAnswered)] == [1, 2, 3, 4]
