@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from openswan.base import paths
 from openswan.base.errors import HostError, IpsecError
 from openswan.base.log import Rc
+from openswan.cli import pairs
 from openswan.cli.loading import Found, find
-from openswan.cli.talk import converse, initiate, request, show
+from openswan.cli.talk import converse, exit_status, initiate, request, show
+from openswan.policy.pairnames import base_of
 from openswan.wire.whack import LISTS
 
 USAGE = """\
@@ -59,25 +63,31 @@ FLAGS = ("asynchronous", "verbose", "json")
 
 def _load(operation: str, name: str, options: Options) -> int:
     """Read the conn from the configuration and give it to pluto; several when its subnets make several of it."""
-    found: Found = find(options.config, name)
+    known = cache(pairs.running)
+    found: Found = find(options.config, name, known)
     for line in found.complaints:
         print(line, file=sys.stderr)
     if not found.connections:
         print(f"{Rc.UNKNOWN_NAME:03d} {found.reason}")
         return int(Rc.UNKNOWN_NAME)
+    send = partial(converse, hide_log=not options.verbose)
+    if operation == "replace" and base_of(name) == name != found.connections[0]["name"]:
+        return _replace_pairs(list(found.connections), known(), send)
     status = 0
     for plain in found.connections:
         # One request, so that what is guarded stays guarded while the new description replaces the old.
-        status = (
-            converse("add", {"connection": plain, "replace": operation == "replace"}, hide_log=not options.verbose)
-            or status
-        )
-    if operation == "replace" and not status:
-        parts = {plain["name"].partition("/")[0] for plain in found.connections}
-        for part in sorted(parts):
-            names = [plain["name"] for plain in found.connections]
-            status = converse("prune", {"name": part, "names": names}, hide_log=not options.verbose)
+        status = send("add", {"connection": plain, "replace": operation == "replace"}) or status
+    if operation == "replace" and not status and base_of(name) == name:
+        for arguments in pairs.prunings([plain["name"] for plain in found.connections], ()):
+            status = send("prune", arguments) or status
     return status
+
+
+def _replace_pairs(plains: list[dict[str, Any]], known: Iterable[str], send: Callable[..., int]) -> int:
+    status, refusal = pairs.replace(plains, known, send)
+    if refusal:
+        print(f"{status:03d} {refusal}")
+    return exit_status(0, status)
 
 
 def _named(operation: str, name: str, options: Options) -> int:

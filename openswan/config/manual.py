@@ -90,6 +90,8 @@ of each pair of subnets, counted from 1; 0 is the one of
 All of them go by
 .I NAME
 too.
+When a list changes under a running pluto, a pair that stays keeps its name, wherever its subnets stand now; a new one
+has the numbers of its place, or the lowest free ones. A restart numbers all anew.
 .PP
 A boolean is
 .BR "yes y true on 1" " or " "no n false off 0" .

@@ -11,6 +11,7 @@ from openswan.base.log import Rc
 from openswan.engine.conn import Conn, Kind, kind_of
 from openswan.policy.connection import Connection, Startup
 from openswan.policy.groups import own_targets
+from openswan.policy.pairnames import base_of
 
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
@@ -78,9 +79,16 @@ class Loader:
             old.policy = policy
             self._begin(old, routed, wanted)
             return Rc.COMMENT, f'"{policy.name}" goes on; auto={policy.startup.value}'
-        if old.children and (why := self._lacks(policy)):
-            return Rc.NOKEY, f'"{policy.name}" stays as it was: {why}'
+        if (refusal := self.refusal(policy)) is not None:
+            return refusal
         self._begin(self.replace(policy, client), routed, wanted)
+        return None
+
+    def refusal(self, policy: Connection) -> tuple[Rc, str] | None:
+        """Why a description would not take the place of what runs under its name; None: it would."""
+        old = self.core.conns.named.get(policy.name)
+        if old is not None and old.policy != policy and old.children and (why := self._lacks(policy)):
+            return Rc.NOKEY, f'"{policy.name}" stays as it was: {why}'
         return None
 
     def _lacks(self, policy: Connection) -> str:
@@ -111,15 +119,16 @@ class Loader:
                 self.drop(conn)
         return used
 
-    def prune(self, name: str, names: Container[str]) -> None:
+    def prune(self, name: str, names: Container[str], fresh: Container[str]) -> None:
         """Of a conn that was replaced, forget what its leftsubnets= and rightsubnets= make no more.
 
-        What came in their place is guarded before, and wanted as they were; it may have to wait for their routes.
+        What came in their place (`fresh`) is guarded before, and wanted as they were; it may have to wait for their
+        routes. The others of `names` go on as they are.
         """
-        parts = [each for each in self.core.conns.named.values() if each.name.partition("/")[0] == name]
+        parts = [each for each in self.core.conns.named.values() if base_of(each.name) == name]
         gone = [each for each in parts if each.name not in names and each.group is None]
         routed, wanted = any(each.on_demand for each in gone), any(each.wanted for each in gone)
-        heirs = [each for each in parts if each.name in names]
+        heirs = [each for each in parts if each.name in names and each.name in fresh]
         for conn in heirs:
             self._begin(conn, conn.on_demand or routed, conn.wanted or wanted)
         for conn in gone:

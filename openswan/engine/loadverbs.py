@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from openswan.base.errors import ConfigError
@@ -10,6 +11,7 @@ from openswan.base.log import Rc
 from openswan.config.plain import connection_from_plain
 from openswan.engine.policies import bad_authority
 from openswan.policy.connection import Connection
+from openswan.policy.pairnames import base_of, clients_of
 
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
@@ -25,11 +27,15 @@ class LoadVerbs:
         self.core = brain.core
 
     def add(self, client: int, args: Arguments) -> bool:
-        """A conn whose name is free; with `replace` or `renew` also one whose name is not."""
+        """A conn whose name is free; with `replace` or `renew` also one whose name is not; `check`: would it be?"""
         if args.get("replace") is True:
             return self.replace(client, args)
         policy = self._policy(client, args)
         if policy is None:
+            return True
+        if args.get("check") is True:
+            if (answer := self.brain.loader.refusal(policy)) is not None:
+                self.core.reply(client, *answer)
             return True
         if args.get("renew") is True:
             if (answer := self.brain.loader.renew(policy, client)) is not None:
@@ -56,9 +62,17 @@ class LoadVerbs:
         return True
 
     def prune(self, client: int, args: Arguments) -> bool:
-        """Of the parts of the conn `name` those that are not among `names` go."""
+        """Of the parts of the conn `name` those that are not among `names` go; `fresh` came in their place."""
         if (names := self._names(client, args)) is not None:
-            self.brain.loader.prune(str(args.get("name")), names)
+            fresh = args.get("fresh")
+            self.brain.loader.prune(str(args.get("name")), names, fresh if isinstance(fresh, list) else names)
+        return True
+
+    def pairs(self, client: int, _args: Arguments) -> bool:
+        """JSON: what each pair of leftsubnets= and rightsubnets= protects, by name."""
+        conns = self.core.conns.named.values()
+        found = {each.name: clients_of(each.policy) for each in conns if base_of(each.name) != each.name}
+        self.core.reply(client, Rc.COMMENT, json.dumps(found))
         return True
 
     def _names(self, client: int, args: Arguments) -> set[str] | None:

@@ -43,6 +43,7 @@ class Whack:
             "replace": loading.replace,
             "retain": loading.retain,
             "prune": loading.prune,
+            "pairs": loading.pairs,
             "delete": partial(self._each, self._delete),
             "route": partial(self._each, self._route),
             "unroute": partial(self._each, self._unroute),

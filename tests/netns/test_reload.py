@@ -109,3 +109,73 @@ def test_what_cannot_be_followed_is_said(lab: Lab) -> None:
     assert reload(west, FOUR + SIX)[1].endswith("1 added, 0 replaced, 1 unchanged, 0 refused\n")
     west.wait_tunnels(2)
     assert_ping(lab.sunset, "2001:db8:2::2")
+
+
+LISTS = {**NET4, "rightsubnet": "10.2.0.0/24"}
+
+
+def nets(*subnets: str, **more: str) -> str:
+    """A conn with a pair for each of these networks behind west; 10.1.0.0/24 is the one with a host in it."""
+    return conn("nets", {**LISTS, "leftsubnet": "", "leftsubnets": f"{{{' '.join(subnets)}}}"}, **more)
+
+
+@contextmanager
+def steady(lab: Lab, *subnets: str) -> Iterator[tuple[Pair, list[tuple[str, str]]]]:
+    """Pairs that are up, with numbered datagrams over the second one, of which none may be lost; and its SAs."""
+    started = nets(*subnets, auto="start")
+    both = pair(lab, started, started.replace("auto=start", "auto=add"))
+    both.settle(len(subnets))
+    assert_ping(lab.sunset, "10.2.0.2")
+    heard = Receiver(lab.sunrise, "10.2.0.2", 7002)
+    flow = Flow(lab.sunset, "10.1.0.2", "10.2.0.2", 7002, MARK, pace=0.005).start()
+    wait_for("the flow", lambda: len(heard.got) > 10, 5)
+    yield both, sas(both.west, "nets/2x0")
+    flow.stop()
+    wait_for("all that was sent", lambda: len(heard.got) >= flow.sent, 5)
+    assert heard.numbers(MARK) == list(range(flow.sent)) and not flow.errors
+    heard.close()
+
+
+FIRST, MIDDLE, LAST, FRESH = "10.4.0.0/24", "10.1.0.0/24", "10.5.0.0/24", "10.6.0.0/24"
+
+
+def protected(gateway: Gateway) -> set[tuple[str, str]]:
+    """Name and network behind west of every pair that is up."""
+    return {
+        (each["connection"], selector)
+        for each in gateway.json("status")["child_sas"]
+        for selector in (FIRST, MIDDLE, LAST, FRESH)
+        if selector in str(each)
+    }
+
+
+def test_pairs_come_and_go_beside_one_that_loses_nothing(lab: Lab) -> None:
+    """One goes from the front of the list, another comes in: at a reload, then by auto --replace and back."""
+    with steady(lab, FIRST, MIDDLE, LAST) as (both, before):
+        both.east.configure(nets(FIRST, MIDDLE, LAST, FRESH, auto="add"))
+        both.east.ipsec("setup", "reload")
+        last = sas(both.west, "nets/3x0")
+        status, said = reload(both.west, nets(MIDDLE, LAST, FRESH, auto="start"))
+        assert status == 0 and f'"nets/1x0" ({FIRST} === 10.2.0.0/24) is no more' in said, said
+        assert said.endswith("1 added, 0 replaced, 2 unchanged, 0 refused\n")
+        wait_for("the new pair", lambda: len(sas(both.west, "nets/4x0")) == 1, 10)
+        assert sas(both.west, "nets/1x0") == [] and sas(both.west, "nets/3x0") == last
+        both.west.configure(nets(LAST, MIDDLE, auto="start"))
+        both.west.ipsec("auto", "--replace", "nets")
+        assert sas(both.west, "nets/4x0") == [] and sas(both.west, "nets/3x0") == last
+        assert sas(both.west, "nets/2x0") == before
+        done = both.west.ipsec("auto", "--up", "nets/1x0", check=False)
+        assert done.returncode == 21, "what is gone has no name"
+
+
+def test_half_a_list_takes_no_pair_down(lab: Lab) -> None:
+    """A file cut within its list, with an error in it, and with a key that is missing: nothing is touched."""
+    with steady(lab, FIRST, MIDDLE) as (both, before):
+        west = both.west
+        first = sas(west, "nets/1x0")
+        whole = nets(FIRST, MIDDLE, auto="start")
+        signed = whole.replace("authby=secret", "authby=rsasig")
+        for text in (whole[: whole.index(MIDDLE) + 5], whole.replace(MIDDLE, "10.1.0.0/240"), signed):
+            assert reload(west, text)[0], text
+            assert west.ipsec("auto", "--replace", "nets", check=False).returncode, text
+            assert (sas(west, "nets/1x0"), sas(west, "nets/2x0")) == (first, before), text

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,51 @@ def test_loading_sends_the_description(pluto: Any, places: Path, operation: str,
     assert main([operation, "x"]) == 0
     assert (pluto.asked[0]["verb"], pluto.asked[0]["replace"]) == ("add", replace)
     assert pluto.asked[0]["connection"]["name"] == "x"
+
+
+NETS = """\
+conn net
+    left=192.0.2.1
+    leftsubnets={10.3.0.0/24 10.2.0.0/24}
+    right=192.0.2.2
+    rightsubnet=10.9.0.0/24
+"""
+
+
+@pytest.fixture
+def three(pluto: Any, places: Path) -> Any:
+    """A daemon with three pairs, and a file that has two of them left."""
+    runs = {f"net/{n}x0": [f"10.{n}.0.0/24", "10.9.0.0/24"] for n in (1, 2, 3)}
+    pluto.answers["pairs"] = ["000 " + json.dumps(runs)]
+    (places / "ipsec.conf").write_text(NETS)
+    return pluto
+
+
+def test_replacing_pairs_touches_those_that_have_changed(three: Any) -> None:
+    assert main(["--replace", "net"]) == 0
+    adds = [each for each in three.asked if each["verb"] == "add"]
+    assert [(each["connection"]["name"], each.get("check"), each.get("renew")) for each in adds] == [
+        ("net/3x0", True, None),
+        ("net/2x0", True, None),
+        ("net/3x0", None, True),
+        ("net/2x0", None, True),
+    ]
+    assert three.asked[-1] == {"verb": "prune", "name": "net", "names": ["net/2x0", "net/3x0"], "fresh": []}
+
+
+def test_replacing_pairs_of_which_one_is_refused_touches_none(three: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    three.answers["add"] = ["028 no key"]
+    assert main(["--replace", "net"]) == 28
+    assert capsys.readouterr().out == "028 no key\n"
+    assert [each["verb"] for each in three.asked] == ["pairs", "add"] and three.asked[1]["check"]
+
+
+def test_one_pair_is_loaded_by_the_name_it_runs_under(three: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--replace", "net/3x0"]) == 0
+    assert [each["verb"] for each in three.asked] == ["pairs", "add"], "the others are left alone"
+    assert three.asked[1]["connection"]["left"]["subnet"] == "10.3.0.0/24" and three.asked[1]["replace"]
+    assert main(["--add", "net/1x0"]) == 21
+    assert capsys.readouterr().out.startswith('021 no connection named "net/1x0"')
 
 
 def test_loading_what_is_not_there_or_broken(pluto: Any, places: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,7 @@ def _answers(pluto: Any) -> None:
     pluto.answers["status"] = ["000 " + json.dumps({"connections": known})]
     pluto.answers["setup"] = ["000 {}"]
     pluto.answers["add"] = ['000 "a" is as it was']
+    pluto.answers["pairs"] = ["000 {}"]
     pluto.answers["rereadall"] = ["002 loading secrets", "000 done"]
 
 
@@ -82,3 +83,64 @@ def test_secrets_that_cannot_be_read_are_a_failure(places: Path, pluto: Any) -> 
     pluto.answers["rereadall"] = ["003 ipsec.secrets:1: what is this?"]
     good, lines = followed(places, CONF)
     assert not good and lines[0] == "ipsec.secrets:1: what is this?"
+
+
+NETS = """\
+conn net
+    left=192.0.2.1
+    leftsubnets={%s}
+    right=192.0.2.2
+    rightsubnet=10.9.0.0/24
+    auto=start
+"""
+
+
+@pytest.fixture
+def three(pluto: Any) -> Any:
+    """A daemon with three pairs."""
+    runs = {f"net/{n}x0": [f"10.{n}.0.0/24", "10.9.0.0/24"] for n in (1, 2, 3)}
+    pluto.answers["status"] = ["000 " + json.dumps({"connections": [{"name": name} for name in runs]})]
+    pluto.answers["pairs"] = ["000 " + json.dumps(runs)]
+    return pluto
+
+
+def test_pairs_are_matched_by_what_they_protect_and_those_that_are_gone_go(places: Path, three: Any) -> None:
+    three.answers["add"] = []
+    good, lines = followed(places, NETS % "10.2.0.0/24 10.3.0.0/24 10.4.0.0/24")
+    assert good and lines[0] == 'conn "net/1x0" (10.1.0.0/24 === 10.9.0.0/24) is no more, it is taken down'
+    adds = [each for each in three.asked if each["verb"] == "add"]
+    assert [(each["connection"]["name"], "check" in each) for each in adds] == [
+        (name, check) for check in (True, False) for name in ("net/2x0", "net/3x0", "net/4x0")
+    ]
+    names = ["net/2x0", "net/3x0", "net/4x0"]
+    assert {"verb": "prune", "name": "net", "names": names, "fresh": ["net/4x0"]} in three.asked
+    assert three.asked[-2] == {"verb": "retain", "names": ["net/1x0", *names]}, "what is in use is not named twice"
+
+
+def test_a_conn_of_which_one_pair_is_refused_is_not_touched(places: Path, three: Any) -> None:
+    three.answers["add"] = ['028 "net/2x0" stays as it was: no key']
+    good, lines = followed(places, NETS % "10.2.0.0/24 10.3.0.0/24")
+    assert not good and lines == ['"net/2x0" stays as it was: no key', "0 added, 0 replaced, 0 unchanged, 2 refused"]
+    assert all("check" in each for each in three.asked if each["verb"] == "add")
+    assert not any(each["verb"] == "prune" for each in three.asked)
+    assert three.asked[-2]["names"] == ["net/1x0", "net/2x0", "net/3x0"], "nor is it taken for what is left over"
+
+
+def test_pairs_of_a_conn_with_an_error_stay(places: Path, three: Any) -> None:
+    good, lines = followed(places, NETS % "10.2.0.0/24 10.3.0.0/")
+    assert not good
+    assert [line for line in lines if "stays as it was" in line] == [
+        f'conn "net/{n}x0" stays as it was' for n in (1, 2, 3)
+    ]
+    assert not any(each["verb"] in ("add", "prune") for each in three.asked)
+
+
+@pytest.mark.parametrize("gone", ["rightsubnet=10.9.0.0/24", "leftsubnets={10.2.0.0/24}"])
+def test_a_conn_that_has_none_of_its_pairs_any_more_keeps_them(places: Path, three: Any, gone: str) -> None:
+    """So a file does that is cut off before its lists."""
+    good, lines = followed(places, (NETS % "10.2.0.0/24").replace(gone, ""))
+    assert not good and lines[0] == (
+        'conn "net" has none of its pairs any more, they stay: ipsec auto --replace net takes them down'
+    )
+    assert not any(each["verb"] in ("add", "prune") for each in three.asked)
+    assert set(three.asked[-2]["names"]) >= {"net/1x0", "net/2x0", "net/3x0"}

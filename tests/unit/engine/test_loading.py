@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from ipaddress import ip_network
 
@@ -10,7 +11,7 @@ from openswan.base.said import Shunt
 from openswan.config.plain import connection_to_plain
 from openswan.policy.connection import Auth, ShuntPolicy, Startup
 from tests.sim.net import Net
-from tests.sim.pair import EAST, EAST_NET, WEST, SimHost, end, make_pair, tunnel
+from tests.sim.pair import EAST, EAST_NET, WEST, WEST_NET, SimHost, end, make_pair, tunnel
 from tests.unit.engine.test_groups import eroutes, group
 
 
@@ -104,3 +105,44 @@ def test_what_a_replaced_conn_makes_no_more_goes_and_what_came_instead_is_routed
     assert set(it.guards) == set(it.pluto.core.conns.named) == {"net"}
     assert [key.dst for key, row in it.klips.eroutes.items() if row.target is Shunt.TRAP] == [ip_network(EAST_NET)]
     it.sane()
+
+
+def test_pairs_that_stay_are_not_begun_for_those_that_go() -> None:
+    """What has come in the place of a pair is wanted as it was; what the operator has taken down stays down."""
+    it = SimHost(Net(0), "west", WEST)
+    pairs = [
+        replace(tunnel(f"net/1x{n}")[0], aliases=("net",), right=end(EAST, f"10.{n + 1}.0.0/16", "@east"))
+        for n in (1, 2, 3)
+    ]
+    it.load(*pairs)
+    it.say("route", name="net/1x2")
+    it.say("prune", name="net", names=["net/1x1", "net/1x3"], fresh=["net/1x3"])
+    assert set(it.guards) == {"net/1x3"} and set(it.pluto.core.conns.named) == {"net/1x1", "net/1x3"}
+    it.load(tunnel("net/other")[0])
+    it.say("prune", name="net", names=[])
+    assert set(it.pluto.core.conns.named) == {"net/other"}, "no pair of net"
+    it.sane()
+
+
+def test_what_pairs_protect_is_told_by_name() -> None:
+    it = SimHost(Net(0), "west", WEST)
+    it.load(tunnel("net/1x2")[0], tunnel("lone")[0])
+    ((code, text),) = it.say("pairs")
+    assert code == 0 and json.loads(text) == {"net/1x2": [WEST_NET, EAST_NET]}
+
+
+def test_whether_a_description_would_be_refused_is_told_without_touching_anything() -> None:
+    pair = make_pair()
+    west, policy = pair.west, tunnel()[0]
+    west.load(policy)
+    pair.east.load(tunnel()[1])
+    west.request("initiate", name="net-net")
+    assert pair.run(5, pair.up)
+    before = len(west.klips.history)
+    signed, changed = replace(policy, auth=Auth.RSASIG), replace(policy, metric=5)
+    ((code, _),) = west.say("add", connection=connection_to_plain(signed), check=True)
+    assert code == 28
+    assert west.say("add", connection=connection_to_plain(changed), check=True) == []
+    assert west.say("add", connection=connection_to_plain(tunnel("new")[0]), check=True) == []
+    assert len(west.klips.history) == before and set(west.pluto.core.conns.named) == {"net-net"}
+    assert west.pluto.core.conns.named["net-net"].policy == policy
