@@ -31,7 +31,6 @@ from openswan.engine.events import (
     CertificatesRead,
     Datagrams,
     EngineEvent,
-    InterceptionSeen,
     SecretsRead,
     SendFailed,
     WhackGone,
@@ -303,8 +302,8 @@ class Gateway:
         if verb == "manual":
             self._start(self._manual_request(client, arguments))
             return
-        if verb == "status" and self._interceptor is not None:
-            self._reactor.post(InterceptionSeen(self._interceptor.how, self._interceptor.counters()))
+        if verb == "status":
+            self._reactor.post_all(self._surroundings.stopped())
         if verb in LETTING_GO:
             self._leftovers.let_go(str(arguments.get("name")))
         self._reactor.post(WhackRequest(client, verb, arguments))

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where nets live by the routing tables, told to who needs it; and which of them are behind this host."""
+"""Where nets live by the routing tables, told to who needs it; which of them are behind this host; what is stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from openswan.base.address import Subnet
 from openswan.base.errors import HostError
 from openswan.engine.effects import Intercept
-from openswan.engine.events import RoutesSeen
+from openswan.engine.events import EngineEvent, InterceptionSeen, RoutesSeen
 from openswan.host.guard.guard import Guard
 from openswan.host.intercept.intercept import Interceptor
 from openswan.host.routes import Routes
@@ -46,3 +46,9 @@ class Surroundings:
             self._log(f"nets behind this host: {why}", True)
         if self._interceptor is not None:
             self._interceptor.set(plan)
+
+    def stopped(self) -> Iterator[EngineEvent]:
+        """What is kept from passing, and how; for the status."""
+        yield self._guard.seen()
+        if self._interceptor is not None:
+            yield InterceptionSeen(self._interceptor.how, self._interceptor.counters())

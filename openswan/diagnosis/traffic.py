@@ -286,6 +286,12 @@ def narrow(facts: Facts) -> Iterator[Finding]:
 def blocked_by_guard(facts: Facts) -> Iterator[Finding]:
     """The guard drops what the tunnel, which is down, should carry."""
     total = sum(facts.guard.values())
+    late = sum(count for name, count in facts.guard.items() if name.startswith("last"))
+    evidence = [f"the leak guard has dropped {total} packets"]
+    if late:
+        evidence.append(
+            f"{late} of them at the last guard: offloaded, redirected or sent past the first one (ipsec status)"
+        )
     for conn in facts.config.conns:
         row = facts.loaded(conn.name)
         if total >= LOSSES and row is not None and row["guarded"] and not facts.children(conn.name):
@@ -294,7 +300,7 @@ def blocked_by_guard(facts: Facts) -> Iterator[Finding]:
                 TRAFFIC,
                 20,
                 f"traffic of conn {conn.name} is dropped while its tunnel is down",
-                (f"the leak guard has dropped {total} packets",),
+                tuple(evidence),
                 f"ipsec auto --up {conn.name}",
                 conn.name,
             )

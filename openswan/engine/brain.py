@@ -27,6 +27,7 @@ from openswan.engine.ikev2 import IkeV2
 from openswan.engine.interception import Interception
 from openswan.engine.isakmp import Isakmp
 from openswan.engine.launches import Launches
+from openswan.engine.leakguard import LeakGuard
 from openswan.engine.lingering import Lingering
 from openswan.engine.loading import Loader
 from openswan.engine.logins import Logins
@@ -94,6 +95,7 @@ class Brain:
         self.exemptions = Exemptions(self)
         self.router.on_change = self.exemptions.touched
         self.interception = Interception(self)
+        self.leakguard = LeakGuard()
         self.triggers = Triggers(self)
         self.answers.children.decides = self.groups.decides
         self.answers.children.protected = lambda src, dst: self.interception.protected(OePair(src, dst))

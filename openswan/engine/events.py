@@ -291,6 +291,20 @@ class InterceptionSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardSeen:
+    """How protected flows are kept from leaving in clear, and how many packets were dropped there; for the status."""
+
+    how: str
+    """nft or iptables."""
+    dropped: Mapping[str, int]
+    """By the first guard: out4, out6, in4, in6."""
+    last_on: tuple[str, ...] | None
+    """Devices the last guard stands on; None: there is none."""
+    last_dropped: Mapping[str, int]
+    """By the last guard: last4, last6."""
+
+
+@dataclass(frozen=True, slots=True)
 class UpdownDone:
     """The updown command that RunUpdown started has ended; `output` lines are for the log."""
 
@@ -333,6 +347,7 @@ EngineEvent: TypeAlias = (
     | FlowsUsed
     | Intercepted
     | InterceptionSeen
+    | GuardSeen
     | UpdownDone
     | EffectFailed
     | KlipsEvent

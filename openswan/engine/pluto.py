@@ -60,6 +60,7 @@ class Pluto:
             ev.FlowsUsed: brain.pairs.used,
             ev.Intercepted: brain.triggers.intercepted,
             ev.InterceptionSeen: brain.interception.seen,
+            ev.GuardSeen: brain.leakguard.seen,
             ev.GatewaysLearned: self._gateways_learned,
             ev.KeysLearned: brain.peerkeys.learned,
             ev.PacketsCounted: self._counted,

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`auto --status` and its JSON twin: both are made of the same facts."""
+"""`auto --status`; its JSON twin, statusjson, is made of the same facts."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -231,22 +230,6 @@ def lease_lines(brain: Brain) -> Iterator[str]:
             yield f"  {lease.address} '{lease.owner}' {users}"
 
 
-def _pool_facts(brain: Brain) -> list[dict[str, Any]]:
-    return [
-        {
-            "first": str(pool.first),
-            "last": str(pool.last),
-            "size": pool.size,
-            "in_use": book.in_use,
-            "leases": [
-                {"address": str(lease.address), "owner": str(lease.owner), "ike_sas": sorted(lease.holders)}
-                for lease in book.owners.values()
-            ],
-        }
-        for pool, book in brain.core.leases.books.items()
-    ]
-
-
 def _event(brain: Brain, serial: int, timers: tuple[Timer, ...]) -> str:
     """The next deadline of a state: `EVENT_SA_REPLACE in 27891s`."""
     found = [(brain.core.timers.left((timer, serial), brain.core.now), timer) for timer in timers]
@@ -342,6 +325,7 @@ def status_lines(brain: Brain) -> Iterator[str]:
     yield from interface_lines(brain)
     if open_to := brain.exemptions.open_to():
         yield f"asked for names in clear, whatever groups say: {' '.join(map(str, open_to))} (ports 53 and 853)"
+    yield from brain.leakguard.lines()
     yield from brain.interception.lines()
     yield "%myid = (none)"
     yield "debug none"
@@ -354,63 +338,3 @@ def status_lines(brain: Brain) -> Iterator[str]:
     if brain.pairviews.count:
         yield from brain.pairviews.lines()
         yield ""
-
-
-VERSION = 1
-"""Of the JSON form; docs/STATUS.md. A key that is taken away or means something else makes it another one."""
-
-
-def status_json(brain: Brain) -> str:
-    """The same as one JSON document."""
-    core = brain.core
-    children = [
-        {
-            "serial": child.serial,
-            "connection": child.conn.unique,
-            "ike": child.ike.serial,
-            "in": str(child.said_in),
-            "out": str(child.said_out),
-            "protocol": str(child.chosen.protocol).lower(),
-            "mode": "transport" if child.transport else "tunnel",
-            "xfrm": xfrm(child),
-            "esn": child.chosen.esn,
-            "compression": "deflate" if child.comp_in is not None else None,
-            "local": [str(s) for s in child.mine],
-            "remote": [str(s) for s in child.theirs],
-            "initiator": child.initiator,
-            "eroute_owner": child.conn.owner == child.serial,
-            "age": round(core.now - child.established, 3),
-            "encapsulated": child.encap is not None,
-        }
-        for child in core.states.children.values()
-        if not child.closing
-    ]
-    ikes = [
-        {
-            "serial": ike.serial,
-            "connection": ike.conn.unique if ike.conn else None,
-            "state": str(ike.machine.state),
-            "local": str(ike.machine.local),
-            "remote": str(ike.machine.remote),
-            "initiator": ike.initiator,
-            "established": ike.established is not None,
-            "peer_id": str(ike.machine.peer_id) if ike.machine.peer_id is not None else None,
-            "algorithms": str(ike.machine.chosen) if ike.machine.chosen is not None else None,
-            "children": sorted(ike.children),
-        }
-        for ike in core.states.ikes.values()
-        if not ike.machine.ended
-    ]
-    document = {
-        "version": VERSION,
-        "listening": core.listening,
-        "connections": [facts(brain, conn) for conn in core.conns],
-        "ike_sas": ikes,
-        "child_sas": children,
-        "pools": _pool_facts(brain),
-        "pairs": brain.pairviews.rows(),
-        "pair_count": brain.pairviews.count,
-        "interception": brain.interception.facts(),
-        "exempt_resolvers": [str(server) for server in brain.exemptions.open_to()],
-    }
-    return json.dumps(document, separators=(",", ":"))

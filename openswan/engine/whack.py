@@ -17,7 +17,8 @@ from openswan.engine.listing import Listing
 from openswan.engine.loadverbs import LoadVerbs
 from openswan.engine.routing import RouteEvent
 from openswan.engine.settings import SHUTDOWN_PATIENCE
-from openswan.engine.status import lease_lines, status_json, status_lines
+from openswan.engine.status import lease_lines, status_lines
+from openswan.engine.statusjson import status_json
 from openswan.engine.timers import Timer
 from openswan.wire.whack import LISTS
 

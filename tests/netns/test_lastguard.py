@@ -237,6 +237,8 @@ def test_a_gateway_has_it_and_says_so(lab: Lab) -> None:
     said = west.ipsec("verify", check=False).stdout.splitlines()
     at = next(number for number, line in enumerate(said) if "netdev egress" in line)
     assert said[at].endswith("[OK]") and "on lan, wan" in said[at + 1]
+    assert "last leak guard: on lan, wan, 0 packets dropped" in west.ipsec("status").stdout
+    assert west.json("status")["guard"]["last"]["devices"] == ["lan", "wan"]
     lab.wire("west", "late", "sunset", "late")
     chains = ("nft", "list", "chains", "netdev")
     wait_for("a chain on the new device", lambda: "dev-late" in namespace.run(*chains).stdout, 3, 0.05)

@@ -15,6 +15,7 @@ from openswan.base.errors import HostError
 from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.base.numbers import IKE_PORT, NATT_PORT
 from openswan.engine.effects import GuardEntry
+from openswan.engine.events import GuardSeen
 from openswan.host.guard import journal
 from openswan.host.guard.events import Events
 from openswan.host.guard.iptables import IptablesBackend
@@ -217,6 +218,16 @@ class Guard:
     def counters(self) -> dict[str, int]:
         """Packets the guard has dropped: out4, out6, in4, in6, and last4, last6 where there is a last guard."""
         return self.backend.counters() | (self.last.counters() if self.last is not None else {})
+
+    def seen(self) -> GuardSeen:
+        """How it stands now. What cannot be asked is left out."""
+        last = self.last
+        try:
+            dropped = self.backend.counters()
+        except HostError:
+            dropped = {}
+        on = last.devices() if last is not None else None
+        return GuardSeen(self.backend.name, dropped, on, last.counters() if last is not None else {})
 
     def check(self) -> bool:
         """Is everything in force that should be?"""

@@ -100,6 +100,13 @@ class LastGuard(OwnedTable):
         ports = ike_ports, stream_ports
         super().__init__(LAST_CHAINS, SETS, LAST_COUNTERS, ports, nf.NFPROTO_NETDEV, by_ethertype, marks)
 
+    def devices(self) -> tuple[str, ...]:
+        """Those it stands on; none when that cannot be asked."""
+        try:
+            return tuple(sorted(guarded(self.nft) & links().keys()))
+        except OSError:
+            return ()
+
     def further_chains(self, hooks: Mapping[str, frozenset[str]]) -> Iterator[Message]:
         """One for each device."""
         taken = dict(hooks)

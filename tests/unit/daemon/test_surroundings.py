@@ -10,16 +10,19 @@ from typing import Any
 from openswan.base.errors import HostError
 from openswan.daemon.surroundings import Surroundings
 from openswan.engine.effects import Intercept
-from openswan.engine.events import RoutesSeen
+from openswan.engine.events import GuardSeen, InterceptionSeen, RoutesSeen
 
 LAN = (ip_network("10.1.0.0/24"), "lan")
 
 
 def made(homes: list[Any], spare: Any = lambda nets: None) -> tuple[Surroundings, list[Any]]:
     heard: list[Any] = []
-    guard = SimpleNamespace(settle=lambda known: heard.append(("guard", known)), follow_devices=lambda: None)
+    seen = GuardSeen("nft", {}, None, {})
+    guard = SimpleNamespace(
+        seen=lambda: seen, settle=lambda known: heard.append(("guard", known)), follow_devices=lambda: None
+    )
     routes = SimpleNamespace(homes=lambda: homes, spare=spare)
-    interceptor = SimpleNamespace(set=heard.append)
+    interceptor = SimpleNamespace(set=heard.append, how="by NFQUEUE", counters=lambda: {"held": 1})
     log = lambda line, serious: heard.append(line)  # noqa: E731
     return Surroundings(guard, routes, interceptor, heard.append, log), heard  # type: ignore[arg-type]
 
@@ -33,6 +36,11 @@ def test_a_change_is_told_once() -> None:
     homes.clear()
     it.look()
     assert heard[2:] == [("guard", ()), RoutesSeen(())]
+
+
+def test_the_status_hears_what_is_stopped() -> None:
+    it, _ = made([])
+    assert list(it.stopped()) == [GuardSeen("nft", {}, None, {}), InterceptionSeen("by NFQUEUE", {"held": 1})]
 
 
 def test_packets_are_stopped_though_routes_cannot_be_had() -> None:

@@ -10,6 +10,7 @@ import pytest
 from openswan.diagnosis.facts import Facts, Line, Peer
 from openswan.diagnosis.firewall import read_iptables
 from openswan.diagnosis.judge import judge
+from openswan.diagnosis.traffic import blocked_by_guard
 from openswan.diagnosis.xfrmpolicies import read_policies
 from tests.unit.diagnosis.world import CONF, HIM, NOW, codes, config, down, first, up
 
@@ -53,6 +54,9 @@ def test_nat_and_filters_on_the_way_into_the_tunnel() -> None:
 def test_what_the_guard_holds_back() -> None:
     facts = replace(down(("failed", '"net" #1: x')), guard={"out": 50})
     assert "guarded" in codes(facts) and "guarded" not in codes(replace(up(), guard={"out": 50}))
+    late = replace(facts, guard={"out4": 50, "last4": 7, "last6": 2})
+    (found,) = blocked_by_guard(late)
+    assert found.evidence[0].endswith("59 packets") and found.evidence[1].startswith("9 of them at the last guard")
 
 
 def test_up_here_alone() -> None:

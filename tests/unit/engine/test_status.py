@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from ipaddress import ip_address
-from pathlib import Path
 
 from openswan.engine.conn import Conn
 from openswan.engine.status import end_text, host_text, topology
@@ -58,22 +56,6 @@ def test_the_life_of_a_tunnel_as_status_shows_it() -> None:
     assert not any("STATE_" in line for line in (*lines_of(pair.west), *lines_of(pair.east)))
 
 
-def test_json_says_the_same() -> None:
-    pair = make_pair(1)
-    west, east = tunnel()
-    pair.west.load(west)
-    pair.east.load(east)
-    pair.west.request("initiate", name="net-net")
-    assert pair.run(5.0, pair.up)
-    document = json.loads(pair.east.say("status", json=True)[0][1])
-    (child,) = document["child_sas"]
-    (ike,) = document["ike_sas"]
-    assert child["connection"] == "net-net" and child["eroute_owner"] and not child["initiator"]
-    assert child["ike"] == ike["serial"] and ike["peer_id"] == "@west" and ike["established"]
-    (only,) = document["connections"]
-    assert only["routing"] == "erouted" and only["guarded"] and only["eroute_owner"] == child["serial"]
-
-
 def test_topologies() -> None:
     def text(left, right) -> str:  # type: ignore[no-untyped-def]
         return topology(Conn(conn("t", left, right)))
@@ -91,29 +73,6 @@ def test_topologies() -> None:
     ports = end(EAST, EAST_NET, protocol=6, port=443)
     assert end_text(Conn(conn("t", end(WEST), ports)), ports, end(WEST), False) == f"{EAST}:6/443===10.2.0.0/16"
     assert host_text(end("%any"), None) == "%any"
-
-
-def test_the_documentation_has_every_key() -> None:
-    pair = make_pair(1)
-    west, east = tunnel()
-    pair.west.load(west)
-    pair.east.load(east)
-    pair.west.request("initiate", name="net-net")
-    assert pair.run(5.0, pair.up)
-    document = json.loads(pair.west.say("status", json=True)[0][1])
-    text = (Path(__file__).resolve().parents[3] / "docs/STATUS.md").read_text()
-    head, *parts = re.split(r"^## An? ", text, flags=re.MULTILINE)
-    tables = [
-        {
-            key
-            for row in part.splitlines()
-            if row.startswith("| `")
-            for key in re.findall(r"`([a-z_]+)`", row.split("|")[1])
-        }
-        for part in parts
-    ]
-    assert tables == [set(document[name][0]) for name in ("connections", "ike_sas", "child_sas")]
-    assert set(document) <= set(re.findall(r"`([a-z_]+)`", head)) and document["version"] == 1
 
 
 def test_an_ikev1_tunnel_and_what_its_ends_do_as_status_shows_them() -> None:

@@ -29,6 +29,9 @@ def test_devices_that_lead_out_have_it_and_no_others(namespace: Namespace) -> No
         assert physical() == {"wan", "wan.far", "br0"}
         guard = Guard.open()
         assert in_force() == physical() and guard.check()
+        told = guard.seen()
+        assert (told.how, told.last_on) == ("nft", ("br0", "wan", "wan.far"))
+        assert told.last_dropped.keys() == {"last4", "last6"} and not told.dropped.keys() & told.last_dropped.keys()
         ip("del", "wan")
         ip("add", "eth0.7", "type", "veth", "peer", "name", "ipsec1")
         ip("set", "port", "nomaster")
