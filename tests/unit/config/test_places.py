@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from openswan.config import places
 from openswan.config.load import load
@@ -46,3 +48,22 @@ def test_what_lies_there_is_what_is_read(confs: Path) -> None:
     (confs / "ipsec.conf").write_text("config setup\n\tipsecdir=more\n\toe=yes\n")
     (confs / "more/policies/private").write_text("192.0.2.0/24\n")
     assert dict(load().groups)["private"]
+
+
+def test_private_keys_are_those_of_ipsecdir(confs: Path) -> None:
+    written(confs, "ipsecdir=more")
+    keys = {}
+    for directory in ("more", "ipsec.d"):
+        (confs / directory / "private").mkdir(parents=True)
+        keys[directory] = key = ec.generate_private_key(ec.SECP256R1())
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        (file := confs / directory / "private/me.pem").write_bytes(pem)
+        file.chmod(0o600)
+    secrets = confs / "ipsec.secrets"
+    secrets.write_text(": ECDSA me.pem\n")
+    secrets.chmod(0o600)
+    store, complaints = load_secrets()
+    assert complaints == ()
+    (found,) = (each.key for each in store.secrets)
+    assert isinstance(found, ec.EllipticCurvePrivateKey)
+    assert found.private_numbers() == keys["more"].private_numbers()

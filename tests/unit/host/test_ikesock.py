@@ -182,3 +182,29 @@ def test_packets_in_clear_leave_by_a_marked_socket_of_their_own(namespace: Names
             assert sock.getsockopt(level, option) == 1
 
     namespace(work)
+
+
+def test_the_buffers_of_ike_are_as_large_as_said(namespace: Namespace) -> None:
+    """ike-socket-bufsize=; the kernel counts its own bookkeeping in, so it tells twice as many octets."""
+
+    def sizes(octets: int) -> dict[Kind, set[int]]:
+        sockets = OuterSockets(lambda *_: None, lambda *_: None, lambda _: None, lambda _: None, ike_buffer=octets)
+        assert sockets.follow({V4: "lo"}) == []
+        found = {
+            each.kind: {
+                each.sock.getsockopt(socket.SOL_SOCKET, option) for option in (socket.SO_RCVBUF, socket.SO_SNDBUF)
+            }
+            for each in sockets
+        }
+        sockets.close()
+        return found
+
+    def work() -> tuple[dict[Kind, set[int]], dict[Kind, set[int]]]:
+        async def go() -> tuple[dict[Kind, set[int]], dict[Kind, set[int]]]:
+            return sizes(0), sizes(123_456)
+
+        return asyncio.run(go())
+
+    usual, said = namespace(work)
+    assert said[Kind.IKE] == {2 * 123_456} != usual[Kind.IKE]
+    assert said[Kind.NATT] == usual[Kind.NATT], "ESP's are another matter"
