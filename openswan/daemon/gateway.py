@@ -56,6 +56,7 @@ from openswan.host.login import Logins
 from openswan.host.logsink import Sink
 from openswan.host.notify import Notifier
 from openswan.host.oelookup import OeLookup
+from openswan.host.peersfile import PeersFile
 from openswan.host.perform import Parts, Performer
 from openswan.host.reactor import Reactor
 from openswan.host.resolver import Resolver
@@ -65,7 +66,6 @@ from openswan.host.streamsock import StreamSockets
 from openswan.host.token import Tokens
 from openswan.host.updown import Updown, World
 from openswan.plane.events import SaExpired, StreamClosed
-from openswan.plane.manual import make_plan
 from openswan.plane.orders import plain_to_order
 from openswan.policy.groups import group_end
 from openswan.wire.whack import decode_request
@@ -126,6 +126,7 @@ class Gateway:
         self._tasks: set[asyncio.Task[None]] = set()
         self._tokens = Tokens()
         self._logins = Logins(places.ipsec_d / "passwd")
+        self._peers_file = PeersFile(places.rundir, self._log)
         self._authorities = self._wanted.authorities
         self._interceptor = self._intercept()
         self._surroundings = Surroundings(self._guard, self._routes, self._interceptor, self._post, self._log)
@@ -166,6 +167,7 @@ class Gateway:
                 self._raw.start()
             loop.add_reader(self._klips.event_fd(), self._klips_events)
             self._listen_to_icmp()
+            self._reactor.post(self._peers_file.recall())
             await self._interfaces.look()
             self._autostart()
             if self._performer.in_use:
@@ -241,6 +243,7 @@ class Gateway:
             have_device=self._interfaces.beside,
             intercept=self._surroundings.stop_packets,
             decide=self._interceptor.decide if self._interceptor is not None else lambda decision: None,
+            keep_peers=self._peers_file.keep,
             listen_only=self._wanted.listen,
         )
 
@@ -328,16 +331,6 @@ class Gateway:
         self.control.finish(client)
         self._beat()
 
-    async def _manual_start(self) -> None:
-        """What ipsec.conf marks with auto=manual comes up with the daemon."""
-        ours = [address for each in self._interfaces.all() for address, _ in each.addresses]
-        for conn in self._wanted.manual:
-            if conn.start:
-                try:
-                    await self._manual.up(make_plan(conn, ours))
-                except IpsecError as why:
-                    self._log(f'"{conn.name}": {why}', True)
-
     def _beat(self) -> None:
         """Once a second, as long as there is something to look at that often."""
         if not self._beating and (self._keying.timed or self._debug.flags):
@@ -403,7 +396,8 @@ class Gateway:
         with self._guard.batch():
             self._leftovers.guard_ahead(self._wanted, self._pluto.core.plugs)
             self._reactor.post_all(autostart.requests(connections, not self._wanted.in_turn))
-        self._start(self._manual_start())
+        ours = [address for each in self._interfaces.all() for address, _ in each.addresses]
+        self._start(self._manual.start(self._wanted.manual, ours))
         names = self._leftovers.keep_named(self._wanted)
         asyncio.get_running_loop().call_later(STALE, self._leftovers.prune, names)
 

@@ -10,18 +10,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from openswan.base.address import Address
 from openswan.base.errors import ConfigError, HostError, IpsecError, KlipsError
 from openswan.base.log import Rc
 from openswan.daemon.keying import Keying
 from openswan.engine.effects import DelGuard, Effect, FlushConntrack, GuardEntry, SetGuard
 from openswan.engine.updown import outcome, quoted
 from openswan.host.guard.journal import MANUAL
-from openswan.plane.manual import ManualPlan, plain_to_plan, undone
+from openswan.plane.manual import ManualPlan, make_plan, plain_to_plan, undone
 from openswan.plane.orders import Order
+from openswan.policy.manual import ManualConn
 
 PREFIX = MANUAL
 """In front of the conn's name in the guard and in listings: pluto may have a conn of the same name."""
@@ -48,6 +50,15 @@ class Manual:
     """The ipsecN of our end; HostError when that is no address of ours."""
     conns: dict[str, _Conn] = field(default_factory=dict)
     _one: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def start(self, conns: Iterable[ManualConn], ours: Sequence[Address]) -> None:
+        """Bring up what ipsec.conf marks with auto=manual; `ours` are the addresses of this host."""
+        for conn in conns:
+            if conn.start:
+                try:
+                    await self.up(make_plan(conn, ours))
+                except IpsecError as why:
+                    self.log(f'"{conn.name}": {why}', True)
 
     async def request(self, arguments: Mapping[str, Any], reply: Reply) -> None:
         """Carry out one request of the control socket; every line of the answer goes to `reply`."""

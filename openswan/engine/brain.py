@@ -35,6 +35,7 @@ from openswan.engine.mobility import Mobility
 from openswan.engine.negotiate import Negotiator
 from openswan.engine.network import Network
 from openswan.engine.oeevents import Pair as OePair
+from openswan.engine.oememory import Memory
 from openswan.engine.pairs import Pairs
 from openswan.engine.pairverbs import PairVerbs
 from openswan.engine.pairviews import PairViews
@@ -90,6 +91,7 @@ class Brain:
         self.loader = Loader(self)
         self.groups = Groups(self)
         self.pairs = Pairs(self)
+        self.memory = Memory(self)
         self.pairviews = PairViews(self)
         self.pairverbs = PairVerbs(self)
         self.exemptions = Exemptions(self)

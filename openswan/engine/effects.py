@@ -17,6 +17,7 @@ from openswan.crypto.sign import Scheme
 from openswan.crypto.tokenkey import TokenKey
 from openswan.plane.commands import Command
 from openswan.policy.connection import XauthBy
+from openswan.policy.known import KnownPeer
 from openswan.policy.selector import FlowKey
 
 
@@ -301,6 +302,13 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepPeers:
+    """Write down what is known of peers of policy groups; PeersRecalled tells it the next daemon."""
+
+    known: tuple[KnownPeer, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Shutdown:
     """End the process; `keep_guard` is true at a restart: protection stays in place."""
 
@@ -320,6 +328,7 @@ Effect: TypeAlias = (
     | HaveDevice
     | Intercept
     | Decide
+    | KeepPeers
     | RunUpdown
     | Resolve
     | LearnGateways

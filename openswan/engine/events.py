@@ -14,6 +14,7 @@ from openswan.crypto.revocation import Places
 from openswan.engine.oeevents import Learned
 from openswan.plane.events import KlipsEvent
 from openswan.policy.gateways import Published
+from openswan.policy.known import KnownPeer
 from openswan.policy.onlink import Links
 from openswan.policy.selector import FlowKey
 
@@ -305,6 +306,13 @@ class GuardSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class PeersRecalled:
+    """What a daemon before this one had written down by KeepPeers; told once, before any connection."""
+
+    known: tuple[KnownPeer, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class UpdownDone:
     """The updown command that RunUpdown started has ended; `output` lines are for the log."""
 
@@ -348,6 +356,7 @@ EngineEvent: TypeAlias = (
     | Intercepted
     | InterceptionSeen
     | GuardSeen
+    | PeersRecalled
     | UpdownDone
     | EffectFailed
     | KlipsEvent

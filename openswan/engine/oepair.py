@@ -94,11 +94,27 @@ class Peer:
     capable_until: Instant = 0.0
     deaf_until: Instant = 0.0
     best: Grade | None = None
+    heard: Instant = 0.0
+    """When it had a tunnel last."""
     gateways: tuple[Gateway, ...] = ()
     reason: str = ""
     """Why it is deaf."""
     brief: int = 0
     """How many tunnels in a row have ended as soon as they were up."""
+
+    def up(self, grade: Grade, now: Instant) -> bool:
+        """It has a tunnel; had it been thought deaf because answers got lost?"""
+        misjudged = self.deaf_until > now and self.brief < MOST_BRIEF
+        self.best = grade if self.best is None or grade.beats(self.best) else self.best
+        self.heard, self.capable_until, self.deaf_until = now, now + CAPABLE, 0.0
+        return misjudged
+
+    def ended(self, lived: Duration, now: Instant) -> None:
+        """One whose tunnels all end as soon as they are up counts as deaf: each packet would begin another one."""
+        self.brief = self.brief + 1 if lived < BRIEF else 0
+        if self.brief >= MOST_BRIEF:
+            self.deaf_until = now + pause(self.brief + 1 - MOST_BRIEF)
+            self.reason = "its tunnels end as soon as they are up"
 
 
 @dataclass(slots=True)

@@ -19,18 +19,7 @@ from openswan.engine import oeevents as ev
 from openswan.engine.oeevents import OeEffect, OeEvent, Pair, Terms, Verdict
 from openswan.engine.oeindex import PairIndex
 from openswan.engine.oejudge import ALONE, FIXED, NO_ANSWER, answer, failure, first, objection, search, too_soon, worth
-from openswan.engine.oepair import (
-    BRIEF,
-    CAPABLE,
-    DEAF,
-    LOOKED_AT,
-    MOST_BRIEF,
-    PairState,
-    Peer,
-    Peers,
-    pause,
-    round_pause,
-)
+from openswan.engine.oepair import DEAF, LOOKED_AT, PairState, Peer, Peers, pause, round_pause
 from openswan.engine.oequestions import Questions
 from openswan.engine.oestates import LATE, SEARCHING, SHUNTS, Act, Event, State, next_move
 from openswan.engine.timers import Timer, Timers
@@ -210,9 +199,7 @@ class Opportunistic:
         if peer.best is not None and peer.best.beats(event.grade):
             text = f"downgraded: grade {event.grade}, it was {peer.best} before"
             self._effects.append(ev.Tell(p.pair, text, True))
-        peer.best = event.grade if peer.best is None or event.grade.beats(peer.best) else peer.best
-        misjudged = peer.deaf_until > self._now and peer.brief < MOST_BRIEF
-        peer.capable_until, peer.deaf_until = self._now + CAPABLE, 0.0
+        misjudged = peer.up(event.grade, self._now)
         old = p.sa if p.grade is not None and event.grade.beats(p.grade) else 0
         if p.state is not State.TUNNEL:
             p.up_at = self._now
@@ -236,16 +223,8 @@ class Opportunistic:
         p = self.pairs.get(event.pair)
         if p is not None and p.sa == event.sa and p.state is State.TUNNEL:
             self._effects.append(ev.Tell(p.pair, f"tunnel gone: {event.reason or 'ended'}"))
-            self._lasted(p)
+            self._peers(p.terms).note(p.pair.dst).ended(self._now - p.up_at, self._now)
             self._happen(p, Event.DOWN)
-
-    def _lasted(self, p: PairState) -> None:
-        """A peer whose tunnels all end as soon as they are up counts as deaf: each packet would begin another one."""
-        peer = self._peers(p.terms).note(p.pair.dst)
-        peer.brief = peer.brief + 1 if self._now - p.up_at < BRIEF else 0
-        if peer.brief >= MOST_BRIEF:
-            peer.deaf_until = self._now + pause(peer.brief + 1 - MOST_BRIEF)
-            peer.reason = "its tunnels end as soon as they are up"
 
     def _used(self, event: ev.Used) -> None:
         for pair in event.pairs:

@@ -338,6 +338,7 @@ class Pairs:
         finally:
             self._busy = False
         self._set_timers()
+        self.brain.memory.soon()
         self.on_change()
 
     def _set_timers(self) -> None:

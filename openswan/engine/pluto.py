@@ -61,6 +61,7 @@ class Pluto:
             ev.Intercepted: brain.triggers.intercepted,
             ev.InterceptionSeen: brain.interception.seen,
             ev.GuardSeen: brain.leakguard.seen,
+            ev.PeersRecalled: brain.memory.recalled,
             ev.GatewaysLearned: self._gateways_learned,
             ev.KeysLearned: brain.peerkeys.learned,
             ev.PacketsCounted: self._counted,

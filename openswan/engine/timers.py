@@ -43,6 +43,7 @@ class Timer(Enum):
     OE_LATER = "EVENT_OE_LATER"  # a call that could not even begin is told
     OE_RECHECK = "EVENT_OE_RECHECK"  # more pairs to look at whose lines have changed
     OE_USE = "EVENT_OE_USE"  # which pairs still carry packets?
+    OE_KEEP = "EVENT_OE_KEEP"  # what is known of peers is written down
     SHUTDOWN = "EVENT_SHUTDOWN"
 
 

@@ -333,6 +333,7 @@ class Whack:
         core.log("shutting down", event="shutdown")
         core.reply(client, Rc.LOG, "shutting down")
         self.leaving = (args.get("keep_guard") is True, client)
+        self.brain.memory.keep()
         if self.leaving[0]:
             self.brain.router.keep_guards = True
         for conn in list(core.conns):

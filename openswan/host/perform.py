@@ -26,6 +26,7 @@ from openswan.engine.effects import (
     GuardEntry,
     HaveDevice,
     Intercept,
+    KeepPeers,
     KlipsCommand,
     LearnGateways,
     LearnKeys,
@@ -161,6 +162,8 @@ class Parts:
     """For whom packets are stopped from now on,"""
     decide: Callable[[Decide], None] = lambda decision: None
     """and what becomes of those of a pair."""
+    keep_peers: Callable[[KeepPeers], None] = lambda effect: None
+    """Written down for the next daemon."""
     listen_only: tuple[Address, ...] = ()
     """Use only these local addresses; empty: all."""
 
@@ -196,6 +199,7 @@ class Performer:
             HaveDevice: lambda effect: parts.have_device(effect.device, effect.interface),
             Intercept: parts.intercept,
             Decide: parts.decide,
+            KeepPeers: parts.keep_peers,
             RunUpdown: self._updown,
             Resolve: self._resolve,
             LearnGateways: self._learn_gateways,

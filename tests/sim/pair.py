@@ -29,6 +29,7 @@ from openswan.engine.effects import (
     FlushConntrack,
     HaveDevice,
     Intercept,
+    KeepPeers,
     KlipsCommand,
     LearnGateways,
     LearnKeys,
@@ -92,6 +93,7 @@ from openswan.policy.connection import Auth, Connection, End, Host, HostKind
 from openswan.policy.gateways import Published
 from openswan.policy.groups import stance_of
 from openswan.policy.identity import Identity, parse_identity
+from openswan.policy.known import KnownPeer
 from openswan.policy.proposal import Proposal, Transform
 from openswan.policy.selector import FlowKey
 from tests.sim.net import PERFECT, STEADY, Faults, Nat, Net, Packet
@@ -385,6 +387,8 @@ class SimHost:
         self.listening: tuple[tuple[Address, str], ...] = ()
         self.keepalives = 0
         self.ended: Shutdown | None = None
+        self.kept: tuple[KnownPeer, ...] = ()
+        """What pluto wants the next daemon to know of peers."""
         self.pending: list[EngineEvent] = []
         self.busy = False
         self.net.attach(self.address, self.receive)
@@ -518,6 +522,8 @@ class SimHost:
             self.devices.add(effect.device)
         elif isinstance(effect, Intercept):
             self.plan = effect
+        elif isinstance(effect, KeepPeers):
+            self.kept = effect.known
         elif isinstance(effect, Decide):
             self.decisions.append((str(effect.src), str(effect.dst), effect.decision))
         elif isinstance(effect, Login):
