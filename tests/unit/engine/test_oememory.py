@@ -9,6 +9,7 @@ from itertools import product
 
 import pytest
 
+from openswan.base.said import Shunt
 from openswan.engine.events import PeersRecalled
 from openswan.engine.oejudge import failure, first
 from openswan.engine.oememory import BEFORE, KEEP_EVERY, REMEMBERED, Calendar, known_of, known_peers, recall
@@ -134,3 +135,14 @@ def test_the_next_daemon_takes_it_up() -> None:
     hosts.send(hosts.west, WEST, EAST)
     assert not hosts.west.pluto.core.states.ikes, "deaf: nobody is called"
     assert machine.peers.known[east].reason == BEFORE
+
+
+def test_the_next_daemon_lets_out_nothing_in_clear_to_who_had_a_tunnel_before() -> None:
+    hosts = make_pair()
+    keeping = replace(groups.PERMISSIVE, keep_grade=True)
+    groups.ready(hosts.west, keeping, private_or_clear="198.51.100.0/24\n")
+    today = int(hosts.west.pluto.brain.clock(hosts.west.pluto.core.now).timestamp())
+    hosts.west.post(PeersRecalled((KnownPeer(ip_address(EAST), False, Grade.NULL, today),)))
+    hosts.send(hosts.west, WEST, EAST)
+    hosts.run(5.0)
+    assert groups.target(hosts.west, EAST) is Shunt.DROP and hosts.west.clear == []
