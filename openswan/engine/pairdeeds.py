@@ -43,6 +43,8 @@ class PairDeeds:
         self.brain = brain
         self.core = brain.core
         self.pairs = pairs
+        self._put_off: set[Pair] = set()
+        """Pairs whose shunt was decided while a tunnel was being put in place."""
         self._deeds: dict[type[Any], Callable[[Any], None]] = {
             oe.SetShunt: self._set_shunt,
             oe.SetTunnel: self._set_tunnel,
@@ -66,7 +68,9 @@ class PairDeeds:
             return
         conn = self.pairs.conns.get(effect.pair)
         if conn is not None and conn.children:
-            return  # its tunnel is being put in place, and is told when that is done: see fall_back
+            self._put_off.add(effect.pair)
+            return  # its tunnel is being put in place, and is told when that is done: see fall_back and catch_up
+        self._put_off.discard(effect.pair)
         key = flow_of(effect.pair)
         if conn is not None and self.brain.router.eroutes.get(key) is conn:
             # It is still negotiating; what it gives up later must not be this eroute.
@@ -86,14 +90,23 @@ class PairDeeds:
         if state is not None and state.shunt is not None and pair not in self.pairs.conns:
             self._set_shunt(oe.SetShunt(pair, state.shunt, state.terms.owner))
 
+    def catch_up(self, pair: Pair) -> None:
+        """A pair has no connection any more, and its tunnel may not have been put in place: what waits for it waits no
+        longer."""
+        if pair in self._put_off:
+            self._put_off.discard(pair)
+            self.fall_back(pair)
+
     def _set_tunnel(self, effect: oe.SetTunnel) -> None:
         # Its connection has taken the eroute already.
+        self._put_off.discard(effect.pair)
         self.pairs.shunts.pop(effect.pair, None)
         self.pairs.aside.discard(effect.pair)
         self.brain.interception.decide(effect.pair, Decision.TUNNEL)
 
     def _release(self, pair: Pair) -> None:
         """Nothing is decided any more: the line's own eroute counts again."""
+        self._put_off.discard(pair)
         self.brain.interception.decide(pair, Decision.FORGET)
         self.pairs.aside.discard(pair)
         owner = self.pairs.shunts.pop(pair, None)
@@ -145,6 +158,7 @@ class PairDeeds:
         if conn is not None and conn.instance == effect.sa:
             del self.pairs.conns[effect.pair]
             self.brain.negotiator.remove(conn)
+            self.catch_up(effect.pair)
 
     def _overflow(self, effect: oe.Overflow) -> None:
         # The packet engine's own hold ends, and what it keeps is dropped; the next packet asks again.

@@ -193,6 +193,7 @@ class Pairs:
             self.run(oe.Failed(pair, shorter(reason)))
             if not conn.children:
                 self.run(oe.Down(pair, conn.instance, shorter(reason)))
+                self.deeds.catch_up(pair)
 
     def gone(self, conn: Conn) -> None:
         """The instance of a pair is no more."""

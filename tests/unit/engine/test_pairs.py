@@ -69,6 +69,29 @@ def test_what_a_call_that_was_given_up_says_later_changes_nothing() -> None:
     assert mine.machine.pairs[PAIR].state is before
 
 
+@pytest.mark.parametrize("end", ["the call fails", "its peer is refused"])
+def test_what_waits_for_a_tunnel_that_is_never_put_in_place_waits_no_longer(end: str) -> None:
+    """The hold has ended while the connection had a child: the shunt counts as soon as that has come to nothing."""
+    hosts = alone(groups.PERMISSIVE)
+    hosts.send(hosts.west, WEST, EAST)
+    hosts.run(1.0)
+    mine = pairs(hosts.west)
+    conn = mine.conns[PAIR]
+    conn.children.add(0)
+    hosts.run(4.0)
+    state = mine.machine.pairs[PAIR]
+    assert state.shunt is Shunt.PASS and groups.target(hosts.west, EAST) is Shunt.HOLD
+    conn.children.discard(0)
+    ends = {
+        "the call fails": lambda: mine.failed(conn, "nobody is there"),
+        "its peer is refused": lambda: mine.deeds(oe.Close(PAIR, conn.instance)),
+    }
+    mine.core.after(Timer.OE_LATER, PAIR, 0.0, ends[end])
+    hosts.west.say("status")
+    hosts.run(0.1)
+    assert groups.target(hosts.west, EAST) is Shunt.PASS
+
+
 def test_use_is_looked_at_while_there_is_a_pair_and_no_longer() -> None:
     hosts = alone()
     mine = pairs(hosts.west)
