@@ -10,17 +10,20 @@ from __future__ import annotations
 import os
 import sys
 
+from openswan.base import paths
 from openswan.base.errors import ConfigError, IpsecError
 from openswan.cli.ourmarks import configured
-from openswan.cli.updown_script import guard_elements, script
+from openswan.cli.updown_guard import guard_elements, guard_rules
+from openswan.cli.updown_script import script
 from openswan.host.guard.text import element_text
+from openswan.host.openings.openings import Openings
 from openswan.host.routes import Routes
 from openswan.host.updown import Refused, World, carry_out, check_parameters, read_call, run_script
 
 USAGE = """\
 Usage: ipsec _updown [custom | PARAMETERS]   run the verb PLUTO_VERB says, as pluto does
        ipsec _updown --print                 show it as a shell script
-       ipsec _updown --elements              the guard's set elements for the PLUTO_* environment
+       ipsec _updown --elements [iptables]   the guard's set elements for the PLUTO_* environment, or rules of iptables
 """
 
 
@@ -37,12 +40,16 @@ def main(argv: list[str]) -> int:
             for name, text in map(element_text, guard_elements(read_call(os.environ).flow)):
                 print(name, text)
             return 0
+        if argv == ["--elements", "iptables"]:
+            print("\n".join(guard_rules(read_call(os.environ).flow)))
+            return 0
         check_parameters(tuple(argv))
         if read_call(os.environ).verb in ("guard", "unguard"):
             return run_script(script(configured()))
         routes = Routes(lambda line, serious: print(line), configured())
         try:
-            status, output = carry_out(os.environ, World(routes))
+            openings = Openings(paths.rundir())
+            status, output = carry_out(os.environ, World(routes, openings=openings))
         finally:
             routes.close()
     except Refused as why:

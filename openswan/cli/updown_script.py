@@ -5,11 +5,9 @@ from __future__ import annotations
 
 from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.base.numbers import ROUTE_TABLE, RULE_PRIORITY
-from openswan.host.guard.model import Element, element, items
-from openswan.host.guard.rules import TABLE
-from openswan.host.guard.text import ruleset
+from openswan.cli.updown_guard import guard_text
+from openswan.cli.updown_openings import openings_text
 from openswan.host.routes import THROW_METRIC, TWIN_METRIC
-from openswan.policy.selector import FlowKey
 
 TEMPLATE = """\
 #!/bin/sh
@@ -113,40 +111,14 @@ undoroute() {
     return 0
 }
 
-skeleton() {
-    nft list table inet @NFT@ >/dev/null 2>&1 && return
-    nft -f - <<'END'
-@RULESET@END
-}
-
-elements() {
-    # What overlaps (0.0.0.0/0 and our own client) is cut to pieces; without help from ipsec the plain pair serves.
-    ipsec _updown --elements 2>/dev/null && return
-    echo "rl${family#-} $PLUTO_PEER_CLIENT . $PLUTO_MY_CLIENT"
-}
-
-guard() {
-    skeleton || return
-    nft add element inet @NFT@ interfaces "{ \\"$PLUTO_INTERFACE\\" }"
-    elements | while read -r set element; do
-        nft add element inet @NFT@ "$set" "{ $element }" || exit
-    done
-}
-
-unguard() {
-    elements | while read -r set element; do
-        nft delete element inet @NFT@ "$set" "{ $element }"
-    done
-}
-
+@OPENINGS@
+@GUARD@
 case "$PLUTO_VERB" in
 prepare-host | prepare-client | prepare-host-v6 | prepare-client-v6) ;; # adding a route replaces what stood there
 route-host | route-client | route-host-v6 | route-client-v6) doroute ;;
 unroute-host | unroute-client | unroute-host-v6 | unroute-client-v6) undoroute ;;
-up-host | up-host-v6) ;;     # a tunnel to this host is up: open your firewall here
-down-host | down-host-v6) ;; # and close it here
-up-client | up-client-v6) ;;
-down-client | down-client-v6) ;;
+up-host | up-client | up-host-v6 | up-client-v6) every_filter open ;;
+down-host | down-client | down-host-v6 | down-client-v6) every_filter close ;;
 guard-host | guard-client | guard-host-v6 | guard-client-v6) guard ;;
 unguard-host | unguard-client | unguard-host-v6 | unguard-client-v6) unguard ;;
 *)
@@ -160,22 +132,15 @@ esac
 def script(marks: Marks = DEFAULT_MARKS) -> str:
     """The whole script."""
     values = {
+        "OPENINGS": openings_text(),
+        "GUARD": guard_text(marks),
         "TABLE": str(ROUTE_TABLE),
         "PREF": str(RULE_PRIORITY),
         "MARK": f"{marks.own:#x}",
         "TWIN": str(TWIN_METRIC),
         "THROW": str(THROW_METRIC),
-        "NFT": TABLE,
-        # The device comes with the first guard.
-        "RULESET": ruleset(devices=("lo",), marks=marks),
     }
     text = TEMPLATE
     for name, value in values.items():
         text = text.replace(f"@{name}@", value)
     return text
-
-
-def guard_elements(flow: FlowKey) -> list[Element]:
-    """The set elements that guard one flow, as if it were alone."""
-    version = flow.src.version
-    return sorted(element(plane, version, box) for plane, item in items(flow) for box in item.shapes())

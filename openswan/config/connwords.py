@@ -15,7 +15,6 @@ NO_MANUAL = "it is for manually keyed conns, those with spi= or spibase= (ipsec 
 NO_LABELS = "labeled IPsec is not available"
 NO_MARKS = "policies bound to firewall marks are not available; the conn would cover more than it says"
 NO_MANY_CERT = "attribute certificates are not available; the conn would let in peers it should not"
-OPENINGS = "Openings in the firewall are the updown command's business: updown= with a script that makes them."
 OPPORTUNISTIC = "Of opportunistic conns: "
 ONE_DAY = 86400.0
 
@@ -55,8 +54,11 @@ ROWS: tuple[Keyword, ...] = (
             "its certificate if it says nothing.", halves=LR),
     row("subnetwithin", Form.SUBNET, A, "", "Of an end that is %any: the peer may have any subnet inside this one, "
             "as with subnet=vnet:%v4:NET.", halves=LR),
-    row("firewall", B, OLD, "", OPENINGS, halves=LR),
-    row("hostaccess", B, OLD, "", OPENINGS, halves=LR),
+    row("firewall", B, A, "no", "While the tunnel is up, what this end forwards through it passes the host's packet "
+        "filter (see UPDOWN.md): the default updown command lets it by, in ipsecN alone. Not for peers who may be "
+        "anybody.", halves=LR),
+    row("hostaccess", B, A, "no", "The same for what this end itself sends through the tunnel and receives by it "
+        "under an address of its subnet.", halves=LR),
     row("certtype", X, OLD, "", "Certificates tell their own type.", halves=EITHER),
     row("groups", X, R, "", "Attribute certificate groups.", halves=LR, reason=NO_MANY_CERT),
     row("ckaid", X, R, "", "Key named by its identifier in an NSS database.", halves=LR,

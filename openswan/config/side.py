@@ -88,6 +88,8 @@ def read_side(values: Values, side: str, setup: Setup, certs: CertReader) -> Sid
         xauth_name=values.of_side("xauthname", side, ""),
         nexthop=values.read("nexthop", side, parse_nexthop, None),
         updown=_updown(values, side),
+        firewall=values.of_side("firewall", side) == "yes",
+        host_access=values.of_side("hostaccess", side) == "yes",
         rsa_keys=keys,
         cert=cert[0] if cert else b"",
         cert_chain=cert[1:],

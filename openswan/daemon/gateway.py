@@ -56,6 +56,7 @@ from openswan.host.login import Logins
 from openswan.host.logsink import Sink
 from openswan.host.notify import Notifier
 from openswan.host.oelookup import OeLookup
+from openswan.host.openings.openings import Openings
 from openswan.host.peersfile import PeersFile
 from openswan.host.perform import Parts, Performer
 from openswan.host.reactor import Reactor
@@ -121,7 +122,8 @@ class Gateway:
             settings.hide_tos,
             self._want_bare,
         )
-        self._updown = Updown(World(self._routes, self._guard), marks=marks)
+        self._openings = Openings(places.rundir, self._log)
+        self._updown = Updown(World(self._routes, self._guard, self._openings), marks=marks)
         self._manual = Manual(self._keying, self._perform, self._updown.run, self._log, self._interfaces.device_of)
         self._tasks: set[asyncio.Task[None]] = set()
         self._tokens = Tokens()
@@ -160,6 +162,7 @@ class Gateway:
         self._queries = Queries(self._klips, self._explain, self._droppers(), tables)
         try:
             self._klips.start()
+            self._openings.sweep()
             self._performer.whole = attach_pass(self._klips, marks, self._log)
             for line in self._routes.collisions():
                 self._log(line, True)
@@ -175,6 +178,7 @@ class Gateway:
             self._keep_guard = True
             self._guard.start()
             self._routes.start()
+            self._openings.start()
             if self._interceptor is not None:
                 self._interceptor.start()
             watching = loop.create_task(self._interfaces.follow(self._surroundings.look))
@@ -426,6 +430,7 @@ class Gateway:
         self._logins.close()
         self._interfaces.detach()
         self._klips.stop()
+        self._openings.stop()
         if not self._keep_guard:
             self._routes.teardown()
             self._interfaces.remove()

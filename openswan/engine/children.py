@@ -14,6 +14,7 @@ from openswan.engine.conn import Conn, Kind
 from openswan.engine.effects import KlipsCommand
 from openswan.engine.manners import manners
 from openswan.engine.names import CHILD_STAGES
+from openswan.engine.pairs import grade_of
 from openswan.engine.routing import RouteEvent, Routing
 from openswan.engine.sas import compressor, inbound, moved, outbound, said
 from openswan.engine.settings import CONFIRM, HELD, SWITCH, UNDER_WAY
@@ -55,7 +56,7 @@ class Children:
         elif asked is not None:
             self._refuse(ike, effect)  # --down came first
             return
-        conn.login = ike.login
+        conn.login, conn.grade = ike.login, grade_of(ike, conn)
         self.brain.negotiator.adopt(conn, ike, effect.mine, effect.theirs)
         child = self._child(ike, conn, effect)
         if conn.policy.tfc and effect.extras.unpadded:

@@ -12,6 +12,7 @@ from openswan.base.said import Shunt
 from openswan.engine.routing import NEGOTIATION_SHUNTS, PROSPECTIVE_SHUNTS, Routing
 from openswan.policy.connection import Auth, Connection, End, HostKind, ShuntPolicy, TcpUse
 from openswan.policy.gateways import Gateway
+from openswan.policy.grade import Grade
 from openswan.policy.groups import stance_of
 from openswan.policy.identity import Identity
 from openswan.policy.modecfg import Assigned
@@ -137,6 +138,8 @@ class Conn:
     """Of the packet that wants it up: source and destination, until it is up."""
     gateway: Gateway | None = None
     """Of an opportunistic instance that we begin: whom the DNS has named."""
+    grade: Grade | None = None
+    """What the peer of its newest tunnel has proved; None: it has had none."""
     group: Conn | None = None
     """The conn of the policy group this is a line of."""
     once: bool = False

@@ -8,6 +8,7 @@ from enum import IntEnum
 
 from openswan.engine.conn import Conn
 from openswan.policy.connection import Auth, Connection, HostKind, ShuntPolicy
+from openswan.policy.groups import group_end, of_strangers
 from openswan.policy.proposal import AH
 
 AUTH_NAMES = {
@@ -43,6 +44,7 @@ def connection_policy(conn: Conn) -> str:
     words += ["OPPORTUNISTIC"] if kinds & {HostKind.OPPORTUNISTIC, HostKind.OPPORTUNISTIC_GROUP} else []
     words += ["GROUP"] if kinds & {HostKind.GROUP, HostKind.OPPORTUNISTIC_GROUP} else []
     words += ["UP"] if conn.wanted else []
+    words += _openings(conn) if negotiates else []
     words += _words_of_ikev1(policy) if negotiates and policy.ike_version == 1 else []
     words += ["OVERLAPIP"] if policy.overlap_ip else []
     words += ["!IKEv1", "IKEv2ALLOW", "IKEv2Init"] if negotiates and policy.ike_version == 2 else []
@@ -54,6 +56,23 @@ def connection_policy(conn: Conn) -> str:
     if policy.auth & Auth.NEVER:
         words.append("NEVER_NEGOTIATE")
     return "+".join(words)
+
+
+def _openings(conn: Conn) -> list[str]:
+    """What updown commands are to open in the packet filter: nothing for peers who may be anybody."""
+    ours = conn.oriented.ours if conn.oriented else None
+    if ours is None or not (ours.firewall or ours.host_access) or not _proves_itself(conn):
+        return []
+    return ["FIREWALL"] * ours.firewall + ["HOSTACCESS"] * ours.host_access
+
+
+def _proves_itself(conn: Conn) -> bool:
+    """Are the conn's peers those it is configured for? Of a policy group's, those of an authenticated grade are."""
+    policy = (conn.template or conn).policy
+    if conn.group is not None or group_end(policy) is not None:
+        return not of_strangers(policy) and conn.grade is not None and conn.grade.authenticated
+    theirs = conn.oriented.theirs if conn.oriented else None
+    return theirs is not None and not theirs.dns_key and not policy.proof(theirs) & Auth.NULL
 
 
 def _words_of_ikev1(policy: Connection) -> list[str]:

@@ -123,6 +123,8 @@ def environment(
         env["PLUTO_METRIC"] = str(metric)
     if conn.policy.mtu:
         env["PLUTO_MTU"] = str(conn.policy.mtu)
+    if "HOSTACCESS" in env["PLUTO_CONN_POLICY"].split("+"):
+        env["PLUTO_HOST_ACCESS"] = "1"
     return env
 
 

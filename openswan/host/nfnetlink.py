@@ -73,6 +73,12 @@ def message(kind: int, family: int, body: bytes, flags: int = 0) -> Message:
     return Message((SUBSYS_NFTABLES << 8) | kind, flags, struct.pack(">BBH", family, 0, 0) + body)
 
 
+def _remark(comment: str) -> bytes:
+    """User data that `nft list` shows: a list of (type, length, value), a comment being of type 0."""
+    text = zstr(comment)
+    return bytes((0, len(text))) + text
+
+
 def _batch_edge(kind: int) -> Message:
     return Message(kind, 0, struct.pack(">BBH", 0, 0, SUBSYS_NFTABLES))
 
@@ -213,10 +219,17 @@ class Nftables:
         body = self._name + attr(2, zstr(name)) + nest(3, *packed)
         return message(DELSETELEM if delete else NEWSETELEM, self.family, body, 0 if delete else NLM_F_CREATE)
 
-    def rule(self, chain: str, expressions: Iterable[bytes]) -> Message:
-        """Append a rule."""
+    def rule(self, chain: str, expressions: Iterable[bytes], comment: str = "", first: bool = False) -> Message:
+        """Append a rule, or put it `first`. The comment is shown by `nft list`."""
         body = self._name + attr(2, zstr(chain)) + nest(4, *expressions)
-        return message(NEWRULE, self.family, body, NLM_F_CREATE | NLM_F_APPEND)
+        if comment:
+            body += attr(7, _remark(comment))
+        return message(NEWRULE, self.family, body, NLM_F_CREATE | (0 if first else NLM_F_APPEND))
+
+    def delete_rule(self, chain: str, handle: int) -> Message:
+        """Delete the rule of a chain that has this handle."""
+        body = self._name + attr(2, zstr(chain)) + attr(3, struct.pack(">Q", handle))
+        return message(DELRULE, self.family, body)
 
     def table_flags(self) -> int | None:
         """Flags of the table, or None when there is none."""

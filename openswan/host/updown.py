@@ -20,6 +20,8 @@ from openswan.base.errors import HostError, IpsecError
 from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.engine.effects import GuardEntry
 from openswan.host.guard.guard import Guard
+from openswan.host.openings.model import Opening
+from openswan.host.openings.openings import Openings
 from openswan.host.routes import Routes
 from openswan.policy.selector import FlowKey
 
@@ -59,6 +61,25 @@ class Call:
     source: Address | None
     mtu: int
     metric: int
+    to_host: bool = False
+    """Our client is our own address (a `-host` verb)."""
+    peer: str = ""
+    """The other end's outer address."""
+    policy: frozenset[str] = frozenset()
+    """Words of PLUTO_CONN_POLICY."""
+
+    @property
+    def opening(self) -> Opening:
+        """What leftfirewall= and lefthostaccess= ask for. On this host alone there is nothing to forward."""
+        firewall, host = "FIREWALL" in self.policy, "HOSTACCESS" in self.policy
+        return Opening(
+            self.connection,
+            self.peer,
+            self.device,
+            self.flow,
+            firewall and not self.to_host,
+            host or (firewall and self.to_host),
+        )
 
     @property
     def flow(self) -> FlowKey:
@@ -100,6 +121,9 @@ def read_call(env: Mapping[str, str]) -> Call:
             source,
             int(env.get("PLUTO_MTU") or 0),
             int(env.get("PLUTO_METRIC") or 0),
+            kind == "host",
+            env.get("PLUTO_PEER", ""),
+            frozenset(env.get("PLUTO_CONN_POLICY", "").split("+")),
         )
     except KeyError as why:
         raise Refused(2, f"{why.args[0]} is not set") from None
@@ -113,36 +137,55 @@ class World:
 
     routes: Routes
     guard: Guard | None = None
+    openings: Openings | None = None
 
 
-def _route(call: Call, world: World) -> None:
+Lines = tuple[str, ...]
+"""What there is to say although nothing has failed."""
+
+
+def _route(call: Call, world: World) -> Lines:
     world.routes.add(call.device, call.theirs, call.source, call.mtu, call.metric, call.ours)
+    return ()
 
 
-def _unroute(call: Call, world: World) -> None:
+def _unroute(call: Call, world: World) -> Lines:
     world.routes.delete(call.device, call.theirs)
+    return ()
 
 
-def _guard(call: Call, world: World) -> None:
+def _up(call: Call, world: World) -> Lines:
+    wanted = call.opening
+    return world.openings.open(wanted) if world.openings is not None and (wanted.forward or wanted.host) else ()
+
+
+def _down(call: Call, world: World) -> Lines:
+    return world.openings.close(call.opening) if world.openings is not None else ()
+
+
+def _guard(call: Call, world: World) -> Lines:
     if world.guard is not None:
         world.guard.set(call.connection, (GuardEntry(call.flow, call.device),))
+    return ()
 
 
-def _unguard(call: Call, world: World) -> None:
+def _unguard(call: Call, world: World) -> Lines:
     if world.guard is not None:
         world.guard.delete(call.connection)
+    return ()
 
 
-def _nothing(_call: Call, _world: World) -> None:
+def _nothing(_call: Call, _world: World) -> Lines:
     """Adding a route replaces what stood there, and source addresses come and go with routes."""
+    return ()
 
 
-VERBS: dict[str, Callable[[Call, World], None]] = {
+VERBS: dict[str, Callable[[Call, World], Lines]] = {
     "prepare": _nothing,
     "route": _route,
     "unroute": _unroute,
-    "up": _nothing,
-    "down": _nothing,
+    "up": _up,
+    "down": _down,
     "guard": _guard,
     "unguard": _unguard,
 }
@@ -153,12 +196,11 @@ def carry_out(env: Mapping[str, str], world: World, parameters: tuple[str, ...] 
     try:
         check_parameters(parameters)
         call = read_call(env)
-        VERBS[call.verb](call, world)
+        return 0, VERBS[call.verb](call, world)
     except Refused as why:
         return why.status, (str(why),)
     except HostError as why:
         return 1, (f"{env.get('PLUTO_VERB', '')}: {why}",)
-    return 0, ()
 
 
 def is_default(command: str) -> bool:

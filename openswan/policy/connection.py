@@ -172,6 +172,10 @@ class End:
     """None: follow the actual route."""
     updown: str = "ipsec _updown"
     """Command run with the PLUTO_* environment; empty: none; the default is carried out in-process."""
+    firewall: bool = False
+    """leftfirewall: what is forwarded through the tunnel passes the packet filter while it is up,"""
+    host_access: bool = False
+    """lefthostaccess: and so does what this host itself sends and receives by it."""
     rsa_keys: tuple[bytes, ...] = ()
     """leftrsasigkey, leftrsasigkey2: RFC 3110 public keys (exponent length, exponent, modulus)."""
     cert: bytes = b""

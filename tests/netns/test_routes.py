@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import shutil
 import struct
 import subprocess
 import time
@@ -25,6 +26,7 @@ from openswan.cli.updown_script import script
 from openswan.engine.effects import GuardEntry
 from openswan.host.conntrack import Conntrack
 from openswan.host.guard.guard import Guard
+from openswan.host.guard.iptables import IptablesBackend
 from openswan.host.netlink import changes, network_state
 from openswan.host.routes import Routes
 from openswan.host.rtnetlink import Rtnetlink
@@ -281,6 +283,50 @@ def test_the_script_does_what_the_daemon_does(gateway: None, call: dict[str, str
         line.strip()[2:].replace("  ", " ") for line in script().splitlines() if line.strip().startswith("# @th,")
     ] == quotes
     assert not [line for line in empty_of_ours if line.startswith("elements") and "." in line]
+
+
+def mangling() -> list[str]:
+    """What iptables and ipset hold of the guard; whose socket a packet is for is not asked by the script."""
+    text = sh("iptables-save -t mangle; ip6tables-save -t mangle; ipset save")
+    lines = (line.split(" bucketsize")[0].split(" [")[0].strip() for line in text.splitlines())
+    return [line for line in lines if line and line[0] != "#" and "-m socket" not in line and "create" not in line]
+
+
+@pytest.mark.parametrize("call", [CALLS[0], CALLS[6], CALLS[8]], ids=["plain", "ours inside theirs", "a port"])
+def test_without_nft_the_script_guards_by_iptables_as_the_daemon_does(
+    gateway: None, call: dict[str, str], tmp_path: Path
+) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for tool in ("sh", "tr", "cut", "grep", "sed", "cat", "ip", "ipset", "iptables", "ip6tables"):
+        (tools / tool).symlink_to(str(shutil.which(tool)))
+    for tool in ("iptables-restore", "ip6tables-restore"):
+        (tools / tool).symlink_to(str(shutil.which(tool)))
+    env = BASE | call
+    suffix = "-client-v6" if ":" in env["PLUTO_MY_CLIENT"] else "-client"
+    path = tmp_path / "_updown"
+    path.write_text(script())
+    shim = tools / "ipsec"
+    root = Path(__file__).parents[2]
+    shim.write_text(
+        f'#!/bin/sh\n[ "$1" = _updown ] && shift\nPYTHONPATH={root} exec {root}/.venv/bin/python -c '
+        "'import sys; from openswan.cli.updown import main; sys.exit(main(sys.argv[1:]))' \"$@\"\n"
+    )
+    shim.chmod(0o755)
+    exported = " ".join(f'{name}="{value}"' for name, value in env.items())
+    with inside():
+        guard = Guard(IptablesBackend(pairs=False), None, lambda line, serious: None)
+        guard.backend.load(guard.model)
+        carry_out(env | {"PLUTO_VERB": "guard" + suffix}, World(None, guard))  # type: ignore[arg-type]
+        ours = mangling()
+        guard.close(False)
+        left = sh("iptables-save -t mangle; ip6tables-save -t mangle")
+        assert "ipsec-" not in left
+        sh(f"PATH={tools} {exported} PLUTO_VERB=guard{suffix} sh {path}")
+        assert sorted(mangling()) == sorted(ours)
+        assert any("-sel -s" in line for line in ours)
+        sh(f"PATH={tools} {exported} PLUTO_VERB=unguard{suffix} sh {path}")
+        assert not any("-sel -s" in line or line.startswith("add ipsec-far") for line in mangling())
 
 
 def test_conntrack_entries_of_a_selector_go_and_others_stay(gateway: None) -> None:

@@ -137,16 +137,30 @@ class IptablesBackend:
         pairs: bool | None = None,
         marks: Marks = DEFAULT_MARKS,
     ) -> None:
-        self.mark = f"{marks.own:#x}"
-        self.masked = f"{marks.own:#x}/{marks.guard:#x}"
-        self.ports, self.stream_ports = (",".join(map(str, sorted(ports))) for ports in (ike_ports, stream_ports))
-        self.model = GuardModel()
-        self.nat = False
+        self._set(ike_ports, stream_ports, marks)
         for tool in TOOLS.values():
             run((tool, "-w", "-t", "mangle", "-S", "POSTROUTING"))
         run(("ipset", "list", "-n"))
         self.pairs = self._probe() if pairs is None else pairs
         self.sockets = self._knows_sockets()
+
+    def _set(self, ike_ports: Iterable[int], stream_ports: Iterable[int], marks: Marks) -> None:
+        self.mark = f"{marks.own:#x}"
+        self.masked = f"{marks.own:#x}/{marks.guard:#x}"
+        self.ports, self.stream_ports = (",".join(map(str, sorted(ports))) for ports in (ike_ports, stream_ports))
+        self.model = GuardModel()
+        self.nat = self.pairs = self.sockets = False
+
+    @classmethod
+    def on_paper(cls, marks: Marks = DEFAULT_MARKS) -> IptablesBackend:
+        """One for its texts alone, of what every kernel has."""
+        it = cls.__new__(cls)
+        it._set((IKE_PORT, NATT_PORT), (), marks)
+        return it
+
+    def rules_text(self, version: int, model: GuardModel) -> str:
+        """All rules for a model, as iptables-restore or ip6tables-restore reads them."""
+        return "\n".join(self._table(version, Contents(model, self.pairs)))
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -243,7 +243,7 @@ def test_conns_by_certificate_load_whatever_must_be_known_of_revocation() -> Non
         ("ah=sha1", 'f:6: warning: conn "x": ah= counts with phase2=ah only: this conn uses ESP'),
         ("ikev1=yes", "ikev1=yes is not acted on: a conn has one version, IKEv2 unless it says ikev2=no"),
         ("priority=7", "priority=7 is not acted on"),
-        ("leftfirewall=yes", "obsolete keyword 'leftfirewall' ignored. Openings in the firewall"),
+        ("leftcerttype=x509", "obsolete keyword 'leftcerttype' ignored. Certificates tell"),
         ("vti-routing=yes", "obsolete keyword 'vti-routing' ignored. There are no VTI devices"),
         ("leftid=gw.example.org", "leftid=gw.example.org is taken as @gw.example.org, names are not looked up"),
         ("leftsubnet=10.1.2.3/8", "leftsubnet: '10.1.2.3/8' has host bits set, 10.0.0.0/8 is used"),
@@ -339,3 +339,9 @@ def test_strangers_that_prove_nothing_can_be_kept_out() -> None:
     assert one(group).auth_grade is one(group, "\tdrop-oppo-null=no\n").auth_grade is Grade.NULL
     assert one(group, "\tdrop-oppo-null=yes\n").auth_grade is Grade.DNS
     assert one(f"{group};authgrade=cert", "\tdrop-oppo-null=yes\n").auth_grade is Grade.CERT
+
+
+def test_an_end_says_whether_the_packet_filter_is_to_be_opened() -> None:
+    made = one("leftfirewall=yes;righthostaccess=yes;rightfirewall=no")
+    assert (made.left.firewall, made.left.host_access) == (True, False)
+    assert (made.right.firewall, made.right.host_access) == (False, True)

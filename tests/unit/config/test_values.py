@@ -60,7 +60,7 @@ def test_more_than_nothing() -> None:
 
 
 def test_obsolete_refused_and_unacted_keywords() -> None:
-    assert "obsolete keyword 'leftfirewall' ignored" in said(values("leftfirewall=yes"))[0]
-    assert not values("leftfirewall=yes").broken and not values("pfsgroup=modp2048").broken
+    assert "obsolete keyword 'leftcerttype' ignored" in said(values("leftcerttype=x509"))[0]
+    assert not values("leftcerttype=x509").broken and not values("pfsgroup=modp2048").broken
     assert "priority=7 is not acted on" in said(values("priority=7"))[0]
     assert values("groundhog=yes").broken and values("pfs=perhaps").broken and values("leftespenckey=0x01").broken

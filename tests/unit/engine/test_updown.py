@@ -12,6 +12,8 @@ from openswan.engine.conn import Conn, Oriented
 from openswan.engine.effects import RunUpdown
 from openswan.engine.events import UpdownDone
 from openswan.engine.updown import UpdownQueue, Verb, environment, outcome, quoted, remedy, verb_name
+from openswan.policy.connection import Auth, Host, HostKind
+from openswan.policy.grade import Grade
 from openswan.policy.identity import Identity, IdKind
 from openswan.policy.modecfg import Assigned
 from openswan.policy.selector import Selector
@@ -207,3 +209,39 @@ def test_the_peers_dns_servers_can_be_kept_from_it() -> None:
         env = environment(it, Verb.UP)
         told = (env["PLUTO_PEER_DNS_INFO"], env["PLUTO_PEER_DOMAIN_INFO"], env["PLUTO_CISCO_DNS_INFO"])
         assert told == (("", "", "") if ignored else ("10.2.0.53", "corp.example", "10.2.0.53"))
+
+
+def openings(authgrade: Grade | None = None, **more: object) -> set[str]:
+    """The words about openings that a script sees, of a conn whose left end, ours, wants both."""
+    theirs = end(EAST, EAST_NET, dns_key=bool(more.pop("dns_key", False)))
+    kind = more.pop("kind", None)
+    policy = conn("n", end(WEST, WEST_NET, firewall=True, host_access=True), theirs, **more)
+    it = placed(policy)
+    if kind is not None:
+        line = replace(policy, right=replace(theirs, host=Host(kind)))
+        it.template, it.grade = Conn(line), authgrade
+    return {"FIREWALL", "HOSTACCESS"} & set(environment(it, Verb.UP)["PLUTO_CONN_POLICY"].split("+"))
+
+
+def test_openings_are_told_in_the_policy_of_our_end_alone() -> None:
+    assert openings() == {"FIREWALL", "HOSTACCESS"}
+    policy = conn("n", end(WEST, WEST_NET), end(EAST, EAST_NET, firewall=True, host_access=True))
+    env = environment(placed(policy), Verb.UP)
+    assert not {"FIREWALL", "HOSTACCESS"} & set(env["PLUTO_CONN_POLICY"].split("+"))
+    assert "PLUTO_HOST_ACCESS" not in env
+    ours = conn("n", end(WEST, WEST_NET, host_access=True), end(EAST, EAST_NET))
+    assert environment(placed(ours), Verb.UP)["PLUTO_HOST_ACCESS"] == "1"
+
+
+@pytest.mark.parametrize("grade", list(Grade), ids=str)
+def test_only_peers_of_an_authenticated_grade_have_openings(grade: Grade) -> None:
+    assert bool(openings(grade, kind=HostKind.OPPORTUNISTIC_GROUP, auth=Auth.RSASIG)) == grade.authenticated
+    # Among people of whom some prove nothing, nobody has: they share a device.
+    assert not openings(grade, kind=HostKind.OPPORTUNISTIC_GROUP, auth=Auth.RSASIG | Auth.NULL)
+
+
+def test_peers_of_no_grade_have_no_openings() -> None:
+    assert not openings(None, kind=HostKind.OPPORTUNISTIC_GROUP, auth=Auth.RSASIG)
+    assert not openings(auth=Auth.NULL)
+    assert not openings(auth=Auth.PSK | Auth.NULL)
+    assert not openings(auth=Auth.RSASIG, dns_key=True)

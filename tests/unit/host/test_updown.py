@@ -35,10 +35,11 @@ class Double:
         self.refuse = refuse
 
     def __getattr__(self, name: str) -> Any:
-        def call(*args: Any) -> None:
+        def call(*args: Any) -> tuple[str, ...]:
             if self.refuse:
                 raise HostError(self.refuse)
             self.calls.append((name, *args))
+            return ()
 
         return call
 
@@ -140,3 +141,30 @@ def test_the_loop_goes_on_meanwhile() -> None:
         return ticks
 
     assert asyncio.run(both()) > 5
+
+
+def opened(verb: str, words: str, **more: str) -> list[tuple[Any, ...]]:
+    openings = Double()
+    env = ENV | {"PLUTO_VERB": verb, "PLUTO_CONN_POLICY": words, "PLUTO_PEER": "192.0.2.2"} | more
+    status, _ = carry_out(env, World(Double(), Double(), openings))  # type: ignore[arg-type]
+    assert status == 0
+    return [(name, what.forward, what.host) for name, what in openings.calls]
+
+
+def test_up_opens_what_the_policy_says_and_down_closes_it() -> None:
+    assert opened("up-client", "PSK+FIREWALL+UP") == [("open", True, False)]
+    assert opened("up-client", "HOSTACCESS") == [("open", False, True)]
+    assert opened("up-client-v6", "FIREWALL+HOSTACCESS") == [("open", True, True)]
+    assert opened("up-host", "FIREWALL") == [("open", False, True)]
+    assert opened("up-client", "PSK+TUNNEL") == []
+    assert opened("down-client", "PSK+TUNNEL") == [("close", False, False)], "the policy may be another one by now"
+    assert opened("route-client", "FIREWALL") == []
+
+
+def test_an_opening_without_effect_is_said_and_no_failure() -> None:
+    class Deaf:
+        def open(self, opening: Any) -> tuple[str, ...]:
+            return (f"no effect: {opening.flow.dst_port}",)
+
+    env = ENV | {"PLUTO_VERB": "up-client", "PLUTO_CONN_POLICY": "FIREWALL"}
+    assert carry_out(env, World(Double(), None, Deaf())) == (0, ("no effect: 53",))  # type: ignore[arg-type]

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Openings as updown commands use them, and kept while the daemon runs: what somebody flushes is put back.
+
+They are accepts bound to ipsecN, so none of them can let anything out in clear, whatever becomes of the daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from openswan.base.errors import HostError
+from openswan.host import nfnetlink as nf
+from openswan.host.nlmsg import NETLINK_NETFILTER, NetlinkSocket, split_from
+from openswan.host.openings import store
+from openswan.host.openings.model import Opening
+from openswan.host.openings.nftables import foreign_tables
+from openswan.host.openings.xtables import Xtables, legacy_loaded, legacy_tables, tool_of
+
+SETTLE = 0.05
+"""Seconds between a foreign change and the look at what it did; a flush is many events."""
+POLL = 0.9
+"""Seconds between looks at what sends no events, while something is open."""
+TELLING = (nf.NEWTABLE, nf.DELTABLE, nf.NEWCHAIN, nf.DELCHAIN, nf.NEWRULE, nf.DELRULE)
+
+
+class Place(Protocol):
+    """A filter that can be opened; calls raise HostError."""
+
+    def check(self, openings: Sequence[Opening]) -> bool:
+        """Is exactly this open?"""
+
+    def load(self, openings: Sequence[Opening]) -> None:
+        """Have exactly this open, in one step."""
+
+
+class Openings:
+    """Calls are synchronous and short; what has no effect is told in lines that are returned."""
+
+    def __init__(
+        self, rundir: Path | None = None, log: Callable[[str, bool], None] = lambda line, serious: None
+    ) -> None:
+        """What is open is noted in `rundir`, where the processes of this daemon find it; None: nobody shares it."""
+        self._store = store.Store(rundir / store.FILE if rundir is not None else None)
+        self._log = log
+        self._said: set[str] = set()
+        self._watch: asyncio.Task[None] | None = None
+
+    def open(self, opening: Opening) -> tuple[str, ...]:
+        """Open it; once is enough."""
+        return self._change(lambda held: (*(each for each in held if each != opening), opening))
+
+    def close(self, opening: Opening) -> tuple[str, ...]:
+        """End what was opened for the same tunnel, whatever it is; nothing is fine."""
+        if not any(_same(each, opening) for each in self._store.read()):
+            return ()
+        return self._change(lambda held: tuple(each for each in held if not _same(each, opening)))
+
+    def held(self) -> tuple[Opening, ...]:
+        """What is to be open."""
+        return self._store.read()
+
+    def sweep(self) -> None:
+        """Have nothing open: no tunnel is up, whatever a killed daemon has left."""
+        self._change(lambda held: ())
+
+    def check(self) -> bool:
+        """Is everything open that should be, as far as it can be, and nothing else?"""
+        held = self._store.read()
+        return all(place.check(held) for place in places())
+
+    def restore(self) -> bool:
+        """Put back what is missing; was anything?"""
+        changed = False
+
+        def look(held: store.Openings) -> None:
+            nonlocal changed
+            for place in places():
+                try:
+                    if not place.check(held):
+                        place.load(held)
+                        changed = True
+                except HostError as why:
+                    self._complain(_without_effect(place, why))
+
+        self._store.change(lambda held: held, look)
+        return changed
+
+    def start(self) -> None:
+        """Watch for foreign changes from now on (inside a running event loop)."""
+        if self._watch is None:
+            self._watch = asyncio.get_running_loop().create_task(self._follow())
+
+    def stop(self) -> None:
+        """Watch no longer, and leave nothing open."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        with suppress(HostError):
+            self.sweep()
+
+    def _change(self, step: Callable[[store.Openings], store.Openings]) -> tuple[str, ...]:
+        lines: list[str] = []
+
+        def carry_out(held: store.Openings) -> None:
+            for place in places():
+                try:
+                    place.load(held)
+                except HostError as why:
+                    lines.append(_without_effect(place, why))
+
+        try:
+            self._store.change(step, carry_out)
+        except HostError as why:
+            lines.append(f"leftfirewall=yes has no effect: {why}")
+        self._said.update(lines)
+        return tuple(lines)
+
+    def _complain(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self._log(line, True)
+
+    async def _follow(self) -> None:
+        loop = asyncio.get_running_loop()
+        woken = asyncio.Event()
+        events: NetlinkSocket | None = None
+        with suppress(HostError, OSError):
+            events = NetlinkSocket(NETLINK_NETFILTER, (nf.NFNLGRP_NFTABLES,))
+            events.sock.setblocking(False)
+            loop.add_reader(events.fileno(), woken.set)
+        try:
+            while True:
+                try:
+                    await asyncio.wait_for(woken.wait(), POLL)
+                    await asyncio.sleep(SETTLE)
+                except TimeoutError:
+                    pass
+                woken.clear()
+                told = events is None or _told(events)
+                if told or any(map(legacy_loaded, (4, 6))):
+                    self._look()
+        finally:
+            if events is not None:
+                loop.remove_reader(events.fileno())
+                events.close()
+
+    def _look(self) -> None:
+        try:
+            if self._store.read() and self.restore():
+                self._log("packet filter: somebody changed it; what leftfirewall= opens is open again", True)
+        except (HostError, OSError) as why:
+            self._complain(f"packet filter: {why}")
+
+
+def places() -> Iterator[Place]:
+    """Every filter that packets pass here and that others have made."""
+    yield from legacy_tables()
+    for table in foreign_tables():
+        version = 4 if table.family == nf.NFPROTO_IPV4 else 6
+        tool = tool_of(version, "nft") if table.of_iptables else ""
+        if not tool:
+            yield table
+        elif table.name == "filter":
+            yield Xtables(version, tool)
+
+
+def _same(one: Opening, other: Opening) -> bool:
+    """Are they one tunnel's?"""
+    return (one.connection, one.peer, one.device, one.flow) == (other.connection, other.peer, other.device, other.flow)
+
+
+def _without_effect(place: Place, why: HostError) -> str:
+    return f"leftfirewall=yes has no effect in {place}: {why}"
+
+
+def _told(events: NetlinkSocket) -> bool:
+    """Has any table, chain or rule come or gone since the last call? Elements of sets are no news."""
+    told = False
+    while True:
+        try:
+            data = events.sock.recv(1 << 20)
+        except BlockingIOError:
+            return told
+        except OSError:
+            told = True  # events were lost
+            continue
+        told |= any(kind >> 8 == nf.SUBSYS_NFTABLES and kind & 0xFF in TELLING for kind, *_ in split_from(data))
