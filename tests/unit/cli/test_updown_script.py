@@ -5,14 +5,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from ipaddress import ip_network
 
 import pytest
 
-from openswan.cli.updown_guard import guard_elements, guard_rules
 from openswan.cli.updown_script import script
 from openswan.host.updown import VERBS
-from openswan.policy.selector import FlowKey
 
 SHELLS = [shell for shell in ("dash", "busybox", "bash") if shutil.which(shell)]
 
@@ -46,20 +43,3 @@ def test_every_verb_has_its_case() -> None:
     for verb in VERBS:
         for kind in ("host", "client", "host-v6", "client-v6"):
             assert any(f"{verb}-{kind}" in line.replace("|", " ").split(")")[0].split() for line in text.splitlines())
-
-
-def test_elements_of_one_flow() -> None:
-    flow = FlowKey(ip_network("fd00::/64"), ip_network("fd01::/64"))
-    ((name, box),) = guard_elements(flow)
-    assert name == "rl6" and len(box) == 2
-
-
-def test_rules_of_one_flow_for_iptables() -> None:
-    flow = FlowKey(ip_network("10.1.0.0/24"), ip_network("10.2.0.0/24"), 17, 0, 53)
-    assert list(guard_rules(flow)) == [
-        "far 10.2.0.0/24",
-        "ipsec-out-sel -s 10.1.0.0/24 -d 10.2.0.0/24 -p 17 -f -j DROP",
-        "ipsec-in-sel -s 10.2.0.0/24 -d 10.1.0.0/24 -p 17 -f -j DROP",
-        "ipsec-out-sel -s 10.1.0.0/24 -d 10.2.0.0/24 -p 17 --dport 53 -j DROP",
-        "ipsec-in-sel -s 10.2.0.0/24 -d 10.1.0.0/24 -p 17 --sport 53 -j DROP",
-    ]
