@@ -127,8 +127,8 @@ chains() {
 
 nft_rule() {
     # What `wanted' says, for a table of family $1, as `nft -n list' shows it.
-    ip=ip all=/32 number=ipv4 name=''
-    [ "$family" = -4 ] || ip=ip6 all=/128 number=ipv6
+    ip=ip all=/32 number=2 name=''
+    [ "$family" = -4 ] || ip=ip6 all=/128 number=10
     case "$protocol" in 6) name=tcp ;; 17) name=udp ;; 33) name=dccp ;; 132) name=sctp ;; 136) name=udplite ;; esac
     printf '%s' "${3}ifname \\"$PLUTO_INTERFACE\\""
     case "$1 $4 $5" in "inet "*/0\\ */0) printf ' %s' "meta nfproto $number" ;; esac
