@@ -329,6 +329,38 @@ def test_without_nft_the_script_guards_by_iptables_as_the_daemon_does(
         assert not any("-sel -s" in line or line.startswith("add ipsec-far") for line in mangling())
 
 
+def test_the_exemption_from_nat_follows_every_conn_and_stands_first(gateway: None) -> None:
+    """Of the iptables back end: conns that come later, ports, foreign rules put before it, a killed daemon, the end."""
+
+    def exempt() -> list[str]:
+        lines = sh("iptables-save -t nat").splitlines()
+        return [line for line in lines if line.startswith(("-A ipsec-nat", "-A POSTROUTING"))]
+
+    jump, masquerade = "-A POSTROUTING -j ipsec-nat", "-A POSTROUTING -j MASQUERADE"
+    plain = "-A ipsec-nat -s 10.1.0.0/24 -d 10.2.0.0/24 -o ipsec0 -j ACCEPT"
+    port = "-A ipsec-nat -s 10.1.0.0/24 -d 10.3.0.0/24 -o ipsec0 -p udp -m udp --dport 53 -j ACCEPT"
+    with inside():
+        guard = Guard(IptablesBackend(pairs=False), None, lambda line, serious: None)
+        guard.backend.load(guard.model)
+        sh("iptables -t nat -A POSTROUTING -j MASQUERADE")
+        guard.backend.follow_nat()
+        assert exempt() == [jump, masquerade]
+        guard.set("a", (GuardEntry(FlowKey(LAN, FAR), "ipsec0"),))
+        guard.set("b", (GuardEntry(FlowKey(LAN, ip_network("10.3.0.0/24"), 17, 0, 53), "ipsec0"),))
+        assert sorted(exempt()) == sorted([jump, masquerade, plain, port])
+        guard.delete("a")
+        assert exempt() == [jump, masquerade, port]
+        sh("iptables -t nat -F ipsec-nat; iptables -t nat -I POSTROUTING 1 -j MASQUERADE")
+        guard.backend.follow_nat()
+        assert exempt() == [jump, masquerade, masquerade, port]
+        heir = Guard(IptablesBackend(pairs=False), None, lambda line, serious: None)
+        heir.backend.load(heir.model)
+        heir.backend.follow_nat()
+        assert exempt() == [jump, masquerade, masquerade]
+        heir.close(False)
+        assert exempt() == [masquerade, masquerade] and ":ipsec-nat" not in sh("iptables-save -t nat")
+
+
 def test_conntrack_entries_of_a_selector_go_and_others_stay(gateway: None) -> None:
     sh("nft add table inet x; nft \"add chain inet x c { type filter hook output priority 0; }\";"
        " nft add rule inet x c ct state new counter")  # fmt: skip

@@ -27,6 +27,7 @@ from openswan.host.guard.boxes import Range
 from openswan.host.guard.model import Change, GuardModel
 from openswan.host.guard.rules import ERRORS, field_order
 
+NAT_JUMP = "-A POSTROUTING -j ipsec-nat"
 HOOKS = {"out": "POSTROUTING", "in": "INPUT", "fwd": "FORWARD", "mark": "PREROUTING"}
 TOOLS = {4: "iptables", 6: "ip6tables"}
 PATIENCE = 20.0
@@ -150,6 +151,8 @@ class IptablesBackend:
         self.ports, self.stream_ports = (",".join(map(str, sorted(ports))) for ports in (ike_ports, stream_ports))
         self.model = GuardModel()
         self.nat = self.pairs = self.sockets = False
+        self.nat_rules: dict[int, list[str]] = {}
+        """What was put last into the chain that exempts from NAT, by IP version."""
 
     @classmethod
     def on_paper(cls, marks: Marks = DEFAULT_MARKS) -> IptablesBackend:
@@ -181,7 +184,6 @@ class IptablesBackend:
         """Bring sets and chains in line with the model, which has changed already."""
         self.load(self.model)
         if self.nat:
-            self.nat = False
             self.follow_nat()
 
     def check(self, model: GuardModel) -> bool:
@@ -213,7 +215,10 @@ class IptablesBackend:
         """Remove our chains, their jumps and our sets."""
         for tool in TOOLS.values():
             for table, hooks in (("mangle", HOOKS), ("nat", {"nat": "POSTROUTING"})):
-                saved = run((f"{tool}-save", "-t", table)).splitlines() if table == "mangle" or self.nat else []
+                try:
+                    saved = run((f"{tool}-save", "-t", table)).splitlines()
+                except HostError:
+                    continue  # no nat table in this kernel
                 ours = [line.split()[0][1:] for line in saved if line.startswith(":ipsec-")]
                 lines = [f"*{table}"]
                 lines += [line.replace("-A", "-D", 1) for line in saved if _is_jump(line, hooks)]
@@ -227,16 +232,25 @@ class IptablesBackend:
 
     def follow_nat(self) -> None:
         """Let the tunnel's packets pass the nat table untouched while somebody else has rules there."""
+        self.nat = False
         for version, tool in TOOLS.items():
             try:
                 saved = run((f"{tool}-save", "-t", "nat")).splitlines()
             except HostError:
                 continue  # no nat table in this kernel: nobody translates
-            foreign = any(line.startswith("-A POSTROUTING") and "ipsec-nat" not in line for line in saved)
-            if foreign and not any("-j ipsec-nat" in line for line in saved):
-                run((f"{tool}-restore", "-w", "--noflush"), "\n".join(self._nat_table(version)))
-                self._hook(tool, "nat", {"ipsec-nat": "POSTROUTING"})
-                self.nat = True
+            calls = [line for line in saved if line.startswith("-A POSTROUTING ")]
+            foreign = any(line != NAT_JUMP for line in calls)
+            self.nat |= foreign
+            lines = list(self._nat_table(version, saved)) if foreign else []
+            if foreign and calls[0] != NAT_JUMP:
+                # Whoever is asked first settles what becomes of a connection.
+                lines += [NAT_JUMP.replace("-A", "-D", 1) for line in calls if line == NAT_JUMP]
+                lines.append(NAT_JUMP.replace("-A POSTROUTING", "-I POSTROUTING 1"))
+            elif not foreign and ":ipsec-nat" in {line.split()[0] for line in saved if line}:
+                lines = [line.replace("-A", "-D", 1) for line in calls]
+                lines += [":ipsec-nat - [0:0]", "-X ipsec-nat"]
+            if lines:
+                run((f"{tool}-restore", "-w", "--noflush"), "\n".join(["*nat", *lines, "COMMIT", ""]))
 
     def counters(self) -> dict[str, int]:
         """Packets dropped by direction and family, as rules counted them."""
@@ -349,10 +363,18 @@ class IptablesBackend:
             yield f"-A ipsec-mark {self._own_stream} -j RETURN"
             yield f"-A ipsec-in {self._own_stream} -j RETURN"
 
-    def _nat_table(self, version: int) -> Iterator[str]:
-        contents = Contents(self.model, self.pairs)
-        yield "*nat"
+    def _nat_table(self, version: int, saved: Sequence[str]) -> Iterator[str]:
+        """The chain afresh, when what is `saved` of it is not what was put there last."""
+        rules = list(self._nat_rules(version))
+        held = [line for line in saved if line.startswith("-A ipsec-nat ")]
+        if rules == self.nat_rules.get(version) and len(held) == len(rules):
+            return
+        self.nat_rules[version] = rules
         yield ":ipsec-nat - [0:0]"
+        yield from rules
+
+    def _nat_rules(self, version: int) -> Iterator[str]:
+        contents = Contents(self.model, self.pairs)
         for device in contents.devices:
             if device == "lo":
                 continue
@@ -361,7 +383,6 @@ class IptablesBackend:
             for remote, local, out, _back in contents.selectors[version]:
                 if " -f" not in out and "frag" not in out:
                     yield f"-A ipsec-nat -o {device} -s {local} -d {remote}{out} -j ACCEPT"
-        yield "COMMIT\n"
 
 
 def _is_jump(line: str, hooks: dict[str, str]) -> bool:
