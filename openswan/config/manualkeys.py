@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from openswan.base.errors import ConfigError
 from openswan.base.octets import parse_octets
 from openswan.config.ends import parse_client, parse_host, parse_nexthop
+from openswan.config.keyword import Section
+from openswan.config.keywords import find
 from openswan.config.parser import FlatConn
 from openswan.policy.connection import HostKind
 from openswan.policy.keying import (
@@ -121,7 +123,13 @@ class _Builder:
             parse_nexthop(nexthop) if nexthop else None,
             "ipsec _updown" if updown is None else "" if updown.lower() in ("", "%disabled") else updown,
             self._sas(side),
+            self._yes("firewall", side),
+            self._yes("hostaccess", side),
         )
+
+    def _yes(self, name: str, side: str) -> bool:
+        text, found = self.flat.text(name, side), find(Section.CONN, side + name)
+        return text is not None and found is not None and found[0].canonical(text, side) == "yes"
 
     def _sas(self, side: str) -> tuple[ManualSa, ...]:
         esp, ah = self.flat.text("phase2alg"), self.flat.text("ah")

@@ -227,7 +227,7 @@ def environment(plan: ManualPlan, verb: str, device: str) -> dict[str, str]:
         "PLUTO_PEER_PROTOCOL": "0",
         "PLUTO_PEER_CA": "",
         "PLUTO_STACK": "klips",
-        "PLUTO_CONN_POLICY": "",
+        "PLUTO_CONN_POLICY": "+".join(["FIREWALL"] * plan.firewall + ["HOSTACCESS"] * plan.host_access),
         "PLUTO_CONN_ADDRFAMILY": family[plan.me.version],
         "PLUTO_CONN_ENDFAMILY": family[plan.me.version],
         "PLUTO_CONN_CLIENTFAMILY": family[mine.version],
@@ -236,4 +236,6 @@ def environment(plan: ManualPlan, verb: str, device: str) -> dict[str, str]:
         env["PLUTO_METRIC"] = str(plan.metric)
     if plan.mtu:
         env["PLUTO_MTU"] = str(plan.mtu)
+    if plan.host_access:
+        env["PLUTO_HOST_ACCESS"] = "1"
     return env

@@ -51,6 +51,9 @@ class ManualPlan:
     leak_guard: bool = True
     metric: int = 0
     mtu: int = 0
+    firewall: bool = False
+    host_access: bool = False
+    """What updown commands are to open in the packet filter."""
 
     def check(self) -> None:
         """ConfigError for what manual keying refuses, whoever wrote the plan."""
@@ -111,6 +114,8 @@ def make_plan(
         conn.leak_guard,
         conn.metric,
         conn.mtu,
+        ours.firewall,
+        ours.host_access,
     )
 
 
@@ -148,6 +153,8 @@ def plan_to_plain(plan: ManualPlan) -> dict[str, Any]:
         "leak_guard": plan.leak_guard,
         "metric": plan.metric,
         "mtu": plan.mtu,
+        "firewall": plan.firewall,
+        "host_access": plan.host_access,
     }
 
 
@@ -181,6 +188,8 @@ def plain_to_plan(plain: Any) -> ManualPlan:
         yes(take("tunnel", bool)),
         yes(take("leak_guard", bool)),
         **numbers,
+        firewall=yes(take("firewall", bool)),
+        host_access=yes(take("host_access", bool)),
     )
     plan.check()
     return plan

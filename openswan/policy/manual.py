@@ -37,6 +37,10 @@ class ManualEnd:
     nexthop: Address | None
     updown: str
     sas: tuple[ManualSa, ...]
+    firewall: bool = False
+    """leftfirewall,"""
+    host_access: bool = False
+    """and lefthostaccess: what is opened in the packet filter while the conn is up."""
 
     @property
     def client(self) -> Subnet:

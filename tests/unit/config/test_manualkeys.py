@@ -145,3 +145,11 @@ def test_orientation() -> None:
         roaming.oriented(here)
     ours, theirs = roaming.oriented([], iam=ip_address("198.51.100.9"))
     assert ours.address == ip_address("198.51.100.9") and theirs == roaming.right
+
+
+def test_openings_of_the_packet_filter_are_an_ends_own() -> None:
+    conn = build_manual(flat(leftfirewall="yes", righthostaccess="yes", rightfirewall="no"))
+    assert (conn.left.firewall, conn.left.host_access) == (True, False)
+    assert (conn.right.firewall, conn.right.host_access) == (False, True)
+    with pytest.raises(ConfigError, match="leftfirewall=perhaps: yes or no is wanted"):
+        build_manual(loaded({**GOOD, "leftfirewall": "perhaps"}).flat[0])

@@ -142,3 +142,9 @@ def test_the_environment_of_updown() -> None:
     env = environment(plan(), "up", "ipsec2")
     assert env["PLUTO_VERB"] == "up-client" and env["PLUTO_INTERFACE"] == "ipsec2" and env["PLUTO_MTU"] == "1400"
     assert env["PLUTO_PEER_CLIENT"] == "10.2.0.0/24" and env["PLUTO_NEXT_HOP"] == "192.0.2.2"
+
+
+def test_openings_are_told_as_those_of_negotiated_conns_are() -> None:
+    env = environment(replace(plan(), firewall=True, host_access=True), "up", "ipsec2")
+    assert (env["PLUTO_CONN_POLICY"], env["PLUTO_HOST_ACCESS"]) == ("FIREWALL+HOSTACCESS", "1")
+    assert "PLUTO_HOST_ACCESS" not in environment(plan(), "up", "ipsec2")
