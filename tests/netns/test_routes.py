@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -221,8 +222,9 @@ def routing() -> str:
 
 
 def guarding() -> list[str]:
-    """`nft list`, less who owns the table, and element lists in one order."""
+    """`nft list`, less who owns the table and which rules a daemon knows it by, and element lists in one order."""
     text = sh("nft -a list table inet openswan", check=False)
+    text = re.sub(r"\tchain rules-[0-9a-f]+ \{.*\n\t\}\n", "", text)
     lines = []
     for line in text.replace(",\n", ",").splitlines():
         words = line.split("# handle")[0].split("# progname")[0].strip()
