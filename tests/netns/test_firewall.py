@@ -81,7 +81,7 @@ def test_what_is_forwarded_passes_while_the_tunnel_is_up(lab: Lab, kind: str) ->
     wait_for("the end of the opening", lambda: rules(lab.west) == "", 20)
 
 
-@pytest.mark.parametrize("kind", FILTERS)
+@pytest.mark.parametrize("kind", ["iptables-legacy", "nft"])
 def test_the_host_itself_is_open_to_the_tunnel_and_to_nothing_else(lab: Lab, kind: str) -> None:
     FILTERS[kind](lab.west)
     both = opened(lab, NET4, lefthostaccess="yes")
@@ -136,7 +136,6 @@ def test_ports_and_protocols_are_part_of_the_opening(lab: Lab) -> None:
 
 
 FLUSHES = {
-    "iptables-nft": "iptables-nft -F FORWARD; iptables-nft -F ipsec-fw-fwd; iptables-nft -X",
     "iptables-legacy": "iptables-legacy -F FORWARD; iptables-legacy -F ipsec-fw-fwd; iptables-legacy -X",
     "nft": "nft flush ruleset; printf %s {} | nft -f -",
 }
