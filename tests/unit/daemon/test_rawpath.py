@@ -13,6 +13,7 @@ import pytest
 
 from openswan.base.address import Address
 from openswan.base.errors import HostError
+from openswan.base.marks import Marks
 from openswan.daemon import rawpath
 from openswan.daemon.rawpath import RawPath
 from openswan.plane.commands import AttachIntake, AttachLink, Command, DetachIntake, NextHop, SetNextHop
@@ -54,7 +55,7 @@ class World:
         assert interface == "wan"
         return self.carried
 
-    def link(self) -> socket.socket:
+    def link(self, marks: Marks) -> socket.socket:
         return socket.socket()
 
     def rings(self, interface: str, addresses: list[Address], count: int) -> tuple[socket.socket, ...]:
