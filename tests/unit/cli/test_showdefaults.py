@@ -13,7 +13,7 @@ from openswan.host.machine import Default, Machine
 
 
 def having(monkeypatch: pytest.MonkeyPatch, *routes: Default) -> None:
-    monkeypatch.setattr(Machine, "default_routes", lambda self: list(routes))
+    monkeypatch.setattr(Machine, "default_routes", lambda self, marks: list(routes))
 
 
 def test_the_lines(pluto: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

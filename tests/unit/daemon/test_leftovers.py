@@ -49,8 +49,8 @@ def test_what_a_killed_daemon_left_goes_when_the_operator_says_so(namespace: Nam
 
     async def shown(running: Running) -> str:
         lines = [text for _, text in await running.ask(encode_request("status"))]
-        (guard,) = (text.partition("leak guard: ")[2].partition(";")[0] for text in lines if "leak guard: " in text)
-        return guard
+        (guard,) = (text for text in lines if text.startswith('"') and "leak guard: " in text)
+        return guard.partition("leak guard: ")[2].partition(";")[0]
 
     async def unrouted(running: Running) -> None:
         assert standing() == (True, True), "the daemon that came after gave up what it had not been told to"

@@ -104,7 +104,7 @@ def test_next_hops_are_looked_for_when_the_engine_asks(monkeypatch: pytest.Monke
 
 def test_without_packet_sockets_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story(world: World) -> None:
-        def refuse() -> socket.socket:
+        def refuse(marks: Marks) -> socket.socket:
             raise HostError("no packet socket: Operation not permitted")
 
         monkeypatch.setattr(rawpath.packetsock, "open_link", refuse)
