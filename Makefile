@@ -70,7 +70,7 @@ $(VENV)/.installed: pyproject.toml | build/packages-build
 $(VENV)/.built: $(SOURCES) | $(VENV)/.installed build/packages-build
 	@echo "compiling the packet engine"
 	@$(PY) setup.py -q build_ext --inplace -j $$(nproc) >build/compile.log 2>&1 || { cat build/compile.log; exit 1; }
-	@$(PY) -m pip --disable-pip-version-check install -q --no-build-isolation --no-deps -e . >build/install.log 2>&1 || { cat build/install.log; exit 1; }
+	@OPENSWAN_ENGINE=compiled $(PY) -m pip --disable-pip-version-check install -q --no-build-isolation --no-deps -e . >build/install.log 2>&1 || { cat build/install.log; exit 1; }
 	@touch $@
 
 ## demo    two gateways, a tunnel, what the wire saw, a killed daemon (root)

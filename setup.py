@@ -15,7 +15,11 @@ SANITIZE = os.environ.get("OPENSWAN_SANITIZE", "")
 FUZZ = os.environ.get("OPENSWAN_FUZZ", "")
 """Build the fuzz targets of tests/fuzz, which are never installed: "only" them, or "too" with the engine."""
 
-sources = {f"_fast.{path.stem}": path for path in sorted(Path("_fast").glob("*.pyx"))} if FUZZ != "only" else {}
+COMPILED = os.environ.get("OPENSWAN_ENGINE", "") == "compiled"
+"""Its extensions stand in _fast already: an editable install would compile all of them a second time."""
+
+wanted = FUZZ != "only" and not COMPILED
+sources = {f"_fast.{path.stem}": path for path in sorted(Path("_fast").glob("*.pyx"))} if wanted else {}
 if FUZZ:
     sources |= {f"fuzz_{path.stem}": path for path in sorted(Path("tests/fuzz").glob("*.pyx"))}
 sanitizer = []
