@@ -72,7 +72,7 @@ def test_a_queue_that_goes_away_is_bound_anew(lab: Lab, failure: str, name: str)
             assert time.monotonic() - begun > 0.9, "they were held"
             assert heard.numbers(b"<<held>>") == list(range(20))
         else:
-            wait_for("the decision", lambda: "%drop" in west.ipsec("eroute").stdout, 15)
+            wait_for("the decision", lambda: [pair["meets"] for pair in west.json("status")["pairs"]] == ["%drop"], 15)
             assert heard.got == [] and clear(wire, SUNSET, EAST) == []
         s.close()
     assert how(west) == "by NFQUEUE" and f"NFQUEUE {QUEUES[name]} was lost: bound anew" in west.log()
