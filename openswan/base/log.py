@@ -42,6 +42,8 @@ class Rc(IntEnum):
     NOTIFICATION = 200
 
 
+DEBUG = "debug"
+"""The event code of debugging lines."""
 QUIET = (Rc.COMMENT, Rc.LOG)
 """Codes that do not change whack's exit status."""
 

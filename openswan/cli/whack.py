@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from openswan import __version__
+from openswan.base.debugclasses import WORDS as DEBUG_WORDS
 from openswan.base.errors import HostError
 from openswan.cli.talk import converse, initiate, request, show
 from openswan.wire.whack import LISTS
@@ -25,6 +26,7 @@ where ACTION is one of:
        --rereadsecrets | --rereadgroups | --rereadcacerts | --rereadcrls | --rereadall | --listall | --listpubkeys |
        --checkpubkeys | --listpsks | --listcerts | --listcacerts | --listocspcerts | --listcrls | --listocsp |
        --fetchcrls | --purgeocsp
+       --debug-CLASS... | --debug-all | --debug-none | --debug CLASS | --no-debug CLASS   [--name NAME]
        --eroutes | --spis | --counters | --events [--json]
 The same: --xauthuser as --xauthname, and as --rereadcacerts: --rereadcerts, --rereadaacerts,
 --rereadocspcerts, --rereadacerts. Empty here: --listaacerts, --listacerts, --listgroups. Accepted: --utc.
@@ -70,7 +72,10 @@ WITH_VALUE = (
     "ctlbase",
     "label",
     "optionsfrom",
+    "debug",
+    "no-debug",
 )
+DEBUG = {"debug": "add", "no-debug": "remove"}
 FLAGS = ("asynchronous", "deletepair", "json", "leave-state", "utc")
 OPPO = {"oppohere", "oppothere"}
 MAX_OPTIONS_FILE = 1 << 20
@@ -88,6 +93,8 @@ class Options:
     action: str = ""
     values: dict[str, str] = field(default_factory=dict)
     flags: set[str] = field(default_factory=set)
+    debug: dict[str, list[str]] = field(default_factory=dict)
+    """Classes of debugging lines: words (exactly these), add, remove."""
 
 
 def _options_from(name: str) -> list[str]:
@@ -116,10 +123,14 @@ def parse(argv: list[str], into: Options | None = None, depth: int = 0) -> Optio
                 if depth >= MAX_NESTING:
                     raise WhackError("--optionsfrom nested too deeply")
                 parse(_options_from(value), options, depth + 1)
+            elif option in DEBUG:
+                _debug(options, DEBUG[option], value)
             else:
                 options.values[option] = value
         elif option in FLAGS:
             options.flags.add(option)
+        elif option.startswith("debug-") and option.removeprefix("debug-") in DEBUG_WORDS:
+            options.debug.setdefault("words", []).append(option.removeprefix("debug-"))
         elif option in ACTIONS:
             if options.action:
                 raise WhackError(f"--{options.action} and --{option} together")
@@ -127,6 +138,14 @@ def parse(argv: list[str], into: Options | None = None, depth: int = 0) -> Optio
         else:
             raise WhackError(f"unrecognized option `--{option}'")
     return options
+
+
+def _debug(options: Options, kind: str, value: str) -> None:
+    for word in value.replace(",", " ").split():
+        plain = word.removeprefix("no-")
+        if plain not in DEBUG_WORDS:
+            raise WhackError(f"--debug {word}: there are {', '.join(DEBUG_WORDS)}")
+        options.debug.setdefault("remove" if plain != word else kind, []).append(plain)
 
 
 def check(options: Options) -> None:
@@ -138,6 +157,8 @@ def check(options: Options) -> None:
             raise WhackError("--oppohere and --oppothere must be used together")
         if options.action or "name" in options.values:
             raise WhackError("--oppohere and --oppothere stand alone, or with --deletepair")
+        return
+    if options.debug and (not options.action or "name" in options.values):
         return
     if not options.action:
         raise WhackError(
@@ -170,6 +191,11 @@ def main(argv: list[str]) -> int:
         name = f'"{options.values["name"]}" ' if "name" in options.values else ""
         print(f"whack error: {label}{name}{why}", file=sys.stderr)
         return 1
+    if options.debug:
+        order: dict[str, object] = {"name": options.values.get("name", ""), **options.debug}
+        status = converse("debug", order, ctlbase=options.values.get("ctlbase", ""))
+        if status or not (options.action or OPPO & options.values.keys() or "redirect-to" in options.values):
+            return status
     if options.values.keys() >= OPPO:
         pair = {"here": options.values["oppohere"], "there": options.values["oppothere"]}
         verb = "deletepair" if "deletepair" in options.flags else "oppo"

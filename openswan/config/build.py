@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from openswan.base.address import Address, host_subnet
+from openswan.base.debugclasses import NOT_OBEYED, PRIVATE, WORDS
 from openswan.base.errors import ConfigError
 from openswan.base.interval import parse_duration
 from openswan.config.complaint import Complaint
@@ -176,6 +177,7 @@ def _base(values: Values, setup: Setup, left: End, right: End) -> Connection:
         xauth_soft=values.value("xauthfail") == "soft",
         cisco=values.value("remote_peer_type") == "cisco",
         nm_configured=values.yes("nm_configured"),
+        debug=_debug(values),
         copy_dscp=values.yes("encap-dscp") if values.param("encap-dscp") else None,
         nat_keepalive=values.yes("nat-keepalive"),
         ignore_dns=values.yes("ignore-peer-dns"),
@@ -206,6 +208,17 @@ def _domains(values: Values) -> tuple[str, ...]:
     if domains and not _servers(values):
         values.error("modecfgdomains= needs servers to ask: give modecfgdns=", values.param("modecfgdomains"))
     return domains
+
+
+def _debug(values: Values) -> tuple[str, ...]:
+    words = [word.lower() for word in split_list(values.value("debug"))]
+    param = values.param("debug")
+    for word in words:
+        if word not in WORDS:
+            values.warn(f"debug={word[:40]} is not acted on: there are {', '.join(WORDS)}", param)
+        elif word == PRIVATE:
+            values.warn(f"debug={NOT_OBEYED}", param)
+    return tuple(word for word in words if word in WORDS and word not in (PRIVATE, "none"))
 
 
 def _grade(values: Values, setup: Setup) -> Grade:

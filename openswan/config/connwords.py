@@ -282,8 +282,8 @@ ROWS: tuple[Keyword, ...] = (
             reason="encrypted ones have whole blocks; nobody wants more"),
     row("nflog-group", X, H, "", "NFLOG group that gets copies of the packets.", aliases=("nflog",),
             reason="tcpdump -i ipsec0 shows them"),
-    row("debug", X, H, "none", "Debugging output about this conn alone.", fine=("none",),
-            reason="plutodebug= and `ipsec whack --events' tell about all of them"),
+    row("debug", X, A, "none", "Classes of debugging lines about this conn, beside what plutodebug= of config setup "
+            "asks for, see ipsec_pluto(8); private is not obeyed."),
     row("send-vendorid", B, H, "yes", "Announce what software this is.", fine=("yes",),
             reason="peers of our own kind know each other by it"),
     row("cisco-unity", B, A, "no", "IKEv1: as client, ask for Cisco's attributes (banner, default domain, split "

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from openswan.base.address import Address, parse_address
+from openswan.base.debugclasses import NOT_OBEYED, PRIVATE
 from openswan.base.errors import ConfigError
 from openswan.base.interval import parse_duration
 from openswan.base.log import parse_priority
@@ -177,6 +178,8 @@ class _Reader:
             self.complaints.append(warning(f"protostack={stack} {PROTOSTACKS[stack]}", self.params["protostack"].where))
         default = Setup()
         self._check_syslog()
+        if PRIVATE in split_list(self.values.get("plutodebug", "")):
+            self.complaints.append(warning(f"plutodebug={NOT_OBEYED}", self.params["plutodebug"].where))
         return Setup(
             interfaces=self._interfaces(default),
             oe_interface=self._oe_interface(default),

@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
+from openswan.base.debugclasses import WORDS as DEBUG_WORDS
 from openswan.config.keyword import Form, Keyword, Section, Status, row_of, same, spelled
 
 A, H, M, OLD = Status.ACTED, Status.HARMLESS, Status.MOOT, Status.OBSOLETE
 B, N, T, W, L, X = Form.BOOL, Form.NUMBER, Form.TIME, Form.CHOICE, Form.LIST, Form.TEXT
 row = row_of(Section.SETUP)
 
-PLUTODEBUG = same(
-    *"""none all base cpu-usage tmi raw crypt parsing emitting control lifecycle klips kernel dns oppo oppoinfo
-    controlmore private x509 dpd pfkey natt nattraversal nat-t""".split()
-)
+PLUTODEBUG = same("none", "all", *(word for word in DEBUG_WORDS if word not in ("none", "all")))
 KLIPSDEBUG = same(
     *"""none all verbose tunnel tunnel-xmit xmit netlink xform eroute spi radij esp ah rcv pfkey comp nat-traversal
     natt""".split()
@@ -23,8 +21,8 @@ ROWS: tuple[Keyword, ...] = (
     # config setup: words and numbers first, then text, which is the order readwriteconf writes
     row("klipsdebug", L, A, "none", "What the packet engine writes to the log from the start, see "
             "ipsec_klipsdebug(8).", choices=KLIPSDEBUG),
-    row("plutodebug", L, H, "none", "Kinds of debugging output pluto adds to its log.", choices=PLUTODEBUG,
-            fine=("none",), reason="`ipsec whack --events' and `ipsec diagnose' tell what happens"),
+    row("plutodebug", L, A, "none", "Classes of debugging lines that pluto adds to its log from the start, see "
+            "ipsec_pluto(8); private is not obeyed.", choices=PLUTODEBUG),
     row("plutostderrlogtime", B, A, "yes", "Time stamps in the log file.", aliases=("logtime",)),
     row("plutorestartoncrash", B, A, "no", "Start pluto again when it dies, a second later, and later each time "
             "it dies young. Of a pluto that `ipsec setup start' has started without systemd; under systemd Restart= of "

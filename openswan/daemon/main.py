@@ -11,6 +11,7 @@ from pathlib import Path
 
 from openswan import __version__
 from openswan.base import paths
+from openswan.base.debugclasses import classes_of
 from openswan.base.errors import ConfigError, HostError, IpsecError
 from openswan.base.marks import DEFAULT_MARKS
 from openswan.config.load import Loaded, load
@@ -264,6 +265,7 @@ def _wanted(options: Options, loaded: Loaded | None) -> Wanted:
         ikev1=setup.ikev1 if setup else defaults.ikev1,
         hide_tos=setup.hide_tos if setup else defaults.hide_tos,
         strangers=setup.oe_interface if setup else defaults.strangers,
+        debug=classes_of((*(setup.value("plutodebug").split() if setup else ()), *options.debug)),
         ike_port=options.number("ikeport", defaults.ike_port, 65535),
         natt_port=options.number("nat-ikeport", defaults.natt_port, 65535),
         request_certs="nocrsend" not in options and (setup.request_certs if setup else True),

@@ -10,6 +10,7 @@ from textwrap import fill
 
 from openswan.base import paths
 from openswan.base.address import Address, parse_address
+from openswan.base.debugclasses import WORDS as DEBUG_WORDS
 from openswan.base.errors import ConfigError
 
 FLAGS = ("nofork", "stderrlog", "autostart", "uniqueids", "force-busy", "help", "version", "nocrsend",
@@ -52,6 +53,7 @@ Usage: ipsec pluto [--help] [--version] [--optionsfrom FILE]
        [--listen ADDRESS] [--ikeport PORT] [--nat-ikeport PORT] [--interface DEV]...
        [--uniqueids] [--force-busy] [--keep-alive SECONDS] [--nocrsend]
        [--strictcrlpolicy | --crl-strict] [--force-keepalive] [--log-no-time] [--dumpdir DIR | --coredir DIR]
+       [--debug-CLASS]... [--debug-all] [--debug-none]
 Without --autostart pluto loads no connection and listens to nobody until whack tells it to.
 Accepted and without effect, for old start scripts:
 {fill(" ".join(sorted(map(_shown, IDLE_FLAGS | IDLE_VALUES))), 110, break_on_hyphens=False)}"""
@@ -66,6 +68,8 @@ class Options:
     flags: set[str] = field(default_factory=set)
     values: dict[str, str] = field(default_factory=dict)
     interfaces: list[str] = field(default_factory=list)
+    debug: list[str] = field(default_factory=list)
+    """Classes of debugging lines."""
 
     def __contains__(self, flag: str) -> bool:
         return flag in self.flags
@@ -131,7 +135,9 @@ def parse(argv: list[str], into: Options | None = None, depth: int = 0) -> Optio
             if not value:
                 raise ConfigError(f"--{name} needs a value")
             _take(options, name, value, depth)
-        elif not name.startswith(("debug", "impair")):
+        elif name.removeprefix("debug-") in DEBUG_WORDS and name.startswith("debug-"):
+            options.debug.append(name.removeprefix("debug-"))
+        elif not name.startswith("impair"):
             raise ConfigError(f"unrecognized option `{word}'")
     return options
 

@@ -14,6 +14,7 @@ from openswan.engine.certificates import Certificates
 from openswan.engine.children import Children
 from openswan.engine.conn import Conn
 from openswan.engine.core import Core
+from openswan.engine.debugging import Debugging
 from openswan.engine.delegations import Delegations
 from openswan.engine.demux import Demux
 from openswan.engine.dialect import Dialect
@@ -58,9 +59,12 @@ class Brain:
 
     def __init__(self, rng: Rng, settings: Settings, clock: Callable[[Instant], datetime]) -> None:
         self.core = Core(rng, settings)
+        self.debugging = Debugging(self.core)
+        self.core.states.on_new = self.debugging.watch
         self.clock = clock
         self.keyring = Keyring(request_certs=settings.request_certs)
         self.router = Router(self.core)
+        self.router.on_move = self.debugging.moved
         self.fetches = Fetches(self.core)
         self.revocation = Revocation(self, clock)
         self.certificates = Certificates(self.core, self.fetches)

@@ -19,6 +19,7 @@ EVENTS: dict[str, str] = {
     "conn-deleted": "a connection was forgotten",
     "conn-gone": "a peer has proved itself for a connection that is not loaded any more",
     "crl-fetched": "a certificate revocation list was fetched",
+    "debug": "a line of debugging (plutodebug=); `ipsec whack --events' has none of them",
     "delete-again": "a peer has not heard that a pair of IPsec SAs was replaced, and is told once more",
     "disoriented": "neither end of a loaded connection is an address of this host any more",
     "dns-record": "a DNS record of opportunistic encryption cannot be used",

@@ -150,6 +150,8 @@ class IkeSas:
 
     def request(self, ike: IkeState, request: Request) -> None:
         """Ask a machine for something."""
+        if self.brain.debugging.active:
+            self.brain.debugging.asked(ike, request)
         self.run(ike, ike.machine.request(request, self.core.now))
 
     def abandon(self, ike: IkeState) -> None:
@@ -169,8 +171,13 @@ class IkeSas:
 
     def run(self, ike: IkeState, effects: Iterable[object]) -> None:
         """Carry out what a machine wants, then note when it wants to be called next."""
+        debugging = self.brain.debugging
         for effect in effects:
+            if debugging.active:
+                debugging.machine(ike, effect)
             self.handlers[type(effect)](ike, effect)
+        if debugging.active:
+            debugging.stands(ike)
         if self.later:
             later, self.later = self.later, []
             for other, request in later:

@@ -7,6 +7,7 @@ from collections.abc import Container
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from openswan.base.debugclasses import classes_of
 from openswan.base.log import Rc
 from openswan.engine.conn import Conn, Kind, kind_of
 from openswan.policy.connection import Connection, Startup
@@ -28,6 +29,8 @@ class Loader:
         """Enter one whose name is free; `group` is the conn of the policy group it is a line of."""
         conn = Conn(policy, _kind(policy, group), group=group, on_demand=routed)
         self.core.conns.add(conn)
+        if policy.debug:
+            self.brain.debugging.change(policy.name, classes_of(policy.debug))
         for name in self.brain.network.names_of(conn):
             self.brain.network.resolve(name)
         oriented, why = self.brain.network.orientation(conn)
@@ -65,7 +68,7 @@ class Loader:
         """Follow a description of the configuration; or the reply that tells why what runs goes on.
 
         What is new comes up as its auto= says; what has changed keeps besides what the operator has ordered. Another
-        auto= alone touches nothing that runs, and what could never come up takes nothing down.
+        auto= or debug= alone touches nothing that runs, and what could never come up takes nothing down.
         """
         old = self.core.conns.named.get(policy.name)
         if old is not None and old.policy == policy:
@@ -75,8 +78,10 @@ class Loader:
             self._begin(self.load(policy, client, routed=routed and self.core.listening), routed, wanted)
             return None
         routed, wanted = routed or old.on_demand, wanted or old.wanted
-        if old.policy == replace(policy, startup=old.policy.startup) and old.kind is not Kind.GROUP:
+        alike = replace(policy, startup=old.policy.startup, debug=old.policy.debug)
+        if old.policy == alike and old.kind is not Kind.GROUP:
             old.policy = policy
+            self.brain.debugging.change(policy.name, classes_of(policy.debug))
             self._begin(old, routed, wanted)
             return Rc.COMMENT, f'"{policy.name}" goes on; auto={policy.startup.value}'
         if (refusal := self.refusal(policy)) is not None:
@@ -142,6 +147,7 @@ class Loader:
             self.core.log(f'deleting connection "{conn.name}"', event="conn-deleted")
         if conn.kind is Kind.GROUP and not replaced:
             self.brain.groups.deleted(conn)
+        self.brain.debugging.change(conn.name, frozenset())
         self.brain.negotiator.remove(conn)
         self.brain.network.forget(conn)
         self.brain.keyring.forget()

@@ -334,7 +334,10 @@ class Pairs:
         self._busy = True
         try:
             while self._events:
-                for effect in self.machine.handle(self._events.popleft(), self.core.now):
+                event = self._events.popleft()
+                self.brain.debugging.of_pairs(event)
+                for effect in self.machine.handle(event, self.core.now):
+                    self.brain.debugging.of_pairs(effect)
                     self.deeds(effect)
         finally:
             self._busy = False

@@ -89,11 +89,14 @@ class Pluto:
         """
         core = self.core
         core.now = max(core.now, now)
+        debugging = self.brain.debugging
+        if debugging.active:
+            debugging.event(event)
         self._handlers[type(event)](event)
         self.brain.exemptions.settle()
         self.brain.interception.settle()
         effects, core.effects = core.effects, []
-        return effects
+        return debugging.effects(effects) if debugging.active else effects
 
     def next_timer(self) -> Instant | None:
         """When TimerDue is wanted; None: never as things stand."""

@@ -51,6 +51,8 @@ class Router:
         """Going down for a restart: nothing is unprotected any more."""
         self.on_change: Callable[[FlowKey], None] = _unheard
         """Hears which flows are taken, given up and guarded."""
+        self.on_move: Callable[[Conn, RouteEvent, Routing], None] = lambda conn, event, before: None
+        """Hears of every move, after it: what has happened, and how the connection was routed before."""
 
     def obstacle(self, conn: Conn) -> tuple[int, str] | None:
         """Why `conn` cannot own its eroute and route: reply code and text; None when it can."""
@@ -92,7 +94,8 @@ class Router:
         if event is RouteEvent.NEGOTIATION_FAILED and conn.failure_shunt() is None:
             return False
         fresh = not self.has_route(conn)
-        conn.routing = move.to
+        before, conn.routing = conn.routing, move.to
+        self.on_move(conn, event, before)
         self._carry_out(conn, list(move.acts), target, fresh, then)
         return True
 

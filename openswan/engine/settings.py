@@ -56,6 +56,8 @@ class Settings:
     """ikev1-policy: accept, drop or reject; empty: what comes is for connections that are IKEv1, or dropped."""
     half_open_v1: int = 1024
     """Half-open ISAKMP SAs we answer at most: IKEv1 has no cookies that cost a stranger anything."""
+    debug: frozenset[str] = frozenset()
+    """plutodebug=: classes of debugging lines (openswan.base.debugclasses)."""
     ike_port: int = 500
     natt_port: int = 4500
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -186,6 +186,8 @@ class StateDb:
         self.half_open: dict[Source, int] = {}
         self.half_open_total = 0
         self.half_open_v1 = 0
+        self.on_new: Callable[[IkeState], None] = lambda ike: None
+        """Hears of every new IKE SA."""
         """Those among them that speak IKEv1, which knows no cookies against floods."""
         self.unproven = 0
         """Half-open IKE SAs whose initiator has shown no cookie: its address may be anybody's."""
@@ -201,6 +203,7 @@ class StateDb:
         ike.machine.serial = ike.serial
         self.learn(ike)
         self.by_machine[id(ike.machine)] = ike
+        self.on_new(ike)
         ike.pair = (ike.machine.local.address, ike.machine.remote.address)
         self.pairs.setdefault(ike.pair, {})[ike.serial] = ike
         if ike.conn is not None:

@@ -182,6 +182,8 @@ def connection_lines(brain: Brain, conn: Conn) -> Iterator[str]:
             f"{label}:   dpd: action:{policy.dpd_action.value}; delay:{seconds(policy.dpd_delay)}; "
             f"timeout:{seconds(policy.dpd_timeout)};"
         )
+    if brain.debugging.conns.get(conn.name):
+        yield f"{label}:   debug: {brain.debugging.text(conn).upper()}"
     guard = "in place" if _guarded(brain, conn) else "off (leakguard=no)" if not policy.leak_guard else "not in place"
     yield f"{label}:   leak guard: {guard}; negotiates: {'on demand' if conn.on_demand else 'when asked'};"
     yield (
@@ -328,7 +330,7 @@ def status_lines(brain: Brain) -> Iterator[str]:
     yield from brain.leakguard.lines()
     yield from brain.interception.lines()
     yield "%myid = (none)"
-    yield "debug none"
+    yield f"debug {brain.debugging.text()}"
     yield ""
     for conn in brain.core.conns:
         yield from connection_lines(brain, conn)

@@ -62,6 +62,7 @@ class Whack:
             "rereadgroups": self._reread_groups,
             "rereadall": self._reread_all,
             **{verb: partial(self._list, verb) for verb in LISTS},
+            "debug": self._debug,
             "fetchcrls": self._fetch_crls,
             "purgeocsp": self._purge_ocsp,
             "shutdown": self._shutdown,
@@ -250,6 +251,19 @@ class Whack:
 
     def _list(self, verb: str, client: int, args: Arguments) -> bool:
         for line in Listing(self.brain).lines(verb):
+            self.core.reply(client, Rc.COMMENT, line)
+        return True
+
+    def _debug(self, client: int, args: Arguments) -> bool:
+        """Other classes of debugging lines, about all or about the conns that a name stands for."""
+        named = bool(args.get("name"))
+        names = dict.fromkeys(conn.name for conn in self._named(client, args)) if named else [""]
+        try:
+            told = {self.brain.debugging.ordered(name, args) for name in names}
+        except ConfigError as why:
+            self.core.reply(client, Rc.WHACK_PROBLEM, f"whack error: {why}")
+            return True
+        for line in filter(None, told):
             self.core.reply(client, Rc.COMMENT, line)
         return True
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from openswan.base.log import DEBUG
 from openswan.host.logsink import clean
 
 MOST = 1000
@@ -36,7 +37,9 @@ class Journal:
         """Events by code since the daemon began; lines without one are not counted."""
 
     def note(self, text: str, serious: bool, event: str = "") -> None:
-        """Keep one line."""
+        """Keep one line; debugging lines are for the log alone, they would push out all others."""
+        if event == DEBUG:
+            return
         self._lines.append(Line(self._now(), event, serious, clean(text)))
         if event:
             self.counts[event] += 1

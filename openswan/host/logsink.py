@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from openswan.base.errors import HostError
-from openswan.base.log import parse_priority
+from openswan.base.log import DEBUG, parse_priority
 from openswan.host.clock import stamp
 
 JOURNAL = Path("/run/systemd/journal/socket")
@@ -42,7 +42,7 @@ def to_syslog() -> Sink:
     syslog.openlog(IDENTIFIER, syslog.LOG_PID, syslog.LOG_AUTHPRIV)
 
     def sink(text: str, serious: bool, event: str = "") -> None:
-        syslog.syslog(priority(serious), clean(text))
+        syslog.syslog(priority(serious, event), clean(text))
 
     return sink
 
@@ -54,8 +54,10 @@ def to_syslog_as(tag: str, where: str, text: str) -> None:
     syslog.syslog(level, clean(text))
 
 
-def priority(serious: bool) -> int:
+def priority(serious: bool, event: str = "") -> int:
     """Of syslog."""
+    if event == DEBUG:
+        return syslog.LOG_DEBUG
     return syslog.LOG_ERR if serious else syslog.LOG_NOTICE
 
 
@@ -68,7 +70,7 @@ def journal_entry(text: str, serious: bool, event: str) -> bytes:
     about = CONNECTION.match(line)
     fields = {
         "MESSAGE": line,
-        "PRIORITY": str(priority(serious)),
+        "PRIORITY": str(priority(serious, event)),
         "SYSLOG_FACILITY": str(syslog.LOG_AUTHPRIV >> 3),
         "SYSLOG_IDENTIFIER": IDENTIFIER,
         "SYSLOG_PID": str(os.getpid()),
@@ -87,7 +89,7 @@ def to_journal(path: Path = JOURNAL) -> Sink:
         try:
             sock.sendto(journal_entry(text, serious, event), str(path))
         except OSError:
-            otherwise(text, serious)
+            otherwise(text, serious, event)
 
     return sink
 

@@ -6,8 +6,8 @@ IkeSaV2 and IsakmpSa both satisfy `Machine`. How one is begun, and what may be a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
 
 from cryptography.x509 import Certificate
 
@@ -30,6 +30,10 @@ class Stage(Protocol):
         """The same in a few words."""
 
 
+Watch: TypeAlias = Callable[[bool, object, Sequence[object]], None]
+"""(is it ours?, header, payloads): sees what travels encrypted, for lines of debugging."""
+
+
 class Machine(Protocol):
     """An IKE SA. Methods that take `now` return effects to be carried out in order; bad input raises nothing."""
 
@@ -37,6 +41,8 @@ class Machine(Protocol):
     remote: Endpoint
     serial: int
     """The owner's number, for lines of the log."""
+    watch: Watch | None
+    """None: nobody looks."""
 
     # --- what goes in
 

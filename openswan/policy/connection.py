@@ -307,6 +307,8 @@ class Connection:
     cisco: bool = False
     """remote_peer_type=cisco."""
     nm_configured: bool = False
+    debug: tuple[str, ...] = ()
+    """debug=: words of openswan.base.debugclasses, for lines about this conn."""
     copy_dscp: bool | None = None
     """The DSCP of inner packets goes outside; None: as config setup says."""
     nat_keepalive: bool = True

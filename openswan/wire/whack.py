@@ -6,11 +6,12 @@ code, a blank and text (openswan.base.log.Rc), until the daemon closes the conne
 one line of code 000 whose text is a JSON document.
 
 Verbs pluto answers: add (connection: see openswan.config.write.connection_to_plain; replace; renew: only if it says
-something else than before; check: only say why renew would refuse it), retain (names: take out the others that are
-not in use, answer with those that are), prune (name, names, fresh: of the parts of a conn those that are not among
-them), pairs (JSON: what each protects), delete, route, unroute, initiate, terminate (name, asynchronous; initiate
-also xauthname, xauthpass, and prompt: a question in place of an attempt that would lack them), listen, unlisten,
-status (json), addresspoolstatus, rereadsecrets, rereadcerts, rereadgroups, rereadall, listall, shutdown (keep_guard).
+something else than before; check: only say why renew would refuse it), retain (names: take out the others that are not
+in use, answer with those that are), prune (name, names, fresh: of the parts of a conn those that are not among them),
+pairs (JSON: what each protects), delete, route, unroute, initiate, terminate (name, asynchronous; initiate also
+xauthname, xauthpass, and prompt: a question in place of an attempt that would lack them), listen, unlisten, status
+(json), debug (name; words: exactly these classes, or add and remove), addresspoolstatus, rereadsecrets, rereadcerts,
+rereadgroups, rereadall, listall, shutdown (keep_guard).
 Verbs the daemon answers from the packet engine: eroute, spi, spigrp, tncfg, counters (json), events (json), match
 (src, dst, protocol, port), klipsdebug (json), setup (json: config setup as it was at the start), and klips (do and
 the arguments of openswan.plane.orders): change them by hand.

@@ -32,7 +32,7 @@ from openswan.ike.effects import (
 )
 from openswan.ike.events import CreateChild, RekeyChild, Request
 from openswan.ike.later import Job, Later
-from openswan.ike.machine import Modest
+from openswan.ike.machine import Modest, Watch
 from openswan.ike.retransmit import Outstanding
 from openswan.ike.v1 import natt
 from openswan.ike.v1.child import Child
@@ -155,6 +155,7 @@ class Core(Modest):
         self.hints = Hints()
         self.serial = 0
         """The owner's number, for the log."""
+        self.watch: Watch | None = None
         self.children: dict[int, Child] = {}
         """By inbound SPI."""
         self.again: list[tuple[Instant, Child]] = []

@@ -15,6 +15,7 @@ from openswan.crypto import oakley, registry
 from openswan.crypto.encr import Encr
 from openswan.crypto.oakley import Oakley, Public, Skeyid
 from openswan.crypto.registry import Kind
+from openswan.ike.machine import Watch
 from openswan.ike.v1.phase1 import ChosenIsakmp
 from openswan.wire.v1.auth import Hash
 from openswan.wire.v1.body import Payload
@@ -27,9 +28,10 @@ from openswan.wire.v1.payload import emit_chain
 class IsakmpKeys:
     """What both ends of a phase 1 have derived."""
 
-    __slots__ = ("_cipher", "last_block", "oakley", "public", "skeyid")
+    __slots__ = ("_cipher", "last_block", "oakley", "public", "skeyid", "watch")
 
-    def __init__(self, chosen: ChosenIsakmp, skeyid: Skeyid, public: Public) -> None:
+    def __init__(self, chosen: ChosenIsakmp, skeyid: Skeyid, public: Public, watch: Watch | None = None) -> None:
+        self.watch = watch
         self.oakley = Oakley(chosen.hash_name)
         self.skeyid = skeyid
         self.public = public
@@ -50,6 +52,8 @@ class IsakmpKeys:
 
     def seal(self, header: Header, payloads: Sequence[Payload], iv: bytes) -> tuple[bytes, bytes]:
         """The datagram of these payloads, its header with the Encryption flag; and the next IV."""
+        if self.watch is not None:
+            self.watch(True, header, payloads)
         block = self._cipher.algorithm.block
         first, plaintext = padded(payloads, block)
         ciphertext = self._cipher.encrypt(iv, plaintext)
@@ -65,7 +69,10 @@ class IsakmpKeys:
         if not message.sealed or len(message.sealed) % block:
             octets = len(message.sealed)
             raise WireError(f"{octets} octets are no ciphertext in blocks of {block}", NotifyType.PAYLOAD_MALFORMED)
-        return Content.parse(message.first, self._cipher.decrypt(iv, message.sealed)), message.sealed[-block:]
+        content = Content.parse(message.first, self._cipher.decrypt(iv, message.sealed))
+        if self.watch is not None:
+            self.watch(False, message.header, content.payloads)
+        return content, message.sealed[-block:]
 
     def hashed(self, message_id: int, payloads: Sequence[Payload], nonce: bytes = b"") -> tuple[Payload, ...]:
         """The payloads behind HASH(1), or with the initiator's nonce HASH(2) (RFC 2409 5.5, 5.7)."""

@@ -138,7 +138,7 @@ def derive(sa: Core, nonces: tuple[bytes, bytes], shared: bytes, public: tuple[b
     else:
         skeyid = oakley.skeyid_signature(hashing, *nonces, shared)
     keys = oakley.derive(hashing, skeyid, shared, sa.cookie_i, sa.cookie_r)
-    return IsakmpKeys(chosen, keys, Public(sa.cookie_i, sa.cookie_r, *public))
+    return IsakmpKeys(chosen, keys, Public(sa.cookie_i, sa.cookie_r, *public), sa.watch)
 
 
 def contact(sa: Core) -> list[Notify]:

@@ -54,6 +54,8 @@ class Core(Values):
         """The datagrams of a message of ours, encrypted unless it is IKE_SA_INIT."""
         if header.exchange in CLEAR or self.channel is None:
             return (Message(header, tuple(payloads)).emit(),)
+        if self.watch is not None:
+            self.watch(True, header, payloads)
         most = self.need_policy().fragment_size if self.fragments else 0
         return self.channel.seal(header, payloads, self.rng, most)
 

@@ -239,9 +239,15 @@ class Receiver(Core):
         self.opening = opened
         self.attempt(lambda when: self._take_answer(task, header, opened, when), now)
 
+    def _read(self, header: Header, opened: Opened) -> Message:
+        message = Message(header, tuple(parse_chain(opened.first, opened.content)))
+        if self.watch is not None:
+            self.watch(False, header, message.payloads)
+        return message
+
     def _take_answer(self, task: Task, header: Header, opened: Opened, now: Instant) -> None:
         try:
-            answer = Message(header, tuple(parse_chain(opened.first, opened.content)))
+            answer = self._read(header, opened)
             self._window_size(answer)
             if self.state is State.CLOSING and isinstance(task, IkeRekey):
                 task.unwanted(self, answer, now)
@@ -274,7 +280,7 @@ class Receiver(Core):
         self._heard(local, remote, now)
         self.receive_window.accept(header.message_id)
         try:
-            request = Message(header, tuple(parse_chain(opened.first, opened.content)))
+            request = self._read(header, opened)
         except WireError as why:
             self._malformed(Message(header), opened, why, local, remote, now)
             return

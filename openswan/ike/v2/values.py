@@ -21,6 +21,7 @@ from openswan.crypto.prf import Prf
 from openswan.ike.effects import Effect, Log
 from openswan.ike.events import CreateChild
 from openswan.ike.later import Job
+from openswan.ike.machine import Watch
 from openswan.ike.policy import ChosenIke, IkePolicy, Responder
 from openswan.ike.resumption import Session
 from openswan.ike.retransmit import Outstanding, ReplyCache
@@ -74,6 +75,7 @@ class Values:
     ) -> None:
         self.is_initiator = is_initiator
         self.serial = 0
+        self.watch: Watch | None = None
         """The owner's number."""
         self.local = local
         self.remote = remote

@@ -38,11 +38,22 @@ from openswan.cli.whack import main
         ("--oppohere 192.0.2.1 --oppothere 192.0.2.2", {"verb": "oppo", "here": "192.0.2.1", "there": "192.0.2.2"}),
         ("--deletepair --oppohere a --oppothere b", {"verb": "deletepair", "here": "a", "there": "b"}),
         ("--redirect-to 192.0.2.3", {"verb": "redirect", "to": ["192.0.2.3"], "name": ""}),
+        ("--debug-control --debug-raw", {"verb": "debug", "name": "", "words": ["control", "raw"]}),
+        ("--name x --debug-none", {"verb": "debug", "name": "x", "words": ["none"]}),
+        ("--debug dpd,no-raw --no-debug dns", {"verb": "debug", "name": "", "add": ["dpd"], "remove": ["raw", "dns"]}),
     ],
 )
 def test_requests(pluto: Any, argv: str, asked: dict[str, Any]) -> None:
     assert main(argv.split()) == 0
     assert pluto.asked == [asked]
+
+
+def test_debugging_comes_before_another_action(pluto: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main("--debug-all --listen".split()) == 0
+    assert main("--debug-dpd --initiate --name x".split()) == 0
+    assert [each["verb"] for each in pluto.asked] == ["debug", "listen", "debug", "initiate"]
+    assert main(["--debug", "pasing"]) == 1 and main(["--debug-pasing"]) == 1
+    assert "whack error: --debug pasing: there are raw," in capsys.readouterr().err
 
 
 def test_exit_status_and_ctlbase(pluto: Any, places: Path) -> None:

@@ -243,6 +243,8 @@ def test_conns_by_certificate_load_whatever_must_be_known_of_revocation() -> Non
         ("ah=sha1", 'f:6: warning: conn "x": ah= counts with phase2=ah only: this conn uses ESP'),
         ("ikev1=yes", "ikev1=yes is not acted on: a conn has one version, IKEv2 unless it says ikev2=no"),
         ("priority=7", "priority=7 is not acted on"),
+        ("debug=refcnt", "debug=refcnt is not acted on: there are raw, crypt,"),
+        ("debug=private", "debug=private is not obeyed"),
         ("leftcerttype=x509", "obsolete keyword 'leftcerttype' ignored. Certificates tell"),
         ("vti-routing=yes", "obsolete keyword 'vti-routing' ignored. There are no VTI devices"),
         ("leftid=gw.example.org", "leftid=gw.example.org is taken as @gw.example.org, names are not looked up"),

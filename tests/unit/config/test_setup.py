@@ -142,6 +142,7 @@ def test_errors(line: str, why: str) -> None:
         ("protostack=mast", "protostack=mast runs on the klips engine"),
         ("protostack=auto", "protostack=auto runs on the klips engine"),
         ("protostack=none", "would protect nothing"),
+        ("plutodebug=private", "plutodebug=private is not obeyed: keys and passwords are never written to the log"),
         ("listen-udp=no", "listen-udp=no is known but not acted on: ports 500 and 4500 are always listened on"),
         ("forwardcontrol=yes", "obsolete keyword 'forwardcontrol' ignored. Was to switch IP forwarding"),
         ("rp_filter=%unchanged", "obsolete keyword 'rp_filter' ignored"),

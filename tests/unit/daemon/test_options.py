@@ -19,7 +19,7 @@ def test_old_start_scripts_are_understood() -> None:
     )
     assert "nofork" in options and "stderrlog" in options and "autostart" not in options
     assert options.number("keep-alive", 5, 3600) == 20 and options.number("ikeport", 500, 65535) == 500
-    assert options.interfaces == ["eth0", "eth1"]
+    assert options.interfaces == ["eth0", "eth1"] and options.debug == ["all"]
 
 
 def test_places(monkeypatch: pytest.MonkeyPatch) -> None:

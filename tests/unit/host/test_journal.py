@@ -20,4 +20,5 @@ def test_lines_and_counts() -> None:
 def test_a_line_is_one_line() -> None:
     kept = Journal(lambda: 0.0)
     kept.note("a\nb", False)
+    kept.note("| those of debugging would push out all others", False, "debug")
     assert kept.text() == "0.000 - a\\012b"

@@ -55,7 +55,8 @@ def test_the_journal_gets_fields_and_syslog_what_it_does_not_take(
     }
     assert told[1] == common | {"MESSAGE": "listening", "PRIORITY": "3"} and not missed
     sink("nobody is there", True)
-    assert missed == [(syslog.LOG_ERR, "nobody is there")]
+    sink("| of no use to most", False, "debug")
+    assert missed == [(syslog.LOG_ERR, "nobody is there"), (syslog.LOG_DEBUG, "| of no use to most")]
 
 
 def test_a_file_can_begin_anew_and_do_without_times(tmp_path: Path) -> None:
