@@ -17,6 +17,7 @@ from openswan.cli.updown_guard import guard_elements, guard_rules
 from openswan.cli.updown_script import script
 from openswan.host.guard.text import element_text
 from openswan.host.openings.openings import Openings
+from openswan.host.resolvedit import ResolvEdit
 from openswan.host.routes import Routes
 from openswan.host.updown import Refused, World, carry_out, check_parameters, read_call, run_script
 
@@ -49,7 +50,7 @@ def main(argv: list[str]) -> int:
         routes = Routes(lambda line, serious: print(line), configured())
         try:
             openings = Openings(paths.rundir())
-            status, output = carry_out(os.environ, World(routes, openings=openings))
+            status, output = carry_out(os.environ, World(routes, openings=openings, resolv=ResolvEdit(paths.rundir())))
         finally:
             routes.close()
     except Refused as why:

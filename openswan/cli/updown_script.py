@@ -7,6 +7,7 @@ from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.base.numbers import ROUTE_TABLE, RULE_PRIORITY
 from openswan.cli.updown_guard import guard_text
 from openswan.cli.updown_openings import openings_text
+from openswan.host.resolvedit import HEAD
 from openswan.host.routes import THROW_METRIC, TWIN_METRIC
 
 TEMPLATE = """\
@@ -111,6 +112,34 @@ undoroute() {
     return 0
 }
 
+resolv=/etc/resolv.conf
+backup=${IPSEC_RUNDIR:-/run/pluto}/openswan-resolv-conf-backup
+head='@HEAD@'
+
+updateresolvconf() {
+    # Of one conn at a time; pluto itself remembers what each has told.
+    [ "$PLUTO_NM_CONFIGURED" != 1 ] && [ -n "$PLUTO_CISCO_DNS_INFO" ] || return 0
+    if [ -L "$resolv" ]; then
+        echo "$0: $resolv is another program's, which has to be told by a command of yours (resolvectl dns)"
+        return 0
+    fi
+    [ "$(head -n 1 "$resolv")" = "$head" ] || cp "$resolv" "$backup" || return
+    {
+        echo "$head"
+        search=$(sed -n -E 's/^(search|domain)[[:space:]]+//p' "$backup" | tr '\n' ' ')
+        [ -z "$PLUTO_CISCO_DOMAIN_INFO$search" ] || echo "search $PLUTO_CISCO_DOMAIN_INFO $search"
+        for server in $PLUTO_CISCO_DNS_INFO; do echo "nameserver $server"; done
+        grep -v -E '^(nameserver|search|domain)[[:space:]]' "$backup"
+        :
+    } >"$resolv"
+}
+
+restoreresolvconf() {
+    [ "$PLUTO_NM_CONFIGURED" != 1 ] && [ -e "$backup" ] || return 0
+    if [ "$(head -n 1 "$resolv")" = "$head" ]; then cat "$backup" >"$resolv" || return; fi
+    rm -f "$backup"
+}
+
 @OPENINGS@
 @GUARD@
 case "$PLUTO_VERB" in
@@ -119,6 +148,13 @@ route-host | route-client | route-host-v6 | route-client-v6) doroute ;;
 unroute-host | unroute-client | unroute-host-v6 | unroute-client-v6) undoroute ;;
 up-host | up-client | up-host-v6 | up-client-v6) every_filter open ;;
 down-host | down-client | down-host-v6 | down-client-v6) every_filter close ;;
+updateresolvconf-host | updateresolvconf-client | updateresolvconf-host-v6 | updateresolvconf-client-v6)
+    updateresolvconf
+    ;;
+restoreresolvconf-host | restoreresolvconf-client | restoreresolvconf-host-v6 | restoreresolvconf-client-v6)
+    restoreresolvconf
+    ;;
+disconnectNM-host | disconnectNM-client | disconnectNM-host-v6 | disconnectNM-client-v6) ;; # NetworkManager has its own
 guard-host | guard-client | guard-host-v6 | guard-client-v6) guard ;;
 unguard-host | unguard-client | unguard-host-v6 | unguard-client-v6) unguard ;;
 *)
@@ -132,6 +168,7 @@ esac
 def script(marks: Marks = DEFAULT_MARKS) -> str:
     """The whole script."""
     values = {
+        "HEAD": HEAD,
         "OPENINGS": openings_text(),
         "GUARD": guard_text(marks),
         "TABLE": str(ROUTE_TABLE),

@@ -194,7 +194,8 @@ ROWS: tuple[Keyword, ...] = (
             "of rightsubnet= goes as if there were no conn), and tells updown commands (PLUTO_IS_PEER_CISCO=1).",
             choices=same("ietf", "cisco"), aliases=("remotepeertype",)),
     row("nm_configured", B, A, "no", "Set up by NetworkManager, which updown commands hear "
-            "(PLUTO_NM_CONFIGURED=1)."),
+            "(PLUTO_NM_CONFIGURED=1): the default one leaves resolv.conf to it, and with remote_peer_type=cisco the "
+            "verb disconnectNM comes when the tunnel is gone."),
     row("firstmsgid", N, M, "", "First message ID, for tests.", reason="message IDs begin where the protocol says"),
     row("mobike", B, A, "no", "Keep the tunnel while an end's address changes (RFC 4555): the end that brought it "
             "up moves when its own does, and looks for the other end at its other addresses. Wants a client that is "

@@ -60,6 +60,7 @@ from openswan.host.openings.openings import Openings
 from openswan.host.peersfile import PeersFile
 from openswan.host.perform import Parts, Performer
 from openswan.host.reactor import Reactor
+from openswan.host.resolvedit import ResolvEdit
 from openswan.host.resolver import Resolver
 from openswan.host.routes import Routes
 from openswan.host.rtnetlink import Rtnetlink
@@ -123,7 +124,8 @@ class Gateway:
             self._want_bare,
         )
         self._openings = Openings(places.rundir, self._log)
-        self._updown = Updown(World(self._routes, self._guard, self._openings), marks=marks)
+        self._resolv = ResolvEdit(places.rundir)
+        self._updown = Updown(World(self._routes, self._guard, self._openings, self._resolv), marks=marks)
         self._manual = Manual(self._keying, self._perform, self._updown.run, self._log, self._interfaces.device_of)
         self._tasks: set[asyncio.Task[None]] = set()
         self._tokens = Tokens()
@@ -163,6 +165,7 @@ class Gateway:
         try:
             self._klips.start()
             self._openings.sweep()
+            self._sweep_resolv()
             self._performer.whole = attach_pass(self._klips, marks, self._log)
             for line in self._routes.collisions():
                 self._log(line, True)
@@ -379,6 +382,12 @@ class Gateway:
         if outer.kind is Kind.ESP:
             self._raw.forget(outer.interface)
         self._performer.detach(outer)
+
+    def _sweep_resolv(self) -> None:
+        try:
+            self._resolv.sweep()
+        except HostError as why:
+            self._log(f"what a daemon before this one has put into resolv.conf stays there: {why}", True)
 
     def _want_bare(self, address: Address) -> None:
         for why in self._performer.sockets.want_bare(address) if self._performer.sockets else ():

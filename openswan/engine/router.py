@@ -155,7 +155,8 @@ class Router:
         elif act is Act.CLEAR:
             self._clear(conn)
         elif act is Act.DOWN and not conn.never:
-            self.updowns.run(conn, Verb.DOWN, partial(self._noted, conn, Verb.DOWN))
+            self._tell(conn, Verb.DOWN)
+            self._resolver_back(conn)
 
     def _eroute(self, conn: Conn, target: Said | Shunt) -> None:
         if isinstance(target, Shunt):
@@ -238,6 +239,23 @@ class Router:
         """An end has another address: `down` before the connection knows it, `up` afterwards; nothing depends on it."""
         self.updowns.run(conn, verb, partial(self._noted, conn, verb), moving=True)
 
+    def _tell(self, conn: Conn, verb: Verb) -> None:
+        """Run a command on whose outcome nothing depends."""
+        self.updowns.run(conn, verb, partial(self._noted, conn, verb))
+
+    def _resolver_over(self, conn: Conn) -> None:
+        """A Cisco peer has told us of its DNS servers: they are to be asked while the tunnel is up."""
+        if conn.policy.cisco and conn.virtual and conn.assigned.dns and not conn.policy.ignore_dns:
+            conn.other_resolver = True
+            self._tell(conn, Verb.UPDATE_RESOLVER)
+
+    def _resolver_back(self, conn: Conn) -> None:
+        if conn.other_resolver:
+            conn.other_resolver = False
+            self._tell(conn, Verb.RESTORE_RESOLVER)
+        if conn.policy.cisco and conn.policy.nm_configured:
+            self._tell(conn, Verb.DISCONNECT_MANAGER)
+
     def _noted(self, conn: Conn, verb: Verb, event: UpdownDone) -> None:
         """Log what a command said and how it ended."""
         name = verb_name(conn, verb) if conn.oriented else verb.value
@@ -257,6 +275,7 @@ class Router:
             then(False)
         elif conn.routing is Routing.ROUTED_TUNNEL:
             self._carry_out(conn, acts, target, fresh, then)
+            self._resolver_over(conn)
         else:
             then(False)
 

@@ -34,6 +34,13 @@ class Verb(Enum):
     UNROUTE = "unroute"
     UP = "up"
     DOWN = "down"
+    UPDATE_RESOLVER = "updateresolvconf"
+    RESTORE_RESOLVER = "restoreresolvconf"
+    DISCONNECT_MANAGER = "disconnectNM"
+
+
+WHOLE = (Verb.UPDATE_RESOLVER, Verb.RESTORE_RESOLVER, Verb.DISCONNECT_MANAGER)
+"""Said once, however many parts the peer's side has."""
 
 
 def quoted(text: str) -> str:
@@ -156,7 +163,7 @@ class UpdownQueue:
         leftupdown="" means there is no command: that counts as done at once. A peer's side of several parts has a
         command for each, and their outcome is the first that has failed.
         """
-        parts = conn.parts or (None,)
+        parts = conn.parts if conn.parts and verb not in WHOLE else (conn.parts or (None,))[:1]
         told = then if len(parts) == 1 else partial(_join, [], len(parts), then)
         for part in parts:
             env = environment(conn, verb, moving, part=part)

@@ -22,6 +22,7 @@ from openswan.engine.effects import GuardEntry
 from openswan.host.guard.guard import Guard
 from openswan.host.openings.model import Opening
 from openswan.host.openings.openings import Openings
+from openswan.host.resolvedit import ResolvEdit
 from openswan.host.routes import Routes
 from openswan.policy.selector import FlowKey
 
@@ -50,7 +51,7 @@ class Call:
     """What the environment of one call says."""
 
     verb: str
-    """prepare, route, unroute, up, down, guard or unguard."""
+    """One of VERBS."""
     connection: str
     device: str
     ours: Subnet
@@ -65,6 +66,11 @@ class Call:
     """Our client is our own address (a `-host` verb)."""
     peer: str = ""
     """The other end's outer address."""
+    dns: tuple[Address, ...] = ()
+    domains: tuple[str, ...] = ()
+    """What the peer has told us."""
+    by_manager: bool = False
+    """nm_configured=yes: NetworkManager sees to the resolver."""
     policy: frozenset[str] = frozenset()
     """Words of PLUTO_CONN_POLICY."""
 
@@ -123,6 +129,9 @@ def read_call(env: Mapping[str, str]) -> Call:
             int(env.get("PLUTO_METRIC") or 0),
             kind == "host",
             env.get("PLUTO_PEER", ""),
+            tuple(ip_address(one) for one in env.get("PLUTO_CISCO_DNS_INFO", "").split()),
+            tuple(env.get("PLUTO_CISCO_DOMAIN_INFO", "").split()),
+            env.get("PLUTO_NM_CONFIGURED") == "1",
             frozenset(env.get("PLUTO_CONN_POLICY", "").split("+")),
         )
     except KeyError as why:
@@ -138,6 +147,7 @@ class World:
     routes: Routes
     guard: Guard | None = None
     openings: Openings | None = None
+    resolv: ResolvEdit | None = None
 
 
 Lines = tuple[str, ...]
@@ -175,8 +185,18 @@ def _unguard(call: Call, world: World) -> Lines:
     return ()
 
 
+def _update_resolv(call: Call, world: World) -> Lines:
+    if world.resolv is None or call.by_manager or not call.dns:
+        return ()
+    return world.resolv.update(call.connection, call.dns, call.domains)
+
+
+def _restore_resolv(call: Call, world: World) -> Lines:
+    return world.resolv.restore(call.connection) if world.resolv is not None and not call.by_manager else ()
+
+
 def _nothing(_call: Call, _world: World) -> Lines:
-    """Adding a route replaces what stood there, and source addresses come and go with routes."""
+    """Adding a route replaces what stood there; source addresses come with routes; NetworkManager has its own."""
     return ()
 
 
@@ -186,6 +206,9 @@ VERBS: dict[str, Callable[[Call, World], Lines]] = {
     "unroute": _unroute,
     "up": _up,
     "down": _down,
+    "updateresolvconf": _update_resolv,
+    "restoreresolvconf": _restore_resolv,
+    "disconnectNM": _nothing,
     "guard": _guard,
     "unguard": _unguard,
 }

@@ -141,6 +141,13 @@ def test_what_the_server_tells_reaches_the_updown_commands() -> None:
     assert (env["PLUTO_CISCO_DNS_INFO"], env["PLUTO_CISCO_DOMAIN_INFO"]) == ("10.2.0.53", "corp.example")
     assert (env["PLUTO_IS_PEER_CISCO"], env["PLUTO_NM_CONFIGURED"]) == ("1", "1")
     assert env["PLUTO_PEER_ROUTES"] == str(EAST_NET)
+    verbs = [env["PLUTO_VERB"].removesuffix("-client") for env in host.environments]
+    assert verbs == ["up", "prepare", "route", "updateresolvconf"]
+    host.request("delete", name="home")
+    net.run(net.now + 5.0)
+    verbs = [env["PLUTO_VERB"].removesuffix("-client") for env in host.environments]
+    assert verbs[4:] == ["down", "restoreresolvconf", "disconnectNM", "unroute"]
+    assert {env["PLUTO_CISCO_DNS_INFO"] for env in host.environments} == {"10.2.0.53"}
     [env] = [env for env in server.environments if env["PLUTO_VERB"] in ("up-client", "up-host")]
     assert (env["PLUTO_XAUTH_USERNAME"], env["XAUTH_FAILED"]) == ("carla", "0")
 

@@ -162,6 +162,19 @@ def test_up_opens_what_the_policy_says_and_down_closes_it() -> None:
     assert opened("route-client", "FIREWALL") == []
 
 
+def test_the_resolver_is_told_of_servers_unless_networkmanager_does_it() -> None:
+    one = World(Double(), resolv=Double())  # type: ignore[arg-type]
+    env = ENV | {"PLUTO_CISCO_DNS_INFO": "10.2.0.53 fd00::53", "PLUTO_CISCO_DOMAIN_INFO": "a.example b.example"}
+    for verb in ("updateresolvconf-client", "restoreresolvconf-client", "disconnectNM-host-v6"):
+        assert carry_out(env | {"PLUTO_VERB": verb}, one) == (0, ())
+        assert carry_out(env | {"PLUTO_VERB": verb, "PLUTO_NM_CONFIGURED": "1"}, one) == (0, ())
+    assert carry_out(ENV | {"PLUTO_VERB": "updateresolvconf-client"}, one) == (0, ())
+    assert one.resolv.calls == [  # type: ignore[union-attr]
+        ("update", "net", (ip_address("10.2.0.53"), ip_address("fd00::53")), ("a.example", "b.example")),
+        ("restore", "net"),
+    ]
+
+
 def test_an_opening_without_effect_is_said_and_no_failure() -> None:
     class Deaf:
         def open(self, opening: Any) -> tuple[str, ...]:
