@@ -71,6 +71,7 @@ $(VENV)/.built: $(SOURCES) | $(VENV)/.installed build/packages-build
 	@echo "compiling the packet engine"
 	@$(PY) setup.py -q build_ext --inplace -j $$(nproc) >build/compile.log 2>&1 || { cat build/compile.log; exit 1; }
 	@OPENSWAN_ENGINE=compiled $(PY) -m pip --disable-pip-version-check install -q --no-build-isolation --no-deps -e . >build/install.log 2>&1 || { cat build/install.log; exit 1; }
+	@$(PY) -m compileall -q openswan
 	@touch $@
 
 ## demo    two gateways, a tunnel, what the wire saw, a killed daemon (root)
@@ -79,6 +80,7 @@ demo: build build/packages-demo
 
 ## test    everything: source, units, simulation, network namespaces, other implementations (root)
 test: build build/packages-demo build/packages-test
+	@$(PY) -m compileall -q openswan tests
 	@$(VENV)/bin/pytest -n $(JOBS) --dist loadgroup $(TESTS) $(PYTEST_ARGS)
 
 ## lint    ruff and mypy
