@@ -35,8 +35,13 @@ FULL_SIZES = (
     ("what can happen to gateways with closed groups", "4 disturbances of 200", "make soak-unrest"),
     ("a fleet with one identical file, under churn", "5 hosts of 30, for seconds", "make soak-mesh"),
     (
-        "combinations with strongSwan and libreswan, of links, path MTUs and rekeyings",
+        "combinations with strongSwan and libreswan, of links, families, path MTUs and rekeyings",
         "a quarter, SAMPLE=1 of them",
+        "make soak-interop, or SAMPLE=2 make test",
+    ),
+    (
+        "network tests that take more than some seconds each",
+        "a half, SAMPLE=1 of them",
         "make soak-interop, or SAMPLE=2 make test",
     ),
     ("random input", "seconds for each parser and the packet engine", "make fuzz, FUZZ_SECONDS=600 and more"),

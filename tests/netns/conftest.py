@@ -20,27 +20,38 @@ from tests.netns.libreswan import HEAD, Libreswan, Peers
 HERE = Path(__file__).parent
 
 
-ONE_IN = 4
-"""Of the combinations of a test that is marked as a matrix: how many there are for one that every run takes."""
+ONE_IN = {"matrix": 4, "long": 2}
+"""How many combinations of a test that is marked as a matrix, and how many tests that are marked as long, there are for
+one that every run takes."""
+
+
+def _sampled(items: list[pytest.Item], mark: str, seed: str) -> list[pytest.Item]:
+    """Without those of what has this mark that are not in the sample."""
+    families: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker(mark):
+            families.setdefault(item.nodeid.partition("[")[0] if mark == "matrix" else "", []).append(item)
+    left_out: set[pytest.Item] = set()
+    for name, members in families.items():
+        taken = random.Random(f"{seed} {name}").sample(members, -(-len(members) // ONE_IN[mark]))
+        left_out |= set(members) - set(taken)
+    return [item for item in items if item not in left_out]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Every test below this directory is a netns test; of a matrix a sample is run, the same for the same SAMPLE."""
-    matrices: dict[str, list[pytest.Item]] = {}
+    """Every test below this directory is a netns test; of large ones a sample is run, the same for the same SAMPLE."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.netns)
-            if item.get_closest_marker("matrix"):
-                matrices.setdefault(item.nodeid.partition("[")[0], []).append(item)
     seed = os.environ.get("SAMPLE", "1")
     if seed == "all":
         return
-    left_out: set[pytest.Item] = set()
-    for name, cells in matrices.items():
-        taken = random.Random(f"{seed} {name}").sample(cells, -(-len(cells) // ONE_IN))
-        left_out |= set(cells) - set(taken)
-    config.hook.pytest_deselected(items=[item for item in items if item in left_out])
-    items[:] = [item for item in items if item not in left_out]
+    left = items
+    for mark in ONE_IN:
+        left = _sampled(left, mark, seed)
+    taken = set(left)
+    config.hook.pytest_deselected(items=[item for item in items if item not in taken])
+    items[:] = left
 
 
 @pytest.fixture(scope="session", autouse=True)

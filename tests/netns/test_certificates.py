@@ -121,6 +121,7 @@ def test_chains_with_intermediate_authorities_on_both_sides(stage: Stage, who: s
     assert_ping(stage.lab.sunset, "10.2.0.2")
 
 
+@pytest.mark.matrix
 @who
 def test_the_authority_that_is_wanted(stage: Stage, who: str) -> None:
     root = Authority("ecdsa")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import socket
 
+import pytest
+
 from tests.netns.conns import conn
 from tests.netns.lab import Lab
 from tests.netns.pair import Pair, pair
@@ -31,6 +33,7 @@ def gateways(lab: Lab) -> Pair:
     return pair(lab, NET)
 
 
+@pytest.mark.long
 def test_the_modern_spellings_take_a_tunnel_through_its_life(lab: Lab) -> None:
     both = gateways(lab)
     west = both.west

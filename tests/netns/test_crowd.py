@@ -11,6 +11,7 @@ from tests.soak.oe import meet
 WORLDS = (World(11, 0.1, "", 2, 25.0), World(12, 0.0, "lying", 2, 25.0))
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("world", WORLDS, ids=str)
 def test_who_may_not_be_seen_in_clear_is_not(world: World) -> None:
     found = meet(world)

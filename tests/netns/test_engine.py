@@ -54,6 +54,7 @@ def tcp(lab: Lab, dst: str, *options: str, seconds: float = 1.0) -> dict[str, An
         server.wait()
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("outer", [4, 6])
 @pytest.mark.parametrize("udp", [True, False], ids=["udp4500", "raw50"])
 @pytest.mark.parametrize("cipher", ["aes_gcm_16", "aes_cbc"])

@@ -24,6 +24,7 @@ KEM = {
 }
 
 
+@pytest.mark.long
 def test_ml_kem_at_the_start_and_at_rekeyings(lab: Lab) -> None:
     both = pair(lab, conn("net", NET4, **KEM, ikelifetime="11s", salifetime="9s", rekeymargin="5s", rekeyfuzz="0%"))
     both.up("net")

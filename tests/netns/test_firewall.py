@@ -68,6 +68,7 @@ def opened(lab: Lab, base: dict[str, str], **more: str) -> Pair:
     return pair(lab, conn("net", base, leftfirewall="yes", auto="add", **more), conn("net", base, auto="add"))
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("kind", FILTERS)
 def test_what_is_forwarded_passes_while_the_tunnel_is_up(lab: Lab, kind: str) -> None:
     FILTERS[kind](lab.west)
@@ -81,6 +82,7 @@ def test_what_is_forwarded_passes_while_the_tunnel_is_up(lab: Lab, kind: str) ->
     wait_for("the end of the opening", lambda: rules(lab.west) == "", 20)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("kind", ["iptables-legacy", "nft"])
 def test_the_host_itself_is_open_to_the_tunnel_and_to_nothing_else(lab: Lab, kind: str) -> None:
     FILTERS[kind](lab.west)
@@ -141,6 +143,7 @@ FLUSHES = {
 }
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("kind", FLUSHES)
 def test_what_somebody_flushes_is_put_back(lab: Lab, kind: str) -> None:
     FILTERS[kind](lab.west)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.netns.capture import Capture
 from tests.netns.gateway import Gateway
 from tests.netns.knotworld import BIND_KEY, KnotWorld
@@ -55,6 +57,7 @@ def test_three_lines_and_a_net_encrypt_a_fleet(lab: Lab) -> None:
         assert clear_between(wire, WEST, EAST) == []
 
 
+@pytest.mark.long
 def test_keys_in_the_dns(lab: Lab) -> None:
     world_of(lab, zones={REVERSE: ""}, servers=KnotWorld)
     both = hosts(lab, block("dns-conf"), "private-or-clear", block("dns-policy"), "nameserver 127.0.0.1\n")

@@ -206,6 +206,7 @@ REPAIR = (
 )
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("mishap", MISHAPS)
 def test_nothing_leaves_in_clear(guarded: tuple[Net, Guard, Capture], mishap: str) -> None:
     net, guard, wire = guarded

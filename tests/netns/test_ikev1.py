@@ -32,6 +32,7 @@ def prove(lab: Lab) -> None:
         assert tunnel.count()["tcp"] > 10
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(("encapsulation", "kind"), [("auto", "esp"), ("yes", "esp-udp")])
 def test_by_preshared_key(lab: Lab, encapsulation: str, kind: str) -> None:
     both = pair(lab, conn("net", NET4, encapsulation=encapsulation, **V1))
@@ -51,6 +52,7 @@ def test_by_preshared_key(lab: Lab, encapsulation: str, kind: str) -> None:
         assert_quiet(wire, INNER)
 
 
+@pytest.mark.long
 def test_by_rsa_with_a_whole_site_by_default(lab: Lab) -> None:
     """An old file: conn %default says that all of it is IKEv1."""
     gateways, values = [], {}
@@ -98,6 +100,7 @@ def test_the_first_packet_brings_it_up_and_arrives(lab: Lab) -> None:
     both.settle()
 
 
+@pytest.mark.long
 def test_both_kinds_of_sa_are_replaced_and_nothing_is_lost(lab: Lab) -> None:
     """By both ends, whose deadlines meet."""
     hasty = conn("net", NET4, ikelifetime="14s", salifetime="12s", rekeymargin="8s", rekeyfuzz="20%", **V1)
@@ -121,6 +124,7 @@ def test_both_kinds_of_sa_are_replaced_and_nothing_is_lost(lab: Lab) -> None:
     wait_for("the old ones to go", lambda: not spis(both) & first, 30)
 
 
+@pytest.mark.long
 def test_a_peer_that_falls_silent_comes_back(lab: Lab) -> None:
     more = {"dpddelay": "1s", "dpdtimeout": "3s", "dpdaction": "restart", "retransmit-timeout": "3s"}
     both = pair(lab, conn("net", NET4, **V1, **more))

@@ -269,6 +269,7 @@ def test_multiple_subnets(stage: Stage, who: str) -> None:
         assert_quiet(wire, INNER)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("theirs", [1, 2])
 def test_a_peer_that_speaks_the_other_version_alone(stage: Stage, theirs: int) -> None:
     """Whoever begins: our log names the likely cause and what to write."""

@@ -36,6 +36,7 @@ V1 = {
 OLD = conn("private", V1, failureshunt="drop") + conn("private-or-clear", V1, failureshunt="passthrough")
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("records", ["ipseckey-rsa", "txt", "txt-and-key"])
 def test_the_first_ping_waits_for_dns_and_main_mode(lab: Lab, records: str) -> None:
     key, text = RECORDS[records]

@@ -23,6 +23,7 @@ SIX = {"leftsubnet": "2001:db8:1::/64", "rightsubnet": "2001:db8:2::/64", "authb
 WEST, EAST = "192.0.2.1", "192.0.2.2"
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("encapsulation", ["auto", "no"])
 def test_6to4_as_the_first_hop(lab: Lab, encapsulation: str) -> None:
     """Both gateways have no other IPv6, and name no next hop: ESP and IKE in IPv6 in IPv4."""
@@ -50,6 +51,7 @@ def test_6to4_as_the_first_hop(lab: Lab, encapsulation: str) -> None:
     assert "[OK]" in both.west.ipsec("verify", "--leak").stdout
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("named", [False, True])
 def test_a_router_that_has_a_link_local_address_alone(named: bool) -> None:
     """The way routers are found in IPv6 (RFC 4861); leftnexthop= may be such an address, and need not be there."""

@@ -35,6 +35,7 @@ def no_hook_goes(lab: Lab, west: Gateway) -> None:
     lab.west.run("ip", "link", "set", "late", "master", "br0")
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("way", ["kill", "restart"])
 def test_what_is_held_when_the_daemon_dies_goes_its_way_after_the_next_one_comes(lab: Lab, way: str) -> None:
     """Twenty wait for a decision when it dies, twenty come while there is no daemon: all forty, in order, in clear at
@@ -67,6 +68,7 @@ def test_what_is_held_when_the_daemon_dies_goes_its_way_after_the_next_one_comes
     assert "openswan" not in lab.west.run("nft", "list", "tables").stdout
 
 
+@pytest.mark.long
 def test_a_flush_while_nobody_is_there_changes_nothing(lab: Lab) -> None:
     """The table is still somebody's: kernels that know owners keep it."""
     west = gateway(lab, "drop", BOTH)

@@ -6,6 +6,8 @@ sunset ----lan---- west =======wan======= east ----lan---- sunrise
 
 from __future__ import annotations
 
+import pytest
+
 from tests.netns.capture import Capture
 from tests.netns.conns import INNER, NET4, NET6, conn
 from tests.netns.lab import Host, Lab
@@ -54,6 +56,7 @@ def test_a_conn_without_a_guard_leaks_by_a_foreign_rule(lab: Lab) -> None:
     assert "take leakguard=no out of it" in done.stdout
 
 
+@pytest.mark.long
 def test_a_guard_that_was_flushed_behind_a_dead_daemon(lab: Lab) -> None:
     both = pair(lab, CONF, EAST)
     both.settle(2)
@@ -70,6 +73,7 @@ def test_a_guard_that_was_flushed_behind_a_dead_daemon(lab: Lab) -> None:
     assert "[OK]" in said and said.count("held back") == 4
 
 
+@pytest.mark.long
 def test_what_leaks_of_hosts_behind_the_gateway_alone(lab: Lab) -> None:
     """A rule for packets that come in by one device: those of the gateway itself never meet it."""
     text = conn("net4", NET4, auto="start", leakguard="no")

@@ -177,6 +177,7 @@ def test_raw_esp(stage: Stage, who: str, name: str) -> None:
     wait_for("both to be down", lambda: not stage.west.tunnels() and "proto esp" not in stage.kernel(), 10, 0.2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("who", ["we", "they"])
 def test_udp_when_both_want_it(stage: Stage, who: str) -> None:
     stage.up(who, "udp", encapsulation="yes")
@@ -184,6 +185,7 @@ def test_udp_when_both_want_it(stage: Stage, who: str) -> None:
     assert_ping(stage.lab.sunset, "10.2.0.1", wait=4)
 
 
+@pytest.mark.long
 def test_tcp_through_raw_esp(stage: Stage) -> None:
     stage.up()
     # A server for each run: between two runs one server does not listen for a moment.
@@ -291,6 +293,7 @@ def nothing_lost_meanwhile(stage: Peers, within: float) -> Iterator[None]:
     assert sorted(back.numbers(flow.marker)) == list(range(flow.sent))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("who", ["we", "they"])
 @pytest.mark.parametrize("which", ["theirs", "ours"])
 def test_rekeys_lose_nothing(stage: Stage, which: str, who: str) -> None:

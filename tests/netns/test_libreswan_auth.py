@@ -123,6 +123,7 @@ def test_an_authority_we_do_not_know(stage: Stage, kind: str, who: str) -> None:
     assert "10.2.0.0/24" not in stage.west.status().partition("STATE_")[2]
 
 
+@pytest.mark.long
 @who
 def test_raw_rsa_keys(stage: Stage, who: str) -> None:
     """Neither side has certificates: each knows the other's public key."""
@@ -171,6 +172,7 @@ def strangers(stage: Stage) -> Iterator[Stage]:
     stage.east.sh("ipsec auto --delete private", check=False)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", PROOFS)
 def test_opportunistically_from_either_side(strangers: Stage, kind: str) -> None:
     """Hosts that know no more of each other than a group; what ends on our side has ended on theirs."""

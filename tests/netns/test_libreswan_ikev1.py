@@ -154,6 +154,7 @@ def test_algorithms(stage: Stage, name: str, who: str) -> None:
     stage.carries()
 
 
+@pytest.mark.long
 @who
 def test_raw_rsa_keys(stage: Stage, who: str) -> None:
     """Neither side has certificates: each knows the other's public key."""
@@ -200,6 +201,7 @@ def is_piece(seen: Seen) -> bool:
     return seen.kind == "ike" and seen.data[14 + 20 + 8 + 16] == FRAGMENT
 
 
+@pytest.mark.long
 @who
 def test_their_rekeys_lose_nothing(stage: Stage, who: str) -> None:
     hasty = {"ikelifetime": "24s", "salifetime": "20s", "rekeymargin": "10s", "rekeyfuzz": "0%"}
@@ -221,6 +223,7 @@ def test_delete(stage: Stage, who: str) -> None:
     wait_for("both to be down", lambda: not stage.west.tunnels() and "proto esp" not in stage.kernel(), 10, 0.2)
 
 
+@pytest.mark.long
 @who
 def test_an_identity_they_do_not_accept(stage: Stage, who: str) -> None:
     """What libreswan says under the keys of a phase 1 that is not over for it is understood."""
@@ -234,6 +237,7 @@ def test_an_identity_they_do_not_accept(stage: Stage, who: str) -> None:
     assert not stage.west.tunnels() and "proto esp" not in stage.kernel()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pull", ["yes", "no"])
 @pytest.mark.parametrize("role", ["server", "client"])
 def test_users_with_addresses(stage: Stage, role: str, pull: str) -> None:
@@ -290,6 +294,7 @@ def xauth(stage: Stage, role: str, pull: str, word: str = WORD) -> None:
 DPD = {"dpddelay": "1s", "dpdtimeout": "3s"}
 
 
+@pytest.mark.long
 def test_each_asks_whether_the_other_lives(stage: Stage) -> None:
     """RFC 3706; libreswan asks when nothing has come for a while, and we answer."""
     both = {**NETS, **DPD, "dpdaction": "clear"}
@@ -300,6 +305,7 @@ def test_each_asks_whether_the_other_lives(stage: Stage) -> None:
     assert stage.west.tunnels() == 1 and "proto esp" in stage.kernel()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("action", ["restart", "clear"])
 def test_they_die(stage: Stage, action: str) -> None:
     """And are there again, with nothing remembered."""
@@ -320,6 +326,7 @@ def test_they_die(stage: Stage, action: str) -> None:
     stage.carries()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("action", ["restart", "clear"])
 def test_we_die(stage: Stage, action: str) -> None:
     stage.play({**NETS, **DPD, "dpdaction": action}, NETS)
@@ -415,6 +422,7 @@ def homes(stage: Stage) -> Iterator[dict[str, Home]]:
             home.close()
 
 
+@pytest.mark.long
 def test_clients_with_one_private_address_behind_routers_of_their_own(stage: Stage, homes: dict[str, Home]) -> None:
     west, nets = stage.west, {"leftsubnet": "10.1.0.0/24", "rightsubnet": "vnet:%v4:10.3.0.0/24,%v4:10.4.0.0/24"}
     west.configure(conn("net", V1, left="192.0.2.1", right="%any", rightid="%any", auto="add", **nets))

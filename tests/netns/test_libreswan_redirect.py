@@ -84,6 +84,7 @@ def arrived(stage: Stage) -> None:
     assert f"192.0.2.2 redirects us to {THERE}" in stage.west.log()
 
 
+@pytest.mark.long
 def test_libreswan_sends_us_away_in_ike_auth(stage: Stage) -> None:
     stage.east.sh("ipsec auto --delete net", check=False)
     follows(stage)
@@ -92,6 +93,7 @@ def test_libreswan_sends_us_away_in_ike_auth(stage: Stage) -> None:
     stage.east.sh("ipsec auto --add net; ipsec auto --delete sent", check=False)
 
 
+@pytest.mark.long
 def test_libreswan_sends_us_away_at_any_time(stage: Stage) -> None:
     stage.east.sh("ipsec auto --delete sent; ipsec auto --add net", check=False)
     follows(stage)
@@ -101,6 +103,7 @@ def test_libreswan_sends_us_away_at_any_time(stage: Stage) -> None:
     arrived(stage)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("when", ["first", "proved", "by hand"])
 def test_we_send_libreswan_away(stage: Stage, when: str) -> None:
     stage.east.sh("ipsec auto --delete sent; ipsec auto --add net", check=False)

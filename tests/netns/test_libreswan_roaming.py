@@ -107,6 +107,7 @@ def clear_packets(wire: Capture) -> list[object]:
     return [s for s in wire.leaks(INNER) if s.kind != "tcp"]
 
 
+@pytest.mark.long
 @encapsulation
 def test_we_move_and_libreswan_follows(stage: Stage, ours: str, theirs: str) -> None:
     """In raw ESP and in UDP; the kernel's SAs are the same, at another address.
@@ -142,6 +143,7 @@ def test_we_move_and_libreswan_follows(stage: Stage, ours: str, theirs: str) -> 
         lab.west.ip("route", "del", "default", check=False)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ours", [pytest.param("no", id="raw"), pytest.param("yes", id="udp")])
 def test_libreswan_moves_and_we_follow(stage: Stage, ours: str) -> None:
     """Its address goes, and it moves to the one it reaches the next router from.
@@ -180,6 +182,7 @@ def test_libreswan_moves_and_we_follow(stage: Stage, ours: str) -> None:
         east.sh("ip addr del 192.0.2.3/24 dev eth0", check=False)
 
 
+@pytest.mark.long
 def test_we_get_an_address_from_libreswan(stage: Stage) -> None:
     lab, west = stage.lab, stage.west
     both = {**IDS, "right": "192.0.2.2", "rightsubnet": "10.2.0.0/24", "encapsulation": "no"}
@@ -202,6 +205,7 @@ def test_we_get_an_address_from_libreswan(stage: Stage) -> None:
     wait_for("the address to be taken back", lambda: not has(lab.west, "10.9.0.10"), 5, 0.1)
 
 
+@pytest.mark.long
 def test_libreswan_gets_an_address_from_us(stage: Stage) -> None:
     both = {**IDS, "left": "192.0.2.1", "leftsubnet": "10.1.0.0/24", "encapsulation": "no"}
     stage.play(

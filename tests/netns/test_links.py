@@ -212,6 +212,7 @@ def stage(_stage: Stage) -> Iterator[Stage]:
         print(_stage.guest.log(), _stage.west.log(), sep="\n")
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("name", LINKS)
 def test_a_link_comes_and_goes_and_comes_again(stage: Stage, name: str) -> None:
     link, guest = LINKS[name], stage.guest
@@ -242,6 +243,7 @@ def test_a_link_comes_and_goes_and_comes_again(stage: Stage, name: str) -> None:
         guest.sh(link.remove, check=False)
 
 
+@pytest.mark.long
 def test_a_second_way_out_takes_over_and_gives_back(stage: Stage) -> None:
     """A line of a better metric that goes and comes, as with a mobile phone behind it."""
     guest, line = stage.guest, LINKS["ppp"]
@@ -276,6 +278,7 @@ def assert_sealed(seen: list[bytes], *addresses: str) -> None:
     assert not [each for each in told if addresses[-1] in each[1:3] and each[0] not in allowed]
 
 
+@pytest.mark.long
 @pytest.mark.matrix
 @pytest.mark.parametrize("version", VERSIONS)
 def test_gre_in_transport_mode(stage: Stage, version: str) -> None:
@@ -323,6 +326,7 @@ pppoptfile = /tmp/lac.ppp
 """Files below /tmp for xl2tpd and the pppd that it starts, at both ends."""
 
 
+@pytest.mark.long
 @pytest.mark.matrix
 @pytest.mark.parametrize("version", VERSIONS)
 def test_l2tp_in_transport_mode(stage: Stage, version: str) -> None:
@@ -419,6 +423,7 @@ guard.close("clear" not in sys.argv)
 """
 
 
+@pytest.mark.long
 def test_a_flow_that_was_offloaded_before_the_guard_came(stage: Stage) -> None:
     """nft's flowtable takes it past FORWARD and POSTROUTING; the last guard is behind that, and a flush ends it."""
     guest = stage.guest

@@ -54,6 +54,7 @@ def bound(west: Gateway) -> dict[int, int]:
     return {int(row[0]): int(row[1]) for row in map(str.split, text.splitlines())}
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(("failure", "name"), [("passthrough", "open"), ("drop", "closed")])
 def test_a_queue_that_goes_away_is_bound_anew(lab: Lab, failure: str, name: str) -> None:
     """First packets are held again, and go where the group says; meanwhile nothing goes in clear that may not."""
@@ -78,6 +79,7 @@ def test_a_queue_that_goes_away_is_bound_anew(lab: Lab, failure: str, name: str)
     assert how(west) == "by NFQUEUE" and f"NFQUEUE {QUEUES[name]} was lost: bound anew" in west.log()
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(("failure", "name"), [("passthrough", "open"), ("drop", "closed")])
 def test_one_that_somebody_else_takes_is_done_without(lab: Lab, failure: str, name: str) -> None:
     """The packet engine holds what the queue would have, until the other one lets go."""

@@ -33,6 +33,7 @@ def everywhere(both: Pair, *words: str) -> None:
         gateway.ipsec("manual", *words)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("family", [4, 6])
 def test_a_tunnel_comes_and_goes_without_a_packet_in_clear(lab: Lab, family: int) -> None:
     base, far = (NET4, "10.2.0.2") if family == 4 else (NET6, "2001:db8:2::2")
@@ -63,6 +64,7 @@ def test_a_tunnel_comes_and_goes_without_a_packet_in_clear(lab: Lab, family: int
     assert ping(lab.sunset, far, 2).lost == 0
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("more", "kind"), [(HOSTS, "esp"), ({**HOSTS, **AH}, "proto-51"), (AH, "proto-51"), ({**AH, "esp": ""}, "proto-51")]
 )

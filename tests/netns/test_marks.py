@@ -7,6 +7,8 @@ sunset ---lan--- west =======wan======= east ---lan--- sunrise
 
 from __future__ import annotations
 
+import pytest
+
 from tests.netns.capture import Capture
 from tests.netns.conns import conn
 from tests.netns.gateway import Gateway
@@ -44,6 +46,7 @@ def counted(host: Host) -> dict[str, tuple[int, int]]:
     return {device: (counts[0], counts[1]) for device, counts in found.items()}
 
 
+@pytest.mark.long
 def test_a_firewall_that_has_our_usual_bits(lab: Lab) -> None:
     """A tunnel, its guard, and a pair that goes in clear: each as ever, and no packet has lost a bit of others."""
     firewall(lab.west)

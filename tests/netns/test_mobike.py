@@ -34,6 +34,7 @@ def spis(gateway: Gateway) -> set[str]:
     return {row["said"].partition("@")[0] for row in gateway.json("spi")}
 
 
+@pytest.mark.long
 @pytest.mark.peer
 def test_we_move_and_strongswan_follows(lab: Lab) -> None:
     """Twice: to an address beside the old one, then the old one goes; every datagram arrives, once and in order."""
@@ -95,6 +96,7 @@ def test_strongswan_moves_and_we_follow(lab: Lab) -> None:
     wait_for("nothing to be left", lambda: not west.tunnels(), 5, 0.1)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("encapsulation", ["no", "auto"])
 def test_two_of_ours_with_raw_esp_and_in_udp(lab: Lab, encapsulation: str) -> None:
     """Beside each other, then nothing at all for a while: what is sent meanwhile waits, and arrives."""

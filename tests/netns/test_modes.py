@@ -36,6 +36,7 @@ def proved(here: Host, there: Host, target: str, both: Pair, sizes: tuple[int, .
     assert transfer(here, there, target).intact, both.logs()
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("name", "base", "more", "kind"),
     [
@@ -62,6 +63,7 @@ def test_transport_mode_between_two_hosts(
     both.west.ipsec("auto", "--down", name)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("name", "base", "more"),
     [
@@ -110,6 +112,7 @@ def test_ah_across_a_nat_is_refused_with_the_reason(nat_lab: Lab) -> None:
     assert done.returncode and "AH cannot pass the NAT" in done.stdout, done.stdout
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("name", "base", "more"),
     [

@@ -47,6 +47,7 @@ def test_a_gateway_behind_a_masquerading_router(nat_lab: Lab) -> None:
         assert wire.count()["esp"] == 0 and wire.count()["esp-udp"] > 100
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("version", ["insist", "never"])
 def test_the_mapping_changes_and_the_tunnel_follows(nat_lab: Lab, version: str) -> None:
     lab, more = nat_lab, f"    ikev2={version}\n"

@@ -45,6 +45,7 @@ def trapped(gateway: Gateway, count: int = 2) -> None:
     wait_for("the lines", lambda: gateway.ipsec("eroute").stdout.count("%trap") >= count, 5)
 
 
+@pytest.mark.matrix
 @each_family
 @pytest.mark.parametrize("group", ["private", "private_or_clear"])
 def test_the_first_ping_is_held_and_answered_encrypted(lab: Lab, group: str, target: str) -> None:
@@ -73,6 +74,7 @@ def test_a_burst_and_a_connection_lose_nothing(lab: Lab) -> None:
     assert east.ipsec("eroute").stdout.count("%pass") == 2, "others still go in clear"
 
 
+@pytest.mark.long
 def test_a_peer_that_cannot_is_dropped_or_let_go_in_clear(lab: Lab) -> None:
     west = host(lab, "west", private="10.2.0.2\n", private_or_clear="192.0.2.0/24\n10.2.0.1\n")
     trapped(west, 3)
@@ -87,6 +89,7 @@ def test_a_peer_that_cannot_is_dropped_or_let_go_in_clear(lab: Lab) -> None:
     assert "%pass" in west.ipsec("eroute").stdout and "%drop" in west.ipsec("eroute").stdout
 
 
+@pytest.mark.long
 def test_who_is_blocked_gets_no_tunnel(lab: Lab) -> None:
     east = host(lab, "east", block="192.0.2.1\n", private="192.0.2.0/24\n")
     west = host(lab, "west", private="192.0.2.0/24\n")

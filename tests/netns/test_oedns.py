@@ -114,6 +114,7 @@ def clear_between(wire: Capture, one: str, other: str) -> list[str]:
     return [str(s) for s in wire.packets(lambda s: {s.src, s.dst} == {one, other} and s.kind not in QUIET)]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("records", RECORDS, ids=str)
 def test_the_first_ping_waits_for_dns_and_ike(lab: Lab, records: str) -> None:
     key, text = RECORDS[records]
@@ -180,6 +181,7 @@ def tried_anew(west: Gateway) -> bool:
     return True
 
 
+@pytest.mark.long
 def test_one_on_our_own_link_is_not_reached_by_that_gateway(world: World) -> None:
     """West's routes say where it is, and are followed: on the link its group decides, past a router its gateway is
     called, and what was built so ends when it is on the link after all."""
@@ -198,6 +200,7 @@ def test_one_on_our_own_link_is_not_reached_by_that_gateway(world: World) -> Non
         assert clear_between(wire, WEST, BEHIND_EAST) == []
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("gateway", ["", EAST], ids=["itself", "another"])
 def test_unsigned_records_delegate_to_themselves_alone(lab: Lab, gateway: str) -> None:
     """198.51.100.9 names east as its gateway, but nobody has signed that; east's own record will do."""
@@ -220,6 +223,7 @@ def test_a_record_that_was_tampered_with_denies_in_every_group(lab: Lab) -> None
     assert "%drop" in west.ipsec("eroute").stdout
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("resolv", ["nameserver 192.0.2.99\n", "nameserver 127.0.0.9\n"], ids=["silent", "down"])
 def test_a_resolver_that_is_silent_or_down(world: World, resolv: str) -> None:
     """As good as no record: clear where the group says so, after holdtimeout= at most, and dropped elsewhere."""
@@ -234,6 +238,7 @@ def test_a_resolver_that_is_silent_or_down(world: World, resolv: str) -> None:
         assert clear_between(wire, WEST, "10.2.0.1") == []
 
 
+@pytest.mark.long
 def test_an_answer_that_comes_late_is_used(world: World) -> None:
     """The DNS is away for a while: the group's failure shunt meanwhile, the tunnel once it is back."""
     lab = world.lab

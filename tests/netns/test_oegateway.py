@@ -78,6 +78,7 @@ def test_a_host_that_protects_itself_asks_for_the_gateway_behind_which_its_peer_
         assert clear(wire, SUNSET, EAST) == []
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("failure", ["passthrough", "drop"])
 def test_without_a_tunnel_the_group_decides_for_them_too(lab: Lab, failure: str) -> None:
     """East runs nothing: what sunset sends is held, then goes in clear or nowhere."""
@@ -105,6 +106,7 @@ def test_a_stranger_speaks_for_nobody(lab: Lab) -> None:
 WHOEVER = {"right": "%opportunistic", "authby": "rsasig", "keyingtries": "1", "auto": "route"}
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("failure", ["passthrough", "drop"])
 def test_a_gateway_for_whoever_is_behind_it(lab: Lab, failure: str) -> None:
     """packetdefault: west names no net of its own. Its own traffic, and what those behind it say to each other, is not

@@ -60,6 +60,7 @@ def met(lab: Lab, east: Gateway, west: Gateway, worth: str, risk: str) -> None:
     assert "pair    192.0.2.2: encrypted since" in explained and f"risk    {risk}" in explained
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("lines", "worth", "risk"),
     [
@@ -85,6 +86,7 @@ def test_a_fleet_of_one_authority(lab: Lab, named: bool) -> None:
         met(lab, east, west, "group", "every member of the group can be the peer")
 
 
+@pytest.mark.long
 def test_who_proves_less_than_authgrade_wants_gets_nothing(lab: Lab) -> None:
     """East's certificate has a name only, and is of the right authority; west wants the address."""
     fleet = Authority("ecdsa", "Fleet CA")
@@ -99,6 +101,7 @@ def test_who_proves_less_than_authgrade_wants_gets_nothing(lab: Lab) -> None:
     wait_for("the shunt", lambda: "192.0.2.2: dropped since" in west.status(), 30, 0.5)
 
 
+@pytest.mark.long
 def test_a_stranger_to_the_authority_gets_nothing(lab: Lab) -> None:
     east = member(lab, "east", CERTIFICATE, Authority("ecdsa", "Other CA"), ("192.0.2.2",))
     west = member(lab, "west", CERTIFICATE, Authority("ecdsa", "Fleet CA"), ("192.0.2.1",))

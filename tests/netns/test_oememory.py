@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from tests.netns.capture import QUIET, Capture, assert_quiet
 from tests.netns.conns import conn
 from tests.netns.gateway import Gateway
@@ -37,6 +39,7 @@ def test_a_deaf_peer_does_not_hold_again_after_a_restart(lab: Lab) -> None:
     assert "before the daemon began anew" in west.status()
 
 
+@pytest.mark.long
 def test_a_downgrade_is_refused_after_a_restart_too(lab: Lab) -> None:
     """East goes for good after it had a tunnel once: with keepgrade=yes nothing is let out in clear to it."""
     east = host(lab, "east", private=NET)

@@ -33,6 +33,7 @@ def connecting(at: Lab, target: str, port: int, source: str = "") -> tuple[socke
     return s, s.connect_ex((target, port))
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("group", ["private", "private_or_clear"])
 def test_no_application_is_told_of_an_error_while_it_waits(lab: Lab, group: str) -> None:
     """East is deaf: more packets than are kept, connected sockets and connections that are begun, for a hold's time."""

@@ -86,6 +86,7 @@ def test_a_megabyte_arrives_with_nothing_set_by_hand(outside: int, middle: int, 
         assert transfer(lab.sunrise, lab.sunset, SUNSET[outside], MEGABYTE).intact
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("outside", [4, 6])
 def test_routers_that_speak_are_heard_and_strangers_are_not(outside: int) -> None:
     with Lab("routed", WIDE) as lab:

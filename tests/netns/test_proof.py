@@ -6,6 +6,8 @@ sunset - west ======= east - sunrise
 
 from __future__ import annotations
 
+import pytest
+
 from tests.netns.conns import NET4, conn, setup
 from tests.netns.gateway import Gateway
 from tests.netns.lab import Host, Lab, wait_for
@@ -28,6 +30,7 @@ def told(gateway: Gateway) -> list[str]:
     return [line for line in gateway.log().splitlines() if "blocked by" in line]
 
 
+@pytest.mark.long
 def test_an_idle_tunnel_whose_esp_arrives_at_one_end_alone(lab: Lab) -> None:
     both = pair(lab, conf(encapsulation="no"))
     deafen(lab.west, "-p", "esp")
@@ -38,6 +41,7 @@ def test_an_idle_tunnel_whose_esp_arrives_at_one_end_alone(lab: Lab) -> None:
     assert not told(both.east), "it hears the west"
 
 
+@pytest.mark.long
 def test_an_idle_tunnel_whose_esp_in_udp_is_lost_one_way_goes_into_tcp(lab: Lab) -> None:
     both = pair(lab, conf(**{"enable-tcp": "fallback"}))
     # IKE on port 4500 has four octets of zero where ESP has its SPI.

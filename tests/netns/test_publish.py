@@ -58,6 +58,7 @@ def known(world: World, owner: str, kind: str = "IPSECKEY") -> list[str]:
     return sorted(data.to_text() for rrset in answer.answer if rrset.rdtype != dns.rdatatype.CNAME for data in rrset)
 
 
+@pytest.mark.long
 def test_two_hosts_publish_and_encrypt(world: World) -> None:
     lab = world.lab
     east = with_key(world, "east", SECOND, private=f"{WEST}\n")
@@ -107,6 +108,7 @@ def test_a_classless_reverse_zone(world: World) -> None:
     assert len(known(world, f"8.{CLASSLESS}")) == 1
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("spoil", "more", "why"),
     [
@@ -129,6 +131,7 @@ def test_what_goes_wrong_is_said(world: World, spoil: tuple[str, str], more: tup
     assert done.returncode == 1 and why in done.stderr, done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_verify_says_what_peers_would_find(world: World) -> None:
     """A record of another gateway; none; another key; a daemon that is down."""
     west = with_key(world, "west", FIRST, private=f"{EAST}\n")

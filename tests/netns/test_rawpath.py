@@ -65,6 +65,7 @@ def said(gateway: Gateway, words: str) -> int:
     return sum(words in line for line in gateway.log(400).splitlines() if "raw ESP" in line)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("version", [4, 6])
 def test_bulk_takes_the_short_way_and_nothing_else_shows_on_the_wire(lab: Lab, version: int) -> None:
     both = gateways(lab, version)
@@ -83,6 +84,7 @@ def test_bulk_takes_the_short_way_and_nothing_else_shows_on_the_wire(lab: Lab, v
     assert_ping(lab.sunrise, "10.1.0.2" if version == 4 else "2001:db8:1::2", 5)
 
 
+@pytest.mark.long
 def test_both_directions_at_once_and_large_datagrams(lab: Lab) -> None:
     both = gateways(lab)
     bulk(lab, both)
@@ -114,6 +116,7 @@ def test_a_neighbour_that_changes_is_found_again(lab: Lab) -> None:
         raise AssertionError(both.west.log())
 
 
+@pytest.mark.long
 def test_a_neighbour_in_use_stays_checked(lab: Lab) -> None:
     lab.west.sysctl(ipv4__neigh__wan__base_reachable_time_ms=2000, ipv4__neigh__wan__delay_first_probe_time=1)
     both = gateways(lab)
@@ -126,6 +129,7 @@ def test_a_neighbour_in_use_stays_checked(lab: Lab) -> None:
     assert said(both.west, BACK_OUT) == 0
 
 
+@pytest.mark.long
 def test_a_narrower_interface(lab: Lab) -> None:
     both = gateways(lab)
     bulk(lab, both)
@@ -139,6 +143,7 @@ def test_a_narrower_interface(lab: Lab) -> None:
     assert iperf3(lab.sunset, lab.sunrise, FAR[4], 1) > 0
 
 
+@pytest.mark.long
 def test_an_interface_that_goes_down_and_comes_back(lab: Lab) -> None:
     both = gateways(lab)
     for host, via in ((lab.east, "192.0.2.1"), (lab.west, "192.0.2.2")):
@@ -160,6 +165,7 @@ def cpu(pid: int) -> float:
     return (int(words[11]) + int(words[12])) / 100
 
 
+@pytest.mark.long
 def test_a_killed_daemon_leaves_nothing_in_the_way_of_the_next(lab: Lab) -> None:
     both = gateways(lab)
     bulk(lab, both)

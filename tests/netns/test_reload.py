@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from tests.netns.capture import Capture, assert_quiet
 from tests.netns.conns import INNER, NET4, NET6, SECRETS, conn
 from tests.netns.gateway import Gateway
@@ -71,6 +73,7 @@ def test_only_what_has_changed_is_replaced(lab: Lab) -> None:
         assert routes["host"] == "prospective erouted"
 
 
+@pytest.mark.long
 def test_a_file_that_is_half_written_takes_nothing_down(lab: Lab) -> None:
     """Cut at every line: what makes no sense, is missing, or could not come up, stays as it was."""
     lines = f"version 2.0\nconfig setup\n    uniqueids=yes\n\n{FOUR}{SIX}".splitlines(keepends=True)

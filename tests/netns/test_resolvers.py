@@ -63,6 +63,7 @@ def exempt(west: Gateway) -> int:
     return sum(row["owner"] == "%exempt" and row["dst_port"] in (53, 853) for row in west.eroutes())
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("version", [4, 6], ids=["ipv4", "ipv6"])
 def test_a_closed_group_over_everything_leaves_the_resolver(lab: Lab, version: int) -> None:
     server = EAST[version]

@@ -235,6 +235,7 @@ def guarding() -> list[str]:
     return lines
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: " ".join(call.values()) or "plain")
 def test_the_script_does_what_the_daemon_does(gateway: None, call: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "_updown"

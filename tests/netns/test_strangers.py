@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import socket
 
+import pytest
+
 from tests.netns.capture import Capture
 from tests.netns.conns import conn
 from tests.netns.gateway import Gateway
@@ -107,6 +109,7 @@ def test_they_cannot_send_with_a_configured_peers_address(lab: Lab) -> None:
     assert heard.numbers(b"<<forged>>") == [99]
 
 
+@pytest.mark.long
 def test_no_stranger_takes_what_a_conn_protects(lab: Lab) -> None:
     """East asks for a tunnel for itself without proof, though west's conn is about just that flow."""
     configured = conn("site", left=WEST, leftsubnet="192.0.2.0/25", right="192.0.2.77", rightsubnet="192.0.2.0/28",

@@ -394,6 +394,7 @@ def silence(stage: Stage, *match: str) -> Iterator[None]:
             host.run("nft", "delete", "table", "inet", "silence")
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(("who", "pfs"), [("we", "yes"), ("they", "no"), ("they", "")])
 def test_their_rekeys_lose_nothing(stage: Stage, who: str, pfs: str) -> None:
     """Child, IKE SA and child again; without a group in esp_proposals theirs come without forward secrecy.
@@ -409,6 +410,7 @@ def test_their_rekeys_lose_nothing(stage: Stage, who: str, pfs: str) -> None:
     assert ("no key exchange of its own" in stage.west.log()) == (not pfs)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(("who", "pfs"), [("we", "yes"), ("they", "no"), ("they", "")])
 def test_our_rekeys_lose_nothing(stage: Stage, who: str, pfs: str) -> None:
     """With lifetimes of seconds; the rekeyed children have fresh key exchanges when `we` begin."""
@@ -429,6 +431,7 @@ def test_our_rekeys_lose_nothing(stage: Stage, who: str, pfs: str) -> None:
     assert "vici rekey" not in stage.east.log()
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("what", ["ike", "child"])
 def test_both_rekey_at_once(stage: Stage, what: str) -> None:
     """IKE messages are lost until both have asked; then both requests cross, and one SA is left on either side."""
@@ -494,6 +497,7 @@ def test_two_children_of_one_ike_sa(stage: Stage, who: str) -> None:
     assert_ping(stage.lab.sunset, "2001:db8:2::2")
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("what", ["ike", "child"])
 @who
 def test_delete(stage: Stage, who: str, what: str) -> None:
@@ -518,6 +522,7 @@ def test_they_ask_whether_we_live(stage: Stage) -> None:
     assert stage.west.tunnels() == 1
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("action", ["hold", "restart"])
 def test_we_notice_that_they_are_silent(stage: Stage, action: str) -> None:
     """hold: back to a trap, nothing in clear; restart: the tunnel comes back by itself."""
@@ -539,6 +544,7 @@ def test_we_notice_that_they_are_silent(stage: Stage, action: str) -> None:
     stage.east.forget()
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("contact", ["replace", "never"])
 def test_they_were_reborn(stage: Stage, contact: str) -> None:
     """charon dies without a word and starts anew: its old SAs go at INITIAL_CONTACT, or when nobody answers on them."""

@@ -49,6 +49,7 @@ def spis(gateway: Gateway) -> set[str]:
     return {row["said"] for row in gateway.json("spi")}
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("base", [NET4, NET6], ids=["4", "6"])
 def test_everything_in_tcp(lab: Lab, base: dict[str, str]) -> None:
     version = 4 if base is NET4 else 6
@@ -72,6 +73,7 @@ def test_everything_in_tcp(lab: Lab, base: dict[str, str]) -> None:
     wait_for("the connection to end", lambda: not streams(lab.west), 10)
 
 
+@pytest.mark.long
 def test_a_rekeying_of_both_sas_loses_nothing(lab: Lab) -> None:
     times = {"salifetime": "40s", "ikelifetime": "40s", "rekeymargin": "34s", "rekeyfuzz": "0%"}
     both = pair(lab, conf(**{"enable-tcp": "yes"}, **times))
@@ -112,6 +114,7 @@ def test_a_listener_that_is_away_for_a_while(lab: Lab) -> None:
     assert_ping(lab.sunset, "10.2.0.2")
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("base", [NET4, NET6], ids=["4", "6"])
 def test_between_the_hosts_themselves(lab: Lab, base: dict[str, str]) -> None:
     """The TCP connection runs between the very addresses that are guarded; nothing else in TCP gets past."""
@@ -133,6 +136,7 @@ def test_between_the_hosts_themselves(lab: Lab, base: dict[str, str]) -> None:
             stranger.connect((base["left"], 5556))
 
 
+@pytest.mark.long
 def test_fallback_when_nothing_but_tcp_passes(lab: Lab) -> None:
     both = pair(lab, conf(**{"enable-tcp": "fallback"}))
     for kind in ("udp", "esp"):
@@ -151,6 +155,7 @@ def test_no_fallback_where_udp_is_answered(lab: Lab) -> None:
     assert not streams(lab.west) and "TCP" not in both.west.log()
 
 
+@pytest.mark.long
 def test_fallback_to_somebody_who_is_not_there_goes_on_in_both_ways(lab: Lab) -> None:
     west = Gateway(lab.west, conf(**{"enable-tcp": "fallback"}), SECRETS)
     west.start()
@@ -159,6 +164,7 @@ def test_fallback_to_somebody_who_is_not_there_goes_on_in_both_ways(lab: Lab) ->
     assert "no TCP connection to 192.0.2.2:4500: Connection refused" in west.log()
 
 
+@pytest.mark.long
 def test_esp_that_does_not_pass_in_udp_goes_into_tcp(lab: Lab) -> None:
     both = pair(lab, conf(**{"enable-tcp": "fallback"}))
     # IKE on port 4500 has four octets of zero where ESP has its SPI.
@@ -172,6 +178,7 @@ def test_esp_that_does_not_pass_in_udp_goes_into_tcp(lab: Lab) -> None:
     assert_ping(lab.sunset, "10.2.0.2")
 
 
+@pytest.mark.long
 def test_who_says_nothing_or_nonsense_is_shown_the_door(lab: Lab) -> None:
     east = Gateway(lab.east, conf(), SECRETS)
     east.start()

@@ -34,6 +34,7 @@ def trapped(lab: Lab):  # type: ignore[no-untyped-def]
     return both
 
 
+@pytest.mark.matrix
 @each_end
 def test_a_single_ping_is_answered(lab: Lab, way: tuple[str, int]) -> None:
     name, source, target = ENDS[way]
@@ -43,6 +44,7 @@ def test_a_single_ping_is_answered(lab: Lab, way: tuple[str, int]) -> None:
         assert_quiet(wire, INNER)
 
 
+@pytest.mark.matrix
 @each_end
 def test_a_burst_of_datagrams_arrives_whole_and_in_order(lab: Lab, way: tuple[str, int]) -> None:
     name, source, target = ENDS[way]
@@ -58,6 +60,7 @@ def test_a_burst_of_datagrams_arrives_whole_and_in_order(lab: Lab, way: tuple[st
     assert heard.numbers(b"<<burst>>") == list(range(40))
 
 
+@pytest.mark.matrix
 @each_end
 def test_the_first_syn_is_the_only_one(lab: Lab, way: tuple[str, int]) -> None:
     """The held SYN goes through the tunnel itself; none has to be sent again."""
@@ -88,6 +91,7 @@ def test_an_unbound_local_socket_meets_no_error(lab: Lab) -> None:
     heard.close()
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("first", ["west", "east", "both"])
 def test_both_ends_hold_and_neither_loses_a_packet(lab: Lab, first: str) -> None:
     """Whoever's packet comes first, or both at once: what either holds is sent when the other can read it."""

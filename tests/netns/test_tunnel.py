@@ -45,6 +45,7 @@ def prove(lab: Lab, inside: int = 4) -> None:
     assert transfer(lab.sunrise, lab.sunset, SUNSET[inside], 4 << 20).intact
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("outside", [4, 6])
 @pytest.mark.parametrize("inside", [4, 6])
 @pytest.mark.parametrize("encapsulation", ["yes", "no"])
@@ -64,6 +65,7 @@ def test_families_mix_and_the_wire_shows_only_esp_and_ike(
     assert clear["icmp"] >= 16 and clear["tcp"] > 20 and not clear["esp"] and not clear["esp-udp"], clear
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("encapsulation", ["yes", "no"])
 @pytest.mark.parametrize("family", [4, 6])
 def test_a_narrow_wire(family: int, encapsulation: str) -> None:
@@ -76,6 +78,7 @@ def test_a_narrow_wire(family: int, encapsulation: str) -> None:
             assert_quiet(wire, INNER)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     "esp",
     [
@@ -94,6 +97,7 @@ def test_every_esp_algorithm_between_two_engines(lab: Lab, esp: str) -> None:
     prove(lab)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("group", ["modp2048", "modp4096", "dh19", "dh20", "dh21", "dh31"])
 def test_every_sort_of_group(lab: Lab, group: str) -> None:
     both = pair(lab, mix(4, 4, ike=f"aes256-sha2_256-{group}", esp=f"aes_gcm256-{group}"))
@@ -101,6 +105,7 @@ def test_every_sort_of_group(lab: Lab, group: str) -> None:
     assert_ping(lab.sunset, "10.2.0.2")
 
 
+@pytest.mark.long
 def test_raw_rsa_keys(lab: Lab) -> None:
     west, east = Gateway(lab.west), Gateway(lab.east)
     lines = {}
@@ -144,6 +149,7 @@ def certificates(lab: Lab, ca: Authority, east_ca: Authority | None = None, **ea
     return Pair(west, east)
 
 
+@pytest.mark.matrix
 def test_certificates(lab: Lab, authority: Authority) -> None:
     both = certificates(lab, authority)
     both.east.start()
@@ -161,6 +167,7 @@ def test_a_certificate_of_a_stranger_is_refused(lab: Lab, rsa_authority: Authori
     assert not both.west.tunnels() and not both.east.tunnels()
 
 
+@pytest.mark.long
 def test_two_conns_between_the_same_gateways(lab: Lab) -> None:
     lab.add_host("dawn", "east", "lan2", "10.3.0", "2001:db8:3")
     both = pair(lab, mix(4, 4) + conn("other", NET4, rightsubnet="10.3.0.0/24", auto="add"))
@@ -187,6 +194,7 @@ def test_both_families_and_a_narrow_port_beside_them(lab: Lab) -> None:
     assert used["web"] > 50 and used["net4"] > 0 and used["net6"] > 0, used
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("family", [4, 6])
 def test_host_to_host(lab: Lab, family: int) -> None:
     text = conn("hosts", left=OUTER[family][0], right=OUTER[family][1], authby="secret", auto="add")
@@ -201,6 +209,7 @@ def test_host_to_host(lab: Lab, family: int) -> None:
         assert_quiet(wire)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("family", [4, 6])
 def test_everything_goes_to_the_peer(lab: Lab, family: int) -> None:
     """The far side is 0/0 or ::/0, which holds the peer itself."""
@@ -215,6 +224,7 @@ def test_everything_goes_to_the_peer(lab: Lab, family: int) -> None:
         assert_quiet(wire, INNER)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("family", [4, 6])
 def test_the_peer_sits_inside_its_own_client(lab: Lab, family: int) -> None:
     wide = {4: "192.0.2.0/24", 6: "2001:db8::/64"}[family]
@@ -228,6 +238,7 @@ def test_the_peer_sits_inside_its_own_client(lab: Lab, family: int) -> None:
         assert_quiet(wire, INNER)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("family", [4, 6])
 def test_the_gateways_own_inside_address(lab: Lab, family: int) -> None:
     """A remote host reaches it without leftsourceip; with it, the gateway's own traffic takes it as its source."""

@@ -85,6 +85,7 @@ def echoed(client: Host, server: Host, bound: str, target: str) -> bool:
     return got == data
 
 
+@pytest.mark.matrix
 @version
 def test_one_server_serves_both_at_once(twins: Lab, version: str) -> None:
     lab = twins

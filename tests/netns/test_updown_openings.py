@@ -92,6 +92,7 @@ def filtering(host: Host) -> list[str]:
     return [line.split("[")[0].strip() for line in text.splitlines() if line.strip() and line[0] != "#"]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("name", CALLS)
 def test_the_script_opens_what_the_daemon_opens(fenced: Host, name: str, tmp_path: Path) -> None:
     path = tmp_path / "_updown"

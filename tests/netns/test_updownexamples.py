@@ -36,6 +36,7 @@ def killswitch(host: Host, shell: tuple[str, ...], *words: str, status: int = 0)
     return done.stdout
 
 
+@pytest.mark.matrix
 def test_a_kill_switch_lets_nothing_out_but_what_makes_the_tunnel(lab: Lab, shell: tuple[str, ...]) -> None:
     west = lab.west
     killswitch(west, shell, "on", "lan")
@@ -112,6 +113,7 @@ def by_shell(lab: Lab, name: str, shell: tuple[str, ...]) -> str:
     return f'"PATH={IPSEC.parent}:$PATH IPSEC_ACCOUNTING={lab.dir}/log {" ".join(shell)} {EXAMPLES / name}"'
 
 
+@pytest.mark.matrix
 def test_what_a_user_sends_and_receives_is_counted(lab: Lab, shell: tuple[str, ...]) -> None:
     server = {**SERVER, "leftupdown": by_shell(lab, "accounting", shell)}
     east = Gateway(lab.east, conn("users", server), SECRETS)
@@ -192,6 +194,7 @@ def seen(wire: Capture, source: str) -> list[Seen]:
     return wire.packets(lambda packet: packet.src == source)
 
 
+@pytest.mark.matrix
 def test_a_tunnel_for_some_sources_beside_a_second_uplink(uplinks: Lab, shell: tuple[str, ...]) -> None:
     lab, west = uplinks, uplinks.west
     mine = conn("guests", GUESTS, leftupdown=by_shell(lab, "policyrouting", shell), auto="start")

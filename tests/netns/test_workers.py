@@ -81,6 +81,7 @@ def numbered(lab: Lab, dst: str, count: int = 2000) -> tuple[int, int]:
     return int(got), int(swapped)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("outer", [4, 6])
 def test_inbound_of_one_peer_spreads_over_workers_by_sa_and_order_is_kept(lab: Lab, outer: int) -> None:
     # An SA pair for each of eight nets of B's, all between the same two outer addresses and ports.

@@ -31,6 +31,7 @@ def peer() -> Iterator[KernelPeer]:
         yield KernelPeer(lab)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("case", [*sample(), *bundles()], ids=str)
 def test_traffic(peer: KernelPeer, case: Case) -> None:
     peer.install(case)

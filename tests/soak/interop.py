@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`make soak-interop`: every combination with other implementations, of path MTUs and rekeyings.
+"""`make soak-interop`: every combination with other implementations, of path MTUs and rekeyings; all that takes long.
 
 `make test` takes a sample of them.
 
@@ -15,9 +15,9 @@ import pytest
 
 
 def main() -> int:
-    """All of the peer tests and the matrices, one after the other."""
+    """All of the peer tests, the matrices and the long ones, one after the other."""
     os.environ["SAMPLE"] = "all"
-    return int(pytest.main(["-m", "peer or matrix", "tests/netns", *sys.argv[1:]]))
+    return int(pytest.main(["-m", "peer or matrix or long", "tests/netns", *sys.argv[1:]]))
 
 
 if __name__ == "__main__":
