@@ -54,9 +54,7 @@ class ChildAnswers:
             return self._unless_taken(exact, question)
         best: Conn | None = None
         best_score = 0
-        for conn in self.core.conns.candidates(question.local.address, question.remote.address):
-            if conn.group is not None and conn.template is not None:
-                continue  # that of another pair of hosts, of which there may be thousands
+        for conn in self.core.conns.asked(question.local.address, question.remote.address):
             rank = self._covers(conn, question)
             if rank > best_score:
                 best, best_score = conn, rank
@@ -73,7 +71,7 @@ class ChildAnswers:
 
     def _say_why_not(self, question: ChildQuestion) -> None:
         """When it is the client of a road warrior that no connection lets it have."""
-        for conn in self.core.conns.candidates(question.local.address, question.remote.address):
+        for conn in self.core.conns.asked(question.local.address, question.remote.address):
             virtual = conn.oriented.theirs.virtual if conn.oriented is not None else None
             if virtual is not None and conn.kind is Kind.TEMPLATE and self._same_peer(conn, question):
                 self._say(conn, question, virtualwords.rejected(question.theirs[0], virtual))

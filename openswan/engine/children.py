@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -82,7 +83,7 @@ class Children:
             self._receive(child)
         for command in outbound(child, effect, habits):
             core.emit(KlipsCommand(command, child.serial))
-        child.gives_way = any(other.gives_way for other in ike.children.values() if other.conn is conn)
+        child.gives_way = any(other.gives_way for other in self._siblings(child))
         core.states.add_child(child)
         self.brain.pathmtus.child_up(child)
         self.brain.lifetimes.start_child(child)
@@ -118,6 +119,11 @@ class Children:
         if effect.initiator:
             return (SWITCH if owned else UNDER_WAY) if confirmed else 0.0
         return 0.0 if confirmed else CONFIRM if rekeyed else HELD
+
+    def _siblings(self, child: ChildState) -> Iterator[ChildState]:
+        """The others of its connection in its IKE SA, which may have thousands of other connections' too."""
+        known = (self.core.states.children.get(serial) for serial in child.conn.children)
+        return (one for one in known if one is not None and one.ike is child.ike)
 
     def _outranks(self, child: ChildState) -> bool:
         """Is it to carry traffic instead of the child that does?"""

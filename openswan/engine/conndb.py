@@ -25,6 +25,8 @@ class Answering:
     """By signature: these can share an IKE SA."""
     ways: dict[Hashable, dict[str, Conn]] = field(default_factory=dict)
     """By what matters before anybody has said who he is: proposals and encapsulation."""
+    asked: dict[Hashable, dict[str, Conn]] = field(default_factory=dict)
+    """The groups without what is for one pair of hosts of a policy group alone, of which there may be thousands."""
     known: dict[Hashable, dict[Hashable, dict[str, Conn]]] = field(default_factory=dict)
     """Groups by the one identity their peer must have."""
     open: dict[Hashable, dict[str, Conn]] = field(default_factory=dict)
@@ -34,6 +36,8 @@ class Answering:
         """Enter a connection; its signature must be right."""
         group = self.groups.setdefault(conn.signature, {})
         group[conn.unique] = conn
+        if not of_pair(conn):
+            self.asked.setdefault(conn.signature, {})[conn.unique] = conn
         self.ways.setdefault(way(conn), {})[conn.unique] = conn
         claim = exact_claim(wanted_peer(conn))
         index = self.open if claim is None else self.known.setdefault(claim, {})
@@ -42,6 +46,7 @@ class Answering:
     def remove(self, conn: Conn) -> None:
         """Take it out again."""
         drop(self.ways, way(conn), conn.unique)
+        drop(self.asked, conn.signature, conn.unique)
         group = self.groups.get(conn.signature, {})
         group.pop(conn.unique, None)
         if group:
@@ -63,6 +68,11 @@ class Answering:
         for index in (self.known.get(claim, {}) if claim is not None else {}, self.open):
             for group in index.values():
                 yield next(iter(group.values()))
+
+
+def of_pair(conn: Conn) -> bool:
+    """Is it an instance for two hosts of a policy group?"""
+    return conn.group is not None and conn.template is not None
 
 
 def way(conn: Conn) -> Hashable:
@@ -179,6 +189,12 @@ class ConnDb:
         """The same one by one."""
         for answering in self.answering(me, peer):
             for group in answering.groups.values():
+                yield from group.values()
+
+    def asked(self, me: Address, peer: Address) -> Iterator[Conn]:
+        """Those of them that a peer may ask for by what it wants to protect: not what is another pair's of hosts."""
+        for answering in self.answering(me, peer):
+            for group in answering.asked.values():
                 yield from group.values()
 
     def with_flow(self, key: FlowKey) -> list[Conn]:

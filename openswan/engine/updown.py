@@ -9,7 +9,6 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
-from ipaddress import ip_network
 
 from openswan.base.address import Subnet
 from openswan.engine.conn import Conn
@@ -45,7 +44,10 @@ WHOLE = (Verb.UPDATE_RESOLVER, Verb.RESTORE_RESOLVER, Verb.DISCONNECT_MANAGER)
 
 def quoted(text: str) -> str:
     """`text` without a character that a shell script could trip over: unsafe ones and controls become octal escapes."""
-    return "".join(c if c.isprintable() else "".join(f"\\{b:03o}" for b in c.encode()) for c in text.translate(UNSAFE))
+    safe = text.translate(UNSAFE)
+    if safe.isprintable():
+        return safe
+    return "".join(c if c.isprintable() else "".join(f"\\{b:03o}" for b in c.encode()) for c in safe)
 
 
 def verb_name(conn: Conn, verb: Verb) -> str:
@@ -56,7 +58,7 @@ def verb_name(conn: Conn, verb: Verb) -> str:
 
 def _net(selector: Selector) -> Subnet:
     """The subnet an updown script is told: the first of those that make up the selector."""
-    return ip_network(selector.subnets()[0])
+    return selector.subnets()[0]
 
 
 def _id(identity: Identity | None, fallback: object) -> str:

@@ -71,6 +71,20 @@ def test_a_claimed_identity_is_looked_up_not_searched_for() -> None:
     assert len(list(answering.claimed(parse_identity("@other")))) == 2
 
 
+def test_what_is_another_pairs_of_hosts_is_not_asked_for() -> None:
+    """A peer's group may have thousands of instances, none of which a new child is ever put on."""
+    db = ConnDb()
+    line, own = placed(db, conn("lan", end(WEST, WEST_NET), end("%any", EAST_NET)), None), placed(db, tunnel()[0])
+    line.group = line
+    pair = Conn(line.policy, Kind.INSTANCE, None, 1, line, group=line)
+    db.reorient(pair, line.oriented)
+    here, there = ip_address(WEST), ip_address(EAST)
+    assert set(db.candidates(here, there)) == {line, own, pair} and set(db.asked(here, there)) == {line, own}
+    for each in (pair, own, line):
+        db.remove(each)
+    assert not db.pairs
+
+
 def test_shunts_answer_nobody() -> None:
     db = ConnDb()
     placed(db, replace(tunnel()[0], auth=Auth.NEVER))
