@@ -15,6 +15,7 @@ from openswan.engine.core import Core
 from openswan.engine.delegations import Delegations
 from openswan.engine.policies import Keyring, child_policy, selected_policy
 from openswan.engine.router import Router
+from openswan.ike.later import GatewaysJob, Unsettled
 from openswan.ike.policy import ChildPolicy, ChildQuestion, IkePolicy
 from openswan.policy.connection import Auth
 from openswan.policy.groups import of_strangers, stance_of
@@ -236,7 +237,7 @@ class ChildAnswers:
         return conn.local if conn.group is None else Selector.of(host_subnet(_hosts(question)[0]))
 
     def _delegated(self, host: Address) -> bool:
-        """May the peer who asks speak for that host? IkeError (TEMPORARY_FAILURE) while that is looked up."""
+        """May the peer who asks speak for that host? Unsettled while that is looked up."""
         asking = self.core.asking
         if asking is None or self.delegations is None:
             return False
@@ -244,7 +245,7 @@ class ChildAnswers:
             return True
         if asking.machine.peer_key and not asking.machine.peer_chain and not self.delegations.knows(host):
             self.delegations.start(host, lambda: None)
-            raise IkeError(f"the gateways of {host} are being looked up", NotifyType.TEMPORARY_FAILURE)
+            raise Unsettled(GatewaysJob(host), f"the gateways of {host} are being looked up")
         return False
 
     def knows_gateways(self, host: Address) -> bool:

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from openswan.base.address import Address
+from openswan.base.errors import IkeError
 from openswan.crypto.revocation import Question
 from openswan.crypto.sign import Scheme, sign
 from openswan.crypto.tokenkey import SigningKey, TokenKey
 from openswan.wire.v2.cert import HashUrl
+from openswan.wire.v2.numbers import NotifyType
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,14 @@ class Later(Exception):
     def __init__(self, job: Job) -> None:
         super().__init__(str(type(job).__name__))
         self.job = job
+
+
+class Unsettled(IkeError):
+    """What is asked for depends on `job`: it waits for that where it can, and is refused for the moment where not."""
+
+    def __init__(self, job: Job, reason: str) -> None:
+        self.job = job
+        super().__init__(reason, NotifyType.TEMPORARY_FAILURE)
 
 
 def signature(need: Callable[[Job], bytes], key: SigningKey, scheme: Scheme, octets: bytes) -> bytes:

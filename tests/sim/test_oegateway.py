@@ -16,6 +16,7 @@ from openswan.crypto.rsakey import PrivateKey
 from openswan.engine.effects import Intercept, SetGuard
 from openswan.engine.events import RoutesSeen
 from openswan.engine.oeevents import Learned, Verdict
+from openswan.ike.v2.values import Ignored
 from openswan.policy.connection import SIGNATURES, Auth, Connection, End, Host, HostKind, ShuntPolicy
 from openswan.policy.gateways import Published, reverse_name
 from openswan.policy.grade import Grade
@@ -164,6 +165,28 @@ def test_each_pair_of_hosts_keeps_a_tunnel_of_its_own() -> None:
         pair.send(pair.east, dst, src)
     assert pair.run(1.0, lambda: not pair.missing())
     assert pair.west.clear == pair.east.clear == []
+    pair.sane()
+
+
+@pytest.mark.parametrize(("delay", "refused"), [(0.2, 0), (0.6, 1)])
+def test_a_request_waits_for_the_dns_unless_that_takes_long(delay: float, refused: int) -> None:
+    """It is answered when the host's gateways are known, its repetitions are not, and others are meanwhile."""
+    pair = gateways(lan("10.2.0.0/16"), west=lan("10.1.0.0/16"))
+    pair.send(pair.west, INSIDE, BEHIND)
+    assert pair.run(3.0, lambda: not pair.missing())
+    pair.run(2.0)
+    [ike] = pair.east.pluto.core.states.ikes.values()
+    pair.east.dns_delay, pair.net.faults = delay, Faults(duplicate=1.0)
+    begun, lines = pair.net.now, len(pair.east.lines)
+    pair.send(pair.west, OTHER, BEHIND)
+    pair.run(0.15)
+    pair.send(pair.west, INSIDE, "10.2.0.6")
+    assert ike.machine.aside, "it waits"
+    assert pair.run(3.0, lambda: isinstance(meets(pair.west, OTHER, BEHIND), Said) and not ike.machine.aside)
+    assert refused or pair.net.now - begun < delay + 0.15
+    said = [line for line in pair.east.lines[lines:] if f"gateways of {OTHER} are being looked up" in line]
+    assert len(said) == refused and ike.machine.counters[Ignored.REPEATED]
+    assert isinstance(meets(pair.east, BEHIND, OTHER), Said) and pair.west.clear == pair.east.clear == []
     pair.sane()
 
 

@@ -257,6 +257,7 @@ class Core(Values):
         self.drop_requests("IKE SA ended")
         self.move(State.GONE)
         self.deadline = self.postponed = None
+        self.aside.clear()
         self.forget_unused()
         if self.keys is not None:
             self.keys.wipe()

@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 from openswan.base.address import Endpoint
 from openswan.base.errors import CryptoError, IkeError, WireError
-from openswan.base.interval import Instant
+from openswan.base.interval import Duration, Instant
 from openswan.base.log import Rc
 from openswan.ike import rules
-from openswan.ike.effects import Effect, Gone, Heard, PeerMoved
+from openswan.ike.effects import Effect, Gone, Heard, PeerMoved, Work
+from openswan.ike.later import Job, Unsettled
 from openswan.ike.rules import Shape
 from openswan.ike.v2.core import CLEAR, Core, error
 from openswan.ike.v2.msgid import Order
@@ -39,7 +40,7 @@ from openswan.ike.v2.tasks import (
 )
 from openswan.ike.v2.tasks.ike_rekey import IkeRekey, inherit
 from openswan.ike.v2.tasks.opening import OpeningTask
-from openswan.ike.v2.values import Ignored
+from openswan.ike.v2.values import Aside, Ignored
 from openswan.wire.header import NO_SPI, Header
 from openswan.wire.message import Message
 from openswan.wire.payload import parse_chain
@@ -51,6 +52,8 @@ from openswan.wire.v2.numbers import CfgType, ExchangeType, NotifyType, Protocol
 from openswan.wire.v2.sa import Sa
 
 ESTABLISHED_EXCHANGES = (ExchangeType.CREATE_CHILD_SA, ExchangeType.INFORMATIONAL, ExchangeType.IKE_FOLLOWUP_KE)
+MOST_ASIDE: Duration = 0.3
+"""For how long a request may wait for what its answer depends on: others wait behind it once the window is full."""
 FATAL = frozenset({NotifyType.AUTHENTICATION_FAILED, NotifyType.INVALID_SYNTAX})
 """Protected notifications that end an IKE SA without a Delete (RFC 7296 2.21)."""
 
@@ -294,6 +297,13 @@ class Receiver(Core):
             self.attempt(lambda when: self._judge(request, opened, local, remote, when), now)
             return
         self._window_size(request)
+        self._answer(request, opened, local, remote, now, self._has_room_aside())
+
+    def _answer(
+        self, request: Message, opened: Opened, local: Endpoint, remote: Endpoint, now: Instant, may_wait: bool
+    ) -> None:
+        """Answer a request, or set it aside until that can be done."""
+        header, mark = request.header, len(self._effects)
         answer: Callable[[Message, Endpoint, Endpoint, Instant], tuple[Payload, ...]]
         answer = {
             ExchangeType.INFORMATIONAL: self._informational,
@@ -305,12 +315,43 @@ class Receiver(Core):
             self._malformed(request, opened, why, local, remote, now)
             return
         except (IkeError, CryptoError) as why:
-            kind = NotifyType((0 if isinstance(why, CryptoError) else why.notify) or NotifyType.NO_PROPOSAL_CHOSEN)
-            self.log(f"refusing {header.exchange} request: {why}; sending {kind}", Rc.NOTIFICATION + int(kind))
-            payloads = (error(kind, b"" if isinstance(why, CryptoError) else why.data),)
+            if may_wait and isinstance(why, Unsettled):
+                del self._effects[mark:]
+                self.aside.append(Aside(why.job, request, opened, local, remote, now + MOST_ASIDE, str(why)))
+                self.emit(Work(why.job))
+                return
+            payloads = (self._refusal(header, why),)
         self.reply(header, opened, payloads, local, remote)
         self._after_request(request, now)
         self.pump(now)
+
+    def _refusal(self, header: Header, why: IkeError | CryptoError) -> Notify:
+        """What a request that comes to nothing is told, and the log."""
+        kind = NotifyType((0 if isinstance(why, CryptoError) else why.notify) or NotifyType.NO_PROPOSAL_CHOSEN)
+        self.log(f"refusing {header.exchange} request: {why}; sending {kind}", Rc.NOTIFICATION + int(kind))
+        return error(kind, b"" if isinstance(why, CryptoError) else why.data)
+
+    def _has_room_aside(self) -> bool:
+        """May one more request wait? Only where others may come meanwhile, as the peer has shown to know."""
+        return self.windows and len(self.aside) < self.receive_window.size - 1
+
+    def resume(self, job: Job, result: bytes | CryptoError, now: Instant) -> list[Effect]:
+        """A job is done: also requests that were set aside for it are answered."""
+        for one in [one for one in self.aside if one.job == job]:
+            self.aside.remove(one)
+            if self._takes(one.request.header.exchange):
+                self._answer(one.request, one.opened, one.local, one.remote, now, may_wait=False)
+        return super().resume(job, result, now)
+
+    def refuse_aside(self, now: Instant) -> None:
+        """What was set aside for too long is to be asked again (RFC 7296 2.25)."""
+        for one in [one for one in self.aside if now >= one.until]:
+            self.aside.remove(one)
+            if self._takes(one.request.header.exchange):
+                header = one.request.header
+                self.reply(
+                    header, one.opened, (self._refusal(header, Unsettled(one.job, one.why)),), one.local, one.remote
+                )
 
     def _judge(self, request: Message, opened: Opened, local: Endpoint, remote: Endpoint, now: Instant) -> None:
         """The initiator proves itself."""

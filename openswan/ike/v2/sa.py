@@ -104,6 +104,7 @@ class IkeSaV2(Receiver):
             self._tire(self.postponed, now)
         if self.deadline is not None and now >= self.deadline:
             self._expire(now)
+        self.refuse_aside(now)
         self._retry(now)
         for message_id in list(self.flights):
             flight = self.flights.get(message_id)
@@ -142,6 +143,7 @@ class IkeSaV2(Receiver):
             instants.append(self.deadline)
         if self.postponed is not None:
             instants.append(self.postponed.until)
+        instants += [one.until for one in self.aside]
         return min(instants, default=None)
 
     def request(self, request: Request, now: Instant) -> list[Effect]:

@@ -34,6 +34,7 @@ from openswan.policy.grade import Grade
 from openswan.policy.identity import Identity
 from openswan.policy.modecfg import Assigned
 from openswan.wire.header import NO_SPI, SPI_OCTETS
+from openswan.wire.message import Message
 from openswan.wire.v2.authmethods import Announcement
 
 if TYPE_CHECKING:
@@ -65,6 +66,22 @@ class Postponed:
     step: Callable[[Instant], None]
     until: Instant
     """When we stop waiting."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Aside:
+    """A request that has been taken and is answered once a job is done; repetitions are not heard meanwhile."""
+
+    job: Job
+    request: Message
+    opened: Opened
+    local: Endpoint
+    remote: Endpoint
+    """Where it came from."""
+    until: Instant
+    """When it is refused for the moment instead."""
+    why: str
+    """What it is told then."""
 
 
 class Values:
@@ -204,6 +221,8 @@ class Values:
         """A successor that has not inherited anything (yet)."""
         self.postponed: Postponed | None = None
         """The step that waits for something to be done."""
+        self.aside: list[Aside] = []
+        """Requests of the peer that wait for something to be done."""
         self.results: dict[Job, bytes | CryptoError] = {}
         """Of the jobs the step at work has asked for."""
         self.send_window = SendWindow()

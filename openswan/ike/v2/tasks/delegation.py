@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A peer whose key is in the DNS asks for a host behind it: the host's own records have to name it (RFC 4322 3.2).
 
-They are looked up in IKE_AUTH before anything is answered; later children are refused for the moment instead
-(TEMPORARY_FAILURE, RFC 7296 2.25), so that one slow name does not hold up an IKE SA.
+They are looked up in IKE_AUTH before anything is answered. Requests for later children are set aside meanwhile, where
+the window has room for others, and refused for the moment when it takes too long (TEMPORARY_FAILURE, RFC 7296 2.25), so
+that one slow name does not hold up an IKE SA.
 """
 
 from __future__ import annotations
