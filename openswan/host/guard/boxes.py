@@ -136,7 +136,7 @@ class Cover:
         for item in add:
             self._count[item] += 1
             if self._count[item] == 1:
-                dirty.update(self._touching(item), (item,))
+                dirty.update(self._behind(item), (item,))
                 for axis in self._axes:
                     axis.add(item)
         for item in remove:
@@ -147,7 +147,7 @@ class Cover:
                 del self._count[item]
                 for axis in self._axes:
                     axis.remove(item)
-                dirty.update(self._touching(item), (item,))
+                dirty.update(self._behind(item), (item,))
         old: set[Box] = set()
         new: set[Box] = set()
         for item in dirty:
@@ -168,6 +168,11 @@ class Cover:
             for other in axis.items[place]
             if other is not item and other != item and overlap(item.box, other.box)
         ]
+
+    def _behind(self, item: Item) -> Iterator[Item]:
+        """Those that give up what this one covers. A larger one keeps its shape, however many come to lie in it."""
+        rank = item.rank
+        return (other for other in self._touching(item) if other.rank > rank)
 
     def _cut(self, item: Item) -> tuple[Box, ...]:
         rank, pieces = item.rank, item.shapes()
