@@ -38,19 +38,19 @@ NESTED = 0x8000
 class Conntrack:
     """Deletes conntrack entries. A kernel without conntrack has none, which is fine."""
 
-    def flush(self, flows: Iterable[tuple[Subnet, Subnet]]) -> int:
-        """Delete the entries whose flow, translated or not, in either direction, lies in one of `flows`; how many.
+    def flush(self, pairs: Iterable[tuple[Subnet, Subnet]]) -> int:
+        """Delete the entries whose flow, translated or not, in either direction, lies in one of `pairs`; how many.
 
         IKE and ESP themselves are left alone: they are what protects, and a stateful firewall must go on knowing them.
         HostError when the kernel refuses.
         """
-        wanted = list(flows)
+        wanted = list(pairs)
         deleted = 0
         for version in sorted({subnet.version for subnet, _ in wanted}):
-            pairs = [(_span(a), _span(b)) for a, b in wanted if a.version == version]
+            flows = Flows((a, b) for a, b in wanted if a.version == version)
             try:
                 with NetlinkSocket(NETLINK_NETFILTER) as netlink:
-                    deleted += _flush(netlink, FAMILY[version], pairs)
+                    deleted += _flush(netlink, FAMILY[version], flows)
             except OSError as why:
                 if why.errno not in (errno.EINVAL, errno.EPROTONOSUPPORT, errno.EOPNOTSUPP):
                     raise HostError(f"connection tracking: {why.strerror}") from None
@@ -61,11 +61,26 @@ def _span(subnet: Subnet) -> tuple[int, int]:
     return int(subnet.network_address), int(subnet.broadcast_address)
 
 
+class Flows:
+    """Pairs of subnets. Those of two hosts, of which there may be hundreds, are one look-up together."""
+
+    def __init__(self, pairs: Iterable[tuple[Subnet, Subnet]]) -> None:
+        spans = [(_span(a), _span(b)) for a, b in pairs]
+        self._hosts = {(a[0], b[0]) for a, b in spans if a[0] == a[1] and b[0] == b[1]}
+        self._wide = [(a, b) for a, b in spans if a[0] != a[1] or b[0] != b[1]]
+
+    def hold(self, one: int, other: int) -> bool:
+        """Do packets between two hosts, whichever way, lie in one of them?"""
+        if (one, other) in self._hosts or (other, one) in self._hosts:
+            return True
+        return any(_in(one, other, pair) or _in(other, one, pair) for pair in self._wide)
+
+
 def _head(family: int) -> bytes:
     return struct.pack(">BBH", family, 0, 0)
 
 
-def _flush(netlink: NetlinkSocket, family: int, pairs: list[tuple[tuple[int, int], tuple[int, int]]]) -> int:
+def _flush(netlink: NetlinkSocket, family: int, flows: Flows) -> int:
     deletions = []
     for _, body in netlink.ask(Message((SUBSYS_CTNETLINK << 8) | CT_GET, NLM_F_DUMP, _head(family))):
         attrs = dict(parse_attrs(body[4:]))
@@ -74,7 +89,7 @@ def _flush(netlink: NetlinkSocket, family: int, pairs: list[tuple[tuple[int, int
         ends = [_ends(attrs[which], family) for which in (CTA_TUPLE_ORIG, CTA_TUPLE_REPLY)]
         if _carries_ours(attrs[CTA_TUPLE_ORIG]):
             continue
-        if any(_in(src, dst, pair) or _in(dst, src, pair) for src, dst in ends for pair in pairs):
+        if any(flows.hold(src, dst) for src, dst in ends):
             body_of_delete = _head(family) + attr(CTA_TUPLE_ORIG | NESTED, bytes(attrs[CTA_TUPLE_ORIG]))
             if CTA_ID in attrs:
                 body_of_delete += attr(CTA_ID, bytes(attrs[CTA_ID]))

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import random
 import socket
+from ipaddress import IPv4Address, IPv4Network
+from itertools import product
 
-from openswan.host.conntrack import _carries_ours, _ends, _in
+from openswan.host.conntrack import Flows, _carries_ours, _ends, _in
 from openswan.host.nlmsg import attr, nest
 
 
@@ -30,3 +33,19 @@ def test_ike_and_esp_are_kept() -> None:
     assert _carries_ours(entry(a, b, 50)) and _carries_ours(entry(a, b, 51))
     assert _carries_ours(entry(a, b, 17, 500, 500)) and _carries_ours(entry(a, b, 17, 40000, 4500))
     assert not _carries_ours(entry(a, b, 6, 500, 4500)) and not _carries_ours(entry(a, b, 17, 53, 53))
+
+
+def test_many_pairs_of_hosts_are_one_look_up_and_nothing_else_changes() -> None:
+    """Against the definition, on random nets of a small world."""
+    rng = random.Random(1)
+
+    def net() -> IPv4Network:
+        size = rng.choice((28, 30, 32, 32))
+        return IPv4Network((rng.randrange(32), size), strict=False)
+
+    for _ in range(50):
+        pairs = [(net(), net()) for _ in range(4)]
+        flows = Flows(pairs)
+        for one, other in product(map(IPv4Address, range(32)), repeat=2):
+            there = any((one in a and other in b) or (other in a and one in b) for a, b in pairs)
+            assert flows.hold(int(one), int(other)) is there, (pairs, one, other)
