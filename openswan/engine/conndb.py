@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from openswan.base.address import Address
+from openswan.base.hashed import Hashed
 from openswan.engine.conn import Conn, Kind, Oriented
 from openswan.engine.identities import identity_of
 from openswan.engine.policies import exact_claim, signature
@@ -84,7 +85,7 @@ def way(conn: Conn) -> Hashable:
         ends = (conn.oriented.ours, conn.oriented.theirs)
         proofs = ((policy.proof(end), end.xauth_server, end.xauth_client) for end in ends)
         methods = (policy.aggressive, *proofs)
-    return policy.ike_version, policy.ike_proposals, conn.encapsulation, methods
+    return Hashed(policy.ike_version, policy.ike_proposals, conn.encapsulation, methods)
 
 
 def wanted_peer(conn: Conn) -> Identity | None:

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from openswan.base.address import Address, any_subnet
 from openswan.base.errors import ConfigError, CryptoError
+from openswan.base.hashed import Hashed
 from openswan.config.secrets import SecretKind, SecretStore
 from openswan.crypto.tokenkey import SigningKey
 from openswan.crypto.trust import MAX_DEPTH
@@ -67,13 +68,13 @@ def issuer(certificate: bytes) -> bytes:
     return load(certificate).issuer.public_bytes()
 
 
-def signature(conn: Conn) -> Hashable:
+def signature(conn: Conn) -> Hashed | None:
     """What two connections must have in common to share an IKE SA: who talks to whom, and how."""
     policy, oriented = conn.policy, conn.oriented
     if oriented is None:
         return None
     ours, theirs = oriented.ours, oriented.theirs
-    return (
+    return Hashed(
         identity_of(ours, oriented.me),
         conn.peer_id or identity_of(theirs, oriented.peer),
         policy.proof(ours),
