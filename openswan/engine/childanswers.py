@@ -195,12 +195,12 @@ class ChildAnswers:
         if conn.oriented is not None and conn.oriented.theirs.pools:
             family = conn.local.first.version if conn.local is not None else 0
             given = next((a for a in question.assigned if a.version == family), None)
-            return Selector.of(host_subnet(given)) if given is not None else None
+            return Selector.host(given) if given is not None else None
         if conn.group is not None:
             host = _hosts(question)[1]
             # Whoever it is: its own address, or one that it can prove to be behind it.
             own = host == question.remote.address or self._delegated(host)
-            return Selector.of(host_subnet(host)) if own else None
+            return Selector.host(host) if own else None
         if conn.remote is not None:
             return conn.remote
         virtual = conn.oriented.theirs.virtual if conn.oriented is not None else None
@@ -214,7 +214,7 @@ class ChildAnswers:
             for theirs in question.theirs:
                 host = theirs.first
                 single = host == theirs.last and host.is_private and not host.is_loopback and not host.is_link_local
-                itself = Selector.of(host_subnet(host))
+                itself = Selector.host(host)
                 if single and host not in self.core.plugs.addresses and not conn.local.intersect(itself):
                     return itself
         protocol, port = (conn.oriented.theirs.protocol, conn.oriented.theirs.port) if conn.oriented else (0, 0)
@@ -226,15 +226,15 @@ class ChildAnswers:
     def _virtual(self, conn: Conn, virtual: Virtual, question: ChildQuestion) -> Selector | None:
         """The client a peer asks for out of those it may have, which is neither ours nor an address of this host."""
         found = virtual.choose(question.theirs, conn.local) if conn.local is not None else None
-        own = [Selector.of(host_subnet(one)) for one in self.core.plugs.addresses]
+        own = [Selector.host(one) for one in self.core.plugs.addresses]
         if found is not None and not any(one.intersect(found) for one in own):
             return found
-        return Selector.of(host_subnet(question.remote.address)) if virtual.itself else None
+        return Selector.host(question.remote.address) if virtual.itself else None
 
     @staticmethod
     def _own_client(conn: Conn, question: ChildQuestion) -> Selector | None:
         """Our side of a child: of a group's line just the host that the peer asks for."""
-        return conn.local if conn.group is None else Selector.of(host_subnet(_hosts(question)[0]))
+        return conn.local if conn.group is None else Selector.host(_hosts(question)[0])
 
     def _delegated(self, host: Address) -> bool:
         """May the peer who asks speak for that host? Unsettled while that is looked up."""
@@ -302,7 +302,8 @@ def _hosts(question: ChildQuestion) -> tuple[Address, Address]:
 
 
 def _host(selectors: Sequence[Selector], gateway: Address) -> Address:
-    if any(one.contains(Selector.of(host_subnet(gateway))) for one in selectors):
+    itself = Selector.host(gateway)
+    if any(one.contains(itself) for one in selectors):
         return gateway
     return next((one.first for one in selectors if one.first == one.last), gateway)
 
@@ -310,9 +311,10 @@ def _host(selectors: Sequence[Selector], gateway: Address) -> Address:
 def _keys(question: ChildQuestion) -> list[FlowKey]:
     """Eroute keys of what is proposed, when it is plain subnets; the first selector may be that of one packet."""
     keys = []
+    wanted = [(theirs, theirs.subnets()) for theirs in question.theirs[:4]]
     for mine in question.mine[:4]:
-        for theirs in question.theirs[:4]:
-            ours, its = mine.subnets(), theirs.subnets()
+        ours = mine.subnets()
+        for theirs, its in wanted:
             if len(ours) == len(its) == 1:
                 keys.append(FlowKey(ours[0], its[0], mine.protocol or theirs.protocol, mine.port, theirs.port))
     return keys

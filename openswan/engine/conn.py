@@ -273,7 +273,7 @@ class Conn:
             return None
         address = self.assigned.address(theirs.first.version)
         if address is not None:
-            return Selector.of(host_subnet(address))
+            return Selector.host(address)
         # Until one is assigned it is the host itself, or of the other family anything.
         same = self.oriented.me.version == theirs.first.version
         return None if same else Selector.of(any_subnet(theirs.first.version))
@@ -292,7 +292,7 @@ class Conn:
         """What may leave through the tunnel only; with an assigned address also what comes from our outer one."""
         if not self.virtual or self.oriented is None or self.remote is None:
             return tuple(each for key in self.keys for each in _outside(key, self.holes))
-        outer = Selector.of(host_subnet(self.oriented.me))
+        outer = Selector.host(self.oriented.me)
         theirs = (self.parts or (self.remote,)) if self._same_family() else ()
         return tuple(dict.fromkeys((*self.keys, *(key for part in theirs for key in flow_keys(outer, part)))))
 

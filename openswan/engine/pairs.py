@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from openswan.base.address import Address, Subnet, host_subnet
+from openswan.base.address import Address, Subnet
 from openswan.base.interval import Instant
 from openswan.base.log import Rc
 from openswan.base.said import Shunt
@@ -314,7 +314,7 @@ class Pairs:
             conn = self.brain.negotiator.new_instance(line, gateway.address, None, with_key(policy, gateway))
             conn.gateway = gateway
         conn.on_demand = True
-        self.brain.negotiator.narrow(conn, Selector.of(host_subnet(pair.src)), Selector.of(host_subnet(pair.dst)))
+        self.brain.negotiator.narrow(conn, Selector.host(pair.src), Selector.host(pair.dst))
         self.conns[pair] = conn
         return conn
 

@@ -28,6 +28,11 @@ class Selector:
         """The selector of a subnet with an optional protocol and single port (0: any)."""
         return cls(subnet[0], subnet[-1], protocol, port, port or 65535)
 
+    @classmethod
+    def host(cls, address: Address) -> Self:
+        """The selector of everything of one host."""
+        return cls(address, address)
+
     def contains(self, other: Self) -> bool:
         """Is all of `other` inside this one?"""
         return (

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
-from openswan.base.address import Endpoint, host_subnet
+from openswan.base.address import Endpoint
 from openswan.base.errors import CryptoError, IkeError, WireError
 from openswan.base.interval import Duration, Instant
 from openswan.base.log import Rc
@@ -113,7 +113,7 @@ class QuickModes(Core):
     def _assigned_client(self, policy: QuickPolicy) -> tuple[Selector, ...]:
         """Our side of a Quick Mode: the address the peer has given us, of the family of its side."""
         address = self.assigned.address(policy.theirs[0].first.version) if self.assigned else None
-        return (Selector.of(host_subnet(address)),) if address is not None else policy.mine
+        return (Selector.host(address),) if address is not None else policy.mine
 
     def _is_being_replaced(self, child: Child) -> bool:
         """Is a Quick Mode of the peer's for the same clients under way?"""

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import ip_address
 
-from openswan.base.address import Address, host_subnet
+from openswan.base.address import Address
 from openswan.base.errors import IkeError
 from openswan.ike.policy import AddressQuestion, IkePolicy
 from openswan.ike.v2.core import Core
@@ -97,7 +97,7 @@ def grant(sa: Core, policy: IkePolicy, question: Message) -> list[Payload]:
 
 def leased(sa: Core, answer: Sequence[Selector]) -> tuple[Selector, ...]:
     """Of our side's selectors as the responder answers them, what the assigned address covers; IkeError: nothing."""
-    hosts = [Selector.of(host_subnet(a)) for a in sa.assigned.addresses] if sa.assigned is not None else []
+    hosts = [Selector.host(a) for a in sa.assigned.addresses] if sa.assigned is not None else []
     if not hosts:
         raise IkeError("the peer assigned no address (leftsourceip=%config asks for one)")
     parts = common(answer, hosts)
