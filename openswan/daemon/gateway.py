@@ -232,6 +232,7 @@ class Gateway:
             guard=self._guard,
             control=self.control,
             run_updown=self._updown.run,
+            updown_here=self._updown.here,
             resolve=resolver.look_up,
             learn_gateways=opportunism.learn,
             learn_keys=opportunism.published,

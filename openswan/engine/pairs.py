@@ -307,7 +307,9 @@ class Pairs:
                 return known
             self.deeds.hang(pair)
         # A line may let go in clear what a peer may still encrypt; its tunnel is a tunnel.
-        policy = replace(line.policy, prospective=ShuntPolicy.TRAP)
+        policy = line.policy
+        if policy.prospective is not ShuntPolicy.TRAP:
+            policy = replace(policy, prospective=ShuntPolicy.TRAP)
         if gateway is None:
             conn = self.brain.negotiator.new_instance(line, caller or pair.dst, None, policy)
         else:

@@ -156,6 +156,8 @@ class Parts:
     """What a token signs; HostError."""
     login: Callable[[Login], Coroutine[Any, Any, bytes]]
     """(conn, user, password) -> nothing; HostError when they are not right."""
+    updown_here: Callable[[str, dict[str, str]], tuple[int, tuple[str, ...]] | None] = lambda command, environment: None
+    """The same for a command that takes no time; None: it is to be waited for. IpsecError."""
     have_device: Callable[[str, str], None] = lambda device, interface: None
     """(virtual interface for strangers, physical one below)."""
     intercept: Callable[[Intercept], None] = lambda plan: None
@@ -298,6 +300,14 @@ class Performer:
             self._parts.log(f"what this host asks its resolvers stays closed: {why}", True)
 
     def _updown(self, effect: RunUpdown) -> None:
+        try:
+            done = self._parts.updown_here(effect.command, effect.environment)
+        except IpsecError as why:
+            done = 1, (str(why),)
+        if done is not None:
+            self._post(UpdownDone(effect.token, *done))
+            return
+
         async def run() -> None:
             try:
                 status, output = await self._parts.run_updown(effect.command, effect.environment)

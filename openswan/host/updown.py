@@ -248,14 +248,17 @@ class Updown:
         self._world = world
         self._patience = patience
 
+    def here(self, command: str, environment: Mapping[str, str]) -> tuple[int, tuple[str, ...]] | None:
+        """(exit status, output lines) of the default command, which needs nobody else; None: it is another one."""
+        return carry_out(environment, self._world, tuple(command.split()[2:])) if is_default(command) else None
+
     async def run(self, command: str, environment: Mapping[str, str]) -> tuple[int, tuple[str, ...]]:
         """(exit status, output lines) of a command; a negative status is the signal that ended it.
 
         HostError when the shell cannot be started.
         """
-        if is_default(command):
-            return carry_out(environment, self._world, tuple(command.split()[2:]))
-        return await self._shell(command, environment)
+        done = self.here(command, environment)
+        return await self._shell(command, environment) if done is None else done
 
     async def _shell(self, command: str, environment: Mapping[str, str]) -> tuple[int, tuple[str, ...]]:
         output = _Output()

@@ -63,6 +63,7 @@ class Doubles:
             guard=self,  # type: ignore[arg-type]
             control=self,
             run_updown=self.run_updown,
+            updown_here=self.updown_here,
             resolve=self.resolve,
             read_secrets=lambda client: SecretsRead(SecretStore(), (), client),
             read_groups=lambda names, client: GroupsRead(tuple(GroupFile(n, n, "") for n in names), client),
@@ -124,6 +125,11 @@ class Doubles:
     async def sign(self, *what: Any) -> bytes:
         self.note("sign", *what)
         return b"signature"
+
+    def updown_here(self, command: str, environment: dict[str, str]) -> tuple[int, tuple[str, ...]] | None:
+        if command == "refused":
+            raise HostError("no such route")
+        return (0, (environment["PLUTO_VERB"],)) if command == "here" else None
 
     async def run_updown(self, command: str, environment: dict[str, str]) -> tuple[int, tuple[str, ...]]:
         await asyncio.sleep(0)
@@ -298,6 +304,13 @@ def test_fetching_and_signing_end_with_an_event_whatever_happens() -> None:
     ]
     assert ("fetch", "http://bug/", 10, 2.0, b"question", "type") in doubles.done
     assert any("EXPECTATION FAILED" in line for line, _ in doubles.lines)
+
+
+def test_an_updown_command_that_takes_no_time_is_done_at_once() -> None:
+    doubles = Doubles()
+    doubles.performer(effects.RunUpdown(1, "here", {"PLUTO_VERB": "up-client"}))
+    doubles.performer(effects.RunUpdown(2, "refused", {}))
+    assert doubles.events == [UpdownDone(1, 0, ("up-client",)), UpdownDone(2, 1, ("no such route",))]
 
 
 def test_the_end_does_not_wait_for_a_name_server() -> None:
