@@ -208,11 +208,14 @@ class Groups:
             self.brain.network.forget_name(name)
 
     def _nets_of(self, group: Conn) -> tuple[Subnet, ...]:
-        """The nets of whoever is behind this host; none while it is not known where anybody lives."""
+        """The nets of whoever is behind this host; while nobody can tell, they are what they were."""
         end = group_end(group.policy)
         ours = group.policy.left if end is group.policy.right else group.policy.right
         outer = outer_interfaces(ours, self.core.plugs)
-        return nets_behind(self.homes or (), outer) if outer else ()
+        if self.homes is None or not outer:
+            # Without an uplink all that has routes would seem to be behind us; and a guard must outlast its flapping.
+            return self._behind.get(group.name, ())
+        return nets_behind(self.homes, outer)
 
     def _wanted(self, group: Conn) -> dict[str, tuple[Connection, str]]:
         """What the lines of a group should be, by name, with FILE:LINE."""

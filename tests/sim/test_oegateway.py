@@ -14,7 +14,7 @@ import pytest
 from openswan.base.said import Said, Shunt
 from openswan.crypto.rsakey import PrivateKey
 from openswan.engine.effects import Intercept, SetGuard
-from openswan.engine.events import RoutesSeen
+from openswan.engine.events import NetworkState, RoutesSeen
 from openswan.engine.oeevents import Learned, Verdict
 from openswan.ike.v2.values import Ignored
 from openswan.policy.connection import SIGNATURES, Auth, Connection, End, Host, HostKind, ShuntPolicy
@@ -268,6 +268,23 @@ def test_whoever_is_behind_the_gateway_whatever_their_nets() -> None:
     assert meets(pair.west, "10.8.0.7", EAST) is None and pair.west.clear == []
     pair.west.say("unroute", name="private")
     assert pair.west.plan == Intercept() and pair.west.guards == {}
+    pair.sane()
+
+
+def test_without_an_uplink_whoever_is_behind_stays_who_they_are() -> None:
+    """Their guard is there all the time, also when routes are seen meanwhile, and their trap when there is a way out."""
+    pair = gateways(HOST, west=lan("0.0.0.0/0"))
+    lives(pair.west, "10.1.0.0/24")
+    guards, before = dict(pair.west.guards), pair.west.network()
+    assert guards and meets(pair.west, INSIDE, EAST) is Shunt.TRAP
+    pair.west.post(NetworkState((), ()))
+    assert pair.west.guards == guards
+    pair.west.post(RoutesSeen(((ip_network("10.1.0.0/24"), "eth1"),)))
+    assert pair.west.guards == guards
+    pair.west.post(before)
+    assert pair.west.guards == guards and meets(pair.west, INSIDE, EAST) is Shunt.TRAP
+    pair.send(pair.west, INSIDE, EAST)
+    assert pair.run(3.0, lambda: not pair.missing()) and pair.west.clear == []
     pair.sane()
 
 
