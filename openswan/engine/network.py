@@ -50,11 +50,11 @@ class Network:
         come, moved = core.plugs.addresses.keys() - before, core.plugs.addresses.keys() != before
         self.brain.pathmtus.network()
         self.brain.exemptions.stale = True
-        self.brain.groups.placed()
         for conn in list(core.conns.named.values()):
             self.reorient(conn)
             if conn.me in come and not conn.children:
                 self.resume(conn)
+        self.brain.groups.placed()  # when it is known where each group is plugged in now
         if state.links != links:
             self.brain.pairs.linked()
         if moved:

@@ -297,3 +297,16 @@ def test_a_guard_from_before_the_start_stands_until_it_is_known_who_is_behind() 
     assert ahead in pair.west.guards
     lives(pair.west, "10.1.0.0/24")
     assert ahead not in pair.west.guards and "private#10.1.0.0/24===10.0.0.0/8" in pair.west.guards
+
+
+def test_a_guard_from_before_the_start_goes_as_soon_as_there_is_an_uplink() -> None:
+    pair = make_pair()
+    ahead, there = "private#10.0.0.0/8", pair.west.network()
+    pair.west.guards[ahead] = SetGuard(ahead, (), ())
+    pair.west.pluto.brain.router.kept = {ahead}
+    pair.west.post(NetworkState((), ()))
+    ready(pair.west, lan("0.0.0.0/0"), private=WORLD)
+    lives(pair.west, "10.1.0.0/24")
+    assert ahead in pair.west.guards
+    pair.west.post(there)
+    assert ahead not in pair.west.guards and "private#10.1.0.0/24===10.0.0.0/8" in pair.west.guards
