@@ -23,6 +23,9 @@ from openswan.policy.groups import Target, clients_of, group_end, group_file, na
 from openswan.policy.selector import FlowKey
 
 MOST_PIECES = 256
+HALVES = {4: 1, 6: 3}
+"""Prefix lengths: a route as wide is a default one in two halves (0.0.0.0/1 and 128.0.0.0/1), or by the one net that is
+in use (2000::/3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +123,17 @@ def outer_interfaces(end: End, plugs: Plugs) -> frozenset[str]:
 def nets_behind(homes: Iterable[tuple[Subnet, str]], outer: Collection[str]) -> tuple[Subnet, ...]:
     """The nets that routes lead to by other interfaces than `outer`, without what lies in them and is led out.
 
-    A net so cut up that more than MOST_PIECES are left is nobody's.
+    An interface with a route as wide as half of everything is an outer one too. A net so cut up that more than
+    MOST_PIECES are left is nobody's.
     """
+    homes = tuple(homes)
+    outer = {*outer, *(device for net, device in homes if net.prefixlen <= HALVES[net.version])}
     inside = {net for net, device in homes if device not in outer and not _of_one_link(net)}
-    away = {net for net, device in homes if device in outer}
+    away = {net for net, device in homes if device in outer} - inside
     found: dict[int, list[Subnet]] = {4: [], 6: []}
     for net in inside:
         pieces: tuple[Subnet, ...] = (net,)
-        for hole in away - inside:
+        for hole in away:
             if hole.prefixlen > net.prefixlen and len(pieces) <= MOST_PIECES:
                 pieces = tuple(each for piece in pieces for each in less(piece, hole))
         if len(pieces) <= MOST_PIECES:

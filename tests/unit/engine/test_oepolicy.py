@@ -156,6 +156,14 @@ def test_those_behind_us_live_where_no_outer_interface_leads() -> None:
     assert nets_behind([], outer) == ()
 
 
+def test_half_of_everything_lies_outside() -> None:
+    """As other VPNs route it past the default route, or routers all IPv6 that is in use."""
+    lan = ("192.168.1.0/24", "eth1"), ("2001:db8:7::/64", "eth1")
+    vpn = ("0.0.0.0/1", "tun0"), ("128.0.0.0/1", "tun0"), ("10.8.0.0/24", "tun0"), ("2000::/3", "eth2")
+    homes = [(ip_network(net), device) for net, device in (*lan, *vpn, ("2001:db8:8::/48", "eth2"))]
+    assert nets_behind(homes, {"eth0"}) == tuple(ip_network(net) for net, _ in lan)
+
+
 def test_a_net_that_is_cut_to_pieces_is_nobodys() -> None:
     holes = [(ip_network(f"10.{number}.1.0/24"), "eth0") for number in range(MOST_PIECES)]
     assert nets_behind([(ip_network("10.0.0.0/8"), "eth1"), *holes], {"eth0"}) == ()
