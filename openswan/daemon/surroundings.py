@@ -33,8 +33,8 @@ class Surroundings:
         """See where nets live now; HostError and OSError: nobody can say."""
         homes = tuple(self._routes.homes())
         if homes != self._homes:
-            self._homes = homes
             self._guard.settle(homes)
+            self._homes = homes  # where the guard could not follow, the next look has it try again
             self._tell(RoutesSeen(homes))
         self._guard.follow_devices()
 

@@ -7,6 +7,8 @@ from ipaddress import ip_network
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from openswan.base.errors import HostError
 from openswan.daemon.surroundings import Surroundings
 from openswan.engine.effects import Intercept
@@ -27,6 +29,10 @@ def made(homes: list[Any], spare: Any = lambda nets: None) -> tuple[Surroundings
     return Surroundings(guard, routes, interceptor, heard.append, log), heard  # type: ignore[arg-type]
 
 
+def refuse(nets: Any) -> None:
+    raise HostError("no")
+
+
 def test_a_change_is_told_once() -> None:
     homes = [LAN]
     it, heard = made(homes)
@@ -36,6 +42,17 @@ def test_a_change_is_told_once() -> None:
     homes.clear()
     it.look()
     assert heard[2:] == [("guard", ()), RoutesSeen(())]
+
+
+def test_where_the_guard_could_not_follow_it_is_told_again() -> None:
+    it, heard = made([LAN])
+    settle, it._guard.settle = it._guard.settle, refuse  # type: ignore[method-assign]
+    with pytest.raises(HostError):
+        it.look()
+    assert heard == []
+    it._guard.settle = settle  # type: ignore[method-assign]
+    it.look()
+    assert heard == [("guard", (LAN,)), RoutesSeen((LAN,))]
 
 
 def test_the_status_hears_what_is_stopped() -> None:
@@ -49,9 +66,6 @@ def test_packets_are_stopped_though_routes_cannot_be_had() -> None:
     it, heard = made([], spared.append)
     it.stop_packets(plan)
     assert spared == [(LAN[0],)] and heard == [plan]
-
-    def refuse(nets: Any) -> None:
-        raise HostError("no")
 
     it, heard = made([], refuse)
     it.stop_packets(plan)
