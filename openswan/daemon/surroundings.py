@@ -28,15 +28,29 @@ class Surroundings:
         self._guard, self._routes, self._interceptor = guard, routes, interceptor
         self._tell, self._log = tell, log
         self._homes: tuple[tuple[Subnet, str], ...] | None = None
+        """As guard and pluto have been told; None: they have not."""
+        self._too_many = False
 
     def look(self) -> None:
-        """See where nets live now; HostError and OSError: nobody can say."""
-        homes = tuple(self._routes.homes())
-        if homes != self._homes:
+        """See where nets live now; HostError and OSError: nobody can say.
+
+        Of too many routes pluto hears nothing: a net that has a guard must not lose it because others have come.
+        """
+        found = self._routes.homes()
+        if found is None:
+            self._give_up()
+        elif (homes := tuple(found)) != self._homes:
             self._guard.settle(homes)
             self._homes = homes  # where the guard could not follow, the next look has it try again
             self._tell(RoutesSeen(homes))
+        self._too_many = found is None
         self._guard.follow_devices()
+
+    def _give_up(self) -> None:
+        if not self._too_many:
+            self._log("more routes than can tell who is behind this host: who is known to be stays", True)
+            self._guard.settle(())
+            self._homes = None
 
     def stop_packets(self, plan: Intercept) -> None:
         """For these packets are stopped; nets behind this host stay reachable past routes into tunnels."""

@@ -123,8 +123,8 @@ def outer_interfaces(end: End, plugs: Plugs) -> frozenset[str]:
 def nets_behind(homes: Iterable[tuple[Subnet, str]], outer: Collection[str]) -> tuple[Subnet, ...]:
     """The nets that routes lead to by other interfaces than `outer`, without what lies in them and is led out.
 
-    An interface with a route as wide as half of everything is an outer one too. A net so cut up that more than
-    MOST_PIECES are left is nobody's.
+    An interface with a route as wide as half of everything is an outer one too. A net of which more than MOST_PIECES
+    would be left is cut no further, the widest first: to be guarded for nothing is better than not to be.
     """
     homes = tuple(homes)
     outer = {*outer, *(device for net, device in homes if net.prefixlen <= HALVES[net.version])}
@@ -132,15 +132,21 @@ def nets_behind(homes: Iterable[tuple[Subnet, str]], outer: Collection[str]) -> 
     away = {net for net, device in homes if device in outer} - inside
     found: dict[int, list[Subnet]] = {4: [], 6: []}
     for net in inside:
-        pieces: tuple[Subnet, ...] = (net,)
-        for hole in away:
-            if hole.prefixlen > net.prefixlen and len(pieces) <= MOST_PIECES:
-                pieces = tuple(each for piece in pieces for each in less(piece, hole))
-        if len(pieces) <= MOST_PIECES:
-            found[net.version] += pieces
+        found[net.version] += _without(net, away)
     four = collapse_addresses(each for each in found[4] if isinstance(each, IPv4Network))
     six = collapse_addresses(each for each in found[6] if isinstance(each, IPv6Network))
     return (*four, *six)
+
+
+def _without(net: Subnet, away: Iterable[Subnet]) -> tuple[Subnet, ...]:
+    within = (each for each in away if each.prefixlen > net.prefixlen and each[0] in net)
+    pieces: tuple[Subnet, ...] = (net,)
+    for hole in sorted(within, key=lambda each: (each.prefixlen, int(each[0]))):
+        cut = tuple(each for piece in pieces for each in less(piece, hole))
+        if len(cut) > MOST_PIECES:
+            break
+        pieces = cut
+    return pieces
 
 
 def _of_one_link(net: Subnet) -> bool:

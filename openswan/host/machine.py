@@ -190,10 +190,10 @@ class Machine:
         return [one for one in found if one is not None]
 
     def homes(self) -> list[tuple[Subnet, str]]:
-        """(subnet, device) of every route that is no default one and leads into no ipsecN."""
+        """(subnet, device) of every route that is no default one and leads into no ipsecN; none of too many."""
         netlink = Rtnetlink()
         try:
-            return netlink.homes()
+            return netlink.homes() or []
         except OSError:
             return []
         finally:

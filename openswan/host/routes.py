@@ -151,8 +151,8 @@ class Routes:
         """What is wanted now."""
         return tuple(self._wanted.values())
 
-    def homes(self) -> list[tuple[Subnet, str]]:
-        """Where destinations live by the routing tables, for Guard.settle()."""
+    def homes(self) -> list[tuple[Subnet, str]] | None:
+        """Where destinations live by the routing tables, for Guard.settle(); None: too many routes to tell."""
         return self._netlink.homes()
 
     def check(self) -> bool:

@@ -215,10 +215,10 @@ class Rtnetlink:
                 _number(metrics, RTAX_MTU),
             )
 
-    def homes(self, most: int = 4096) -> list[tuple[Subnet, str]]:
+    def homes(self, most: int = 4096) -> list[tuple[Subnet, str]] | None:
         """(subnet, device) of every unicast route that is no default one and leads into no ipsecN, in any table.
 
-        Empty when there are more than `most`: a full Internet table says nothing about where our own side lives.
+        None when there are more than `most`: a full Internet table says nothing about where our own side lives.
         """
         found: set[tuple[Subnet, str]] = set()
         for version in (4, 6):
@@ -232,7 +232,7 @@ class Rtnetlink:
                 subnet = ip_network((bytes(attrs[RTA_DST]), length))
                 found.update((subnet, name) for name in map(_name, hops) if name and not name.startswith("ipsec"))
                 if len(found) > most:
-                    return []
+                    return None
         return sorted(found, key=str)
 
     def rules(self, version: int) -> Iterator[Rule]:

@@ -272,7 +272,7 @@ def test_whoever_is_behind_the_gateway_whatever_their_nets() -> None:
 
 
 def test_without_an_uplink_whoever_is_behind_stays_who_they_are() -> None:
-    """Their guard is there all the time, also when routes are seen meanwhile, and their trap when there is a way out."""
+    """Their guard is there all the time, also when routes are seen meanwhile; their trap when there is a way out."""
     pair = gateways(HOST, west=lan("0.0.0.0/0"))
     lives(pair.west, "10.1.0.0/24")
     guards, before = dict(pair.west.guards), pair.west.network()

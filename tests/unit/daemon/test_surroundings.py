@@ -17,7 +17,7 @@ from openswan.engine.events import GuardSeen, InterceptionSeen, RoutesSeen
 LAN = (ip_network("10.1.0.0/24"), "lan")
 
 
-def made(homes: list[Any], spare: Any = lambda nets: None) -> tuple[Surroundings, list[Any]]:
+def made(homes: list[Any] | None, spare: Any = lambda nets: None) -> tuple[Surroundings, list[Any]]:
     heard: list[Any] = []
     seen = GuardSeen("nft", {}, None, {})
     guard = SimpleNamespace(
@@ -53,6 +53,20 @@ def test_where_the_guard_could_not_follow_it_is_told_again() -> None:
     it._guard.settle = settle  # type: ignore[method-assign]
     it.look()
     assert heard == [("guard", (LAN,)), RoutesSeen((LAN,))]
+
+
+def test_too_many_routes_take_nothing_back() -> None:
+    it, heard = made([LAN])
+    it.look()
+    known, it._routes.homes = it._routes.homes, lambda: None  # type: ignore[method-assign]
+    heard.clear()
+    it.look()
+    it.look()
+    assert heard == ["more routes than can tell who is behind this host: who is known to be stays", ("guard", ())]
+    it._routes.homes = known  # type: ignore[method-assign]
+    heard.clear()
+    it.look()
+    assert heard == [("guard", (LAN,)), RoutesSeen((LAN,))], "told again"
 
 
 def test_the_status_hears_what_is_stopped() -> None:
