@@ -12,7 +12,7 @@ from openswan.engine.orient import Plugs, orient
 from openswan.host.guard.guard import Guard
 from openswan.host.guard.journal import conn_of
 from openswan.host.routes import Routes
-from openswan.policy.connection import Connection
+from openswan.policy.connection import Connection, Startup
 from openswan.policy.groups import whoever_is_behind
 
 STALE = 600.0
@@ -36,12 +36,13 @@ class Leftovers:
         self._log = log
 
     def guard_ahead(self, wanted: Wanted, plugs: Plugs) -> None:
-        """Guard conns whose addresses are not there yet, so that pluto cannot route them before they are."""
+        """Guard what pluto does not route at once: conns whose addresses are not there yet, or that come up in turn."""
         held = self._guard.entries()
         connections = wanted.connections or ()
 
         def known(policy: Connection) -> bool:
-            return orient(policy, plugs, {})[0] is not None
+            later = wanted.in_turn and policy.startup is Startup.START
+            return not later and orient(policy, plugs, {})[0] is not None
 
         waiting = [each for each in connections if not known(each)]
         for each in (*guards(waiting), *group_guards(connections, dict(wanted.groups), known=known)):

@@ -3,11 +3,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from openswan.daemon.leftovers import Leftovers
+from openswan.daemon.wanted import Places, Wanted
+from openswan.engine.events import Interface, NetworkState
+from openswan.engine.orient import Plugs
+from openswan.policy.connection import End, Host, HostKind, Startup
 from openswan.wire.whack import encode_request
+from tests.sim.pair import conn
 from tests.unit.daemon.running import CONF, Namespace, Running, network, nothing, sh
 
 
@@ -96,3 +105,22 @@ def test_a_closed_group_stays_closed_over_a_restart_without_an_address(
         assert not closed()
 
     namespace(work)
+
+
+def test_what_comes_up_in_turn_is_guarded_until_then(tmp_path: Path) -> None:
+    """With plutowait=yes the last conn of many may have to wait for minutes."""
+    ends = [End(Host(HostKind.ADDRESS, ip_address(f"192.0.2.{n}"))) for n in range(1, 5)]
+    conns = [
+        conn(startup.value, ends[0], other, startup=startup)
+        for startup, other in zip((Startup.START, Startup.ROUTE, Startup.ADD), ends[1:], strict=True)
+    ]
+    plugs = Plugs.of(NetworkState((Interface("eth0", "ipsec0", ((ip_address("192.0.2.1"), 24),)),), ()))
+    wanted = Wanted(Places(*[tmp_path] * 4), connections=tuple(conns), in_turn=True)
+
+    def ahead(wanted: Wanted) -> list[str]:
+        found: list[str] = []
+        guard = SimpleNamespace(entries=dict, set=lambda name, entries, block: found.append(name))
+        Leftovers(guard, None, lambda names: None, lambda text, serious: None).guard_ahead(wanted, plugs)  # type: ignore
+        return found
+
+    assert ahead(wanted) == [Startup.START.value] and ahead(replace(wanted, in_turn=False)) == []
