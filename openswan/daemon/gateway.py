@@ -175,6 +175,7 @@ class Gateway:
             self._listen_to_icmp()
             self._reactor.post(self._peers_file.recall())
             await self._interfaces.look()
+            self._look_around()
             self._autostart()
             if self._performer.in_use:
                 raise HostError(self._performer.in_use[0])
@@ -414,6 +415,13 @@ class Gateway:
         self._start(self._manual.start(self._wanted.manual, ours))
         names = self._leftovers.keep_named(self._wanted)
         asyncio.get_running_loop().call_later(STALE, self._leftovers.prune, names)
+
+    def _look_around(self) -> None:
+        """Who is behind this host is known before anything is routed for them."""
+        try:
+            self._surroundings.look()
+        except (HostError, OSError) as why:
+            self._log(f"where nets are by the routes: {why}", True)
 
     def _tell_kept(self, names: set[str]) -> None:
         self._pluto.brain.router.kept = names
