@@ -66,6 +66,6 @@ class Wanted:
     dnssec: bool = True
     """Keys in the DNS may count as signed."""
     pinned: bool = False
+    """Each packet thread stays on a core of its own."""
     marks: Marks = DEFAULT_MARKS
     """fwmark-mask="""
-    """Each packet thread stays on a core of its own."""

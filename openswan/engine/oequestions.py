@@ -31,10 +31,9 @@ class Questions:
 
     def want(self, pair: Pair, now: Instant) -> Address | None:
         """Have a pair's destination asked about; returns the one that has waited longest when too many wait."""
-        wanted = self.wanted.setdefault(pair.dst, {})
-        if not wanted and pair.dst not in self._out:
-            self._waiting[pair.dst] = None
-        wanted[pair] = None
+        self.wanted.setdefault(pair.dst, {})[pair] = None
+        if pair.dst not in self._out:
+            self._waiting.setdefault(pair.dst)
         too_many = len(self._waiting) > self._most_waiting and not self._has_room(now)
         return next(iter(self._waiting)) if too_many else None
 

@@ -70,3 +70,17 @@ def test_an_answer_that_never_comes_does_not_keep_its_place() -> None:
     assert asked(questions) == [there(1)]
     questions.want(Pair(HERE, there(2)), 1.0)
     assert asked(questions, LOST) == [] and asked(questions, LOST + 0.1) == [there(2)]
+
+
+def test_whose_answer_never_came_is_asked_about_again_for_the_next_pair() -> None:
+    questions = Questions(at_once=1)
+    first, second, third = (Pair(ip_address(f"10.1.0.{n}"), there(1)) for n in (1, 2, 3))
+    questions.want(first, 0.0)
+    assert asked(questions) == [there(1)]
+    questions.want(second, 1.0)
+    questions.want(Pair(HERE, there(2)), 1.0)
+    assert asked(questions, LOST + 1.0) == [there(2)], "the other one is given up"
+    questions.want(third, LOST + 2.0)
+    questions.answered(there(2))
+    assert asked(questions, LOST + 2.0) == [there(1)]
+    assert list(questions.answered(there(1))) == [first, second, third]
