@@ -7,10 +7,10 @@ it is capable has it called at once, and the grade it once had only forbids.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from openswan.base.address import Address
@@ -19,6 +19,7 @@ from openswan.engine.effects import KeepPeers
 from openswan.engine.events import PeersRecalled
 from openswan.engine.oepair import CAPABLE, DEAF, Peer, Peers
 from openswan.engine.timers import Timer
+from openswan.policy.grade import Grade
 from openswan.policy.known import MOST_LINES, KnownPeer
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ REMEMBERED = 30 * 86400.0
 """Seconds since its last tunnel after which the grade of a peer is not recalled any more."""
 KEEP_EVERY = 300.0
 """Seconds between two writings of what has changed."""
+RANKS = (*sorted({grade.rank for grade in Grade}, reverse=True), -1)
+"""Of the grades that peers once had, best first; -1: none."""
 BEFORE = "there was no tunnel with it before the daemon began anew"
 
 
@@ -68,17 +71,15 @@ def known_of(address: Address, peer: Peer, behind: bool, calendar: Calendar) -> 
 
 
 def known_peers(ours: Peers, of_others: Peers, calendar: Calendar) -> tuple[KnownPeer, ...]:
-    """What is kept of all of them, MOST_LINES at most: who had tunnels first, then who was looked at last."""
-
-    def each(had: bool) -> Iterator[KnownPeer]:
-        for peers, behind in ((ours, False), (of_others, True)):
-            for address, peer in reversed(peers.known.items()):
-                found = known_of(address, peer, behind, calendar) if (peer.best is not None) is had else None
-                if found is not None:
-                    yield found
-
-    first = tuple(islice(each(True), MOST_LINES))
-    return (*first, *islice(each(False), MOST_LINES - len(first)))
+    """What is kept of all of them, MOST_LINES at most: who had tunnels first, by grade, for forgetting a good one is
+    what keepgrade= is got round by; of equals who was looked at last."""
+    ranked: dict[int, list[KnownPeer]] = {rank: [] for rank in RANKS}
+    for peers, behind in ((ours, False), (of_others, True)):
+        for address, peer in reversed(peers.known.items()):
+            equals = ranked[peer.rank]
+            if len(equals) < MOST_LINES and (found := known_of(address, peer, behind, calendar)) is not None:
+                equals.append(found)
+    return tuple(islice(chain(*ranked.values()), MOST_LINES))
 
 
 def recall(known: KnownPeer, peers: Peers, calendar: Calendar) -> bool:

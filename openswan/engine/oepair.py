@@ -102,6 +102,11 @@ class Peer:
     brief: int = 0
     """How many tunnels in a row have ended as soon as they were up."""
 
+    @property
+    def rank(self) -> int:
+        """Of the best grade it had; -1: it never had a tunnel."""
+        return -1 if self.best is None else self.best.rank
+
     def up(self, grade: Grade, now: Instant) -> bool:
         """It has a tunnel; had it been thought deaf because answers got lost?"""
         misjudged = self.deaf_until > now and self.brief < MOST_BRIEF
@@ -146,7 +151,5 @@ class Peers:
         return len(self.known)
 
     def _forget_one(self) -> None:
-        """The oldest that never had a tunnel, if there is one among the first: keepgrade= must not be flooded away."""
-        oldest = list(islice(self.known, LOOKED_AT))
-        worst = next((each for each in oldest if self.known[each].best is None), oldest[0])
-        del self.known[worst]
+        """Of the oldest the first of the least grade, none being the least: keepgrade= must not be flooded away."""
+        del self.known[min(islice(self.known, LOOKED_AT), key=lambda each: self.known[each].rank)]

@@ -90,6 +90,25 @@ def test_how_many_are_kept_is_bounded_and_those_that_had_a_tunnel_come_first() -
     assert known[2].address == ip_address(0x0B000000 + MOST_LINES + 4), "looked at last"
 
 
+def test_the_best_grades_are_the_last_to_be_forgotten() -> None:
+    """Whoever has many tunnels come up, which is easy without proof, pushes out nobody that has proved something."""
+    ours, others = Peers(), Peers()
+    best = {ip_address(0x0A000000 + n): grade for n, grade in enumerate(Grade)}
+    for address, grade in best.items():
+        (ours if grade.rank % 2 else others).note(address).up(grade, 4000.0)
+    for n in range(MOST_LINES):
+        ours.note(ip_address(0x0B000000 + n)).up(Grade.NULL, 4900.0)
+    known = known_peers(ours, others, THEN)
+    grades = [each.best for each in known if each.best is not None]
+    assert len(grades) == MOST_LINES == len(known)
+    assert [grade.rank for grade in grades[:7]] == [4, 4, 4, 3, 2, 1, 0]
+    assert all(best[each.address] is each.best for each in known[:6])
+    machine = Peers(most=6)
+    for each in reversed(known[:7]):
+        recall(each, machine, NOW)
+    assert machine.known.keys() == {each.address for each in known[:6]}, "the next life forgets them last too"
+
+
 @pytest.mark.parametrize("terms", [PERMISSIVE, PRIVATE, NULL, MIXED], ids=lambda terms: terms.owner)
 def test_whatever_a_file_says_opens_nothing(terms: object) -> None:
     """Of all records one can forge, none has a pair go in clear where it would not have without one."""

@@ -3,6 +3,8 @@
 
 from ipaddress import ip_address
 
+import pytest
+
 from openswan.engine.oepair import LOOKED_AT, Peers, pause, round_pause
 from openswan.policy.grade import Grade
 
@@ -22,11 +24,13 @@ def test_peers_are_bounded_and_the_one_not_looked_at_goes_first() -> None:
     assert len(peers) == 3 and peers.get(b) is None and peers.get(a) is not None
 
 
-def test_peers_that_had_a_tunnel_are_forgotten_last() -> None:
+@pytest.mark.parametrize("flood", [None, Grade.NULL])
+def test_peers_that_had_a_tunnel_are_forgotten_last(flood: Grade | None) -> None:
+    """The better its grade the later: a tunnel that proves nothing is soon had."""
     peers = Peers(LOOKED_AT)
     once = ip_address("198.51.100.1")
     peers.note(once).best = Grade.DNSSEC
     for n in range(5000):
-        peers.note(ip_address(0x0A000000 + n))
+        peers.note(ip_address(0x0A000000 + n)).best = flood
     found = peers.known.get(once)
     assert len(peers) == LOOKED_AT and found is not None and found.best is Grade.DNSSEC
