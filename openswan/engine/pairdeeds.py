@@ -84,11 +84,16 @@ class PairDeeds:
         self.pairs.shunts[effect.pair] = line.name
         self.core.klips(SetEroute(key, effect.shunt, line.device, line.unique, 0))
 
+    def decided(self, pair: Pair) -> None:
+        """Have what was decided about a pair in force: a packet that still asks waits for it."""
+        state = self.pairs.machine.pairs.get(pair)
+        if state is not None and state.shunt is not None:
+            self._set_shunt(oe.SetShunt(pair, state.shunt, state.terms.owner))
+
     def fall_back(self, pair: Pair) -> None:
         """A pair's connection has let go of its eroute: what was decided meanwhile counts."""
-        state = self.pairs.machine.pairs.get(pair)
-        if state is not None and state.shunt is not None and pair not in self.pairs.conns:
-            self._set_shunt(oe.SetShunt(pair, state.shunt, state.terms.owner))
+        if pair not in self.pairs.conns:
+            self.decided(pair)
 
     def catch_up(self, pair: Pair) -> None:
         """A pair has no connection any more, and its tunnel may not have been put in place: what waits for it waits no

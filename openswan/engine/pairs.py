@@ -107,9 +107,8 @@ class Pairs:
         """A packet has met a line's trap; the packet engine keeps it, and what follows it, under the pair's key."""
         flow = event.flow
         pair = Pair(flow.src.network_address, flow.dst.network_address)
-        if pair in self.aside:
-            self.aside.discard(pair)
-            self.deeds.fall_back(pair)
+        self.aside.discard(pair)
+        self.deeds.decided(pair)
         self.met(line, pair)
 
     def stopped(self, line: Conn, pair: Pair) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+import pytest
+
 from openswan.base.said import Shunt
 from openswan.engine import oeevents as oe
 from openswan.engine.oeevents import Pair
 from openswan.engine.pairdeeds import flow_of
 from openswan.engine.routing import RouteEvent
+from openswan.plane.commands import DelEroute
+from openswan.policy.connection import Connection
 from tests.sim import test_groups as groups
 from tests.sim.pair import EAST, WEST
 from tests.unit.engine.test_pairs import PAIR, alone, pairs
@@ -46,3 +50,22 @@ def test_a_negotiation_that_goes_on_keeps_no_eroute_of_the_pair() -> None:
     assert groups.target(hosts.west, EAST) is Shunt.DROP and flow_of(PAIR) not in router.eroutes
     hosts.run(20.0)
     assert mine.conns == {} and groups.target(hosts.west, EAST) is Shunt.DROP
+
+
+@pytest.mark.parametrize("policy", [groups.PRIVATE, groups.PERMISSIVE], ids=lambda policy: policy.name)
+def test_a_packet_that_still_arrives_meets_what_was_decided(policy: Connection) -> None:
+    """Whatever took the pair's eroute away, also while its peer is being called."""
+    hosts = alone(policy)
+    hosts.send(hosts.west, WEST, EAST)
+    hosts.run(1.0)
+    mine, met = pairs(hosts.west), []
+    assert PAIR in mine.conns
+    for _ in range(2):
+        hosts.west.klips.do(DelEroute(flow_of(PAIR)))
+        hosts.send(hosts.west, WEST, EAST)
+        hosts.run(0.01)
+        met.append(groups.target(hosts.west, EAST))
+        assert met[-1] is mine.machine.pairs[PAIR].shunt
+        hosts.run(20.0)
+    assert met == [Shunt.HOLD, Shunt.DROP if policy is groups.PRIVATE else Shunt.PASS]
+    assert not hosts.west.klips.refusals
