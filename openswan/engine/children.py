@@ -57,7 +57,7 @@ class Children:
         elif asked is not None:
             self._refuse(ike, effect)  # --down came first
             return
-        conn.login, conn.grade = ike.login, grade_of(ike, conn)
+        conn.login = ike.login
         self.brain.negotiator.adopt(conn, ike, effect.mine, effect.theirs)
         child = self._child(ike, conn, effect)
         if conn.policy.tfc and effect.extras.unpadded:
@@ -73,6 +73,7 @@ class Children:
             if asked is not None:
                 self.brain.negotiator.failed(conn, 0, obstacle[1], told=True)
             return
+        conn.grade = grade_of(ike, conn)
         self.brain.router.guard(conn)
         path = self.brain.pathmtus.start(ike, effect.local.address, effect.remote.address)
         dialect = self.brain.dialects[ike.version]

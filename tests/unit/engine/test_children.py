@@ -6,11 +6,13 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_network
 
+from openswan.base.log import Rc
 from openswan.base.said import Said, Shunt
 from openswan.engine.children import established_line
 from openswan.engine.effects import FlushConntrack, KlipsCommand, RunUpdown, SendDatagram, SetGuard
 from openswan.engine.settings import LINGER
 from openswan.plane.commands import AddSa, DelSa, Direction, SetEroute
+from openswan.policy.grade import Grade
 from openswan.policy.selector import FlowKey
 from tests.sim.pair import EAST, EAST_NET, WEST, WEST_NET, Pair, SimHost, conn, end, make_pair, tunnel
 
@@ -144,3 +146,20 @@ def test_commands_name_their_owner() -> None:
     assert isinstance(eroute, SetEroute) and (eroute.owner, eroute.serial) == ("net-net", 2)
     pair.west.say("delete", name="net-net")
     assert pair.west.klips.history.count(DelSa.__name__) == 2
+
+
+def test_what_the_peer_has_proved_counts_when_its_tunnel_is_put_in_place() -> None:
+    """One that is in the way of another changes nothing: the firewall is opened by it."""
+    pair = make_pair(1)
+    west, east = tunnel()
+    pair.west.load(west)
+    pair.east.load(east)
+    mine = pair.west.pluto.core.conns.named["net-net"]
+    obstacle = pair.west.pluto.brain.router.obstacle
+    pair.west.pluto.brain.router.obstacle = lambda conn: (Rc.LOG_SERIOUS, "in the way")  # type: ignore[method-assign]
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(5.0, lambda: any("in the way" in line for line in pair.west.lines)) and mine.grade is None
+    pair.west.pluto.brain.router.obstacle = obstacle  # type: ignore[method-assign]
+    pair.run(30.0)
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(5.0, pair.up) and mine.grade is Grade.GROUP
