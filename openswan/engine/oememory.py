@@ -59,8 +59,7 @@ class Calendar:
 
 def known_of(address: Address, peer: Peer, behind: bool, calendar: Calendar) -> KnownPeer | None:
     """What is worth keeping of one peer; None: nothing."""
-    itself = all(each.address == address for each in peer.gateways)
-    capable = peer.capable_until if itself and peer.capable_until > calendar.now else 0.0
+    capable = peer.capable_until if peer.itself(address) and peer.capable_until > calendar.now else 0.0
     deaf = peer.deaf_until if peer.deaf_until > calendar.now else 0.0
     lately = calendar.now - peer.heard < REMEMBERED
     best = peer.best if lately else None

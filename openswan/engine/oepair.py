@@ -102,6 +102,10 @@ class Peer:
     brief: int = 0
     """How many tunnels in a row have ended as soon as they were up."""
 
+    def itself(self, address: Address) -> bool:
+        """Is it, whose address that is, its own gateway as far as the DNS has said?"""
+        return all(each.address == address for each in self.gateways)
+
     @property
     def rank(self) -> int:
         """Of the best grade it had; -1: it never had a tunnel."""
@@ -146,6 +150,14 @@ class Peers:
         else:
             self.known.move_to_end(address)
         return peer
+
+    def unpublished(self, address: Address) -> None:
+        """The DNS names no gateway for it any more; if it was met by another host, that says nothing of itself."""
+        peer = self.known.get(address)
+        if peer is not None and peer.gateways:
+            if not peer.itself(address):
+                peer.capable_until = 0.0
+            peer.gateways = ()
 
     def __len__(self) -> int:
         return len(self.known)

@@ -137,6 +137,9 @@ class Opportunistic:
         self._happen(self._new(event.pair, event.terms), kind)
 
     def _learned(self, event: ev.Learned) -> None:
+        if event.verdict is Verdict.NONE:
+            self.peers.unpublished(event.destination)
+            self.peers_of_others.unpublished(event.destination)
         for pair in self._questions.answered(event.destination):
             p = self.pairs.get(pair)
             if p is None or p.state not in ASKING:

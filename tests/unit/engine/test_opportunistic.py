@@ -7,6 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from openswan.base.address import Address
 from openswan.base.said import Shunt
 from openswan.engine import oeevents as ev
 from openswan.engine.oeevents import (
@@ -319,6 +320,22 @@ def test_one_that_withdrew_its_record_is_hung_up_on() -> None:
     effects = play.learned(NONE)
     assert Hang(PAIR) in effects and passed() in effects
     assert any(isinstance(each, Tell) and "it had a tunnel of grade dnssec before" in each.text for each in effects)
+
+
+@pytest.mark.parametrize("there", [PEER, OTHER], ids=["itself", "another host"])
+def test_a_gateway_that_the_dns_names_no_more_is_forgotten(there: Address) -> None:
+    """A peer lately capable may be called at its own address, without the key that its record had."""
+    play = Play()
+    play.packet(PERMISSIVE)
+    play.learned(GATEWAYS, gateway(there))
+    play.up(PERMISSIVE)
+    play.tell(ev.Down(PAIR, 1))
+    play.packet(PERMISSIVE)
+    play.learned(NONE, ttl=5.0)
+    play.tell(ev.Remove(PAIR))
+    play.after(10.0)
+    itself = [Call(PAIR, "private-or-clear", None)]
+    assert play.packet(PERMISSIVE) == [hold(), Ask(PEER), *(itself if there == PEER else [])]
 
 
 def test_one_look_up_for_all_pairs_that_wait() -> None:
