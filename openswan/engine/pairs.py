@@ -54,6 +54,8 @@ BUSY = 150.0
 """Seconds since a tunnel was last seen to carry packets for which it is rekeyed: two looks, and what they take."""
 LINES = (100.0, 2000.0)
 """Lines of the log a second, and at once, about first packets."""
+MOST_TERMS = 1024
+"""Lines whose terms are known without working them out: names in groups' files come and go for ever."""
 SLICE = 200
 """Pairs that are looked at between two events when lines have changed: some 20 ms where each is forgotten."""
 
@@ -92,7 +94,7 @@ class Pairs:
         """First packets there was no room for."""
         self._lines = Bucket(*LINES)
         self._known_terms: dict[str, tuple[Connection, oe.Terms]] = {}
-        """By the name of a line: what its policy comes to."""
+        """By the name of a line, oldest first: what its policy comes to."""
         self._events: deque[OeEvent] = deque()
         self._busy = False
         self._suspects: deque[Pair] = deque()
@@ -134,6 +136,8 @@ class Pairs:
         policy, terms = self._known_terms.get(line.name, (None, None))
         if policy is not line.policy or terms is None:
             terms = self._terms_of(line)
+            if self._known_terms.pop(line.name, None) is None and len(self._known_terms) >= MOST_TERMS:
+                del self._known_terms[next(iter(self._known_terms))]
             self._known_terms[line.name] = line.policy, terms
         if exempt(Flow(pair.src, pair.dst), self.core.plugs.place):
             terms = replace(terms, stance=Stance.CLEAR)

@@ -144,3 +144,19 @@ def test_more_pairs_than_one_slice_are_looked_at_bit_by_bit(monkeypatch: pytest.
     hosts.run(0.01)
     assert [str(pair.dst) for pair in mine.machine.pairs] == ["203.0.113.9"]
     assert not hosts.west.klips.refusals
+
+
+def test_terms_of_lines_that_are_gone_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs_module, "MOST_TERMS", 3)
+    hosts, lines = make_pair(), [f"198.51.100.{last}/32" for last in range(1, 6)]
+    groups.ready(hosts.west, groups.PRIVATE, private="203.0.113.9/32\n")
+    for line in lines:
+        hosts.west.policies["private"] = f"{line}\n203.0.113.9/32\n"
+        hosts.west.say("rereadgroups")
+        hosts.send(hosts.west, WEST, line.removesuffix("/32"))
+    mine = pairs(hosts.west)
+    assert list(mine._known_terms) == [f"private#{line}" for line in lines[-3:]]
+    hosts.send(hosts.west, WEST, "203.0.113.9")
+    policy, terms = mine._known_terms["private#203.0.113.9/32"]
+    assert terms == terms_of(policy) == mine.machine.pairs[Pair(PAIR.src, ip_address("203.0.113.9"))].terms
+    assert len(mine._known_terms) == 3
