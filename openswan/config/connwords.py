@@ -223,8 +223,8 @@ ROWS: tuple[Keyword, ...] = (
     row("send-no-esp-tfc", B, A, "no", "Tell the peer not to do that (ESP_TFC_PADDING_NOT_SUPPORTED).",
             aliases=("send-esp-tfc-padding-not-supported",)),
     row("nopmtudisc", B, A, "no", "Do not probe what the path takes."),
-    row("decap-dscp", B, H, "no", "Copy DSCP inward.", fine=("no",),
-            reason="the inner packet keeps the DSCP it was sent with"),
+    row("decap-dscp", B, A, "no", "Copy DSCP inward: decrypted packets have that of the packet they came in, which "
+            "anybody on the way can change. Not of those that came in TCP."),
     row("encap-dscp", B, A, "", "Copy DSCP outward, or do not, whatever hidetos= of config setup says."),
     row("ignore-peer-dns", B, A, "no", "Do not tell updown commands of the DNS servers and domains the peer assigns."),
     row("dns-match-id", B, R, "no", "The peer's reverse DNS name must be its identity.", fine=("no",),
@@ -273,8 +273,9 @@ ROWS: tuple[Keyword, ...] = (
             reason="an identity finds its own address again: give each peer an identity of its own"),
     row("initial-contact", B, A, "yes", "Tell peers that we remember no older SA."),
     row("fake-strongswan", B, M, "no", "Pretend to be strongSwan.", reason="nothing strongSwan does needs it any more"),
-    row("reauth", B, H, "no", "Prove oneself anew at each rekey of the IKE SA.", fine=("no",),
-            reason="SAs are rekeyed without a new proof; ikelifetime= with rekey=no ends them"),
+    row("reauth", B, A, "no", "IKEv2: instead of rekeying an IKE SA make a new one, on which both ends prove "
+            "themselves anew; the tunnels of the old one go when those of the new one are up. Only the end that can "
+            "begin one does that."),
     row("send-supported-auth-methods", B, M, "no", "Tell the peer which ways of proof count (RFC 9593).",
             reason="the peer's own configuration says how it proves itself; what it got wrong is in the log"),
     row("reject-simultaneous-ike-auth", B, M, "no", "Refuse a peer's IKE_AUTH while ours is under way.",

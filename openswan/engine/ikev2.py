@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from openswan.base.address import Endpoint
@@ -14,12 +15,17 @@ from openswan.engine.conn import Conn
 from openswan.engine.dialect import UnderWay
 from openswan.engine.policies import child_policy
 from openswan.engine.statedb import ChildState, IkeState
+from openswan.engine.timers import Timer
 from openswan.ike.events import CreateChild, RekeyIke
 from openswan.ike.policy import ChildPolicy, IkePolicy
 from openswan.ike.v2.sa import IkeSaV2
 
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
+
+
+REAUTH_AGAIN = 60.0
+"""Seconds after which an IKE SA that has not been replaced yet is to be once more: what was begun came to nothing."""
 
 
 class IkeV2:
@@ -92,7 +98,15 @@ class IkeV2:
         return ()
 
     def renew(self, ike: IkeState) -> None:
-        """CREATE_CHILD_SA makes a successor that inherits everything."""
-        if ike.conn is not None:
-            self.core.say(ike.conn, "rekeying IKE SA", Rc.LOG, ike.serial, event="ike-rekey")
-            self.brain.ikes.request(ike, RekeyIke())
+        """CREATE_CHILD_SA makes a successor that inherits everything; with reauth=yes a new IKE SA takes over."""
+        conn = ike.conn
+        if conn is None or ike.closing:
+            return
+        if conn.policy.reauth and conn.group is None and self.brain.negotiator.movable(ike):
+            # Both ends prove themselves anew; what there is gives way when its children are up (RFC 7296 2.8.3).
+            self.core.say(conn, "reauthenticating: a new IKE SA takes over", Rc.LOG, ike.serial, event="ike-rekey")
+            self.brain.negotiator.elsewhere(ike)
+            self.core.after(Timer.REKEY_IKE, ike.serial, REAUTH_AGAIN, partial(self.renew, ike))
+            return
+        self.core.say(conn, "rekeying IKE SA", Rc.LOG, ike.serial, event="ike-rekey")
+        self.brain.ikes.request(ike, RekeyIke())

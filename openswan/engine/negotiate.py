@@ -15,7 +15,7 @@ from openswan.engine.names import CHILD_STAGES, WORDS
 from openswan.engine.oeevents import Pair
 from openswan.engine.routing import RouteEvent, Routing
 from openswan.engine.settings import LINGER, RETRY_FIRST, RETRY_MOST
-from openswan.engine.statedb import IkeState
+from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
 from openswan.ike.effects import Gone
 from openswan.ike.events import CreateChild, MoveIke
@@ -178,11 +178,15 @@ class Negotiator:
         False when that cannot be, because only the peer can begin one.
         """
         self.core.states.unshare(ike)
-        children = [c for c in ike.children.values() if not c.closing and self.impossible(c.conn) is None]
+        children = self.movable(ike)
         for child in children:
             child.gives_way = True
             self.start(child.conn)
         return bool(children)
+
+    def movable(self, ike: IkeState) -> list[ChildState]:
+        """Its children that we could make anew on another IKE SA."""
+        return [one for one in ike.children.values() if not one.closing and self.impossible(one.conn) is None]
 
     def failed(self, conn: Conn, token: int, reason: str, notify: int = 0, told: bool = False) -> None:
         """A negotiation came to nothing: tell, try again later if that is wanted, else apply the failure shunt.

@@ -239,6 +239,8 @@ class Connection:
     ike_lifetime: float = 3600.0
     ipsec_lifetime: float = 28800.0
     rekey: bool = True
+    reauth: bool = False
+    """An IKE SA is not rekeyed: a new one takes its place, on which both ends prove themselves anew."""
     rekey_margin: float = 540.0
     rekey_fuzz: float = 1.0
     """Fraction: 1.0 is 100%."""
@@ -311,6 +313,8 @@ class Connection:
     """debug=: words of openswan.base.debugclasses, for lines about this conn."""
     copy_dscp: bool | None = None
     """The DSCP of inner packets goes outside; None: as config setup says."""
+    take_dscp: bool = False
+    """The DSCP of outer packets goes inside."""
     nat_keepalive: bool = True
     """Keep a NAT's mapping open (RFC 3948 4)."""
     ignore_dns: bool = False

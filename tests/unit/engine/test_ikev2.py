@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from tests.sim.pair import make_pair, tunnel
+from tests.sim.test_rekey import traffic
 
 
 def test_an_ike_sa_begins_with_its_first_child_and_is_renewed_from_within() -> None:
@@ -24,3 +29,36 @@ def test_an_ike_sa_begins_with_its_first_child_and_is_renewed_from_within() -> N
     pair.west.post(pair.west.network())
     assert pair.run(5.0, lambda: child.ike is not ike)
     assert any("rekeying IKE SA" in line for line in pair.west.lines)
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_reauthentication_makes_a_new_ike_sa_before_the_old_one_goes(both: bool) -> None:
+    pair = make_pair()
+    west, east = tunnel(ike_lifetime=60.0, rekey_margin=20.0, rekey_fuzz=0.0, reauth=True)
+    pair.west.load(west)
+    pair.east.load(east if both else replace(east, reauth=False, ike_lifetime=3600.0))
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(10.0, pair.up)
+    traffic(pair, 200.0)
+    pair.run(10.0)
+    assert pair.missing() == [] and pair.up() and pair.agreed()
+    assert sum("PARENT SA established {" in line for line in pair.west.lines) >= 4
+    assert not any("expired" in line or "rekeying IKE SA" in line for line in pair.west.lines)
+    assert len([one for one in pair.west.pluto.core.states.ikes.values() if not one.closing]) == 1
+    pair.sane()
+
+
+def test_a_peer_that_cannot_be_reached_again_keeps_the_old_one() -> None:
+    pair = make_pair()
+    west, east = tunnel(ike_lifetime=300.0, rekey_margin=150.0, rekey_fuzz=0.0, reauth=True, retransmit_timeout=5.0)
+    pair.west.load(west)
+    pair.east.load(replace(east, ike_lifetime=3600.0))
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(10.0, pair.up)
+    pair.east.say("unlisten")
+    pair.run(170.0)
+    assert sum("reauthenticating" in line for line in pair.west.lines) == 1 and pair.west.up()
+    pair.east.say("listen")
+    pair.run(60.0)
+    assert pair.up() and pair.agreed()
+    assert sum("PARENT SA established {" in line for line in pair.west.lines) == 2
