@@ -11,3 +11,6 @@ cdef inline uint8_t tos_outside(const sa_t *sa, uint8_t inner) noexcept nogil:
 # Bring an outer packet's congestion mark into the inner packet (RFC 6040 4.2); its DSCP stays outside. 0, or
 # DROP_CONGESTED: the mark cannot be told to the sender otherwise. `alarm` counts pairs no honest path makes.
 cdef int ecn_inside(uint8_t *packet, packet_info_t *info, uint8_t outer, uint64_t *alarm) noexcept nogil
+
+# Bring an outer packet's DSCP into the inner packet (decap-dscp=, RFC 2983 3.1 uniform); the ECN field stays.
+cdef void dscp_inside(uint8_t *packet, packet_info_t *info, uint8_t outer) noexcept nogil

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""ECN through tunnels: what the inner packet says when it leaves (RFC 6040 4.2, figure 4).
+"""ECN and DSCP through tunnels: what the inner packet says when it leaves (RFC 6040 4.2, figure 4; RFC 2983 3).
 
     inner \\ outer   Not-ECT     ECT(1)      ECT(0)      CE             values: Not-ECT 0, ECT(1) 1, ECT(0) 2, CE 3
     Not-ECT         Not-ECT     Not-ECT !   Not-ECT !   drop !
@@ -32,19 +32,31 @@ cdef int ecn_inside(uint8_t *packet, packet_info_t *info, uint8_t outer, uint64_
     if result & LOST:
         return DROP_CONGESTED
     result &= 3
-    if result == inner:
-        return PASSED
-    if info.flow.version == 4:
-        packet[1] = (packet[1] & 0xFC) | result
-        put_ip_sum(packet)
-    else:
-        packet[1] = (packet[1] & 0xCF) | <uint8_t>(result << 4)
-    info.tos = (info.tos & 0xFC) | result
+    if result != inner:
+        put_tos(packet, info, (info.tos & 0xFC) | result)
     return PASSED
 
 
-def inward(bytes packet, int outer):
-    """(drop reason, packet, alarms) of a packet that came in an outer one with that TOS or traffic class."""
+cdef void dscp_inside(uint8_t *packet, packet_info_t *info, uint8_t outer) noexcept nogil:
+    if (info.tos ^ outer) & 0xFC:
+        put_tos(packet, info, (outer & 0xFC) | (info.tos & 3))
+
+
+cdef void put_tos(uint8_t *packet, packet_info_t *info, uint8_t tos) noexcept nogil:
+    if info.flow.version == 4:
+        packet[1] = tos
+        put_ip_sum(packet)
+    else:
+        packet[0] = (packet[0] & 0xF0) | tos >> 4
+        packet[1] = (packet[1] & 0x0F) | <uint8_t>(tos << 4)
+    info.tos = tos
+
+
+def inward(bytes packet, int outer, bint dscp=False):
+    """(drop reason, packet, alarms) of a packet that came in an outer one with that TOS or traffic class.
+
+    `dscp`: its DSCP goes inside.
+    """
     cdef packet_info_t info
     cdef bytearray copy = bytearray(packet)
     cdef uint64_t alarm = 0
@@ -52,4 +64,6 @@ def inward(bytes packet, int outer):
     if parse_packet(packet, <unsigned int>len(packet), &info) != PASSED:
         return (DROP_MALFORMED, b"", 0)
     why = ecn_inside(copy, &info, <uint8_t>outer, &alarm)
+    if dscp and not why:
+        dscp_inside(copy, &info, <uint8_t>outer)
     return (why, b"" if why else bytes(copy), alarm)

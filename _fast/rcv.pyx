@@ -7,7 +7,7 @@ from _fast.atomic cimport claim, fetch_add, load, load_acquire, load_sc, load_sl
 from _fast.bundle_in cimport bundle_open, bundle_take
 from _fast.cipher cimport BATCH, esp_job_t, key_open
 from _fast.coalesce cimport merge_put
-from _fast.ecn cimport ecn_inside
+from _fast.ecn cimport dscp_inside, ecn_inside
 from _fast.esp cimport esp_plausible, esp_strip
 from _fast.expect cimport expect_keep
 from _fast.handoff cimport INBOUND, hand_over, lane_of
@@ -264,6 +264,9 @@ cdef int enter_host(worker_t *w, sa_t *sa, uint8_t *packet, uint32_t room, uint8
         why = ecn_inside(packet, &info, tos, &sa.ecn_alarms)
         if why:
             return why
+    # A stream has no DSCP that would belong to one of its packets.
+    if sa.copy_dscp and (<path_t *>loadp(&sa.path)).encap != ENCAP_STREAM:
+        dscp_inside(packet, &info, tos)
     if info.flow.proto == 6 and not apart and not info.flow.fragment and packet[info.l4 + 13] & 2:
         path = <path_t *>loadp(&sa.path)
         if path.inner_mtu:

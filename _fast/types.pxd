@@ -164,7 +164,7 @@ cdef struct sa_t:
     uint32_t comp_rest         # and how many more not to try
     uint8_t esn
     uint8_t first_used
-    uint8_t copy_dscp          # OUT: the inner DSCP goes outside
+    uint8_t copy_dscp          # OUT: the inner DSCP goes outside; IN: the outer one inside
     uint16_t tfc               # OUT: pad inner packets to this many octets (RFC 4303 2.7); 0: not
     life_t life
     uint64_t id

@@ -166,7 +166,7 @@ class Keying:
                 device=order.device or here.virtual or "ipsec0",
                 owner=owner,
                 mode=order.mode,
-                copy_dscp=not self.hide_tos,
+                copy_dscp=not self.hide_tos and direction is Direction.OUT,
                 selectors=ANYTHING if direction is Direction.IN else (),
                 life=Life(limits.soft_bytes, limits.hard_bytes, limits.soft_packets, limits.hard_packets),
             )

@@ -21,6 +21,9 @@ class Manners:
 
     life: Life
     copy_dscp: bool
+    """The inner DSCP goes outside,"""
+    take_dscp: bool
+    """and the outer one inside."""
     tfc: int
     mtu: int
     """Of the outer path, octets; 0: not known."""
@@ -38,4 +41,4 @@ def manners(child: ChildState, octets: int, hide_tos: bool, path: tuple[int, boo
     """Those of a new child that may carry so many octets; `path`: its path's MTU, and has that yet to be proven?"""
     policy = child.conn.policy
     copied = not hide_tos if policy.copy_dscp is None else policy.copy_dscp
-    return Manners(life(policy, octets, child.initiator, rng), copied, policy.tfc, *path)
+    return Manners(life(policy, octets, child.initiator, rng), copied, policy.take_dscp, policy.tfc, *path)

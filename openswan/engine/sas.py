@@ -86,7 +86,7 @@ def _way(
         mode=Mode.TRANSPORT if inner else mode,
         original=None if inner else original,
         life=manners.life,
-        copy_dscp=manners.copy_dscp,
+        copy_dscp=manners.take_dscp if inward else manners.copy_dscp,
         tfc=0 if inward or mode is Mode.TRANSPORT or inner or effect.extras.unpadded else manners.tfc,
         mtu=manners.mtu,
         unproven=manners.unproven and not inward,
@@ -106,7 +106,7 @@ def _way(
         peer_said=child.comp_out if inward else child.comp_in,
         mode=mode,
         original=original,
-        copy_dscp=manners.copy_dscp,
+        copy_dscp=manners.take_dscp if inward else manners.copy_dscp,
         mtu=manners.mtu,
         unproven=manners.unproven and not inward,
     )

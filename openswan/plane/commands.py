@@ -85,7 +85,8 @@ class AddSa:
     mode: Mode = Mode.TUNNEL
     life: Life = NO_LIMIT
     copy_dscp: bool = False
-    """hidetos=no: the inner DSCP goes outside (RFC 4301 5.1.2.1). ECN is always carried over as RFC 6040 says."""
+    """OUT, hidetos=no or encap-dscp=yes: the inner DSCP goes outside (RFC 4301 5.1.2.1). IN, decap-dscp=yes: the outer
+    one goes inside, but for streams. ECN is always carried over as RFC 6040 says."""
     tfc: int = 0
     """OUT: pad inner packets to this many octets, or to what the path takes if that is less (RFC 4303 2.7); 0: no more
     than alignment needs."""

@@ -43,5 +43,17 @@ def test_figure_4(inner: int, outer: int, ends: tuple[str, str], dscp: int) -> N
         assert (why, packet) == (0, udp(*ends, 1, 2, tos=dscp | result))
 
 
+@pytest.mark.parametrize("ends", [(HERE, THERE), ("fd01::5", "fd02::7")])
+@pytest.mark.parametrize("outer", [0, 0x48, 0x4B, 0xB8, 0xFC])
+@pytest.mark.parametrize("inner", [0xB8, 0xBA, 0x02])
+def test_the_dscp_goes_inside_where_that_is_wanted(inner: int, outer: int, ends: tuple[str, str]) -> None:
+    ecn, _ = FIGURE_4[inner & 3, outer & 3]
+    why, packet, _ = inward(udp(*ends, 1, 2, tos=inner), outer, dscp=True)
+    if ecn is None:
+        assert (why, packet) == (Drop.CONGESTED, b"")
+    else:
+        assert (why, packet) == (0, udp(*ends, 1, 2, tos=(outer & 0xFC) | ecn))
+
+
 def test_what_is_no_packet() -> None:
     assert inward(b"\x45" + bytes(10), 3)[0] == Drop.MALFORMED

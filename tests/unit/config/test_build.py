@@ -333,6 +333,7 @@ def test_habits_of_a_conn() -> None:
     assert one("").nat_keepalive and not one("nat-keepalive=no").nat_keepalive
     assert one("ignore-peer-dns=yes").ignore_dns and not one("").ignore_dns
     assert (one("").copy_dscp, one("encap-dscp=yes").copy_dscp, one("encap-dscp=no").copy_dscp) == (None, True, False)
+    assert one("decap-dscp=yes").take_dscp and not one("").take_dscp
     assert one("dpddelay=9;ikev1-dpdtimeout=40").dpd_timeout == 40
 
 

@@ -83,4 +83,16 @@ def test_encap_dscp_of_a_conn_comes_before_hidetos(hidden: bool, said: bool | No
     pair.east.load(east)
     pair.west.request("initiate", name="net-net")
     assert pair.run(5, pair.up)
-    assert {sa.copy_dscp for sa in pair.west.klips.sas.values()} == {copied}
+    way = {sa.direction: sa.copy_dscp for sa in pair.west.klips.sas.values()}
+    assert way == {Direction.OUT: copied, Direction.IN: False}
+
+
+def test_decap_dscp_is_of_what_comes() -> None:
+    pair = make_pair()
+    west, east = tunnel(take_dscp=True)
+    pair.west.load(west)
+    pair.east.load(east)
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(5, pair.up)
+    way = {sa.direction: sa.copy_dscp for sa in pair.west.klips.sas.values()}
+    assert way == {Direction.OUT: False, Direction.IN: True}
