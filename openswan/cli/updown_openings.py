@@ -11,31 +11,38 @@ have() { command -v "$1" >/dev/null 2>&1; }
 xtables=iptables
 [ "$family" = -4 ] || xtables=ip6tables
 remark=$(printf %s "$PLUTO_CONNECTION" | tr -c 'A-Za-z0-9_./%-' _ | cut -c 1-@LONGEST@)
-protocol=${PLUTO_MY_PROTOCOL:-0}
-[ "$protocol" != 0 ] || protocol=${PLUTO_PEER_PROTOCOL:-0}
-near=0
-far=0
-case "$protocol" in
-6 | 17 | 33 | 132 | 136)
-    near=${PLUTO_MY_PORT:-0}
-    far=${PLUTO_PEER_PORT:-0}
-    ;;
-esac
+any=${PLUTO_MY_PROTOCOL:-0}
+[ "$any" != 0 ] || any=${PLUTO_PEER_PROTOCOL:-0}
+flows=${PLUTO_FLOWS:-"$PLUTO_MY_CLIENT,$PLUTO_PEER_CLIENT,$any,${PLUTO_MY_PORT:-0},${PLUTO_PEER_PORT:-0}"}
 
 wanted() {
-    # The rules leftfirewall= and lefthostaccess= ask for: chain, way, source, destination and their ports.
+    # The rules leftfirewall= and lefthostaccess= ask for: chain, way, source, destination, their ports, protocol.
+    # Of ICMP the source port is type and code, 0: any.
     forward='' host=''
     case "+$PLUTO_CONN_POLICY+" in
     *+FIREWALL+*) case "$PLUTO_VERB" in *-host | *-host-v6) host=yes ;; *) forward=yes ;; esac ;;
     esac
     case "+$PLUTO_CONN_POLICY+" in *+HOSTACCESS+*) host=yes ;; esac
-    [ -z "$forward" ] || both fwd fwd
-    [ -z "$host" ] || both in out
+    for flow in $flows; do
+        # shellcheck disable=SC2046 # words are wanted
+        set -- $(echo "$flow" | tr , ' ')
+        near=$4 far=$5
+        case "$3$family" in
+        6-* | 17-* | 33-* | 132-* | 136-*) ;;
+        1-4 | 58-6)
+            [ "$near" != 0 ] || near=$far
+            far=$near
+            ;;
+        *) near=0 far=0 ;;
+        esac
+        [ -z "$forward" ] || both fwd fwd "$@"
+        [ -z "$host" ] || both in out "$@"
+    done
 }
 
 both() {
-    echo "ipsec-fw-$1 i $PLUTO_PEER_CLIENT $PLUTO_MY_CLIENT $far $near"
-    echo "ipsec-fw-$2 o $PLUTO_MY_CLIENT $PLUTO_PEER_CLIENT $near $far"
+    echo "ipsec-fw-$1 i $4 $3 $far $near $5"
+    echo "ipsec-fw-$2 o $3 $4 $near $far $5"
 }
 
 filters() {
@@ -62,18 +69,25 @@ hook() {
 
 xt_rule() {
     # What `wanted' says, for iptables; its ports are matched by the protocol's own match, or by multiport.
-    name=$protocol match=multiport s=s
-    case "$protocol" in
+    name=$7 match=multiport s=s
+    case "$7" in
     6) name=tcp match=tcp s='' ;;
     17) name=udp match=udp s='' ;;
     33) name=dccp match=dccp s='' ;;
     132) name=sctp match=sctp s='' ;;
     esac
     echo "-s $3 -d $4 -$2 $PLUTO_INTERFACE"
-    [ "$protocol" = 0 ] || echo "-p $name"
-    [ "$5$6" = 00 ] || echo "-m $match"
-    [ "$5" = 0 ] || echo "--sport$s $5"
-    [ "$6" = 0 ] || echo "--dport$s $6"
+    [ "$7" = 0 ] || echo "-p $name"
+    case "$7-$5" in
+    1-0 | 58-0) ;;
+    1-*) echo "-m icmp --icmp-type $(($5 / 256))/$(($5 % 256))" ;;
+    58-*) echo "-m icmp6 --icmpv6-type $(($5 / 256))/$(($5 % 256))" ;;
+    *)
+        [ "$5$6" = 00 ] || echo "-m $match"
+        [ "$5" = 0 ] || echo "--sport$s $5"
+        [ "$6" = 0 ] || echo "--dport$s $6"
+        ;;
+    esac
     echo "-m comment --comment $remark -j ACCEPT"
 }
 
@@ -129,14 +143,21 @@ nft_rule() {
     # What `wanted' says, for a table of family $1, as `nft -n list' shows it.
     ip=ip all=/32 number=2 name=''
     [ "$family" = -4 ] || ip=ip6 all=/128 number=10
-    case "$protocol" in 6) name=tcp ;; 17) name=udp ;; 33) name=dccp ;; 132) name=sctp ;; 136) name=udplite ;; esac
+    case "$8" in 6) name=tcp ;; 17) name=udp ;; 33) name=dccp ;; 132) name=sctp ;; 136) name=udplite ;; esac
     printf '%s' "${3}ifname \\"$PLUTO_INTERFACE\\""
     case "$1 $4 $5" in "inet "*/0\\ */0) printf ' %s' "meta nfproto $number" ;; esac
     case "$4" in */0) ;; *) printf ' %s' "$ip saddr ${4%"$all"}" ;; esac
     case "$5" in */0) ;; *) printf ' %s' "$ip daddr ${5%"$all"}" ;; esac
-    [ "$6" = 0 ] || printf ' %s' "$name sport $6"
-    [ "$7" = 0 ] || printf ' %s' "$name dport $7"
-    [ "$protocol" = 0 ] || [ "$6$7" != 00 ] || printf ' %s' "meta l4proto $protocol"
+    case "$8-$6" in
+    1-0 | 58-0) ;;
+    1-*) printf ' %s' "icmp type $(($6 / 256)) icmp code $(($6 % 256))" ;;
+    58-*) printf ' %s' "icmpv6 type $(($6 / 256)) icmpv6 code $(($6 % 256))" ;;
+    *)
+        [ "$6" = 0 ] || printf ' %s' "$name sport $6"
+        [ "$7" = 0 ] || printf ' %s' "$name dport $7"
+        ;;
+    esac
+    [ "$8" = 0 ] || [ "$6$7" != 00 ] || printf ' %s' "meta l4proto $8"
     printf ' accept comment "%s"' "$remark"
 }
 
@@ -171,13 +192,13 @@ nft_close() {
 
 every_filter() {
     # xt_$1 and nft_$1 for each rule that is wanted, in each filter that others have made here.
-    wanted | while read -r chain way source target sport dport; do
-        set -- "$1" "$chain" "$way" "$source" "$target" "$sport" "$dport"
+    wanted | while read -r chain way source target sport dport protocol; do
+        set -- "$1" "$chain" "$way" "$source" "$target" "$sport" "$dport" "$protocol"
         for tool in $(filters); do
-            "xt_$1" "$tool" "$2" "$3" "$4" "$5" "$6" "$7"
+            "xt_$1" "$tool" "$2" "$3" "$4" "$5" "$6" "$7" "$8"
         done
         ! have nft || chains "$(hook "$2")" | while read -r kind owner base; do
-            "nft_$1" "$kind" "$owner" "$base" "$2" "$3" "$4" "$5" "$6" "$7"
+            "nft_$1" "$kind" "$owner" "$base" "$2" "$3" "$4" "$5" "$6" "$7" "$8"
         done
     done
     # That a filter could not be opened is no reason to do without the tunnel.

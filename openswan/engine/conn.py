@@ -102,6 +102,8 @@ class Conn:
     """The peer's user name by XAUTH, and whether its password was wrong and it was let in all the same."""
     credentials: tuple[str, str] | None = field(default=None, repr=False)
     """The name and the password we answer XAUTH with that the operator has given; they go when they turn out wrong."""
+    opened: tuple[FlowKey, ...] = ()
+    """What the last `up` was told that the tunnel covers; `down` is told the same."""
     other_resolver: bool = False
     """This host asks the peer's DNS servers (updateresolvconf)."""
     in_udp: bool = False

@@ -44,7 +44,7 @@ def connection_policy(conn: Conn) -> str:
     words += ["OPPORTUNISTIC"] if kinds & {HostKind.OPPORTUNISTIC, HostKind.OPPORTUNISTIC_GROUP} else []
     words += ["GROUP"] if kinds & {HostKind.GROUP, HostKind.OPPORTUNISTIC_GROUP} else []
     words += ["UP"] if conn.wanted else []
-    words += _openings(conn) if negotiates else []
+    words += openings(conn) if negotiates else []
     words += _words_of_ikev1(policy) if negotiates and policy.ike_version == 1 else []
     words += ["OVERLAPIP"] if policy.overlap_ip else []
     words += ["!IKEv1", "IKEv2ALLOW", "IKEv2Init"] if negotiates and policy.ike_version == 2 else []
@@ -58,7 +58,7 @@ def connection_policy(conn: Conn) -> str:
     return "+".join(words)
 
 
-def _openings(conn: Conn) -> list[str]:
+def openings(conn: Conn) -> list[str]:
     """What updown commands are to open in the packet filter: nothing for peers who may be anybody."""
     ours = conn.oriented.ours if conn.oriented else None
     if ours is None or not (ours.firewall or ours.host_access) or not _proves_itself(conn):

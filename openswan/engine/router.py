@@ -239,6 +239,12 @@ class Router:
         """An end has another address: `down` before the connection knows it, `up` afterwards; nothing depends on it."""
         self.updowns.run(conn, verb, partial(self._noted, conn, verb), moving=True)
 
+    def other_openings(self, conn: Conn) -> None:
+        """The peer has another grade than it had: what is open to it is closed, or opened, while the tunnel stays."""
+        if conn.routing is Routing.ROUTED_TUNNEL and conn.oriented is not None:
+            self._tell(conn, Verb.DOWN)
+            self._tell(conn, Verb.UP)
+
     def _tell(self, conn: Conn, verb: Verb) -> None:
         """Run a command on whose outcome nothing depends."""
         self.updowns.run(conn, verb, partial(self._noted, conn, verb))

@@ -17,7 +17,7 @@ from openswan.engine.events import UpdownDone
 from openswan.engine.names import connection_policy
 from openswan.policy.groups import of_strangers
 from openswan.policy.identity import Identity, show
-from openswan.policy.selector import Selector
+from openswan.policy.selector import FlowKey, Selector, flow_keys
 
 STRANGERS_METRIC = 2000
 """Of routes into the interface of strangers, so that a conn's own route to the same net comes before them."""
@@ -122,6 +122,10 @@ def environment(
         "PLUTO_NM_CONFIGURED": str(int(conn.policy.nm_configured)),
         "PLUTO_MOBIKE_EVENT": "yes" if moving else "",
     }
+    flows = conn.opened if verb is Verb.DOWN and part is None else ()
+    flows = flows or (flow_keys(local, remote) if part is not None else conn.tunnel_keys or conn.keys)
+    if flows != (FlowKey(mine, theirs, local.protocol or remote.protocol, local.port, remote.port),):
+        env["PLUTO_FLOWS"] = " ".join(f"{f.src},{f.dst},{f.protocol},{f.src_port},{f.dst_port}" for f in flows)
     source = next((a for a in conn.sources if a.version == mine.version), None)
     if source is not None:
         env["PLUTO_MY_SOURCEIP"] = str(source)
@@ -165,6 +169,8 @@ class UpdownQueue:
         leftupdown="" means there is no command: that counts as done at once. A peer's side of several parts has a
         command for each, and their outcome is the first that has failed.
         """
+        if verb is Verb.UP:
+            conn.opened = conn.tunnel_keys or conn.keys
         parts = conn.parts if conn.parts and verb not in WHOLE else (conn.parts or (None,))[:1]
         told = then if len(parts) == 1 else partial(_join, [], len(parts), then)
         for part in parts:

@@ -20,7 +20,7 @@ from openswan.base.errors import HostError, IpsecError
 from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.engine.effects import GuardEntry
 from openswan.host.guard.guard import Guard
-from openswan.host.openings.model import Opening
+from openswan.host.openings.model import Opening, flow_of
 from openswan.host.openings.openings import Openings
 from openswan.host.resolvedit import ResolvEdit
 from openswan.host.routes import Routes
@@ -69,6 +69,8 @@ class Call:
     dns: tuple[Address, ...] = ()
     domains: tuple[str, ...] = ()
     """What the peer has told us."""
+    flows: tuple[FlowKey, ...] = ()
+    """What the tunnel covers, if that is not just the selector."""
     by_manager: bool = False
     """nm_configured=yes: NetworkManager sees to the resolver."""
     policy: frozenset[str] = frozenset()
@@ -82,7 +84,7 @@ class Call:
             self.connection,
             self.peer,
             self.device,
-            self.flow,
+            self.flows or (self.flow,),
             firewall and not self.to_host,
             host or (firewall and self.to_host),
         )
@@ -131,12 +133,13 @@ def read_call(env: Mapping[str, str]) -> Call:
             env.get("PLUTO_PEER", ""),
             tuple(ip_address(one) for one in env.get("PLUTO_CISCO_DNS_INFO", "").split()),
             tuple(env.get("PLUTO_CISCO_DOMAIN_INFO", "").split()),
+            tuple(flow_of(*each.split(",")) for each in env.get("PLUTO_FLOWS", "").split()),
             env.get("PLUTO_NM_CONFIGURED") == "1",
             frozenset(env.get("PLUTO_CONN_POLICY", "").split("+")),
         )
     except KeyError as why:
         raise Refused(2, f"{why.args[0]} is not set") from None
-    except ValueError as why:
+    except (ValueError, TypeError) as why:
         raise Refused(2, str(why)) from None
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What an opening lets through: packets of one selector by one ipsecN, and by nothing else."""
+"""What an opening lets through: packets of one tunnel's selectors by one ipsecN, and by nothing else."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 
 from openswan.base.address import Subnet
+from openswan.base.numbers import IpProtocol
 from openswan.host.guard.model import WITH_PORTS
 from openswan.policy.selector import FlowKey
 
@@ -27,8 +28,8 @@ class Opening:
     peer: str
     """The other end's outer address: instances of a conn differ in it."""
     device: str
-    flow: FlowKey
-    """Seen outbound."""
+    flows: tuple[FlowKey, ...]
+    """Seen outbound, all of one IP version."""
     forward: bool
     """What is forwarded,"""
     host: bool
@@ -38,12 +39,18 @@ class Opening:
         """The rules it comes to."""
         hooks = [("forward", "forward")] if self.forward else []
         hooks += [("input", "output")] if self.host else []
-        key = self.flow
-        near, far = (key.src_port, key.dst_port) if key.protocol in WITH_PORTS else (0, 0)
         remark = "".join(c if c.isalnum() or c in "-_./%" else "_" for c in self.connection)[:LONGEST_REMARK]
         for inward, outward in hooks:
-            yield Accept(inward, "iifname", self.device, key.dst, key.src, key.protocol, far, near, remark)
-            yield Accept(outward, "oifname", self.device, key.src, key.dst, key.protocol, near, far, remark)
+            for key in self.flows:
+                near, far = (key.src_port, key.dst_port) if key.protocol in WITH_PORTS else (0, 0)
+                icmp = divmod(key.src_port or key.dst_port, 256) if _is_icmp(key) else (0, 0)
+                named = icmp if any(icmp) else None
+                yield Accept(inward, "iifname", self.device, key.dst, key.src, key.protocol, far, near, named, remark)
+                yield Accept(outward, "oifname", self.device, key.src, key.dst, key.protocol, near, far, named, remark)
+
+
+def _is_icmp(key: FlowKey) -> bool:
+    return key.protocol == (IpProtocol.ICMP if key.src.version == 4 else IpProtocol.ICMP6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,8 @@ class Accept:
     """0: any; so are ports."""
     source_port: int
     target_port: int
+    icmp: tuple[int, int] | None
+    """Type and code of the only messages meant, which go both ways; None: all of them."""
     remark: str
     """The conn's name, in characters every filter takes."""
 
@@ -77,20 +86,24 @@ def by_hook(openings: Iterable[Opening], versions: Iterable[int]) -> dict[str, l
 
 def to_line(opening: Opening) -> str:
     """As the file of openings has it."""
-    key = opening.flow
-    flow = [str(key.src), str(key.dst), key.protocol, key.src_port, key.dst_port]
+    flows = [[str(key.src), str(key.dst), key.protocol, key.src_port, key.dst_port] for key in opening.flows]
     return json.dumps(
-        [opening.connection, opening.peer, opening.device, flow, opening.forward, opening.host], separators=(",", ":")
+        [opening.connection, opening.peer, opening.device, flows, opening.forward, opening.host], separators=(",", ":")
     )
 
 
 def from_line(line: str) -> Opening:
     """The reverse; ValueError or TypeError when it is something else."""
-    connection, peer, device, (src, dst, *numbers), forward, host = json.loads(line)
+    connection, peer, device, flows, forward, host = json.loads(line)
     if not all(isinstance(text, str) for text in (connection, peer, device)) or not 0 < len(device.encode()) < 16:
         raise ValueError("no opening")
+    return Opening(connection, peer, device, tuple(flow_of(*each) for each in flows), bool(forward), bool(host))
+
+
+def flow_of(src: str, dst: str, *numbers: int | str) -> FlowKey:
+    """A flow from its two nets, protocol and two ports; ValueError or TypeError when it is none."""
     protocol, src_port, dst_port = (int(number) for number in numbers)
     key = FlowKey(ip_network(src), ip_network(dst), protocol, src_port, dst_port)
     if key.src.version != key.dst.version:
         raise ValueError("mixed families")
-    return Opening(connection, peer, device, key, bool(forward), bool(host))
+    return key

@@ -109,6 +109,8 @@ def expressions(accept: Accept, family: int) -> Iterator[bytes]:
     yield from _within(accept.target, target)
     if accept.protocol:
         yield from (nf.meta("l4proto", FIRST), nf.compare(FIRST, bytes((accept.protocol,))))
+    for offset, number in enumerate(accept.icmp or ()):
+        yield from (nf.payload("transport", offset, 1, FIRST), nf.compare(FIRST, bytes((number,))))
     for offset, port in ((0, accept.source_port), (2, accept.target_port)):
         if port:
             yield from (nf.payload("transport", offset, 2, FIRST), nf.compare(FIRST, port.to_bytes(2, "big")))

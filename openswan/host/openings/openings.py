@@ -170,7 +170,12 @@ def places() -> Iterator[Place]:
 
 def _same(one: Opening, other: Opening) -> bool:
     """Are they one tunnel's?"""
-    return (one.connection, one.peer, one.device, one.flow) == (other.connection, other.peer, other.device, other.flow)
+    return (one.connection, one.peer, one.device, one.flows) == (
+        other.connection,
+        other.peer,
+        other.device,
+        other.flows,
+    )
 
 
 def _without_effect(place: Place, why: HostError) -> str:

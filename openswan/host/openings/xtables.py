@@ -20,6 +20,7 @@ from openswan.host.openings.model import CHAINS, REMARK, Accept, Opening, by_hoo
 BUILTIN = {"forward": "FORWARD", "input": "INPUT", "output": "OUTPUT"}
 NAMES = {IpProtocol.TCP: "tcp", IpProtocol.UDP: "udp", 132: "sctp", 33: "dccp"}
 """Protocols whose ports have a match of their own, which goes by this name."""
+ICMP = {4: ("icmp", "icmp-type"), 6: ("icmp6", "icmpv6-type")}
 LOADED = {4: "ip_tables_names", 6: "ip6_tables_names"}
 
 
@@ -28,6 +29,9 @@ def rule_text(accept: Accept) -> str:
     words = [f"-s {accept.source} -d {accept.target} {'-i' if accept.way == 'iifname' else '-o'} {accept.device}"]
     if accept.protocol:
         words.append(f"-p {NAMES.get(accept.protocol, accept.protocol)}")
+    if accept.icmp is not None:
+        match, option = ICMP[accept.source.version]
+        words.append(f"-m {match} --{option} {accept.icmp[0]}/{accept.icmp[1]}")
     if accept.source_port or accept.target_port:
         own = accept.protocol in NAMES
         words.append(f"-m {NAMES[accept.protocol] if own else 'multiport'}")

@@ -34,10 +34,16 @@ CALLS: dict[str, dict[str, str]] = {
     "both ports": {"PLUTO_PEER_PROTOCOL": "6", "PLUTO_MY_PORT": "22", "PLUTO_PEER_PORT": "4000"},
     "ports of udplite": {"PLUTO_MY_PROTOCOL": "136", "PLUTO_MY_PORT": "22"},
     "a protocol without ports": {"PLUTO_MY_PROTOCOL": "47", "PLUTO_MY_PORT": "3"},
+    "an ICMP type": {"PLUTO_MY_PROTOCOL": "1", "PLUTO_MY_PORT": "2048"},
+    "an ICMP type of theirs": {"PLUTO_PEER_PROTOCOL": "1", "PLUTO_PEER_PORT": "769"},
+    "ICMPv6 is another protocol": {"PLUTO_MY_PROTOCOL": "58", "PLUTO_MY_PORT": "32768"},
+    "several flows": {
+        "PLUTO_FLOWS": "10.1.0.0/25,10.2.0.0/24,6,0,443 10.1.1.0/24,10.2.0.0/24,1,2048,0 10.1.2.0/24,10.2.0.0/24,0,0,0"
+    },
     "a name": {"PLUTO_CONNECTION": "a'b/1x2 $(reboot)"},
 }
-RULES = "wanted | while read -r chain way src dst sport dport; do"
-EACH = '    set -- "$chain" "$way" "$src" "$dst" "$sport" "$dport"'
+RULES = "wanted | while read -r chain way src dst sport dport proto; do"
+EACH = '    set -- "$chain" "$way" "$src" "$dst" "$sport" "$dport" "$proto"'
 
 
 def shell_says(shell: str, env: Mapping[str, str], commands: str) -> str:

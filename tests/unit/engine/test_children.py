@@ -6,8 +6,11 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_network
 
+import pytest
+
 from openswan.base.log import Rc
 from openswan.base.said import Said, Shunt
+from openswan.engine import children
 from openswan.engine.children import established_line
 from openswan.engine.effects import FlushConntrack, KlipsCommand, RunUpdown, SendDatagram, SetGuard
 from openswan.engine.settings import LINGER
@@ -37,6 +40,25 @@ def watch(host: SimHost) -> list[str]:
 
     host.perform = perform  # type: ignore[method-assign]
     return seen
+
+
+def test_a_peer_whose_grade_changes_loses_or_gets_its_openings_while_the_tunnel_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [Grade.CERT]
+    monkeypatch.setattr(children, "grade_of", lambda ike, conn: now[0])
+    monkeypatch.setattr(children, "openings", lambda conn: ["FIREWALL"] * (conn.grade or Grade.NULL).authenticated)
+    pair, seen, _ = started()
+    west = pair.west.pluto.brain
+    pair.run(1.0)
+    both = ["down-client", "up-client"]
+    for now[0], told in ((Grade.PSK, []), (Grade.DNS, both), (Grade.DNSSEC, []), (Grade.RAW_KEY, both)):
+        del seen[:]
+        newest = west.core.conns.named["net-net"].newest_child
+        west.lifetimes.rekey_child(west.core.states.children[newest])
+        pair.run(10.0)
+        assert [verb for verb in seen if verb.endswith("-client")] == told
+    assert pair.up()
 
 
 def started(**more: object) -> tuple[Pair, list[str], list[str]]:

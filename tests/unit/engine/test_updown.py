@@ -16,7 +16,7 @@ from openswan.policy.connection import Auth, Host, HostKind
 from openswan.policy.grade import Grade
 from openswan.policy.identity import Identity, IdKind
 from openswan.policy.modecfg import Assigned
-from openswan.policy.selector import Selector
+from openswan.policy.selector import FlowKey, Selector
 from tests.sim.pair import EAST, EAST_NET, WEST, WEST_NET, conn, end
 
 
@@ -102,6 +102,21 @@ def test_ports_and_protocol_are_told() -> None:
     left, right = end(WEST, WEST_NET, protocol=6), end(EAST, EAST_NET, protocol=6, port=443)
     env = environment(placed(conn("n", left, right)), Verb.UP)
     assert (env["PLUTO_MY_PROTOCOL"], env["PLUTO_PEER_PROTOCOL"], env["PLUTO_PEER_PORT"]) == ("6", "6", "443")
+
+
+def test_what_a_tunnel_covers_is_told_where_it_is_not_one_selector() -> None:
+    it = placed(conn("n", end(WEST, WEST_NET), end(EAST, EAST_NET)))
+    assert "PLUTO_FLOWS" not in environment(it, Verb.UP)
+    one, other = (FlowKey(ip_network(net), ip_network(EAST_NET), 6, 0, 443) for net in ("10.1.0.0/25", "10.1.1.0/24"))
+    it.tunnel_keys = (one, other)
+    queue = UpdownQueue(lambda effect: None)
+    queue.run(it, Verb.UP, lambda event: None)
+    told = "10.1.0.0/25,10.2.0.0/16,6,0,443 10.1.1.0/24,10.2.0.0/16,6,0,443"
+    assert environment(it, Verb.UP)["PLUTO_FLOWS"] == told
+    # What was opened is closed, whatever has become of the tunnel meanwhile.
+    it.tunnel_keys = (one,)
+    assert environment(it, Verb.DOWN)["PLUTO_FLOWS"] == told
+    assert environment(it, Verb.UP)["PLUTO_FLOWS"] == told.split()[0]
 
 
 def test_nothing_a_peer_is_called_can_act_in_a_shell() -> None:

@@ -178,7 +178,7 @@ def test_the_resolver_is_told_of_servers_unless_networkmanager_does_it() -> None
 def test_an_opening_without_effect_is_said_and_no_failure() -> None:
     class Deaf:
         def open(self, opening: Any) -> tuple[str, ...]:
-            return (f"no effect: {opening.flow.dst_port}",)
+            return (f"no effect: {opening.flows[0].dst_port}",)
 
     env = ENV | {"PLUTO_VERB": "up-client", "PLUTO_CONN_POLICY": "FIREWALL"}
     assert carry_out(env, World(Double(), None, Deaf())) == (0, ("no effect: 53",))  # type: ignore[arg-type]

@@ -14,4 +14,4 @@ LAN, FAR = ip_network("10.1.0.0/24"), ip_network("10.2.0.0/24")
 def opening(
     name: str = "net", peer: str = "192.0.2.2", forward: bool = True, host: bool = False, **key: int
 ) -> Opening:
-    return Opening(name, peer, "ipsec0", FlowKey(LAN, FAR, **key), forward, host)
+    return Opening(name, peer, "ipsec0", (FlowKey(LAN, FAR, **key),), forward, host)

@@ -39,8 +39,20 @@ def test_a_remark_is_no_longer_than_a_filter_takes() -> None:
 
 def test_what_has_no_ports_is_opened_without() -> None:
     """The selector's port fields of ICMP are type and code."""
-    for one in opening(protocol=1, src_port=8, dst_port=8).accepts():
-        assert (one.protocol, one.source_port, one.target_port) == (1, 0, 0)
+    for ports in ({"src_port": 0x0800}, {"dst_port": 0x0800}, {"src_port": 0x0800, "dst_port": 0x0800}):
+        for one in opening(protocol=1, **ports).accepts():
+            assert (one.protocol, one.source_port, one.target_port, one.icmp) == (1, 0, 0, (8, 0))
+    for protocol in (1, 47, 58):
+        for one in opening(protocol=protocol, src_port=0 if protocol == 1 else 3).accepts():
+            assert (one.protocol, one.source_port, one.target_port, one.icmp) == (protocol, 0, 0, None)
+
+
+def test_a_tunnel_of_several_flows_opens_each() -> None:
+    one = replace(opening(), flows=(FlowKey(LAN, FAR), FlowKey(FAR, LAN, 6, 22, 0)))
+    assert [(each.way, each.source, each.source_port) for each in one.accepts()] == [
+        ("iifname", FAR, 0), ("oifname", LAN, 0), ("iifname", LAN, 0), ("oifname", FAR, 22)
+    ]  # fmt: skip
+    assert from_line(to_line(one)) == one
 
 
 def test_nothing_wanted_is_no_rule() -> None:
@@ -50,7 +62,7 @@ def test_nothing_wanted_is_no_rule() -> None:
 def test_lines_of_the_file() -> None:
     one = opening(protocol=6, dst_port=443)
     assert from_line(to_line(one)) == one
-    for bad in ("", "{}", "[]", '["a","b","c",["10.0.0.0/8","fd00::/8",0,0,0],true,true]', "[" * 9999):
+    for bad in ("", "{}", "[]", '["a","b","c",[["10.0.0.0/8","fd00::/8",0,0,0]],true,true]', "[" * 9999):
         with pytest.raises((ValueError, TypeError, RecursionError)):
             from_line(bad)
 
@@ -61,4 +73,4 @@ def test_a_device_in_the_file_is_a_device() -> None:
     for name in ("", "a" * 16):
         with pytest.raises(ValueError, match="no opening"):
             from_line(to_line(replace(one, device=name)))
-    assert from_line(to_line(replace(one, flow=FlowKey(FAR, LAN)))).flow == FlowKey(FAR, LAN)
+    assert from_line(to_line(replace(one, flows=(FlowKey(FAR, LAN),)))).flows == (FlowKey(FAR, LAN),)

@@ -39,9 +39,17 @@ def test_a_rule_matches_device_version_nets_protocol_and_ports() -> None:
     assert nf.compare(8, b"ipsec0".ljust(16, b"\0")) in list(expressions(back, nf.NFPROTO_INET))
 
 
+def test_an_icmp_message_is_its_type_and_code() -> None:
+    back, _ = opening(protocol=1, src_port=0x0301).accepts()
+    rule = list(expressions(back, nf.NFPROTO_IPV4))
+    assert rule[-5:-1] == [
+        nf.payload("transport", 0, 1, 8), nf.compare(8, b"\3"), nf.payload("transport", 1, 1, 8), nf.compare(8, b"\1")
+    ]  # fmt: skip
+
+
 def test_everything_and_one_address_need_no_mask() -> None:
     anywhere, host = ip_network("::/0"), ip_network("fd00::1/128")
-    back, _ = Opening("net", "", "ipsec0", FlowKey(host, anywhere), True, False).accepts()
+    back, _ = Opening("net", "", "ipsec0", (FlowKey(host, anywhere),), True, False).accepts()
     assert names(expressions(back, nf.NFPROTO_IPV6)) == ["meta", "cmp", "payload", "cmp", "immediate"]
     assert nf.payload("network", 24, 16, 8) in list(expressions(back, nf.NFPROTO_IPV6))
 
