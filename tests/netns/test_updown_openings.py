@@ -62,10 +62,11 @@ CALLS = {
         "PLUTO_MY_PROTOCOL": "6",
         "PLUTO_MY_PORT": "22",
         "PLUTO_PEER_PORT": "4000",
+        "PLUTO_FLOWS": "10.1.0.0/24,10.2.0.0/24,6,22,40 10.1.0.0/25,10.2.0.0/24,1,2048,0 10.3.0.0/16,10.4.0.0/16,0,0,0",
     },
     "a protocol of one host": {"PLUTO_MY_PROTOCOL": "47", "PLUTO_PEER_CLIENT": "10.2.0.2/32"},
     "everything": {"PLUTO_MY_CLIENT": "0.0.0.0/0", "PLUTO_PEER_CLIENT": "0.0.0.0/0"},
-    "ipv6": {**V6, "PLUTO_MY_PROTOCOL": "136", "PLUTO_MY_PORT": "53"},
+    "ipv6": {**V6, "PLUTO_FLOWS": "fd01::/64,fd02::/64,136,53,0 fd01::/64,fd02::/64,58,0,32768"},
     "everything of ipv6": {"PLUTO_MY_CLIENT": "::/0", "PLUTO_PEER_CLIENT": "::/0"},
 }
 """What is asked for; all there is to ask for is in tests/unit/cli/test_updown_openings.py."""
