@@ -52,7 +52,7 @@ from openswan.wire.v2.numbers import CfgType, ExchangeType, NotifyType, Protocol
 from openswan.wire.v2.sa import Sa
 
 ESTABLISHED_EXCHANGES = (ExchangeType.CREATE_CHILD_SA, ExchangeType.INFORMATIONAL, ExchangeType.IKE_FOLLOWUP_KE)
-MOST_ASIDE: Duration = 0.3
+MOST_ASIDE: Duration = 1.0
 """For how long a request may wait for what its answer depends on: others wait behind it once the window is full."""
 FATAL = frozenset({NotifyType.AUTHENTICATION_FAILED, NotifyType.INVALID_SYNTAX})
 """Protected notifications that end an IKE SA without a Delete (RFC 7296 2.21)."""
