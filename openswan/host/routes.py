@@ -27,6 +27,7 @@ from openswan.base.errors import HostError
 from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.base.numbers import ROUTE_TABLE, RULE_PRIORITY
 from openswan.host.nlmsg import NETLINK_ROUTE, NetlinkSocket, split_from
+from openswan.host.readable import readable
 from openswan.host.rtnetlink import BLACKHOLE, THROW, Route, Rtnetlink, Rule
 
 TWIN_METRIC = 0x7FFFFFFF
@@ -282,12 +283,9 @@ class Routes:
         loop = asyncio.get_running_loop()
         events = NetlinkSocket(NETLINK_ROUTE, GROUPS)
         events.sock.setblocking(False)
-        woken = asyncio.Event()
-        loop.add_reader(events.fileno(), woken.set)
         try:
             while True:
-                await woken.wait()
-                woken.clear()
+                await readable(events.fileno())
                 await asyncio.sleep(SETTLE)
                 if self._foreign(events):
                     begun = loop.time()
@@ -300,7 +298,6 @@ class Routes:
                     # A routing daemon may change routes all day: looking at ours takes a tenth of the time at most.
                     await asyncio.sleep(min(1.0, 10 * (loop.time() - begun)))
         finally:
-            loop.remove_reader(events.fileno())
             events.close()
 
     def _foreign(self, events: NetlinkSocket) -> bool:

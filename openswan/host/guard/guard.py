@@ -23,6 +23,7 @@ from openswan.host.guard.last import LastGuard
 from openswan.host.guard.model import Change, GuardModel, Held, Match
 from openswan.host.guard.nft import NftBackend
 from openswan.host.guard.rules import TABLE
+from openswan.host.readable import readable
 from openswan.policy.selector import FlowKey
 
 T = TypeVar("T")
@@ -323,8 +324,6 @@ class Guard:
             last.load(self.model)
 
     async def _follow(self) -> None:
-        loop = asyncio.get_running_loop()
-        woken = asyncio.Event()
         try:
             own = {self.backend.portid} | ({self.last.portid} if self.last is not None else set())
             events = Events(own, (TABLE,) if self.backend.portid else (TABLE, "mangle", "nat"))
@@ -333,19 +332,13 @@ class Guard:
             while True:
                 await asyncio.sleep(POLL)
                 self._look(True, True)
-        loop.add_reader(events.fileno(), woken.set)
         try:
             while True:
-                try:
-                    await asyncio.wait_for(woken.wait(), POLL)
+                if await readable(events.fileno(), POLL):
                     await asyncio.sleep(SETTLE)
-                except TimeoutError:
-                    pass
-                woken.clear()
                 ours, nat = events.read()
                 self._look(ours or self.backend.portid == 0, nat or self.backend.portid != 0)
         finally:
-            loop.remove_reader(events.fileno())
             events.close()
 
     def _look(self, ours: bool, nat: bool) -> None:

@@ -23,6 +23,7 @@ from openswan.host.guard.events import Events
 from openswan.host.intercept.holding import Holding, Hosts, read_head
 from openswan.host.intercept.table import PASS_LIFE, QUEUES, TABLE, Note, Table
 from openswan.host.nfqueue import NfQueue, Queued, overflows
+from openswan.host.readable import readable
 
 LENGTHS = {"closed": 16_384, "open": 16_384, "trigger": 1024}
 """Packets the kernel keeps for us at most."""
@@ -363,7 +364,6 @@ class Interceptor:
 
     async def _follow(self) -> None:
         """Put back what somebody else takes away; routes and engine do without meanwhile."""
-        loop, woken = asyncio.get_running_loop(), asyncio.Event()
         try:
             events = Events({table.portid for table in self.tables.values()}, (TABLE,))
         except HostError as why:
@@ -371,19 +371,14 @@ class Interceptor:
             while True:
                 await asyncio.sleep(POLL)
                 self._look()
-        loop.add_reader(events.fileno(), woken.set)
         try:
             while True:
-                try:
-                    await asyncio.wait_for(woken.wait(), POLL)
-                    await asyncio.sleep(SETTLE)
-                except TimeoutError:
+                if not await readable(events.fileno(), POLL):
                     self._tend()
                     continue
-                woken.clear()
+                await asyncio.sleep(SETTLE)
                 ours, _ = events.read()
                 if ours:
                     self._look()
         finally:
-            loop.remove_reader(events.fileno())
             events.close()

@@ -19,6 +19,7 @@ from openswan.host.openings import store
 from openswan.host.openings.model import Opening
 from openswan.host.openings.nftables import foreign_tables
 from openswan.host.openings.xtables import Xtables, legacy_loaded, legacy_tables, tool_of
+from openswan.host.readable import readable
 
 SETTLE = 0.05
 """Seconds between a foreign change and the look at what it did; a flush is many events."""
@@ -125,27 +126,21 @@ class Openings:
             self._log(line, True)
 
     async def _follow(self) -> None:
-        loop = asyncio.get_running_loop()
-        woken = asyncio.Event()
         events: NetlinkSocket | None = None
         with suppress(HostError, OSError):
             events = NetlinkSocket(NETLINK_NETFILTER, (nf.NFNLGRP_NFTABLES,))
             events.sock.setblocking(False)
-            loop.add_reader(events.fileno(), woken.set)
         try:
             while True:
-                try:
-                    await asyncio.wait_for(woken.wait(), POLL)
+                if events is None:
+                    await asyncio.sleep(POLL)
+                elif await readable(events.fileno(), POLL):
                     await asyncio.sleep(SETTLE)
-                except TimeoutError:
-                    pass
-                woken.clear()
                 told = events is None or _told(events)
                 if told or any(map(legacy_loaded, (4, 6))):
                     self._look()
         finally:
             if events is not None:
-                loop.remove_reader(events.fileno())
                 events.close()
 
     def _look(self) -> None:
