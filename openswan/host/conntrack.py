@@ -87,9 +87,7 @@ def _flush(netlink: NetlinkSocket, family: int, flows: Flows) -> int:
         if CTA_TUPLE_ORIG not in attrs or CTA_TUPLE_REPLY not in attrs or body[0] != family:
             continue
         ends = [_ends(attrs[which], family) for which in (CTA_TUPLE_ORIG, CTA_TUPLE_REPLY)]
-        if _carries_ours(attrs[CTA_TUPLE_ORIG]):
-            continue
-        if any(flows.hold(src, dst) for src, dst in ends):
+        if any(flows.hold(src, dst) for src, dst in ends) and not _carries_ours(attrs[CTA_TUPLE_ORIG]):
             body_of_delete = _head(family) + attr(CTA_TUPLE_ORIG | NESTED, bytes(attrs[CTA_TUPLE_ORIG]))
             if CTA_ID in attrs:
                 body_of_delete += attr(CTA_ID, bytes(attrs[CTA_ID]))
