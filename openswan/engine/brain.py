@@ -19,6 +19,7 @@ from openswan.engine.delegations import Delegations
 from openswan.engine.demux import Demux
 from openswan.engine.dialect import Dialect
 from openswan.engine.dpd import Liveness
+from openswan.engine.endings import Endings
 from openswan.engine.exemptions import Exemptions
 from openswan.engine.fetches import Fetches
 from openswan.engine.groups import Groups
@@ -51,6 +52,7 @@ from openswan.engine.router import Router
 from openswan.engine.settings import Settings
 from openswan.engine.signing import Signing
 from openswan.engine.streams import Streams
+from openswan.engine.successions import Successions
 from openswan.engine.triggers import Triggers
 
 
@@ -83,6 +85,8 @@ class Brain:
         self.pathmtus = PathMtus(self)
         self.proofs = Proofs(self)
         self.redirects = Redirects(self)
+        self.successions = Successions(self)
+        self.endings = Endings(self)
         self.ikes = IkeSas(self)
         self.isakmp = Isakmp(self.answers)
         self.dialects: dict[int, Dialect] = {1: IkeV1(self), 2: IkeV2(self)}

@@ -114,7 +114,7 @@ class Children:
             self._report(child)
         if child.gives_way:
             self.brain.negotiator.give_way(conn)
-        self.brain.ikes.first_contact(ike)
+        self.brain.endings.first_contact(ike)
 
     @staticmethod
     def _patience(effect: ChildEstablished, confirmed: bool, rekeyed: bool, owned: bool) -> Duration:

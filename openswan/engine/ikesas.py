@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 from openswan.base.address import Endpoint
 from openswan.base.errors import CryptoError
 from openswan.base.log import Rc
-from openswan.engine import versions
 from openswan.engine.conn import Conn, Kind
 from openswan.engine.effects import SendDatagram, SendKeepalive
 from openswan.engine.eventcodes import of_reply
-from openswan.engine.negotiate import REBORN
 from openswan.engine.settings import ANSWER
 from openswan.engine.statedb import IkeState
 from openswan.engine.timers import Timer
@@ -42,7 +40,7 @@ from openswan.ike.effects import (
     TicketReceived,
     Work,
 )
-from openswan.ike.events import CreateChild, DeleteChild, DeleteIke, ProbePath, Request
+from openswan.ike.events import CreateChild, DeleteIke, ProbePath, Request
 from openswan.ike.later import CertificateJob, GatewaysJob, Job, KeysJob, RevocationJob, XauthJob
 from openswan.ike.policy import ChildPolicy
 from openswan.ike.v1.effects import InitialContact, IsakmpEstablished, IsakmpReplaced, Unconfirmed
@@ -53,10 +51,6 @@ if TYPE_CHECKING:
     from openswan.engine.brain import Brain
 
 
-PARTING = 4.0
-"""Seconds at most that a peer has to say that it has heard of its refusal,"""
-PARTED = 0.2
-"""and has after that to take away what kept packets in clear out."""
 MOST_HELD_BACK = 16
 """Datagrams of one IKE SA that wait for an updown command; repetitions beyond that are not missed."""
 
@@ -75,8 +69,8 @@ class IkeSas:
             Work: self._work,
             IkeEstablished: self._established,
             IsakmpEstablished: self._established,
-            InitialContact: self._contacted,
-            IsakmpReplaced: self._replaced,
+            InitialContact: brain.endings.contacted,
+            IsakmpReplaced: brain.successions.replaced,
             Unconfirmed: lambda ike, effect: brain.children.unconfirmed(effect.spi_in),
             ChildEstablished: self._child_established,
             SpiOffered: self._spi_offered,
@@ -90,12 +84,12 @@ class IkeSas:
             Hinted: self._hinted,
             Silent: self._silent,
             Heard: self._heard,
-            NewSuccessor: self._new_successor,
-            IkeRekeyed: self._rekeyed,
+            NewSuccessor: brain.successions.begun,
+            IkeRekeyed: brain.successions.rekeyed,
             PeerMoved: self._moved,
-            IkeFailed: self._failed,
-            IkeGone: self._gone,
-            Forget: self._forget,
+            IkeFailed: brain.endings.failed,
+            IkeGone: brain.endings.gone,
+            Forget: brain.endings.forget,
         }
 
     # -- into the machines --------------------------------------------------------------------------------------------
@@ -133,7 +127,7 @@ class IkeSas:
 
     def unreachable(self, ike: IkeState, reason: str) -> None:
         """There is no way to the peer: what was to be begun comes to nothing."""
-        self._fail_attempts(ike, reason)
+        self.brain.endings.fail_attempts(ike, reason)
         self.abandon(ike)
 
     def answer(self, version: int, local: Endpoint, remote: Endpoint) -> IkeState:
@@ -182,9 +176,9 @@ class IkeSas:
             later, self.later = self.later, []
             for other, request in later:
                 self.request(other, request)
-        self._arm(ike)
+        self.arm(ike)
 
-    def _arm(self, ike: IkeState) -> None:
+    def arm(self, ike: IkeState) -> None:
         """Note when a machine wants to be called next."""
         self.core.states.learn(ike)
         key = (Timer.IKE, ike.serial)
@@ -298,50 +292,6 @@ class IkeSas:
             return conn
         return self.brain.negotiator.instantiate(conn, ike.machine.remote.address, effect.peer_id)
 
-    def _contacted(self, ike: IkeState, effect: InitialContact) -> None:
-        """INITIAL_CONTACT after the IKE SA has come up; with a child on it it counts at once."""
-        ike.first_contact = self.core.settings.uniqueids
-        if ike.children:
-            self.first_contact(ike)
-
-    def first_contact(self, ike: IkeState) -> None:
-        """The new IKE SA carries a child.
-
-        The peer remembers nothing older (RFC 7296 2.4): SAs that were up before it asked are dead on its side.
-
-        Those that came up while it was asking are spared: when both ends begin at once both say INITIAL_CONTACT.
-        """
-        if not ike.first_contact:
-            if self.core.settings.uniqueids:
-                self._displace(ike)
-            return
-        ike.first_contact = False
-        for child in list(ike.children.values()):
-            if child.established < ike.started:  # it had come from an older one when the peer said so
-                self.request(ike, DeleteChild(child.spi_in))
-        for other in self._older(ike):
-            self._end(other, "peer says INITIAL_CONTACT on a newer SA, deleting this one")
-
-    def _displace(self, ike: IkeState) -> None:
-        """The peer has not said so, but may mean it all the same."""
-        for other in self._older(ike):
-            if self.brain.dialects[ike.version].displaces(ike, other):
-                where = ike.machine.remote.address
-                self._end(other, f"its peer has come up at {where} (uniqueids=yes), deleting this one")
-
-    def _older(self, ike: IkeState) -> list[IkeState]:
-        """IKE SAs with the same peer that were up before this one was begun."""
-        return [
-            other
-            for other in self.core.states.with_same_peer(ike)
-            if other is not ike and not other.closing and other.born is not None and other.born < ike.started
-        ]
-
-    def _end(self, ike: IkeState, why: str) -> None:
-        if ike.conn is not None:
-            self.core.say(ike.conn, why, Rc.LOG, ike.serial)
-        self.close(ike)
-
     def start_keepalive(self, ike: IkeState) -> None:
         """Keep a NAT's mapping open when we are behind one (RFC 3948 4)."""
         period, machine = self.core.settings.keep_alive, ike.machine
@@ -413,76 +363,6 @@ class IkeSas:
     def _path_probed(self, ike: IkeState, effect: PathProbed) -> None:
         self.brain.pathmtus.probed(effect)
 
-    def _new_successor(self, ike: IkeState, effect: NewSuccessor) -> None:
-        core = self.core
-        machine = effect.successor
-        successor = IkeState(core.states.serial(), machine, ike.initiator, core.now, ike.conn, established=core.now)
-        successor.born = ike.born
-        core.states.add_ike(successor)
-        self.run(successor, ())
-
-    def _rekeyed(self, ike: IkeState, effect: IkeRekeyed) -> None:
-        core = self.core
-        successor = core.states.by_machine.get(id(effect.successor))
-        if successor is None:
-            return
-        successor.initiator = effect.initiator
-        self._hand_over(ike, successor)
-        core.states.inherit(ike, successor)
-        self.brain.streams.follow(successor)
-        core.leases.move(ike.serial, successor.serial)
-        self._retire(ike)
-        if successor.conn is not None:
-            successor.conn.newest_ike = successor.serial
-            core.say(successor.conn, f"IKE SA #{ike.serial} rekeyed", Rc.LOG, successor.serial, event="ike-rekeyed")
-        self.brain.lifetimes.start_ike(successor)
-        self.brain.liveness.start(successor)
-        self.start_keepalive(successor)
-
-    def _retire(self, ike: IkeState) -> None:
-        """Nothing is wanted of it any more but answers."""
-        ike.closing = True
-        self.core.states.unshare(ike)
-        for timer in (Timer.REKEY_IKE, Timer.EXPIRE_IKE, Timer.LIVENESS, Timer.KEEPALIVE):
-            self.core.timers.cancel((timer, ike.serial))
-
-    def _replaced(self, ike: IkeState, effect: IsakmpReplaced) -> None:
-        """An ISAKMP SA has given what it had to one that came up by itself; later what came since."""
-        successor = self.core.states.by_machine.get(id(effect.successor))
-        if successor is None:
-            return
-        self._hand_over(ike, successor)
-        ike.heir = successor
-        if not ike.closing:
-            self._retire(ike)
-            if successor.closing:
-                self._revive(successor)
-            before = (*successor.before, *ike.before, ike)
-            ike.before = []
-            successor.before = [one for one in before if one is not successor and not one.machine.ended]
-            for conn in {one for one in (ike.conn, successor.conn) if one is not None}:
-                conn.newest_ike = successor.serial
-        self._arm(successor)
-
-    def _revive(self, ike: IkeState) -> None:
-        """The peer has ended the ISAKMP SA that had taken its place: it is in use again, for the rest of its life."""
-        machine, conn = ike.machine, ike.conn
-        ike.closing, ike.heir = False, None
-        if conn is not None:
-            self.core.states.share(ike, machine.local.address, machine.remote.address, conn.signature)
-        self.brain.lifetimes.start_ike(ike, self.core.now - (ike.established or self.core.now))
-        self.brain.liveness.start(ike)
-        self.start_keepalive(ike)
-
-    def _hand_over(self, ike: IkeState, successor: IkeState) -> None:
-        """What `ike` carries and what was asked of it belongs to `successor` from now on."""
-        states = self.core.states
-        for child in list(ike.children.values()):
-            states.move_child(child, successor)
-        for token, conn in list(ike.attempts.items()):
-            states.end(token)
-            states.begin(successor, token, conn)
-
     def _moved(self, ike: IkeState, effect: PeerMoved) -> None:
         if ike.conn is not None and effect.why == "NAT":
             self.core.say(ike.conn, f"new NAT mapping for #{ike.serial}, now {effect.remote}", Rc.LOG, ike.serial)
@@ -491,75 +371,3 @@ class IkeSas:
         self.brain.mobility.moved(ike)
         if effect.why == CONFIRMED:
             self.brain.mobility.confirmed(ike)
-
-    def _failed(self, ike: IkeState, effect: IkeFailed) -> None:
-        ike.failed = True
-        self.core.states.unshare(ike)
-        if effect.timeout and self.brain.streams.unanswered(ike):
-            return
-        if ike.conn is None:
-            remote = ike.machine.remote
-            self.core.log(
-                f"packet from {remote.address}:{remote.port}: negotiation failed: {effect.reason}",
-                True,
-                event="ike-failed",
-            )
-        elif not ike.initiator:
-            self.core.say(
-                ike.conn, f"negotiation failed: {effect.reason}", Rc.LOG_SERIOUS, ike.serial, (), event="ike-failed"
-            )
-        if ike.version == 1 and ike.conn is not None and effect.notify == NotifyType.AUTHENTICATION_FAILED:
-            ike.conn.credentials = None  # the operator is asked again; the number is the same in both versions
-        versions.failed(self.core, ike, effect)
-        if ike.initiator and ike.conn is not None and ike.conn.group is not None and ike.machine.busy:
-            # The peer believes in an SA, and takes nothing in clear, until it has heard our Delete.
-            ike.reason = effect.reason
-            self.brain.pairs.parting(ike.conn, self.core.now + PARTING + PARTED)
-            self.core.after(Timer.PARTING, ike.serial, PARTING, partial(self._fail_attempts, ike, effect.reason))
-        else:
-            self._fail_attempts(ike, effect.reason)
-        if ike.replaces is not None:
-            self.brain.lifetimes.not_renewed(ike.replaces, effect.reason)
-
-    def _fail_attempts(self, ike: IkeState, reason: str) -> None:
-        """Whatever was asked of this IKE SA will not come; its machine has said why."""
-        for token, conn in list(ike.attempts.items()):
-            self.core.states.end(token)
-            self.brain.negotiator.failed(conn, token, reason, told=True)
-
-    def _gone(self, ike: IkeState, effect: IkeGone) -> None:
-        self.core.states.unshare(ike)
-        self.core.leases.release(ike.serial)
-        ike.closing = True
-        if not ike.reason:
-            self._fail_attempts(ike, effect.reason.value)
-        self.later += [(one, DeleteIke()) for one in ike.before if not one.machine.ended]
-        orphans, ike.orphans = list(dict.fromkeys(ike.orphans)), []
-        if effect.reason in REBORN:
-            self.brain.liveness.dead(orphans)
-        for conn in orphans:
-            self.brain.negotiator.aftermath(conn, effect.reason)
-
-    def _forget(self, ike: IkeState, effect: Forget) -> None:
-        core = self.core
-        self.brain.launches.over(ike.serial)
-        core.timers.cancel((Timer.PARTING, ike.serial))
-        if ike.reason and ike.attempts:
-            core.after(Timer.PARTING, ike.serial, PARTED, partial(self._fail_attempts, ike, ike.reason))
-        else:
-            self._fail_attempts(ike, "the IKE SA ended")
-        core.states.remove_ike(ike)
-        self.brain.streams.forget(ike)
-        core.leases.release(ike.serial)
-        for timer in (
-            Timer.IKE,
-            Timer.REKEY_IKE,
-            Timer.EXPIRE_IKE,
-            Timer.LIVENESS,
-            Timer.KEEPALIVE,
-        ):
-            core.timers.cancel((timer, ike.serial))
-        if ike.conn is not None:
-            if ike.conn.newest_ike == ike.serial:
-                ike.conn.newest_ike = 0
-            self.brain.negotiator.dissolve(ike.conn)

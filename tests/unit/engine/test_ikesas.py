@@ -59,16 +59,6 @@ def test_lines_of_a_machine_reach_only_those_who_wait() -> None:
     assert any(line.startswith('"net-net" #1: STATE_PARENT_R2') for line in pair.east.lines)
 
 
-def test_without_uniqueids_an_older_sa_stays() -> None:
-    pair = up(uniqueids=False)
-    pair.west.boot()
-    pair.west.load(tunnel()[0])
-    pair.west.request("initiate", name="net-net")
-    assert pair.run(5.0, pair.west.up)
-    pair.run(20.0)
-    assert len(pair.east.pluto.core.states.ikes) == 2
-
-
 def test_no_keepalive_without_a_nat_and_none_when_switched_off() -> None:
     pair = up()
     pair.run(100.0)
