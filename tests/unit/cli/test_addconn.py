@@ -18,7 +18,7 @@ GOOD = """\
 version 2.0
 config setup
 	uniqueids=no
-	plutodebug="control dpd"
+	plutodebug="control private"
 	plutoopts="it's --quoted"
 conn %default
 	authby=secret
@@ -166,7 +166,7 @@ def test_configsetup(pluto: Pluto, capsys: pytest.CaptureFixture[str]) -> None:
     assert addconn.main(["--configsetup", "--varprefix", "IPSEC"]) == 0
     out = capsys.readouterr().out
     assert out == (
-        "export IPSECuniqueids='no'\nexport IPSECplutodebug='control dpd'\n"
+        "export IPSECuniqueids='no'\nexport IPSECplutodebug='control private'\n"
         "export IPSECplutoopts='it'\\''s --quoted'\nexport IPSECconfreadstatus=''\n"
     )
     shell = subprocess.run(["sh", "-c", out + 'echo "$IPSECplutoopts"'], capture_output=True, text=True, check=True)

@@ -60,9 +60,9 @@ def test_ikev1_has_a_token_sign_without_a_hash_of_its_own(hsm: Softhsm) -> None:
         digest = bytes(range(size))
         sign.verify_ikev1(key.public, digest, sign.sign_ikev1(key, digest, signer))
     assert set(asked) == {sign.RAW_RSA}
+    curve = hsm.make("ecdsa")
     with pytest.raises(CryptoError, match="no RSA key"):
         sign.sign_ikev1(TokenKey(uri, hsm.public("ecdsa")), bytes(20), signer)
-    curve = hsm.make("ecdsa")
     other = TokenKey(curve, tokens.public(curve))
     sign.verify_ikev1(other.public, bytes(32), sign.sign_ikev1(other, bytes(32), signer, 9), 9)
     tokens.close()
