@@ -48,6 +48,9 @@ def test_a_kill_switch_lets_nothing_out_but_what_makes_the_tunnel(lab: Lab, shel
             assert_ping(lab.sunset, target)
         assert_ping(lab.sunset, "10.1.0.1")
         both.west.kill()
+        with lab.sunset.inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.bind(("", 68))
+            client.sendto(b"DHCP, but not this host's", ("192.0.2.2", 67))
         for target in ("192.0.2.2", "2001:db8::2", "10.2.0.2"):
             for host in (west, lab.sunset):
                 assert not ping(host, target, 1, wait=0.2).received
