@@ -66,6 +66,21 @@ def test_shell_scripts_are_clean(script: Path) -> None:
     assert script.stat().st_mode & 0o111
 
 
+@pytest.mark.parametrize("shell", [("dash",), ("busybox", "sh")], ids=lambda words: words[0])
+def test_examples_use_the_marks_they_are_told(shell: tuple[str, ...], tmp_path: Path) -> None:
+    for tool, does in (("nft", "cat"), ("ip", 'echo "$@"; test "$3" != del')):
+        (tmp_path / tool).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / tool).chmod(0o755)
+    path = f"PATH={tmp_path}:/usr/bin:/bin"
+    for mask, own in ((), 0x1000), (("PLUTO_FWMARK_MASK=0x0f000000",), 0x1000000):
+        said = run("env", path, *mask, *shell, SCRIPTS / "updown" / "killswitch", "on")
+        assert f"iif 0 meta mark & {3 * own} == {own} " in said and f"established ct mark & {3 * own} == {own} " in said
+        assert f"ct mark set ct mark & {0xFFFFFFFF & ~(3 * own)} | {own} accept" in said
+        conn = ("PLUTO_CONNECTION=x", "PLUTO_PEER_CLIENT=0.0.0.0/0", "PLUTO_MY_CLIENT=10.1.5.0/24", "PLUTO_INTERFACE=i")
+        said = run("env", path, *mask, *conn, "PLUTO_VERB=route-client", *shell, SCRIPTS / "updown" / "policyrouting")
+        assert f"rule add priority 4899 from 10.1.5.0/24 fwmark {own}/{own} lookup main\n" in said
+
+
 @pytest.mark.parametrize("script", SHELL, ids=lambda path: path.name)
 def test_headers_say_what_insserv_wants_to_know(script: Path) -> None:
     header = lsb(script)
