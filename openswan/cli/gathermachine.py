@@ -11,6 +11,7 @@ from functools import partial
 from openswan.base.address import Address
 from openswan.base.errors import HostError
 from openswan.base.interval import Duration
+from openswan.base.marks import Marks
 from openswan.base.numbers import IKE_PORT, NATT_PORT, ROUTE_TABLE, RULE_PRIORITY
 from openswan.cli.ourmarks import configured
 from openswan.diagnosis.facts import Link, Machine, Peer, Way
@@ -147,10 +148,10 @@ def peers(wanted: Mapping[str, Peer], ping: bool, errands: Errands) -> dict[str,
 def _peers(party: Mapping[str, Peer], ping: bool, errands: Errands) -> dict[str, Peer]:
     found = {conn: peer if peer.address is not None else _named(peer, errands) for conn, peer in party.items()}
     addresses = tuple(dict.fromkeys(peer.address for peer in found.values() if peer.address is not None))
-    answers, errors = _answers(addresses, errands.patience(PING_SECONDS)) if ping and addresses else ({}, {})
+    marks = configured()
+    answers, errors = _answers(addresses, errands.patience(PING_SECONDS), marks) if ping and addresses else ({}, {})
     with closing(Rtnetlink()) as netlink:
-        mark = configured().own
-        ways = {address: _way(netlink, address, mark) for address in addresses}
+        ways = {address: _way(netlink, address, marks.own) for address in addresses}
         hops = {address: _neighbour(netlink, way, address) for address, way in ways.items()}
     return {
         conn: peer
@@ -171,7 +172,8 @@ def _named(peer: Peer, errands: Errands) -> Peer:
     from openswan.host.naming import addresses_of
 
     try:
-        return replace(peer, address=addresses_of(peer.name, lifetime=errands.patience(NAME_SECONDS))[0])
+        patience = errands.patience(NAME_SECONDS)
+        return replace(peer, address=addresses_of(peer.name, lifetime=patience, marks=configured())[0])
     except HostError as why:
         return replace(peer, lookup=str(why))
 
@@ -194,7 +196,7 @@ def _neighbour(netlink: Rtnetlink, way: Way, address: Address) -> str:
 
 
 def _answers(
-    addresses: Sequence[Address], wait: Duration
+    addresses: Sequence[Address], wait: Duration, marks: Marks
 ) -> tuple[dict[Address, dict[int, bool]], dict[Address, dict[int, str]]]:
     """Who speaks IKE on ports 500 and 4500, and what ICMP says; all are asked at once."""
     rng = SystemRng()
@@ -205,7 +207,7 @@ def _answers(
     answers = {address: {IKE_PORT: False, NATT_PORT: False} for address in addresses}
     errors: dict[Address, dict[int, str]] = {address: {} for address in addresses}
     try:
-        for answer in ask(targets, wait):
+        for answer in ask(targets, wait, marks=marks):
             if answer.error:
                 errors[answer.target.address][answer.target.port] = answer.error
             else:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from openswan.base.address import parse_address
 from openswan.base.errors import ConfigError, HostError, WireError
 from openswan.base.numbers import IKE_PORT, NATT_PORT, NON_ESP_MARKER
+from openswan.cli.ourmarks import configured
 from openswan.cli.syntax import Given, Misuse, Option, Syntax, run
 from openswan.host.entropy import SystemRng
 from openswan.host.ikeping import Answer, Target, ask, listen
@@ -74,7 +75,7 @@ def _host(word: str, asking: Asking, spi: bytes) -> Target:
         if not (text.isascii() and text.isdecimal()) or not 0 < int(text[:9]) < 65536:
             raise Misuse(f"`{word}': `{text}' is no port")
         port = int(text)
-    return Target(addresses_of(name, asking.version)[0], port, asking.messages(spi))
+    return Target(addresses_of(name, asking.version, marks=configured())[0], port, asking.messages(spi))
 
 
 def answer_line(answer: Answer, verbose: bool = False) -> str:
@@ -109,7 +110,8 @@ def _ask(given: Given, asking: Asking) -> int:
         for target in targets:
             print(f"sending {len(target.messages)} messages to {target.address}/{target.port}")
     heard: set[Target] = set()
-    for answer in ask(targets, float(given.number("--wait", 3, 0, 3600)), source, port):
+    wait = float(given.number("--wait", 3, 0, 3600))
+    for answer in ask(targets, wait, source, port, marks=configured()):
         print(answer_line(answer, asking.verbose), flush=True)
         if not answer.error:
             heard.add(answer.target)
@@ -124,7 +126,8 @@ def _listen(given: Given, asking: Asking) -> int:
     source = parse_address(given.value("--ikeaddress")) if "--ikeaddress" in given else None
     version = source.version if source else asking.version or 4
     port = given.number("--ikeport", NATT_PORT if asking.marker else IKE_PORT, 1, 65535)
-    for data, host, from_port, reply in listen(version, source, port, float(given.number("--wait", 0, 0, 86400))):
+    wait = float(given.number("--wait", 0, 0, 86400))
+    for data, host, from_port, reply in listen(version, source, port, wait, marks=configured()):
         message = data.removeprefix(NON_ESP_MARKER)
         try:
             header = Header.parse(message)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from openswan.base.address import Address
 from openswan.base.errors import ConfigError, HostError
+from openswan.cli.ourmarks import configured
 from openswan.cli.ownhost import own_host
 from openswan.cli.syntax import Given, Misuse, Option, Syntax, run
 from openswan.config import places
@@ -124,7 +125,7 @@ def _act(given: Given) -> int:
             if option not in given:
                 raise Misuse(f"{option} is missing")
         key = read_key(Path(given.value("--key")))
-        server = str(addresses_of(given.value("--server"))[0])
+        server = str(addresses_of(given.value("--server"), marks=configured())[0])
         updater = Updater(server, key, port)
         return 0 if change(updater, records, given.value("--zone"), ttl, "--remove" in given) else 1
     except (ConfigError, HostError) as why:

@@ -39,10 +39,10 @@ def _act(given: Given) -> int:
     if "--ipv4" in given and "--ipv6" in given:
         raise Misuse("`--ipv4' and `--ipv6' together")
     version = 4 if "--ipv4" in given else 6 if "--ipv6" in given else 0
-    netlink = Rtnetlink()
+    netlink, marks = Rtnetlink(), configured()
     try:
-        destination = addresses_of(given.operands[0], version)[0]
-        way = netlink.way(destination, mark=configured().own)
+        destination = addresses_of(given.operands[0], version, marks=marks)[0]
+        way = netlink.way(destination, mark=marks.own)
     except HostError as why:
         print(f"ipsec showroute: {why}", file=sys.stderr)
         return 1

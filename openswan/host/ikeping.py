@@ -13,7 +13,7 @@ from typing import Any
 
 from openswan.base.address import Address
 from openswan.base.errors import HostError
-from openswan.base.marks import DEFAULT_MARKS, Marks
+from openswan.base.marks import Marks
 from openswan.base.numbers import SO_MARK
 
 MOST_OCTETS = 65535
@@ -62,7 +62,8 @@ def ask(
     address: Address | None = None,
     port: int = 0,
     enough: int = 1,
-    marks: Marks = DEFAULT_MARKS,
+    *,
+    marks: Marks,
 ) -> Iterator[Answer]:
     """Send every target its messages and give what comes back within `wait` seconds, as it comes.
 
@@ -107,7 +108,7 @@ def _send(sock: socket.socket, target: Target) -> str:
 
 
 def listen(
-    version: int, address: Address | None, port: int, wait: float, marks: Marks = DEFAULT_MARKS
+    version: int, address: Address | None, port: int, wait: float, *, marks: Marks
 ) -> Iterator[tuple[bytes, str, int, Callable[[bytes], None]]]:
     """(datagram, address, port, reply(data)) of whatever comes to a port within `wait` seconds, 0: for ever."""
     sock = _open(version, address, port, marks)

@@ -9,11 +9,18 @@ from pathlib import Path
 
 from openswan.base.address import Address
 from openswan.base.errors import HostError
+from openswan.base.marks import Marks
 from openswan.host.resolver import HOSTS, LIFETIME, RESOLV_CONF, Resolver
 
 
 def addresses_of(
-    name: str, version: int = 0, hosts: Path = HOSTS, resolv_conf: Path = RESOLV_CONF, lifetime: float = LIFETIME
+    name: str,
+    version: int = 0,
+    hosts: Path = HOSTS,
+    resolv_conf: Path = RESOLV_CONF,
+    lifetime: float = LIFETIME,
+    *,
+    marks: Marks,
 ) -> list[Address]:
     """The addresses of a host, which may be an address already; HostError says why there are none.
 
@@ -22,7 +29,7 @@ def addresses_of(
     try:
         found = [ip_address(name)]
     except ValueError:
-        resolver = Resolver(hosts, resolv_conf, lifetime)
+        resolver = Resolver(hosts, resolv_conf, lifetime, marks)
         addresses, reason, _ = asyncio.run(resolver.look_up(name, version))
         if not addresses:
             raise HostError(reason) from None

@@ -13,6 +13,7 @@ import pytest
 
 from openswan.base.address import Address
 from openswan.base.errors import HostError
+from openswan.base.marks import Marks
 from openswan.cli import gathermachine as module
 from openswan.diagnosis.facts import Link, Peer
 from openswan.diagnosis.firewall import UDP, Packet
@@ -121,14 +122,14 @@ def asked(wanted: dict[str, Peer], ping: bool) -> dict[str, Peer]:
 
 
 def test_peers(monkeypatch: pytest.MonkeyPatch) -> None:
-    def ask(targets: Sequence[Target], wait: float) -> Iterator[Answer]:
+    def ask(targets: Sequence[Target], wait: float, marks: Marks) -> Iterator[Answer]:
         for target in targets:
             if target.port == 500:
                 yield Answer(target, b"x")
             elif target.address == HIM:
                 yield Answer(target, error="Connection refused")
 
-    def addresses_of(name: str, lifetime: float) -> list[Address]:
+    def addresses_of(name: str, lifetime: float, marks: Marks) -> list[Address]:
         if name == "lost":
             raise HostError("no such name")
         return [HIM]
@@ -147,7 +148,7 @@ def test_peers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_socket_no_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(targets: Sequence[Target], wait: float) -> Iterator[Answer]:
+    def refuse(targets: Sequence[Target], wait: float, marks: Marks) -> Iterator[Answer]:
         raise HostError("no")
         yield
 
@@ -158,7 +159,7 @@ def test_no_socket_no_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_names_are_looked_up_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     meeting = Barrier(5)
 
-    def addresses_of(name: str, lifetime: float) -> list[Address]:
+    def addresses_of(name: str, lifetime: float, marks: Marks) -> list[Address]:
         meeting.wait(5.0)
         return [HIM]
 

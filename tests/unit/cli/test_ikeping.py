@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from openswan.base.marks import Marks
 from openswan.cli import ikeping
 from openswan.cli.ikeping import Asking, answer_line, main
 from openswan.host.ikeping import Answer, Target
@@ -34,9 +35,11 @@ def test_what_came_back_is_named() -> None:
 
 
 def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def ask(targets: list[Target], *_: Any) -> Iterator[Answer]:
+    def ask(targets: list[Target], *_: Any, marks: Marks) -> Iterator[Answer]:
+        assert marks.mask == 0x0F000000
         yield Answer(targets[0], targets[0].messages[0])
 
+    monkeypatch.setenv("PLUTO_FWMARK_MASK", "0x0f000000")
     monkeypatch.setattr(ikeping, "ask", ask)
     assert main(["192.0.2.1"]) == 0
     assert main(["192.0.2.1/600", "192.0.2.2"]) == 1
@@ -50,7 +53,7 @@ def test_others_are_answered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     sent: list[bytes] = []
     (question,) = Asking(0, 244, False, True, False).messages(b"i" * 8)
 
-    def listen(*_: Any) -> Iterator[tuple[bytes, str, int, Callable[[bytes], None]]]:
+    def listen(*_: Any, marks: Marks) -> Iterator[tuple[bytes, str, int, Callable[[bytes], None]]]:
         yield question, "192.0.2.9", 4500, sent.append
         yield b"junk", "192.0.2.9", 4500, sent.append
 
