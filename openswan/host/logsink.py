@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import syslog
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Protocol
@@ -128,11 +129,11 @@ def without_addresses(sink: Sink) -> Sink:
     """logip=no: `<address>` in place of each."""
 
     def hidden(found: re.Match[str]) -> str:
-        try:
-            ip_address(found[0])
-        except ValueError:
-            return found[0]
-        return "<address>"
+        for address in (found[0], found[0].removesuffix(":")):  # which may be the sentence's
+            with suppress(ValueError):
+                ip_address(address)
+                return "<address>" + found[0][len(address) :]
+        return found[0]
 
     def discreet(text: str, serious: bool, event: str = "") -> None:
         sink(ADDRESS.sub(hidden, text), serious, event)

@@ -72,6 +72,7 @@ def test_a_file_can_begin_anew_and_do_without_times(tmp_path: Path) -> None:
         ("packet from 192.0.2.1:500: initial", "packet from <address>:500: initial"),
         ('"net"[2] 2001:db8::1 #3: up', '"net"[2] <address> #3: up'),
         ("[2001:db8::7]:4500 and ::1, fe80::1%eth0", "[<address>]:4500 and <address>, <address>%eth0"),
+        ("2001:db8::1: gone, fd00::: as well, as ::1:", "<address>: gone, <address>: as well, as <address>:"),
         ("10.1.0.0/16===192.0.2.1<192.0.2.1>", "<address>/16===<address><<address>>"),
         (
             "at 12:03:55 of 2.6.41, 0x12345678, c0:ff:ee, a::b::c",
