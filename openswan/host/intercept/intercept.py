@@ -279,7 +279,8 @@ class Interceptor:
                 # It goes on at once: whether it may come in is for the guard to say.
                 queue.verdict(queued.id, True)
             hosts = self._inbound(queued) if inbound else self.holding.take(queue.number, queued)
-            if hosts is not None:
+            if hosts is not None and not (inbound and hosts in self._unasked):  # a packet that waits comes first
+                self._unasked.pop(hosts, None)
                 self._unasked[hosts] = (now, inbound)
         self._queues_flush()
         if self._unasked and not self._asking:

@@ -172,6 +172,22 @@ def test_an_inbound_one_goes_on_at_once() -> None:
     assert events == [Intercepted(A, B, inbound=True)], "seen from us"
 
 
+def test_an_inbound_one_takes_no_question_from_a_packet_that_waits() -> None:
+    """Which is asked about as such, and counted when it waited too long."""
+    now = [0.0]
+    events: list[Intercepted] = []
+    interceptor = Interceptor(events.append, lambda text, serious: None, clock=lambda: now[0])
+    interceptor._asking = True  # more are asked about when the loop comes round
+    there, back = (packet(str(A), str(B)), packet(str(B), str(A)))
+    come(interceptor, "trigger", Queued(1, 0, 0, back))
+    come(interceptor, "open", Queued(2, 0, 0, there))
+    come(interceptor, "trigger", Queued(3, 0, 0, back))
+    assert list(interceptor._unasked.values()) == [(0.0, False)]
+    now[0] = LATE + 0.1
+    interceptor._ask()
+    assert events == [] and interceptor.late == 1
+
+
 def test_the_table_is_told_where_nothing_waits() -> None:
     interceptor, _, _ = made()
     interceptor.decide(Decide(A, B, Decision.PASS))
