@@ -150,8 +150,8 @@ class Guard:
             return
         try:
             self.last.load(self.model)
-        except HostError as why:
-            cause = why.__cause__
+        except (HostError, OSError) as why:
+            cause = why if isinstance(why, OSError) else why.__cause__
             if not isinstance(cause, OSError) or cause.errno not in NO_HOOK:
                 self._log(f"last leak guard: {why}", True)
             self.last.close()

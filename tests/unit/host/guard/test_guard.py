@@ -120,6 +120,22 @@ def test_a_last_guard_that_fails_fails_nothing(
     assert guard.last is None
 
 
+@pytest.mark.parametrize(
+    ("why", "told"), [(OSError(95, "Operation not supported"), []), (OSError(105, "busy"), ["[Errno 105] busy"])]
+)
+def test_a_kernel_that_cannot_be_asked_has_no_last_guard(
+    kernel: Memory, last: LastMemory, monkeypatch: pytest.MonkeyPatch, why: OSError, told: list[str]
+) -> None:
+    lines: list[str] = []
+
+    def refuse(*_: object) -> None:
+        raise why
+
+    monkeypatch.setattr(last, "load", refuse)
+    guard = Guard.open(log=lambda line, serious: lines.append(line))
+    assert guard.last is None and lines == [f"last leak guard: {line}" for line in told]
+
+
 def test_a_successor_takes_over_what_the_killed_one_held(kernel: Memory, tmp_path: Path) -> None:
     first = Guard.open(rundir=tmp_path)
     first.set("a", (entry(2),))
