@@ -164,7 +164,8 @@ class Gateway:
         self._queries = Queries(self._klips, self._explain, self._droppers(), tables)
         try:
             self._klips.start()
-            self._openings.sweep()
+            for line in self._openings.sweep():
+                self._log(line, True)
             self._sweep_resolv()
             self._performer.whole = attach_pass(self._klips, marks, self._log)
             for line in self._routes.collisions():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Taking away what a daemon left that could not do it itself: routes, ipsecN, decisions, and last the guard."""
+"""Taking away what a daemon left that could not do it itself: openings, routes, ipsecN, decisions, last the guard."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from openswan.base.errors import IpsecError
 from openswan.host import keeper, tun
 from openswan.host.guard.guard import Guard
 from openswan.host.intercept.table import Table
+from openswan.host.openings.openings import Openings
 from openswan.host.routes import Routes
 
 
@@ -41,11 +42,11 @@ def _guard(rundir: Path) -> None:
 
 
 def remove_everything(rundir: Path) -> list[str]:
-    """Routes, rules, devices, decisions and guard of this network namespace; complaints about what would not go.
+    """Openings, routes, rules, devices, decisions and guard of this network namespace; and complaints.
 
     Only when no daemon runs here. What is not there is fine.
     """
-    complaints = []
+    complaints = list(Openings(rundir).sweep()) if rundir.is_dir() else []
     keeper.release(rundir)
     steps: tuple[Callable[[], None], ...] = (_routes, _devices, _tables, lambda: _guard(rundir))
     for step in steps:

@@ -64,9 +64,9 @@ class Openings:
         """What is to be open."""
         return self._store.read()
 
-    def sweep(self) -> None:
+    def sweep(self) -> tuple[str, ...]:
         """Have nothing open: no tunnel is up, whatever a killed daemon has left."""
-        self._change(lambda held: ())
+        return self._change(lambda held: ())
 
     def check(self) -> bool:
         """Is everything open that should be, as far as it can be, and nothing else?"""
@@ -100,8 +100,8 @@ class Openings:
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
-        with suppress(HostError):
-            self.sweep()
+        for line in self.sweep():
+            self._log(line, True)
 
     def _change(self, step: Callable[[store.Openings], store.Openings]) -> tuple[str, ...]:
         lines: list[str] = []
@@ -111,7 +111,7 @@ class Openings:
                 try:
                     place.load(held)
                 except HostError as why:
-                    lines.append(_without_effect(place, why))
+                    lines.append(_without_effect(place, why) if held else f"{place} may still be open: {why}")
 
         try:
             self._store.change(step, carry_out)

@@ -53,6 +53,8 @@ def test_two_tunnels_that_open_the_same_go_one_by_one(place: Filter, tmp_path: P
     script.close(opening("nobody"))
     daemon.sweep()
     assert place.open == () and (tmp_path / "openings").read_text() == ""
+    place.refuses = "it belongs to another process"
+    assert daemon.sweep() == ("a filter may still be open: it belongs to another process",)
 
 
 def test_what_is_missing_is_put_back_and_what_cannot_be_is_said_once(place: Filter) -> None:
