@@ -7,9 +7,11 @@ opened. A table that is not there needs no opening, and is not made.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from openswan.base.errors import HostError
@@ -84,6 +86,25 @@ class Xtables:
                 yield f"-X {chain}"
 
 
+class NoTool:
+    """The table `filter` of the older iptables of one IP version, where no command speaks to it: it stays as it is."""
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+
+    def __str__(self) -> str:
+        return f"the table filter of {TOOLS[self.version]}-legacy"
+
+    def check(self, openings: Sequence[Opening]) -> bool:
+        """Is nothing to be open?"""
+        return not any(by_hook(openings, (self.version,)).values())
+
+    def load(self, openings: Sequence[Opening]) -> None:
+        """HostError, unless nothing is to be open."""
+        if not self.check(openings):
+            raise HostError("there is no such command here")
+
+
 def _jumps(hook: str, saved: Iterable[str]) -> Iterator[str]:
     return (line for line in saved if line.startswith(f"-A {BUILTIN[hook]} ") and line.endswith(f"-j {CHAINS[hook]}"))
 
@@ -98,13 +119,25 @@ def legacy_loaded(version: int) -> bool:
 
 def tool_of(version: int, kind: str) -> str:
     """The command for one kind of iptables, `legacy` or `nft`; empty: there is none."""
-    return next((name for name in (f"{TOOLS[version]}-{kind}", TOOLS[version]) if shutil.which(name, path=PATH)), "")
+    for name in (f"{TOOLS[version]}-{kind}", TOOLS[version]):
+        path = shutil.which(name, path=PATH)
+        if path and _kind(name, os.path.realpath(path)) == kind:
+            return name
+    return ""
 
 
-def legacy_tables() -> Iterator[Xtables]:
-    """Those of the older iptables; HostError when there is one and no tool for it."""
+@cache
+def _kind(name: str, place: str) -> str:
+    """Which kind a command is of; empty: it does not say. `place`: what the name leads to, which may change."""
+    try:
+        return "nft" if "nf_tables" in run((name, "-V")) else "legacy"
+    except HostError:
+        return ""
+
+
+def legacy_tables() -> Iterator[Xtables | NoTool]:
+    """Those of the older iptables."""
     for version in (4, 6):
         if legacy_loaded(version):
-            if not (tool := tool_of(version, "legacy")):
-                raise HostError(f"the kernel has a table filter of {TOOLS[version]}, and there is no such command here")
-            yield Xtables(version, tool)
+            tool = tool_of(version, "legacy")
+            yield Xtables(version, tool) if tool else NoTool(version)

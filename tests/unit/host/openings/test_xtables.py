@@ -60,10 +60,37 @@ def tools(*names: str) -> Callable[..., str | None]:
     return lambda name, path=None: f"/sbin/{name}" if name in names else None
 
 
-def test_the_plain_name_serves_where_the_kinds_have_none_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def of_kind(kind: str) -> Callable[..., str]:
+    """Every command is, as far as its name does not say."""
+
+    def version(command: Sequence[str], text: str = "") -> str:
+        assert command[1:] == ("-V",)
+        if kind == "broken":
+            raise HostError("it does not run")
+        said = {"nft": " (nf_tables)", "legacy": " (legacy)"}.get(command[0].partition("-")[2] or kind, "")
+        return f"{command[0]} v1.8.9{said}\n"
+
+    return version
+
+
+@pytest.fixture(autouse=True)
+def _nothing_known() -> None:
+    xtables._kind.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"),
+    [
+        ("nft", ["iptables-nft", "", "ip6tables", ""]),
+        ("legacy", ["iptables-nft", "iptables", "", "ip6tables"]),
+        ("older than both", ["iptables-nft", "iptables", "", "ip6tables"]),
+        ("broken", ["", "", "", ""]),
+    ],
+)
+def test_the_plain_name_serves_the_kind_it_is_of(monkeypatch: pytest.MonkeyPatch, kind: str, wanted: list[str]) -> None:
     monkeypatch.setattr(xtables.shutil, "which", tools("iptables", "iptables-nft", "ip6tables"))
-    assert [tool_of(4, "nft"), tool_of(4, "legacy")] == ["iptables-nft", "iptables"]
-    assert [tool_of(6, "nft"), tool_of(6, "legacy")] == ["ip6tables", "ip6tables"]
+    monkeypatch.setattr(xtables, "run", of_kind(kind))
+    assert [tool_of(version, each) for version in (4, 6) for each in ("nft", "legacy")] == wanted
     monkeypatch.setattr(xtables.shutil, "which", tools())
     assert tool_of(4, "nft") == ""
 
@@ -75,7 +102,15 @@ def test_the_older_kind_has_the_tables_the_kernel_names(monkeypatch: pytest.Monk
     (tmp_path / "ip6_tables_names").write_text("filter\n")
     assert not legacy_loaded(4) and legacy_loaded(6)
     monkeypatch.setattr(xtables.shutil, "which", tools("ip6tables-legacy"))
+    monkeypatch.setattr(xtables, "run", of_kind(""))
     assert [str(each) for each in legacy_tables()] == ["the table filter of ip6tables-legacy"]
     monkeypatch.setattr(xtables.shutil, "which", tools())
+    (table,) = legacy_tables()
+    table.load([])
+    table.load([opening()])
+    assert str(table) == "the table filter of ip6tables-legacy" and table.check([opening()]), "that is one of IPv4"
+    (tmp_path / "ip_tables_names").write_text("filter\n")
+    table, _ = legacy_tables()
+    assert table.check([]) and not table.check([opening()])
     with pytest.raises(HostError, match="there is no such command here"):
-        list(legacy_tables())
+        table.load([opening()])
