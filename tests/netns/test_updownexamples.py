@@ -160,16 +160,18 @@ def test_what_a_killed_daemon_has_counted_is_nobody_elses(lab: Lab, shell: tuple
         "PLUTO_CONNECTION": "users",
         "PLUTO_PEER_CLIENT": "2001:db8:9::/64",
     }
-    calls = (
-        ("up", "CN=carla, O=X", ""),
-        ("up", "dave", ""),
-        ("down", "dave", "yes"),
-        ("up", "dave", ""),
-        ("down", "dave", ""),
-    )
-    for verb, user, moving in calls:
-        more = {"PLUTO_VERB": f"{verb}-client-v6", "PLUTO_PEER_ID": user, "PLUTO_MOBIKE_EVENT": moving}
-        lab.east.run(*shell, EXAMPLES / "accounting", env=environment | more)
+
+    def call(verb: str, user: str, moving: str = "", **more: str) -> str:
+        more |= {"PLUTO_VERB": f"{verb}-client-v6", "PLUTO_PEER_ID": user, "PLUTO_MOBIKE_EVENT": moving}
+        return lab.east.run(*shell, EXAMPLES / "accounting", env=environment | more).stdout
+
+    call("up", "CN=carla, O=X")
+    call("up", "dave")
+    call("down", "dave", "yes")
+    call("up", "dave")
+    full = call("down", "dave", IPSEC_ACCOUNTING="/dev/full")
+    assert full == "accounting: /dev/full cannot be written, dave's octets stay with their counters\n"
+    call("down", "dave")
     lines = [line.split() for line in (lab.dir / "log").read_text().splitlines()]
     assert [line[1:] for line in lines] == [
         [user, "users", "2001:db8:9::/64", "0", "0"] for user in ("CN=carla,_O=X", "dave")
