@@ -8,8 +8,7 @@ import os
 from openswan.base import paths
 from openswan.base.errors import ConfigError
 from openswan.base.marks import DEFAULT_MARKS, Marks, parse_marks
-from openswan.config.files import disk_reader, read_text
-from openswan.config.parser import parse
+from openswan.config.places import setup_of
 
 KEYWORD = "fwmark-mask"
 VARIABLE = "PLUTO_FWMARK_MASK"
@@ -21,8 +20,7 @@ def configured() -> Marks:
     try:
         if VARIABLE in os.environ:
             return parse_marks(os.environ[VARIABLE])
-        name = str(paths.conf_file())
-        found = parse(read_text(name), name, disk_reader()).setup.get(KEYWORD)
+        found = setup_of(paths.conf_file()).get(KEYWORD)
         return parse_marks(found.value) if found is not None else DEFAULT_MARKS
     except ConfigError:
         return DEFAULT_MARKS
