@@ -336,8 +336,8 @@ class Guard:
             while True:
                 if await readable(events.fileno(), POLL):
                     await asyncio.sleep(SETTLE)
-                ours, nat = events.read()
-                self._look(ours or self.backend.portid == 0, nat or self.backend.portid != 0)
+                seen = events.read()
+                self._look(seen.ours or self.backend.portid == 0, seen.chains or self.backend.portid != 0)
         finally:
             events.close()
 

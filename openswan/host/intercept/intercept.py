@@ -378,8 +378,7 @@ class Interceptor:
                     self._tend()
                     continue
                 await asyncio.sleep(SETTLE)
-                ours, _ = events.read()
-                if ours:
+                if events.read().ours:
                     self._look()
         finally:
             events.close()

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from openswan.base.errors import HostError
 from openswan.host import nfnetlink as nf
-from openswan.host.nlmsg import NETLINK_NETFILTER, NetlinkSocket, split_from
+from openswan.host.guard.events import Events, Seen
 from openswan.host.openings import store
 from openswan.host.openings.model import Opening
 from openswan.host.openings.nftables import foreign_tables
@@ -25,7 +25,6 @@ SETTLE = 0.05
 """Seconds between a foreign change and the look at what it did; a flush is many events."""
 POLL = 0.9
 """Seconds between looks at what sends no events, while something is open."""
-TELLING = (nf.NEWTABLE, nf.DELTABLE, nf.NEWCHAIN, nf.DELCHAIN, nf.NEWRULE, nf.DELRULE)
 
 
 class Place(Protocol):
@@ -126,18 +125,17 @@ class Openings:
             self._log(line, True)
 
     async def _follow(self) -> None:
-        events: NetlinkSocket | None = None
+        events: Events | None = None
         with suppress(HostError, OSError):
-            events = NetlinkSocket(NETLINK_NETFILTER, (nf.NFNLGRP_NFTABLES,))
-            events.sock.setblocking(False)
+            events = Events(frozenset(), ())
         try:
             while True:
                 if events is None:
                     await asyncio.sleep(POLL)
                 elif await readable(events.fileno(), POLL):
                     await asyncio.sleep(SETTLE)
-                told = events is None or _told(events)
-                if told or any(map(legacy_loaded, (4, 6))):
+                seen = events.read() if events is not None else Seen(chains=True)
+                if seen.chains or seen.rules or any(map(legacy_loaded, (4, 6))):
                     self._look()
         finally:
             if events is not None:
@@ -175,17 +173,3 @@ def _same(one: Opening, other: Opening) -> bool:
 
 def _without_effect(place: Place, why: HostError) -> str:
     return f"leftfirewall=yes has no effect in {place}: {why}"
-
-
-def _told(events: NetlinkSocket) -> bool:
-    """Has any table, chain or rule come or gone since the last call? Elements of sets are no news."""
-    told = False
-    while True:
-        try:
-            data = events.sock.recv(1 << 20)
-        except BlockingIOError:
-            return told
-        except OSError:
-            told = True  # events were lost
-            continue
-        told |= any(kind >> 8 == nf.SUBSYS_NFTABLES and kind & 0xFF in TELLING for kind, *_ in split_from(data))
