@@ -12,6 +12,8 @@ from openswan.host.nlmsg import NLM_F_DUMP, attr, parse_attrs, zstr
 
 TABLE, SET_NAME, CHAIN_NAME, HOOK, TYPE, RULE_CHAIN = 1, 2, 3, 4, 7, 2
 HOOK_NUMBER, HOOK_DEVICE, HOOK_DEVICES, DEVICE_NAME = 1, 3, 4, 1
+LEGACY = {4: "ip_tables_names", 6: "ip6_tables_names"}
+"""Where the kernel names the tables of the older iptables."""
 Parts: TypeAlias = Mapping[int, memoryview]
 
 
@@ -72,12 +74,12 @@ def foreign_nat_chains(nft: nf.Nftables) -> bool:
         number = int.from_bytes(dict(parse_attrs(parts[HOOK])).get(HOOK_NUMBER, b""), "big")
         if _text(parts, TYPE) == "nat" and number == nf.HOOKS["postrouting"]:
             return True
-    return any(_legacy_nat(name) for name in ("ip_tables_names", "ip6_tables_names"))
+    return any(legacy_table(version, "nat") for version in LEGACY)
 
 
-def _legacy_nat(name: str) -> bool:
-    """Does the older iptables have a nat table loaded? It is not seen through nf_tables."""
+def legacy_table(version: int, name: str) -> bool:
+    """Has the older iptables that table? It is not seen through nf_tables, and changes in it send no events."""
     try:
-        return "nat" in Path("/proc/self/net", name).read_text().split()
+        return name in Path("/proc/thread-self/net", LEGACY[version]).read_text().split()
     except OSError:
         return False

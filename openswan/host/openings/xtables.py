@@ -12,18 +12,17 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from pathlib import Path
 
 from openswan.base.errors import HostError
 from openswan.base.numbers import IpProtocol
 from openswan.host.guard.iptables import PATH, TOOLS, run
+from openswan.host.nftables import legacy_table
 from openswan.host.openings.model import CHAINS, REMARK, Accept, Opening, by_hook
 
 BUILTIN = {"forward": "FORWARD", "input": "INPUT", "output": "OUTPUT"}
 NAMES = {IpProtocol.TCP: "tcp", IpProtocol.UDP: "udp", 132: "sctp", 33: "dccp"}
 """Protocols whose ports have a match of their own, which goes by this name."""
 ICMP = {4: ("icmp", "icmp-type"), 6: ("icmp6", "icmpv6-type")}
-LOADED = {4: "ip_tables_names", 6: "ip6_tables_names"}
 
 
 def rule_text(accept: Accept) -> str:
@@ -110,11 +109,8 @@ def _jumps(hook: str, saved: Iterable[str]) -> Iterator[str]:
 
 
 def legacy_loaded(version: int) -> bool:
-    """Has the older iptables a table `filter`? It is not seen through nf_tables, and changes in it send no events."""
-    try:
-        return "filter" in Path("/proc/thread-self/net", LOADED[version]).read_text().split()
-    except OSError:
-        return False
+    """Has the older iptables a table `filter`?"""
+    return legacy_table(version, "filter")
 
 
 def tool_of(version: int, kind: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from openswan.base.errors import HostError
+from openswan.host import nftables
 from openswan.host.openings import xtables
 from openswan.host.openings.xtables import Xtables, legacy_loaded, legacy_tables, rule_text, tool_of
 from tests.unit.host.openings.samples import FAR, LAN, opening
@@ -96,7 +97,7 @@ def test_the_plain_name_serves_the_kind_it_is_of(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_older_kind_has_the_tables_the_kernel_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(xtables, "Path", lambda *parts: tmp_path / parts[-1])
+    monkeypatch.setattr(nftables, "Path", lambda *parts: tmp_path / parts[-1])
     assert not legacy_loaded(4) and list(legacy_tables()) == []
     (tmp_path / "ip_tables_names").write_text("mangle\nnat\n")
     (tmp_path / "ip6_tables_names").write_text("filter\n")
