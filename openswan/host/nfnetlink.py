@@ -68,6 +68,11 @@ class SetType:
 IFNAME, IPV4, IPV6, PROTO, SERVICE, MARK = (41, 16), (7, 4), (8, 16), (12, 1), (13, 2), (19, 4)
 
 
+def device_key(name: str) -> bytes:
+    """An interface name as registers and sets hold it."""
+    return name.encode().ljust(IFNAME[1], b"\0")
+
+
 def message(kind: int, family: int, body: bytes, flags: int = 0) -> Message:
     """A request about a family's tables."""
     return Message((SUBSYS_NFTABLES << 8) | kind, flags, struct.pack(">BBH", family, 0, 0) + body)

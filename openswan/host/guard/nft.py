@@ -27,11 +27,6 @@ from openswan.host.nlmsg import Message
 ALL_SETS = tuple(name for version in (4, 6) for name in (*set_names(version), open_name(version), *home_names(version)))
 
 
-def device_key(name: str) -> bytes:
-    """An interface name as a set holds it."""
-    return name.encode().ljust(16, b"\0")
-
-
 class NftBackend(OwnedTable):
     """Holds the netlink socket that owns the table. HostError when the kernel has no nf_tables or we may not use it."""
 
@@ -58,7 +53,7 @@ class NftBackend(OwnedTable):
 
     def further_keys(self, model: GuardModel) -> dict[str, set[Key]]:
         """Their names."""
-        return {DEVICES: {(device_key(name), None) for name in model.devices()}}
+        return {DEVICES: {(nf.device_key(name), None) for name in model.devices()}}
 
     def further_chains(self, hooks: Mapping[str, frozenset[str]]) -> Iterator[Message]:
         """Those that exempt from NAT, if there is any."""
@@ -95,8 +90,8 @@ class NftBackend(OwnedTable):
             self.nat = True
 
     def _messages(self, change: Change) -> Iterator[Message]:
-        yield from self.nft.elements(DEVICES, ((device_key(name), None) for name in sorted(change.devices_add)))
+        yield from self.nft.elements(DEVICES, ((nf.device_key(name), None) for name in sorted(change.devices_add)))
         yield from self.change_elements(change)
         yield from self.nft.elements(
-            DEVICES, ((device_key(name), None) for name in sorted(change.devices_remove)), True
+            DEVICES, ((nf.device_key(name), None) for name in sorted(change.devices_remove)), True
         )

@@ -62,11 +62,6 @@ def native(value: int) -> bytes:
     return struct.pack("=I", value)
 
 
-def device_key(name: str) -> bytes:
-    """An interface name as a set holds it."""
-    return name.encode().ljust(16, b"\0")
-
-
 ACCEPT, DROP = nf.verdict(nf.NF_ACCEPT), nf.verdict(nf.NF_DROP)
 
 

@@ -34,7 +34,6 @@ from openswan.host.intercept.packets import (
     DROP,
     Addressing,
     R,
-    device_key,
     icmp,
     marked,
     native,
@@ -207,7 +206,7 @@ class Table:
         yield nft.new_set("waiting", 4, nf.SetType(pair, size=firsts.MOST_WAITING, learns=True))
         for number, name in enumerate(firsts.SOURCES, 5):
             yield nft.new_set(name, number, nf.SetType((kind,), size=firsts.MOST_SOURCES, learns=True))
-        yield from nft.elements("devices", [(device_key(name), None) for name in DEVICES])
+        yield from nft.elements("devices", [(nf.device_key(name), None) for name in DEVICES])
         flat = flatten(self._plan.nets, version)
         ranges = (
             flat[Way.CLOSED],
@@ -301,7 +300,7 @@ class Table:
         ]  # fmt: skip
         output = [
             [*marked(marks.own, marks.own), ACCEPT],
-            [nf.meta("oifname", R), nf.compare(R, device_key("lo")), ACCEPT],
+            [nf.meta("oifname", R), nf.compare(R, nf.device_key("lo")), ACCEPT],
             [nf.meta("oifname", R), nf.lookup("devices", R, absent=True), ACCEPT],
             others[0],
             [*decided(at.outward(), marks.clear), *passes],

@@ -100,7 +100,7 @@ class ForeignTable:
 def expressions(accept: Accept, family: int) -> Iterator[bytes]:
     """The rule as the kernel has it, in the order in which nft itself would write it."""
     version = accept.source.version
-    yield from (nf.meta(accept.way, FIRST), nf.compare(FIRST, accept.device.encode().ljust(16, b"\0")))
+    yield from (nf.meta(accept.way, FIRST), nf.compare(FIRST, nf.device_key(accept.device)))
     if family == nf.NFPROTO_INET:
         number = nf.NFPROTO_IPV4 if version == 4 else nf.NFPROTO_IPV6
         yield from (nf.meta("nfproto", FIRST), nf.compare(FIRST, bytes((number,))))

@@ -13,6 +13,10 @@ def test_keys_are_padded_only_in_concatenations() -> None:
     assert nf.SetType((nf.IPV6, nf.IPV6)).key_length == 32
 
 
+def test_device_names_fill_their_field() -> None:
+    assert nf.device_key("ipsec0") == b"ipsec0" + bytes(10)
+
+
 def test_elements_are_cut_into_messages_that_fit() -> None:
     table = nf.Nftables("t")
     keys = [(n.to_bytes(32, "big"), (n + 1).to_bytes(32, "big")) for n in range(1001)]

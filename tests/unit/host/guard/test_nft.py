@@ -4,12 +4,8 @@
 from __future__ import annotations
 
 from openswan.host.guard.matches import OwnStream
-from openswan.host.guard.nft import NftBackend, device_key
+from openswan.host.guard.nft import NftBackend
 from openswan.host.guard.rules import CHAINS
-
-
-def test_device_names_fill_their_field() -> None:
-    assert device_key("ipsec0") == b"ipsec0" + bytes(10)
 
 
 def test_a_kernel_that_knows_no_sockets_has_all_the_other_rules() -> None:
