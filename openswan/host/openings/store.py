@@ -47,9 +47,10 @@ class Store:
         with os.fdopen(fd, "r+", encoding="utf-8", errors="replace") as file:
             fcntl.flock(fd, fcntl.LOCK_EX)
             wanted = step(_parse(file.read()))
+            # Whoever reads meanwhile, without the lock, must not find less than is wanted: cut only when all is there.
             file.seek(0)
-            file.truncate()
             file.write("".join(f"{to_line(each)}\n" for each in wanted))
+            file.truncate()
             file.flush()
             then(wanted)
 

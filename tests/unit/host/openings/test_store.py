@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +56,29 @@ def test_nobody_changes_it_while_a_change_is_carried_out(tmp_path: Path) -> None
 
     store.change(lambda held: (opening(),), try_to_lock)
     assert locked == [True]
+
+
+def test_who_reads_without_the_lock_finds_what_was_or_what_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, real, found = Store(tmp_path / FILE), os.fdopen, []
+    store.change(lambda held: (opening("a"), opening("b")), ignore)
+
+    def watched(*args: Any, **words: Any) -> Any:
+        file = real(*args, **words)
+        for name in ("write", "truncate", "flush"):
+            setattr(file, name, then_read(getattr(file, name)))
+        return file
+
+    def then_read(act: Callable[..., Any]) -> Callable[..., Any]:
+        def both(*args: Any) -> Any:
+            done = act(*args)
+            found.append(store.read())
+            return done
+
+        return both
+
+    monkeypatch.setattr(os, "fdopen", watched)
+    store.change(lambda held: held[1:], ignore)
+    assert len(found) >= 3 and all(opening("b") in each for each in found) and found[-1] == (opening("b"),)
 
 
 def test_a_file_that_cannot_be_is_said(tmp_path: Path) -> None:
