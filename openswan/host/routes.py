@@ -96,8 +96,8 @@ class Routes:
 
     def setup(self, device: str, physical: Iterable[str] = ()) -> None:
         """Rules in place, and reverse-path filters so set that neither `device` nor ESP on `physical` is dropped."""
-        self._netlink.delete_rules(self._stale_rules())
         self._netlink.add_rules(self.rules)
+        self._netlink.delete_rules(self._stale_rules())
         self._up = True
         for line in loosen(device, physical):
             self._log(line, False)

@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import ip_network
 from pathlib import Path
 
+import pytest
+
+from openswan.base.numbers import ROUTE_TABLE, RULE_PRIORITY
+from openswan.host import routes
 from openswan.host.routes import Wanted, loosen
+from openswan.host.rtnetlink import Rule
 
 
 def test_our_own_client_is_thrown_back_only_when_the_route_would_take_it() -> None:
@@ -21,6 +27,30 @@ def test_our_own_client_is_thrown_back_only_when_the_route_would_take_it() -> No
         ip_network("fd00::/64"),
     )
     assert Wanted("ipsec0", world, client=lan, spared=(lan, far)).thrown() == (ip_network("224.0.0.0/4"), lan, far)
+
+
+def test_rules_of_another_mask_go_when_ours_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, before = (
+        [Rule(version, RULE_PRIORITY, ROUTE_TABLE, mark, mark) for version in (4, 6)] for mark in (0x1000, 0x1000000)
+    )
+    held = list(before)
+
+    class Kernel:
+        def rules(self, version: int) -> list[Rule]:
+            return [rule for rule in held if rule.version == version]
+
+        def add_rules(self, rules: Iterable[Rule]) -> None:
+            held.extend(rules)
+
+        def delete_rules(self, rules: Iterable[Rule]) -> None:
+            assert set(ours) <= set(held), "there is no moment without"
+            for rule in rules:
+                held.remove(rule)
+
+    monkeypatch.setattr(routes, "Rtnetlink", Kernel)
+    monkeypatch.setattr(routes, "loosen", lambda device, physical: [])
+    routes.Routes().setup("ipsec0")
+    assert held == ours
 
 
 def conf(tmp_path: Path, **values: int) -> Path:
