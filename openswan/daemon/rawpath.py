@@ -92,6 +92,8 @@ class RawPath:
         self._log = log
         self._hops = NextHops(self._tell, lambda local: mtu_of(dict(endpoints()).get(local, "")), marks)
         self._rings: dict[str, _Ring] = {}
+        self._hooks: dict[str, Ingress] = {}
+        """Of every interface that has had a ring."""
         self._refused: dict[str, float] = {}
         self._said: set[str] = set()
         self._on = False
@@ -114,6 +116,8 @@ class RawPath:
         self._hops.close()
         for interface in list(self._rings):
             self.forget(interface)
+        while self._hooks:
+            self._hooks.popitem()[1].close()
 
     def take(self, event: KlipsEvent) -> bool:
         """Was this event meant for us?"""
@@ -153,7 +157,8 @@ class RawPath:
                 for each in socks:
                     each.close()
             try:
-                ring = _Ring(Ingress(interface, addresses))
+                ingress = self._hooks.setdefault(interface, Ingress(interface))
+                ingress.drop(addresses)
             except HostError:
                 self._klips.execute(DetachIntake(interface))
                 raise
@@ -163,7 +168,7 @@ class RawPath:
                 self._said.add(interface)
                 self._log(f"raw ESP on {interface} comes by the kernel's raw sockets alone: {why}", True)
             return
-        self._rings[interface] = ring
+        ring = self._rings[interface] = _Ring(ingress)
         ring.timer = loop.call_later(LOOK, self._look, interface)
         self._log(f"raw ESP on {interface} comes by {len(fds)} packet ring(s)", False)
 
@@ -174,7 +179,7 @@ class RawPath:
         ring.seen = now
         if ring.light >= PATIENCE:
             # For a moment both ways have what comes, and the replay window takes one of each: rather that than a loss.
-            ring.ingress.close()
+            ring.ingress.let_pass()
             ring.timer = asyncio.get_running_loop().call_later(SETTLED, self.forget, interface)
             return
         ring.timer = asyncio.get_running_loop().call_later(LOOK, self._look, interface)
@@ -186,7 +191,7 @@ class RawPath:
             return
         if ring.timer:
             ring.timer.cancel()
-        ring.ingress.close()
+        ring.ingress.let_pass()
         with suppress(KlipsError):
             self._klips.execute(DetachIntake(interface))
         self._log(f"raw ESP on {interface} comes by the raw sockets again", False)

@@ -2,7 +2,8 @@
 """What packet rings hold need not go through the kernel's IP layer as well: dropped where an interface hands it in.
 
 The table belongs to our netlink socket (NFT_TABLE_F_OWNER, Linux 5.12): nobody else can change it, and it goes with the
-socket, however the daemon ends, so that raw sockets always get what no ring does.
+socket, however the daemon ends, so that raw sockets always get what no ring does. As long as the daemon lives the hook
+stays: when one goes the kernel drops all that waits in NFQUEUE, and rings come and go with the load.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from openswan.host.nfnetlink import (
 )
 from openswan.host.packetsock import ETHERTYPES, FRAGMENT, PACKET_HOST, PLAIN_HEAD
 
-TABLE = "openswan_esp"
+TABLE, CHAIN = "openswan_esp", "ingress"
 FIRST = -500
 """Priority: before other people's chains, which would work on what is dropped all the same."""
 
@@ -63,25 +64,38 @@ def match(address: Address) -> list[bytes]:
 
 
 class Ingress:
-    """The drops of one interface, for as long as it is open."""
+    """The drops of one interface. What has been hooked once stays so until close(): nothing else that waits is lost."""
 
-    def __init__(self, interface: str, addresses: Sequence[Address]) -> None:
-        """HostError when the kernel has no such hook, or knows no owner of a table."""
+    def __init__(self, interface: str) -> None:
+        self._interface = interface
+        self._nft: Nftables | None = None
+
+    def drop(self, addresses: Sequence[Address]) -> None:
+        """What rings take for these addresses goes no further.
+
+        HostError when the kernel has no such hook, or knows no owner of a table; then everything passes.
+        """
         # Several gateways may share a network namespace; each has a table of its own.
-        self._nft = Nftables(f"{TABLE}_{os.getpid()}_{interface}", family=NFPROTO_NETDEV)
-        chain = "ingress"
+        nft = self._nft = self._nft or Nftables(f"{TABLE}_{os.getpid()}_{self._interface}", family=NFPROTO_NETDEV)
+        rules = [nft.rule(CHAIN, [*match(each), verdict(NF_DROP)]) for each in addresses]
+        hook = nft.base_chain(CHAIN, "filter", "ingress", FIRST, self._interface)
         try:
-            self._nft.commit(
-                [
-                    self._nft.new_table(TABLE_OWNER),
-                    self._nft.base_chain(chain, "filter", "ingress", FIRST, interface),
-                    *(self._nft.rule(chain, [*match(each), verdict(NF_DROP)]) for each in addresses),
-                ]
-            )
+            nft.commit([nft.new_table(TABLE_OWNER), hook, nft.flush_chain(CHAIN), *rules])
         except HostError:
-            self._nft.close()
+            self.close()
             raise
 
+    def let_pass(self) -> None:
+        """Everything passes again."""
+        if self._nft is None:
+            return
+        try:
+            self._nft.commit([self._nft.flush_chain()])
+        except HostError:
+            self.close()
+
     def close(self) -> None:
-        """Let everything pass again."""
-        self._nft.close()
+        """Everything passes again, and by no hook of ours."""
+        if self._nft is not None:
+            self._nft.close()
+            self._nft = None

@@ -32,6 +32,7 @@ class World:
         self.commands: list[Command] = []
         self.lines: list[str] = []
         self.carried = 0
+        self.dropping: list[Address] = []
         self.closed = 0
         self.no_ring = ""
         self.no_hook = ""
@@ -64,13 +65,20 @@ class World:
             raise HostError(self.no_ring)
         return socket.socket(), socket.socket()
 
-    def ingress(self, interface: str, addresses: list[Address]) -> World:
-        assert (interface, addresses) == ("wan", [HERE, HERE6])
-        if self.no_hook:
-            raise HostError(self.no_hook)
+    def ingress(self, interface: str) -> World:
+        assert interface == "wan"
         return self
 
+    def drop(self, addresses: list[Address]) -> None:
+        if self.no_hook:
+            raise HostError(self.no_hook)
+        self.dropping = addresses
+
+    def let_pass(self) -> None:
+        self.dropping = []
+
     def close(self) -> None:
+        self.dropping = []
         self.closed += 1
 
     def kinds(self) -> list[str]:
@@ -85,6 +93,7 @@ def told(monkeypatch: pytest.MonkeyPatch, story: Callable[[World], Coroutine[Any
         world = World(monkeypatch)
         await story(world)
         world.path.stop()
+        assert not world.dropping and world.closed <= 1
 
     asyncio.run(run())
 
@@ -130,13 +139,16 @@ def test_a_ring_stays_while_there_is_load(monkeypatch: pytest.MonkeyPatch) -> No
         for _ in range(20):
             world.carried += 100 * rawpath.LIGHT
             await asyncio.sleep(0.005)
-        assert world.closed == 0 and not world.commands
+        assert world.dropping == [HERE, HERE6] and not world.commands
         await asyncio.sleep(0.15)
-        assert world.closed >= 1 and world.commands == [DetachIntake("wan")]
+        assert not world.dropping and world.commands == [DetachIntake("wan")]
         assert "by the raw sockets again" in world.lines[-1]
         world.kinds()
         world.path.take(EspLoad(HERE))
-        assert world.kinds() == ["AttachIntake"]
+        assert world.kinds() == ["AttachIntake"] and world.dropping
+        assert world.closed == 0, "a hook that goes takes with it what waits elsewhere"
+        world.path.stop()
+        assert world.closed == 1
 
     told(monkeypatch, story)
 
@@ -172,7 +184,7 @@ def test_addresses_that_change_end_the_ring_at_once(monkeypatch: pytest.MonkeyPa
         world.kinds()
         world.path.forget("wan")
         world.path.forget("lan")
-        assert world.kinds() == ["DetachIntake"] and world.closed == 1
+        assert world.kinds() == ["DetachIntake"] and not world.dropping
         world.path.take(EspLoad(PEER))  # not ours any more
         assert not world.commands
         await asyncio.sleep(0.02)

@@ -3,14 +3,23 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
 from openswan.base.errors import HostError
 from openswan.host import ingress
-from openswan.host.nfnetlink import Nftables
+from openswan.host.nfnetlink import DELRULE, Nftables
 from openswan.host.nlmsg import Message, parse_attrs
+
+Namespace = Callable[[Callable[[], Any]], Any]
+
+
+def listed() -> str:
+    return subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True).stdout
 
 
 def compared(expressions: list[bytes]) -> list[bytes]:
@@ -49,13 +58,35 @@ def test_the_table_is_owned_and_goes_with_its_socket(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(ingress.Nftables, "commit", commit)
     monkeypatch.setattr(ingress.Nftables, "close", close)
     addresses = [ip_address("192.0.2.1"), ip_address("2001:db8::1")]
+    one = ingress.Ingress("wan")
+    one.let_pass()
+    assert not sent, "all does already"
     if fails:
         with pytest.raises(HostError, match="no such hook"):
-            ingress.Ingress("wan", addresses)
+            one.drop(addresses)
     else:
-        ingress.Ingress("wan", addresses).close()
-    table, chain, *rules = sent
+        one.drop(addresses)
+    table, chain, flush, *rules = sent
     assert int.from_bytes(dict(parse_attrs(table.body[4:]))[2], "big") == 0x2  # OWNER, and not PERSIST
     assert all(message.body[0] == 5 for message in sent)  # family netdev
-    assert b"wan\0" in chain.body and len(rules) == 2
+    assert b"wan\0" in chain.body and flush.kind & 0xFF == DELRULE and len(rules) == 2
+    assert len(closed) == fails
+    one.close()
+    one.close()
     assert len(closed) == 1
+
+
+def test_the_hook_stays_when_everything_passes_again(namespace: Namespace) -> None:
+    """Or the kernel would drop what waits in NFQUEUE (tests/unit/host/guard/test_hooks.py)."""
+
+    def work() -> None:
+        one = ingress.Ingress("lo")
+        for _ in range(2):
+            one.drop([ip_address("192.0.2.1"), ip_address("2001:db8::1")])
+            assert listed().count("drop") == 2
+            one.let_pass()
+            assert "hook ingress" in listed() and "drop" not in listed()
+        one.close()
+        assert listed() == ""
+
+    namespace(work)
