@@ -21,6 +21,29 @@ NET6 = {
     "rightsubnet": "2001:db8:2::/64",
     "authby": "secret",
 }
+USER_SERVER = {
+    "left": "192.0.2.2",
+    "leftsubnet": "10.2.0.0/24",
+    "leftxauthserver": "yes",
+    "right": "%any",
+    "rightaddresspool": "10.9.0.1-10.9.0.9",
+    "authby": "secret",
+    "modecfgpull": "yes",
+    "auto": "add",
+}
+"""Users by XAUTH call it; xauthby= says who judges them."""
+USER_CLIENT = {
+    "left": "192.0.2.1",
+    "leftxauthclient": "yes",
+    "leftxauthname": "carla",
+    "leftsourceip": "%config",
+    "right": "192.0.2.2",
+    "rightsubnet": "10.2.0.0/24",
+    "authby": "secret",
+    "modecfgpull": "yes",
+    "auto": "add",
+}
+"""One of them."""
 INNER = ("10.1.0.0/24", "10.2.0.0/24", "2001:db8:1::/64", "2001:db8:2::/64")
 """Networks whose packets may not show on the wire."""
 

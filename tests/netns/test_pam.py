@@ -6,34 +6,10 @@ sunset ----lan---- west =======wan======= east ----lan---- sunrise
 
 from __future__ import annotations
 
-from tests.netns.conns import SECRETS, conn
+from tests.netns.conns import SECRETS, USER_CLIENT, USER_SERVER, conn
 from tests.netns.gateway import Gateway
 from tests.netns.lab import Lab, run
 from tests.netns.traffic import assert_ping
-
-SERVER = {
-    "left": "192.0.2.2",
-    "leftsubnet": "10.2.0.0/24",
-    "leftxauthserver": "yes",
-    "right": "%any",
-    "rightaddresspool": "10.9.0.1-10.9.0.9",
-    "authby": "secret",
-    "xauthby": "pam",
-    "modecfgpull": "yes",
-    "auto": "add",
-}
-CLIENT = {
-    "left": "192.0.2.1",
-    "leftxauthclient": "yes",
-    "leftxauthname": "carla",
-    "leftsourceip": "%config",
-    "right": "192.0.2.2",
-    "rightsubnet": "10.2.0.0/24",
-    "authby": "secret",
-    "modecfgpull": "yes",
-    "keyingtries": "1",
-    "auto": "add",
-}
 
 
 def test_pam_judges_in_a_process_of_its_own(lab: Lab) -> None:
@@ -44,12 +20,12 @@ def test_pam_judges_in_a_process_of_its_own(lab: Lab) -> None:
     judge.chmod(0o755)
     service = f"auth required pam_exec.so expose_authtok quiet {judge}\naccount required pam_permit.so\n"
     (pam / "pluto").write_text(service)
-    east = Gateway(lab.east, conn("users", SERVER), SECRETS)
+    east = Gateway(lab.east, conn("users", USER_SERVER, xauthby="pam"), SECRETS)
     # The daemon of east alone has this directory for /etc/pam.d.
     bind = f'mount --bind {pam} /etc/pam.d && exec "$@"'
     command = ["unshare", "-m", "sh", "-c", bind, "sh", *east.command("setup", "start")]
     run("ip", "netns", "exec", lab.east.ns, *command, env=east.env)
-    west = Gateway(lab.west, conn("home", CLIENT), f'{SECRETS}\n@carla : XAUTH "open sesame"')
+    west = Gateway(lab.west, conn("home", USER_CLIENT, keyingtries="1"), f'{SECRETS}\n@carla : XAUTH "open sesame"')
     west.start()
     west.up("home")
     assert_ping(lab.west, "10.2.0.2")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.netns.capture import Capture, Seen, assert_quiet
-from tests.netns.conns import INNER, NET4, NET6, SECRETS, conn
+from tests.netns.conns import INNER, NET4, NET6, SECRETS, USER_CLIENT, USER_SERVER, conn
 from tests.netns.gateway import IPSEC, Gateway
 from tests.netns.lab import Host, Lab, wait_for
 from tests.netns.pair import pair
@@ -87,30 +87,6 @@ def test_a_kill_switch_lets_dhcp_pass(lab: Lab, shell: tuple[str, ...]) -> None:
         client.sendto(b"anything", ("192.0.2.2", 69))
 
 
-SERVER = {
-    "left": "192.0.2.2",
-    "leftsubnet": "10.2.0.0/24",
-    "leftxauthserver": "yes",
-    "right": "%any",
-    "rightaddresspool": "10.9.0.1-10.9.0.9",
-    "authby": "secret",
-    "xauthby": "alwaysok",
-    "modecfgpull": "yes",
-    "auto": "add",
-}
-CLIENT = {
-    "left": "192.0.2.1",
-    "leftxauthclient": "yes",
-    "leftxauthname": "carla",
-    "leftsourceip": "%config",
-    "right": "192.0.2.2",
-    "rightsubnet": "10.2.0.0/24",
-    "authby": "secret",
-    "modecfgpull": "yes",
-    "auto": "add",
-}
-
-
 def by_shell(lab: Lab, name: str, shell: tuple[str, ...]) -> str:
     """`leftupdown=` for an example, run by that shell and with a log of the lab's."""
     return f'"PATH={IPSEC.parent}:$PATH IPSEC_ACCOUNTING={lab.dir}/log {" ".join(shell)} {EXAMPLES / name}"'
@@ -118,9 +94,9 @@ def by_shell(lab: Lab, name: str, shell: tuple[str, ...]) -> str:
 
 @pytest.mark.matrix
 def test_what_a_user_sends_and_receives_is_counted(lab: Lab, shell: tuple[str, ...]) -> None:
-    server = {**SERVER, "leftupdown": by_shell(lab, "accounting", shell)}
-    east = Gateway(lab.east, conn("users", server), SECRETS)
-    west = Gateway(lab.west, conn("home", CLIENT), f'{SECRETS}\n@carla : XAUTH "open sesame"')
+    server = conn("users", USER_SERVER, xauthby="alwaysok", leftupdown=by_shell(lab, "accounting", shell))
+    east = Gateway(lab.east, server, SECRETS)
+    west = Gateway(lab.west, conn("home", USER_CLIENT), f'{SECRETS}\n@carla : XAUTH "open sesame"')
     east.start()
     west.start()
     log = lab.dir / "log"
