@@ -6,7 +6,7 @@ While no class is wanted Pluto.handle() asks for `active` once an event, and mac
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -172,7 +172,7 @@ class Debugging:
         if self.active:
             conn, kind = ike.conn or ike.led_to, "emitting" if sent else "parsing"
             if kind in self.wanted_of(conn):
-                for line in chain_lines("emit" if sent else "parse", header, payloads):
+                for line in _told(chain_lines, "emit" if sent else "parse", header, payloads):
                     self.core.effects += self._line(conn, ike.serial, line)
 
     # -- help ---------------------------------------------------------------------------------------------------------
@@ -180,7 +180,8 @@ class Debugging:
     def _row(self, row: debugwords.Row, thing: object, conn: Conn | None, serial: int = 0) -> None:
         classes, words = row
         if not self.wanted_of(conn).isdisjoint(classes.split()):
-            self.core.effects += self._line(conn, serial, words(thing))
+            for line in _told(lambda one: (words(one),), thing):
+                self.core.effects += self._line(conn, serial, line)
 
     def _by_name(self, name: str) -> Conn | None:
         return self.core.conns.unique.get(name) or self.core.conns.named.get(name)
@@ -218,6 +219,14 @@ class Debugging:
         wanted = self.wanted_of(conn) & {"raw", "control", kind}
         lines = [text] if wanted else []
         lines += hex_lines(data) if "raw" in wanted else ()
-        lines += clear_lines(way, data) if kind in wanted else ()
+        lines += _told(clear_lines, way, data) if kind in wanted else ()
         for line in lines:
             self.core.effects += self._line(conn, 0, line)
+
+
+def _told(words: Callable[..., Iterable[str]], *things: Any) -> list[str]:
+    """Lines about something. A mistake in making them must not cost what pluto was doing: it is the line then."""
+    try:
+        return list(words(*things))
+    except Exception as why:
+        return [f"this cannot be told: {why!r}"]

@@ -9,7 +9,9 @@ from dataclasses import replace
 import pytest
 
 from openswan.base.debugclasses import CLASSES, classes_of
+from openswan.engine import debugwords
 from openswan.engine.debugging import MOST_LINES
+from openswan.engine.effects import RunUpdown
 from openswan.engine.settings import Settings
 from tests.sim.pair import Pair, SimHost, make_pair, tunnel
 from tests.sim.v1 import v1_tunnel
@@ -108,6 +110,13 @@ def test_another_debug_alone_touches_nothing_that_runs(pair: Pair) -> None:
     pair.west.say("add", connection=policy, renew=True)
     assert pair.west.pluto.brain.debugging.conns == {"net-net": {"dpd"}}
     assert len(pair.west.klips.history) == before and pair.up()
+
+
+def test_what_cannot_be_told_changes_nothing_else(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(debugwords.EFFECTS, RunUpdown, ("control", lambda effect: effect.nothing))
+    pair.west.say("debug", words=["control"])
+    up(pair)
+    assert any("this cannot be told: AttributeError" in line for line in lines(pair.west))
 
 
 def test_there_are_so_many_lines_a_second() -> None:
