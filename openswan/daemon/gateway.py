@@ -56,7 +56,7 @@ from openswan.host.login import Logins
 from openswan.host.logsink import Sink
 from openswan.host.notify import Notifier
 from openswan.host.oelookup import OeLookup
-from openswan.host.openings.openings import Openings
+from openswan.host.openings.together import Together
 from openswan.host.peersfile import PeersFile
 from openswan.host.perform import Parts, Performer
 from openswan.host.reactor import Reactor
@@ -123,7 +123,7 @@ class Gateway:
             settings.hide_tos,
             self._want_bare,
         )
-        self._openings = Openings(places.rundir, self._log)
+        self._openings = Together(places.rundir, self._log)
         self._resolv = ResolvEdit(places.rundir)
         self._updown = Updown(World(self._routes, self._guard, self._openings, self._resolv), marks=marks)
         self._manual = Manual(self._keying, self._perform, self._updown.run, self._log, self._interfaces.device_of)

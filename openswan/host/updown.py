@@ -252,16 +252,30 @@ class Updown:
         self._patience = patience
 
     def here(self, command: str, environment: Mapping[str, str]) -> tuple[int, tuple[str, ...]] | None:
-        """(exit status, output lines) of the default command, which needs nobody else; None: it is another one."""
-        return carry_out(environment, self._world, tuple(command.split()[2:])) if is_default(command) else None
+        """(exit status, output lines) of the default command, which needs nobody else; None: it is to be waited for."""
+        if not is_default(command) or self._gathers(environment):
+            return None
+        return carry_out(environment, self._world, tuple(command.split()[2:]))
 
     async def run(self, command: str, environment: Mapping[str, str]) -> tuple[int, tuple[str, ...]]:
         """(exit status, output lines) of a command; a negative status is the signal that ended it.
 
         HostError when the shell cannot be started.
         """
-        done = self.here(command, environment)
-        return await self._shell(command, environment) if done is None else done
+        if not is_default(command):
+            return await self._shell(command, environment)
+        status, lines = carry_out(environment, self._world, tuple(command.split()[2:]))
+        openings = self._world.openings
+        return status, (*lines, *(await openings.settled() if openings is not None else ()))
+
+    def _gathers(self, environment: Mapping[str, str]) -> bool:
+        """Does it open or close something that is opened or closed together with others?"""
+        verb = environment.get("PLUTO_VERB", "").partition("-")[0]
+        openings = self._world.openings
+        if openings is None or verb not in ("up", "down"):
+            return False
+        asked = {"FIREWALL", "HOSTACCESS"} & set(environment.get("PLUTO_CONN_POLICY", "").split("+"))
+        return openings.gathers and (bool(asked) if verb == "up" else openings.anything())
 
     async def _shell(self, command: str, environment: Mapping[str, str]) -> tuple[int, tuple[str, ...]]:
         output = _Output()

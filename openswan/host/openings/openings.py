@@ -40,6 +40,9 @@ class Place(Protocol):
 class Openings:
     """Calls are synchronous and short; what has no effect is told in lines that are returned."""
 
+    gathers = False
+    """Are openings made together, so that they are to be waited for?"""
+
     def __init__(
         self, rundir: Path | None = None, log: Callable[[str, bool], None] = lambda line, serious: None
     ) -> None:
@@ -58,6 +61,14 @@ class Openings:
         if not any(_same(each, opening) for each in self._store.read()):
             return ()
         return self._change(lambda held: tuple(each for each in held if not _same(each, opening)))
+
+    async def settled(self) -> tuple[str, ...]:
+        """Wait until that is in force, for those who make openings together; here it is already."""
+        return ()
+
+    def anything(self) -> bool:
+        """May anything be open?"""
+        return not self._store.empty()
 
     def held(self) -> tuple[Opening, ...]:
         """What is to be open."""

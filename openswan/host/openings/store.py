@@ -34,6 +34,17 @@ class Store:
         except OSError as why:
             raise HostError(f"{self._path}: {why.strerror}") from None
 
+    def empty(self) -> bool:
+        """Is nothing to be open? Told without reading; what cannot be told is not."""
+        if self._path is None:
+            return not self._held
+        try:
+            return not self._path.stat().st_size
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+
     def change(self, step: Callable[[Openings], Openings], then: Callable[[Openings], None]) -> None:
         """Replace what is to be open by `step` of it, and let `then` carry it out before anybody else may change it."""
         if self._path is None:

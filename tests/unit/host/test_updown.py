@@ -6,11 +6,14 @@ from __future__ import annotations
 import asyncio
 import time
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from openswan.base.errors import HostError
+from openswan.host.openings import openings as module
+from openswan.host.openings.together import Together
 from openswan.host.updown import Updown, World, carry_out, fold, is_default
 
 ENV = {
@@ -160,6 +163,23 @@ def test_up_opens_what_the_policy_says_and_down_closes_it() -> None:
     assert opened("up-client", "PSK+TUNNEL") == []
     assert opened("down-client", "PSK+TUNNEL") == [("close", False, False)], "the policy may be another one by now"
     assert opened("route-client", "FIREWALL") == []
+
+
+def test_openings_made_together_are_waited_for_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "places", lambda: iter(()))
+    openings = Together(tmp_path, lambda line, serious: None)
+    updown = Updown(World(Double(), Double(), openings))  # type: ignore[arg-type]
+    asking = ENV | {"PLUTO_PEER": "192.0.2.2", "PLUTO_CONN_POLICY": "PSK+FIREWALL+UP"}
+    command = "ipsec _updown"
+    up, down, route = (asking | {"PLUTO_VERB": f"{verb}-client"} for verb in ("up", "down", "route"))
+    assert updown.here(command, route) == updown.here(command, down) == (0, ()), "nothing is open"
+    assert updown.here(command, up | {"PLUTO_CONN_POLICY": "PSK+UP"}) == (0, ())
+    assert updown.here(command, up) is None and not openings.held()
+    assert asyncio.run(updown.run(command, up)) == (0, ()) and len(openings.held()) == 1
+    assert updown.here(command, down) is None
+    assert asyncio.run(updown.run(command, down)) == (0, ()) == (0, openings.held())
 
 
 def test_the_resolver_is_told_of_servers_unless_networkmanager_does_it() -> None:
