@@ -72,6 +72,12 @@ class Liveness:
             self.brain.ikes.request(ike, Probe(patience=self.patience(ike)))
         self.start(ike)
 
+    def doubt(self, conn: Conn) -> None:
+        """Somebody who is not its peer wants to be: ask each that its children are with, unless it is being asked."""
+        for ike in {child.ike.serial: child.ike for child in self._children(conn)}.values():
+            if not ike.closing and not ike.machine.busy:
+                self.brain.ikes.request(ike, Probe(patience=self.patience(ike)))
+
     def patience(self, ike: IkeState) -> Duration:
         """Seconds a question is repeated: what dpdtimeout= leaves after dpddelay=; 0: as long as any request."""
         conns = [child.conn for child in ike.children.values()] + ([ike.conn] if ike.conn is not None else [])

@@ -66,12 +66,13 @@ class Endings:
                 self._end(other, f"its peer has come up at {where} (uniqueids=yes), deleting this one")
 
     def _older(self, ike: IkeState) -> list[IkeState]:
-        """IKE SAs with the same peer that were up before this one was begun."""
-        return [
+        """IKE SAs with the same peer that were up before this one was begun, but for those held to another key."""
+        older = [
             other
             for other in self.core.states.with_same_peer(ike)
             if other is not ike and not other.closing and other.born is not None and other.born < ike.started
         ]
+        return [other for other in older if not self.brain.pairs.spares(other, ike)]
 
     def _end(self, ike: IkeState, why: str) -> None:
         if ike.conn is not None:

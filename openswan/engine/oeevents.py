@@ -137,6 +137,8 @@ class Up:
     gateway: Address
     ours: bool = True
     """We began it: it answers a Call."""
+    key: bytes = b""
+    """The public key that its peer has shown; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)

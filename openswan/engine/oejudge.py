@@ -26,6 +26,7 @@ EVIDENCE = 0.6
 """Of holdtimeout=; who was silent for so long to IKE counts as deaf: five requests or more, on a line that loses three
 in ten one in thirty that can answer, and it goes on being called."""
 NO_ANSWER = "no answer to IKE"
+LATCHED = "another key than that of the tunnel there is: not before that has ended, or with a better proof"
 SHORTER = (
     ("to our first IKE message", NO_ANSWER),
     ("to our first encrypted message", "no answer to IKE_AUTH: perhaps it does not take our proof"),
@@ -93,8 +94,8 @@ def answer(p: PairState, verdict: Verdict, good: bool) -> Event | None:
     return Event.NO_BETTER if p.terms.calls_directly and p.state not in ALONE else Event.NO_RECORD
 
 
-def objection(p: PairState, grade: Grade, peer: Peer | None) -> str:
-    """Why a tunnel of that grade will not do; empty: it will."""
+def objection(p: PairState, grade: Grade, peer: Peer | None, key: bytes = b"") -> str:
+    """Why a tunnel of that grade, whose peer has shown that key, will not do; empty: it will."""
     best = peer.best if peer is not None else None
     if not p.terms.stance.responds:
         return f"group {p.terms.owner} has none ({p.terms.stance.story})"
@@ -104,7 +105,7 @@ def objection(p: PairState, grade: Grade, peer: Peer | None) -> str:
         return f"grade {grade}, it was {best} before and keepgrade=yes"
     if p.grade is not None and p.grade.beats(grade):
         return f"grade {grade}, there is one of grade {p.grade}"
-    return ""
+    return LATCHED if p.latched(grade, key) else ""
 
 
 def too_soon(p: PairState, now: Instant) -> bool:

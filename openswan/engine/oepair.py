@@ -73,6 +73,8 @@ class PairState:
     sa: int = 0
     grade: Grade | None = None
     """Of the tunnel."""
+    key: bytes = b""
+    """That its peer has shown; empty: it proved itself in another way, or not."""
     up_at: Instant = 0.0
     """When the tunnel came up."""
     gateway: Address | None = None
@@ -85,6 +87,11 @@ class PairState:
     def target(self) -> Gateway | None:
         """The gateway to call; None: the destination itself."""
         return self.gateways[self.at] if self.at < len(self.gateways) else None
+
+    def latched(self, grade: Grade, key: bytes) -> bool:
+        """Does its tunnel keep out who proves no more by another key (RFC 5660)? Only as long as there is one."""
+        other = self.state is State.TUNNEL and bool(self.key) and key != self.key
+        return other and self.grade is not None and not grade.beats(self.grade)
 
 
 @dataclass(slots=True)

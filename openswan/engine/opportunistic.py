@@ -107,10 +107,10 @@ class Opportunistic:
         effects, self._effects = self._effects, []
         return effects
 
-    def objection(self, pair: Pair, terms: Terms, grade: Grade) -> str:
-        """Why a tunnel of that grade will not do; empty: it will."""
+    def objection(self, pair: Pair, terms: Terms, grade: Grade, key: bytes = b"") -> str:
+        """Why a tunnel of that grade, whose peer has shown that key, will not do; empty: it will."""
         p = self.pairs.get(pair) or PairState(pair, terms)
-        return objection(p, grade, self.remembered(pair, terms))
+        return objection(p, grade, self.remembered(pair, terms), key)
 
     def remembered(self, pair: Pair, terms: Terms) -> Peer | None:
         """What is remembered of a pair's destination."""
@@ -188,7 +188,7 @@ class Opportunistic:
                 self._effects += [ev.Close(event.pair, event.sa), ev.Overflow(event.pair)]
                 return
             p = self._new(event.pair, event.terms)
-        why = objection(p, event.grade, self._peers(p.terms).get(p.pair.dst))
+        why = objection(p, event.grade, self._peers(p.terms).get(p.pair.dst), event.key)
         if why:
             self._closing = event.sa
             self._effects.append(ev.Tell(p.pair, f"tunnel with {event.gateway} refused: {why}", True))
@@ -206,7 +206,7 @@ class Opportunistic:
         old = p.sa if p.grade is not None and event.grade.beats(p.grade) else 0
         if p.state is not State.TUNNEL:
             p.up_at = self._now
-        p.sa, p.grade, p.gateway = event.sa, event.grade, event.gateway
+        p.sa, p.grade, p.key, p.gateway = event.sa, event.grade, event.key, event.gateway
         # Where the peer began it, our own call goes on: both ends may have called at once.
         p.calling = None if event.ours else p.calling
         self._happen(p, Event.UP)

@@ -28,7 +28,7 @@ from openswan.engine.demux import Bucket
 from openswan.engine.effects import CountUse, Decision
 from openswan.engine.events import FlowsUsed, GatewaysLearned
 from openswan.engine.oeevents import OeEvent, Pair
-from openswan.engine.oejudge import by_gateway, shorter
+from openswan.engine.oejudge import LATCHED, by_gateway, shorter
 from openswan.engine.oeterms import terms_of
 from openswan.engine.opportunistic import Opportunistic
 from openswan.engine.pairdeeds import PairDeeds, flow_of, same_gateway
@@ -149,15 +149,30 @@ class Pairs:
         pair = self._pair(conn)
         if pair is None or conn.template is None:
             return False
-        return bool(self.machine.objection(pair, self._terms_of(conn.template), grade_of(child.ike, conn)))
+        return bool(self._objection(pair, conn.template, child.ike, conn))
 
     def objection(self, conn: Conn, src: Address, dst: Address) -> str:
         """Why the peer whose IKE SA asks may not have a tunnel of a line, or of its instance; empty: it may."""
         asking = self.core.asking
         if asking is None:
             return ""
-        line = conn.template or conn
-        return self.machine.objection(Pair(src, dst), self._terms_of(line), grade_of(asking, conn))
+        return self._objection(Pair(src, dst), conn.template or conn, asking, conn)
+
+    def _objection(self, pair: Pair, line: Conn, ike: IkeState, conn: Conn) -> str:
+        why = self.machine.objection(pair, self._terms_of(line), grade_of(ike, conn), ike.machine.peer_key)
+        if why is LATCHED and pair in self.conns:
+            self.brain.liveness.doubt(self.conns[pair])  # a host that was set up anew has a new key
+        return why
+
+    def spares(self, older: IkeState, newer: IkeState) -> bool:
+        """Do pairs' tunnels hold an older IKE SA to another key than one has shown that says it is the only one?"""
+        conns = [child.conn for child in older.children.values() if child.conn.group is not None]
+        if not conns or not older.machine.peer_key or newer.machine.peer_key == older.machine.peer_key:
+            return False
+        spared = any(not grade_of(newer, conn).beats(grade_of(older, conn)) for conn in conns)
+        if spared:
+            self.brain.liveness.doubt(conns[0])
+        return spared
 
     def up(self, child: ChildState) -> None:
         """A tunnel of a pair carries traffic, or has been refused."""
@@ -167,7 +182,8 @@ class Pairs:
             return
         self.conns[pair] = conn
         terms, grade = self._terms_of(conn.template), grade_of(child.ike, conn)
-        self.run(oe.Up(pair, terms, conn.instance, grade, child.remote.address, child.initiator))
+        key = child.ike.machine.peer_key
+        self.run(oe.Up(pair, terms, conn.instance, grade, child.remote.address, child.initiator, key))
 
     def answered(self, conn: Conn) -> None:
         """Whoever a call goes to has answered: what is held may wait until IKE has had its time."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from openswan.engine.oeevents import Terms, Verdict
-from openswan.engine.oejudge import FIXED, NO_ANSWER, answer, failure, first, objection, search, shorter, worth
+from openswan.engine.oejudge import FIXED, LATCHED, NO_ANSWER, answer, failure, first, objection, search, shorter, worth
 from openswan.engine.oepair import PairState, Peer
 from openswan.engine.oestates import Event, State
 from openswan.policy.grade import Grade
@@ -84,3 +84,15 @@ def test_how_ike_ended_in_few_words() -> None:
     assert shorter("max number (3) reached X.  No response to our first IKE message") == NO_ANSWER
     assert shorter("X.  no acceptable response to our first encrypted message").startswith("no answer to IKE_AUTH")
     assert shorter("AUTHENTICATION_FAILED") == "AUTHENTICATION_FAILED"
+
+
+def test_a_tunnel_keeps_out_other_keys() -> None:
+    p = it(MIXED, State.TUNNEL, Grade.DNS)
+    p.key = b"its own"
+    assert objection(p, Grade.DNS, None, b"its own") == ""
+    assert objection(p, Grade.DNS, None, b"another") == LATCHED
+    assert objection(p, Grade.DNSSEC, None, b"another") == ""
+    p.state = State.BOTH
+    assert objection(p, Grade.DNS, None, b"another") == "", "that was a tunnel before this one"
+    p.state, p.key = State.TUNNEL, b""
+    assert objection(p, Grade.DNS, None, b"another") == "", "nothing was shown then"
