@@ -147,6 +147,7 @@ def _life(options: Options, loaded: Loaded | None, sink: logsink.Sink, waiting: 
         if waiting is not None:
             _tell(_complaints(options, loaded))
             process.redirect_standard(options.control.parent / "pluto.stderr")
+        process.collect_seldom()
         try:
             asyncio.run(gateway.run(ready))
         except IpsecError as why:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gc
 import os
 import select
 import signal
@@ -21,6 +22,10 @@ from openswan.base.errors import HostError
 
 TOO_SLOW = 124
 """The exit status of a program that was ended because it took too long."""
+
+GARBAGE = (10_000, 20)
+"""New objects before cycles are looked for among them, and such looks before one at those that stayed
+(gc.set_threshold; usually 700 and 10)."""
 
 
 def is_root() -> bool:
@@ -257,6 +262,15 @@ def await_end(pid: int, patience: float) -> bool:
         return bool(select.select([fd], [], [], patience)[0])
     finally:
         os.close(fd)
+
+
+def collect_seldom() -> None:
+    """Have cycles of garbage looked for seldom, and never among what has been loaded until now.
+
+    What a tunnel needs is made to stay; looking through all of it again and again took an eighth of a set-up.
+    """
+    gc.freeze()
+    gc.set_threshold(*GARBAGE)
 
 
 def await_path(path: Path, patience: float) -> bool:

@@ -124,3 +124,13 @@ def test_ipsec_argv_runs_this_tree() -> None:
 def test_await_path(tmp_path: Path) -> None:
     assert process.await_path(tmp_path, 0.0)
     assert not process.await_path(tmp_path / "absent", 0.05)
+
+
+def test_what_is_loaded_is_not_looked_through_for_garbage() -> None:
+    done = python("""
+        import gc
+        from openswan.host import process
+        process.collect_seldom()
+        print(gc.get_freeze_count() > 1000, gc.isenabled(), gc.get_threshold()[:2] == process.GARBAGE)
+    """)
+    assert done.communicate(timeout=30)[0].split() == ["True", "True", "True"]
