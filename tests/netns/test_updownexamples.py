@@ -182,6 +182,8 @@ def test_a_tunnel_for_some_sources_beside_a_second_uplink(uplinks: Lab, shell: t
     mine = conn("guests", GUESTS, leftupdown=by_shell(lab, "policyrouting", shell), auto="start")
     both = pair(lab, mine, conn("guests", GUESTS, auto="add"))
     both.settle()
+    # The tunnel stands before the shell has done its part.
+    wait_for("the conn's rule", lambda: "4900:" in west.ip("rule"), 10)
     with Capture(west) as wire, Capture(west, "wan2") as second:
         for target in ("10.2.0.2", "198.51.100.9"):
             assert_ping(lab["guest"], target)
