@@ -26,7 +26,7 @@ from _fast.ipcomp cimport COMP_LEAST, COMP_LEN, comp_pack
 from _fast.iphdr cimport clamp_mss
 from _fast.octets cimport get16, put16
 from _fast.life cimport life_sequence, life_spend
-from _fast.outbox cimport out_answer, out_lead, out_reserve
+from _fast.outbox cimport out_lead, out_reserve, out_too_big
 from _fast.path cimport over_head
 from _fast.plant cimport outgoing_t, worker_t
 from _fast.segment cimport segment_init, segment_largest, segment_next, segmenter_t
@@ -256,7 +256,7 @@ cdef inline uint8_t tos_of(const packed_t *p) noexcept nogil:
     return p.at[1] if p.version == 4 else <uint8_t>(get16(p.at) >> 4)
 
 
-cdef void bundle_out(worker_t *w, int32_t device, sa_t *sa, const uint8_t *frame, uint32_t length, packet_info_t *info,
+cdef void bundle_out(worker_t *w, int32_t device, sa_t *sa, uint8_t *frame, uint32_t length, packet_info_t *info,
                      bint held) noexcept nogil:
     cdef bench_t *b = bench_of(w)
     cdef chain_t c
@@ -286,7 +286,7 @@ cdef void bundle_out(worker_t *w, int32_t device, sa_t *sa, const uint8_t *frame
         return
     most = segment_largest(&s)
     if limit and most > limit and info.dont_fragment and not (info.flow.version == 6 and most <= 1280):
-        out_answer(w, device, frame + VNET_LEN, info, limit)
+        out_too_big(w, device, sa, frame, info, limit)
         if not held:
             w.drops[DROP_TOO_BIG] += 1
             return

@@ -12,6 +12,9 @@ cdef int parse_packet(const uint8_t *data, uint32_t length, packet_info_t *info)
 # Answers 0, or DROP_MALFORMED when what is quoted does not parse or was not sent by the error's destination.
 cdef int quoted_flow(const uint8_t *data, packet_info_t *info, flow_t *quoted) noexcept nogil
 
+# The packet that an ICMP error quotes, which stands 8 octets behind `info.l4` and may be cut short; as parse_packet.
+cdef int quoted_info(const uint8_t *data, const packet_info_t *info, packet_info_t *inside) noexcept nogil
+
 cdef bint selectors_allow(const selectors_t *selectors, const flow_t *flow) noexcept nogil
 
 # Sum over the pseudo header; add the transport segment and fold (RFC 793 3.1, RFC 8200 8.1).

@@ -129,14 +129,18 @@ cdef int parse_packet(const uint8_t *data, uint32_t length, packet_info_t *info)
     return parse_any(data, length, info, False)
 
 
-cdef int quoted_flow(const uint8_t *data, packet_info_t *info, flow_t *quoted) noexcept nogil:
-    cdef packet_info_t inside
+cdef int quoted_info(const uint8_t *data, const packet_info_t *info, packet_info_t *inside) noexcept nogil:
     cdef uint32_t at = info.l4 + 8
     if not info.icmp_error or info.length < at + 20:
         return DROP_MALFORMED
-    if parse_any(data + at, info.length - at, &inside, True) != PASSED:
+    if parse_any(data + at, info.length - at, inside, True) != PASSED or inside.flow.version != info.flow.version:
         return DROP_MALFORMED
-    if inside.flow.version != info.flow.version or memcmp(inside.flow.src, info.flow.dst, 16):
+    return PASSED
+
+
+cdef int quoted_flow(const uint8_t *data, packet_info_t *info, flow_t *quoted) noexcept nogil:
+    cdef packet_info_t inside
+    if quoted_info(data, info, &inside) != PASSED or memcmp(inside.flow.src, info.flow.dst, 16):
         return DROP_MALFORMED
     memset(quoted, 0, sizeof(flow_t))
     memcpy(quoted.src, inside.flow.dst, 16)

@@ -21,5 +21,8 @@ cdef void out_pass(worker_t *w, int32_t device, const uint8_t *frame, uint32_t l
 cdef int out_dummy(worker_t *w, sa_t *sa) noexcept nogil
 # Tell a packet's sender that it is too big for `mtu`, or (0) that policy forbids it.
 cdef void out_answer(worker_t *w, int32_t device, const uint8_t *packet, const packet_info_t *info, uint32_t mtu) noexcept nogil
+# The first, of a packet on its way into an SA, whose sender knows it as it was before.
+cdef void out_too_big(worker_t *w, int32_t device, const sa_t *sa, uint8_t *frame, packet_info_t *info,
+                      uint32_t mtu) noexcept nogil
 # Where the next packet of at most so many octets may be put together; what lay there is sent first where room is short.
 cdef uint8_t *out_reserve(worker_t *w, uint32_t octets) noexcept nogil

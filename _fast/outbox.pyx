@@ -4,6 +4,7 @@ back to a sender whose packet will not fit."""
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from _fast.alias cimport alias_back, alias_out
 from _fast.atomic cimport fetch_add, load, loadp, store
 from _fast.ecn cimport tos_outside
 from _fast.cipher cimport esp_job_t, key_seal
@@ -50,6 +51,16 @@ cdef void out_answer(worker_t *w, int32_t device, const uint8_t *packet, const p
         n = icmp_prohibited(w.room + VNET_LEN, packet, info)
     if write(d.queue[w.index], w.room, n + VNET_LEN) >= 0:
         w.to_host[device] += 1
+
+
+cdef void out_too_big(worker_t *w, int32_t device, const sa_t *sa, uint8_t *frame, packet_info_t *info,
+                      uint32_t mtu) noexcept nogil:
+    # To whoever sent it by its own address, about what it sent.
+    if sa.aliased:
+        alias_back(sa, frame, info)
+    out_answer(w, device, frame + VNET_LEN, info, mtu)
+    if sa.aliased:
+        alias_out(sa, frame, info)
 
 
 # --- the outbox ---------------------------------------------------------------------------------------------------
@@ -149,7 +160,7 @@ cdef void out_sa(worker_t *w, int32_t device, sa_t *sa, uint8_t *frame, uint32_t
         elif info.flow.version == 4 or most > 1280:
             # RFC 4301 8.1: the sender must learn. A packet that was held is sent all the same, in outer fragments: its
             # sender could not have known. IPv6 up to 1280 octets has a right to pass (RFC 8200 5), likewise.
-            out_answer(w, device, frame + VNET_LEN, info, limit)
+            out_too_big(w, device, sa, frame, info, limit)
             if not held:
                 w.drops[DROP_TOO_BIG] += 1
                 return

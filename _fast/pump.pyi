@@ -42,6 +42,7 @@ class RawSa(TypedDict):
     spi: int
     inbound: bool
     transport: bool
+    alias: bytes  # our own address and the one the peer has given us instead, or empty
     original: bytes  # source and destination the checksums of a transport-mode packet were made over, or empty
     cipher: int  # of CIPHERS
     key: bytes

@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
+from _fast.alias cimport alias_in
 from _fast.atomic cimport claim, fetch_add, load, load_acquire, load_sc, load_slot, loadp, spin_lock, spin_unlock, store, unclaim
 from _fast.bundle_in cimport bundle_open, bundle_take
 from _fast.cipher cimport BATCH, esp_job_t, key_open
@@ -280,6 +281,8 @@ cdef int enter_host(worker_t *w, sa_t *sa, uint8_t *packet, uint32_t room, uint8
     octets[0] += info.length
     if apart:
         return whole_in(w, sa, device, allowed, packet, &info)
+    if sa.aliased:
+        alias_in(sa, packet, &info)
     merge_put(w, device, packet, &info)
     return PASSED
 

@@ -32,15 +32,27 @@ cdef list selector_tuples(const selectors_t *selectors):
     return [selector_tuple(&selectors.items[i]) for i in range(selectors.count)]
 
 
+cdef int pair_of(uint8_t *into, bytes pair, str what) except -1:
+    # Two addresses, 4 or 16 octets each, at 0 and 16.
+    cdef size_t n = len(pair) // 2
+    if len(pair) != 8 and len(pair) != 32:
+        raise ValueError(what)
+    memcpy(into, <const uint8_t *>pair, n)
+    memcpy(into + 16, <const uint8_t *>pair + n, n)
+    return 0
+
+
+cdef int put_alias(sa_t *sa, bytes alias) except -1:
+    if alias:
+        pair_of(sa.alias, alias, "alias")
+        sa.aliased = 1
+    return 0
+
+
 cdef int put_original(sa_t *sa, bytes original) except -1:
-    cdef size_t n = len(original) // 2
-    if not original:
-        return 0
-    if n != 4 and n != 16:
-        raise ValueError("original addresses")
-    sa.repair = 1
-    memcpy(sa.original, <const uint8_t *>original, n)
-    memcpy(sa.original + 16, <const uint8_t *>original + n, n)
+    if original:
+        pair_of(sa.original, original, "original addresses")
+        sa.repair = 1
     return 0
 
 

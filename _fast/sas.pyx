@@ -16,7 +16,7 @@ from _fast.path cimport make_path
 from _fast.plant cimport *
 from _fast.ports cimport Ports
 from _fast.replay cimport replay_init
-from _fast.rows cimport address_of, make_selectors, put_address, put_original, selector_tuples
+from _fast.rows cimport address_of, make_selectors, put_address, put_alias, put_original, selector_tuples
 from _fast.sadb cimport release_selectors, sa_release, sadb_add, sadb_find, sadb_named, sadb_remove
 from _fast.sysio cimport coarse_now
 from _fast.types cimport *
@@ -63,6 +63,7 @@ cdef class Sas(Ports):
             sa.transport = spec["transport"]
             sa.chained = 1 if sa.proto != 50 or sa.transport else 0
             put_original(sa, spec["original"])
+            put_alias(sa, spec["alias"])
             sa.esn = esn
             sa.device = device_slot(spec["device"])
             sa.added = coarse_now()

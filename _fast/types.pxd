@@ -158,8 +158,10 @@ cdef struct sa_t:
     uint8_t transport          # mode: 0 tunnel, 1 transport
     uint8_t chained            # 1: not a lone ESP SA in tunnel mode, so its packets go by bundle_out and bundle_in
     uint8_t enclosed           # IN: comes only inside another SA of its bundle
+    uint8_t aliased            # the peer knows us by another address: alias.pxd
     uint8_t repair             # IN, transport: checksums were made over `original`
     uint8_t original[32]       # source and destination as the peers see themselves, 4 or 16 octets each at 0 and 16
+    uint8_t alias[32]          # our own address and the one it has given us, 4 or 16 octets each at 0 and 16
     uint32_t comp_misses       # OUT IPComp: packets in a row that would not shrink,
     uint32_t comp_rest         # and how many more not to try
     uint8_t esn

@@ -8,6 +8,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
+from _fast.alias cimport alias_in
 from _fast.atomic cimport fetch_add
 from _fast.bench cimport bench_of, bench_shelve, bench_t
 from _fast.coalesce cimport merge_put
@@ -114,6 +115,8 @@ cdef int whole_in(worker_t *w, sa_t *sa, int32_t device, const selectors_t *allo
     if why == PASSED and not selectors_allow(allowed, &joined.flow):
         fetch_add(&sa.selector_failures, 1)
         why = DROP_SELECTOR_MISMATCH
+    if why == PASSED and sa.aliased:
+        alias_in(sa, frame + VNET_LEN, &joined)
     if why == PASSED:
         return deliver(w, device, frame + VNET_LEN, &joined)
     # The caller counts one.

@@ -10,6 +10,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
+from _fast.alias cimport alias_out
 from _fast.atomic cimport (fetch_add, load, load_sc, loadp, pthread_mutex_lock, pthread_mutex_unlock,
                            load_slot, settle_slot, store, wipe_free)
 from _fast.bundle_out cimport bundle_out
@@ -42,6 +43,8 @@ cdef void by_eroute(worker_t *w, int32_t device, uint8_t *frame, uint32_t length
     if e.action == ACT_SA:
         info.narrow = e.sport != 0 or e.dport != 0
         sa = <sa_t *>loadp(&e.sa)
+        if sa != NULL and sa.aliased:
+            alias_out(sa, frame, info)
         if sa != NULL and sa.chained:
             bundle_out(w, device, sa, frame, length, info, held)
         else:

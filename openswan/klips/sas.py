@@ -123,6 +123,7 @@ class Sas:
                     "inbound": c.direction is Direction.IN,
                     "transport": c.mode is Mode.TRANSPORT,
                     "original": b"".join(each.packed for each in c.original or ()),
+                    "alias": b"".join(each.packed for each in c.alias or ()),
                     "cipher": CIPHERS.get(c.cipher, CIPHERS["null"]),
                     "key": c.enc_key,
                     "integ": INTEGS[c.integ],
@@ -255,6 +256,8 @@ def _check(c: AddSa) -> None:
         raise KlipsError(f"SA {c.said}: replay window {c.replay_window} is not within 0 to {MAX_WINDOW}")
     if c.src.version != c.said.dst.version:
         raise KlipsError(f"SA {c.said}: outer source {c.src} is of the other address family")
+    if c.alias and len({a.version for a in c.alias}) != 1:
+        raise KlipsError(f"SA {c.said}: {c.alias[0]} cannot be known as {c.alias[1]}, which is of the other family")
     if not 0 <= c.tfc <= MAX_TFC:
         raise KlipsError(f"SA {c.said}: tfc {c.tfc} is not within 0 to {MAX_TFC}")
     if c.mtu:

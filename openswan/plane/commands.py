@@ -98,6 +98,9 @@ class AddSa:
     original: tuple[Address, Address] | None = None
     """Transport mode behind a NAT: (source, destination) as the peers see themselves (RFC 7296 2.23.1), so that inner
     checksums can be put right."""
+    alias: tuple[Address, Address] | None = None
+    """(own, given) of one family: this host is behind NAT, and the peer has given it another address, which is what the
+    selectors have. Packets that leave from the first have the second instead; what comes to that comes to the first."""
 
 
 @dataclass(frozen=True, slots=True)
