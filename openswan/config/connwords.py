@@ -76,14 +76,15 @@ ROWS: tuple[Keyword, ...] = (
     row("modecfgclient", B, A, "no", "This end gets its address from the other, as with sourceip=%config: "
             "one of addresspool=, or without it subnet= where that is a single address.", halves=LR),
     row("addresspool", X, A, "", "This end gets an address out of these ranges (FIRST-LAST) and subnets, one of "
-            "each family it asks for. An identity gets the same again as long as nobody else needed it.", halves=LR),
+            "each family it asks for. An identity gets the same again as long as nobody else needed it. In an "
+            "opportunistic conn it is for peers behind NAT alone, which are known by it.", halves=LR),
     row("modecfgdns", L, A, "", "DNS servers told to whoever gets an address.", halves=EITHER,
             aliases=("modecfgdns1",)),
     row("modecfgdns2", L, A, "", "Further DNS servers.", halves=EITHER),
     row("modecfgwins1", X, A, "", "WINS server told to whoever gets an address (IKEv1).", halves=EITHER),
     row("modecfgwins2", X, A, "", "Second WINS server.", halves=EITHER),
-    row("cat", B, R, "no", "Translate our client's address for opportunistic encryption behind a NAT.", halves=LR,
-            fine=("no",), reason="clients are not translated: what the peer assigns becomes an address of this host"),
+    row("cat", B, A, "yes", "Opportunistic encryption: where this end is behind NAT it asks the peer for an address to "
+            "be known by, and packets of the pair are translated between its own and that one.", halves=LR),
     row("ikeport", N, R, "", "Port IKE uses.", halves=LR, fine=("0", "500"),
             reason="IKE uses ports 500 and 4500 here"),
     row("interface-ip", X, H, "", "Address put on ipsecN.", halves=LR,

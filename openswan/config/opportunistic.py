@@ -68,6 +68,13 @@ def problems(conn: Connection, given: Collection[Key]) -> Iterator[tuple[Key, st
         for name in ONLY_THESE:
             if ("", name) in given:
                 yield ("", name), f"{name}= is for conns with %group, %opportunistic or %opportunisticgroup"
+        for name, each in (("left", conn.left), ("right", conn.right)):
+            if (name, "cat") in given and each.cat:
+                yield (
+                    (name, "cat"),
+                    f"{name}cat=yes is for opportunistic conns: here what the peer assigns becomes an address of this "
+                    f"host ({name}sourceip=%config)",
+                )
         return
     side = "right" if end is conn.right else "left"
     kind = end.host.kind
@@ -87,6 +94,11 @@ def problems(conn: Connection, given: Collection[Key]) -> Iterator[tuple[Key, st
         yield ("", "type"), "opportunistic conns use tunnel mode: leave type= out"
     if not conn.pfs:
         yield ("", "pfs"), "opportunistic conns want fresh keys each time: leave pfs=no out"
+    if end.pools and conn.ike_version == 1:
+        yield (
+            (side, "addresspool"),
+            f"{side}addresspool= gives addresses to hosts behind NAT by IKEv2 alone: leave it out",
+        )
     if end.nexthop is not None:
         yield (side, "nexthop"), f"{side}nexthop= is not known of a peer that is found on the way: leave it out"
     if conn.auth & EAP:

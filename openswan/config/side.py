@@ -83,6 +83,7 @@ def read_side(values: Values, side: str, setup: Setup, certs: CertReader) -> Sid
         source_ips=sources,
         ask_addresses=asks,
         pools=pools,
+        cat=values.of_side("cat", side) != "no",
         xauth_server=values.of_side("xauthserver", side) == "yes",
         xauth_client=values.of_side("xauthclient", side) == "yes",
         xauth_name=values.of_side("xauthname", side, ""),

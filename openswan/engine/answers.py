@@ -126,8 +126,9 @@ class Answers:
         if conn is None or conn.oriented is None:
             raise IkeError(f"no connection {question.ike.name!r} any more", NotifyType.INTERNAL_ADDRESS_FAILURE)
         holder = self.core.asking.serial if self.core.asking is not None else 0
-        # Peers without an identity of their own share nothing.
-        owner: Hashable = question.peer_id if question.peer_id.kind is not IdKind.NULL else holder
+        # Peers without an identity of their own share nothing; nor do those whose name may be a private address.
+        known = question.peer_id.kind is not IdKind.NULL and conn.group is None
+        owner: Hashable = question.peer_id if known else holder
         if question.user:
             owner = (question.peer_id, question.user)
         found = []

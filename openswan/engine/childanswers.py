@@ -61,12 +61,14 @@ class ChildAnswers:
                 best, best_score = conn, rank
         if best is None:
             asked = self.core.conns.unique.get(question.ike.name)
-            if asked is not None and question.ike.assigns and self._client(asked, question) is None:
+            assigns = question.ike.assigns and not question.ike.only_behind_nat
+            if asked is not None and assigns and self._client(asked, question) is None:
                 sizes = ", ".join(map(str, asked.oriented.theirs.pools)) if asked.oriented else ""
                 raise IkeError(
                     f"no address of the right family is left in {sizes}", NotifyType.INTERNAL_ADDRESS_FAILURE
                 )
             self._say_why_not(question)
+            self._needs_address(self.line(_hosts(question)[0], question.remote.address), question)
             raise IkeError(self.unknown(question), NotifyType.TS_UNACCEPTABLE)
         return self._unless_taken(best, question)
 
@@ -99,7 +101,10 @@ class ChildAnswers:
     def _unless_taken(self, conn: Conn, question: ChildQuestion) -> ChildPolicy:
         """The child policy, unless its flow is another peer's already, or the peer has proved too little: better to
         refuse than to make and delete."""
-        why = self.objection(conn, *_hosts(question)) if conn.group is not None else ""
+        why = ""
+        if conn.group is not None:
+            me, peer = _hosts(question)
+            why = self.objection(conn, me, _given(question, me.version) or peer)
         if why:
             raise IkeError(f"no tunnel for {question.remote.address}: {why}", NotifyType.TS_UNACCEPTABLE)
         policy = self._child_policy(conn, question)
@@ -193,11 +198,13 @@ class ChildAnswers:
         Behind NAT "itself" is the one private address it has there, as long as that is nobody's here.
         """
         if conn.oriented is not None and conn.oriented.theirs.pools:
-            family = conn.local.first.version if conn.local is not None else 0
-            given = next((a for a in question.assigned if a.version == family), None)
-            return Selector.host(given) if given is not None else None
+            given = _given(question, conn.local.first.version if conn.local is not None else 0)
+            if given is not None or conn.group is None:
+                return Selector.host(given) if given is not None else None
         if conn.group is not None:
             host = _hosts(question)[1]
+            if host == question.remote.address and self._shares_address(question):
+                return None
             # Whoever it is: its own address, or one that it can prove to be behind it.
             own = host == question.remote.address or self._delegated(host)
             return Selector.host(host) if own else None
@@ -222,6 +229,17 @@ class ChildAnswers:
             # Any port of that protocol: the one the peer names.
             port = next((s.port for s in question.theirs if s.protocol == protocol and s.port), 0)
         return Selector.of(host_subnet(question.remote.address), protocol, port)
+
+    def _shares_address(self, question: ChildQuestion) -> bool:
+        """Does it come from behind NAT, whose address is anybody's there, and not ask for just that address?"""
+        asking = self.core.asking
+        itself = Selector.host(question.remote.address)
+        return asking is not None and asking.machine.nat_there and itself not in question.theirs
+
+    def _needs_address(self, line: Conn | None, question: ChildQuestion) -> None:
+        """IkeError when a line would be about the peer, but is not given an address to know it by."""
+        if line is not None and line.group is not None and self._shares_address(question):
+            raise IkeError(_needs_pool(line, question), NotifyType.TS_UNACCEPTABLE)
 
     def _virtual(self, conn: Conn, virtual: Virtual, question: ChildQuestion) -> Selector | None:
         """The client a peer asks for out of those it may have, which is neither ours nor an address of this host."""
@@ -258,6 +276,7 @@ class ChildAnswers:
         theirs = self._client(conn, question)
         mine = self._own_client(conn, question)
         if mine is None or theirs is None:
+            self._needs_address(conn, question)
             raise IkeError(f'"{conn.name}" is not for what the peer asks for', NotifyType.TS_UNACCEPTABLE)
         return replace(child_policy_without_peer(conn, mine), theirs=(theirs,))
 
@@ -298,7 +317,25 @@ def _hosts(question: ChildQuestion) -> tuple[Address, Address]:
 
     The gateways themselves if what it proposes has them, else those it names singly.
     """
-    return _host(question.mine, question.local.address), _host(question.theirs, question.remote.address)
+    peer = _host(question.theirs, question.remote.address)
+    # What we call a host behind NAT says nothing about who decides about it.
+    return _host(question.mine, question.local.address), question.remote.address if peer in question.assigned else peer
+
+
+def _given(question: ChildQuestion, version: int) -> Address | None:
+    """The address of one family that we have given the peer."""
+    return next((address for address in question.assigned if address.version == version), None)
+
+
+def _needs_pool(line: Conn, question: ChildQuestion) -> str:
+    """Why a host behind NAT gets nothing: its own address is anybody's, and it has not been given another."""
+    end = "right" if line.oriented is not None and line.oriented.left_is_ours else "left"
+    if line.oriented is not None and line.oriented.theirs.pools:
+        return f'no tunnel for {question.remote.address}: it is behind NAT and asks "{line.name}" for no address'
+    return (
+        f'no tunnel for {question.remote.address}: it is behind NAT, and "{line.name}" has no addresses to know such '
+        f"hosts by ({end}addresspool=)"
+    )
 
 
 def _host(selectors: Sequence[Selector], gateway: Address) -> Address:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from openswan.base.address import Endpoint
+from openswan.base.address import Address, Endpoint
 from openswan.base.interval import Duration
 from openswan.base.log import Rc
 from openswan.base.said import Said, Shunt
@@ -153,7 +153,9 @@ class Children:
         return self.brain.negotiator.instance_for(ike, conn, effect.mine, effect.theirs)
 
     def _child(self, ike: IkeState, conn: Conn, effect: ChildEstablished) -> ChildState:
-        pairs = ((mine, part) for mine in effect.mine for theirs in effect.theirs for part in conn.parts or (theirs,))
+        alias = _alias(conn, effect)
+        ours = effect.mine if alias is None or conn.local is None else (conn.local,)
+        pairs = ((mine, part) for mine in ours for theirs in effect.theirs for part in conn.parts or (theirs,))
         keys = tuple(dict.fromkeys(key for mine, part in pairs for key in flow_keys(mine, part)))
         return ChildState(
             serial=effect.token or self.core.states.serial(),
@@ -167,6 +169,7 @@ class Children:
             comp_out=compressor(effect.extras.cpi_out, effect.remote.address),
             transport=effect.extras.transport,
             original=effect.extras.original,
+            alias=alias,
             chosen=effect.chosen,
             mine=effect.mine,
             theirs=effect.theirs,
@@ -383,6 +386,13 @@ class Children:
         self.core.say(child.conn, f"new NAT mapping for #{child.serial}, was {child.remote}, now {remote}")
         child.ike.machine.mapped(remote)
         self.moved(child.ike, child.local, remote)
+
+
+def _alias(conn: Conn, effect: ChildEstablished) -> tuple[Address, Address] | None:
+    """Our own address and the one the peer knows us by, which it has given us because we are behind NAT."""
+    if not (conn.translated and effect.policy.virtual) or conn.local is None:
+        return None
+    return conn.local.first, effect.mine[0].first
 
 
 def established_line(child: ChildState) -> str:

@@ -252,7 +252,8 @@ class Conn:
             return
         self.local = self._assigned_client() or client(oriented.ours, oriented.me)
         # Whoever gets an address of a pool is that address, which is not known yet.
-        self.remote = client(oriented.theirs, oriented.peer) if not oriented.theirs.pools else None
+        given = oriented.theirs.pools and self.group is None
+        self.remote = client(oriented.theirs, oriented.peer) if not given else None
         if self.local is not None and self.remote is not None:
             self.narrow(self.local, self.remote)
 
@@ -260,6 +261,11 @@ class Conn:
     def virtual(self) -> bool:
         """Does the peer assign the address we are behind this connection?"""
         return self.oriented is not None and bool(self.oriented.ours.ask_addresses)
+
+    @property
+    def translated(self) -> bool:
+        """Behind NAT, are we known by an address that the peer assigns? Ours stays what this connection is about."""
+        return self.group is not None and not self.behind and self.oriented is not None and self.oriented.ours.cat
 
     @property
     def inner_version(self) -> int:

@@ -56,6 +56,8 @@ class IkeV2:
         policy = self._policy(conn)
         if conn.virtual:
             policy = replace(policy, wishes=conn.assigned.addresses)
+        elif conn.translated:
+            policy = replace(policy, wishes=self.brain.pairs.wishes(conn))
         patience = max(policy.retransmit_interval, self.brain.launches.patience)
         policy = replace(policy, retransmit_interval=min(patience, policy.retransmit_timeout))
         return IkeSaV2.initiator(policy, local, remote, self.brain.answers, self.core.rng, self.core.now)

@@ -36,7 +36,7 @@ class Book:
         self.owners: dict[Hashable, Lease] = {}
         self.released: dict[Hashable, Lease] = {}
         """Oldest first."""
-        self.returned: list[Address] = []
+        self.returned: dict[Address, None] = {}
         """Addresses whose owner was forgotten."""
         self.fresh = 0
         """Addresses from this place on have never been given, unless somebody wished for one."""
@@ -84,12 +84,15 @@ class Leases:
         """An IKE SA has ended: what only it used is free, and remembered."""
         for book, lease in self.held.pop(holder, ()):
             lease.holders.discard(holder)
-            if not lease.holders:
-                book.released[lease.owner] = lease
-                if len(book.released) > MOST_REMEMBERED:
-                    oldest = next(iter(book.released.values()))
-                    self._forget(book, oldest)
-                    book.returned.append(oldest.address)
+            if lease.holders:
+                continue
+            book.released[lease.owner] = lease
+            # A number is nobody: who has no identity of its own comes back as another one, and may wish for this one.
+            nobody = isinstance(lease.owner, int)
+            if nobody or len(book.released) > MOST_REMEMBERED:
+                oldest = lease if nobody else next(iter(book.released.values()))
+                self._forget(book, oldest)
+                book.returned[oldest.address] = None
 
     def move(self, old: int, new: int) -> None:
         """A rekeyed IKE SA inherits."""
@@ -113,7 +116,7 @@ class Leases:
 
     def _unused(self, book: Book, owner: Hashable, wish: Address | None, busy: Busy) -> Lease | None:
         while book.returned:
-            address = book.returned.pop()
+            address, _ = book.returned.popitem()
             if address not in self.given and not busy(address):
                 return self._give(book, address, owner)
         while book.fresh < book.pool.size:
@@ -135,6 +138,7 @@ class Leases:
         # An owner that had another address here, which is busy now, loses it.
         if (former := book.owners.get(owner)) is not None:
             self._forget(book, former)
+        book.returned.pop(address, None)
         self.given[address] = book.owners[owner] = lease
         return lease
 

@@ -66,7 +66,8 @@ def known_of(address: Address, peer: Peer, behind: bool, calendar: Calendar) -> 
     if best is None and not capable and not deaf:
         return None
     heard = calendar.seconds(peer.heard) if best is not None else 0
-    return KnownPeer(address, behind, best, heard, calendar.seconds(capable), calendar.seconds(deaf))
+    alias = peer.alias if best is not None else None
+    return KnownPeer(address, behind, best, heard, calendar.seconds(capable), calendar.seconds(deaf), alias)
 
 
 def known_peers(ours: Peers, of_others: Peers, calendar: Calendar) -> tuple[KnownPeer, ...]:
@@ -90,6 +91,7 @@ def recall(known: KnownPeer, peers: Peers, calendar: Calendar) -> bool:
     peer = peers.note(known.address)
     peer.best, peer.capable_until, peer.deaf_until = best, capable, deaf
     peer.heard = calendar.now + min(0.0, known.heard - calendar.today) if best is not None else 0.0
+    peer.alias = known.alias if best is not None else None
     peer.reason = BEFORE if deaf else ""
     return True
 

@@ -106,6 +106,8 @@ class Peer:
     gateways: tuple[Gateway, ...] = ()
     reason: str = ""
     """Why it is deaf."""
+    alias: Address | None = None
+    """What it calls this host, which is behind NAT."""
     brief: int = 0
     """How many tunnels in a row have ended as soon as they were up."""
 

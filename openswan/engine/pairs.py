@@ -184,6 +184,14 @@ class Pairs:
         terms, grade = self._terms_of(conn.template), grade_of(child.ike, conn)
         key = child.ike.machine.peer_key
         self.run(oe.Up(pair, terms, conn.instance, grade, child.remote.address, child.initiator, key))
+        if child.alias is not None and (peer := self.machine.peers.get(pair.dst)) is not None:
+            peer.alias = child.alias[1]
+
+    def wishes(self, conn: Conn) -> tuple[Address, ...]:
+        """What we would like to be called behind NAT by whom a call goes to: what it called us last."""
+        pair = self._pair(conn)
+        peer = self.machine.peers.get(pair.dst) if pair is not None else None
+        return (peer.alias,) if peer is not None and peer.alias is not None else ()
 
     def answered(self, conn: Conn) -> None:
         """Whoever a call goes to has answered: what is held may wait until IKE has had its time."""

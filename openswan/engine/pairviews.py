@@ -40,7 +40,7 @@ class PairViews:
     def lines(self) -> Iterator[str]:
         """Two facts a line: what packets of a pair meet and why, and what an attacker could still do."""
         for p in self._latest(MOST_LINES):
-            yield f"pair {p.pair.src} {self._text(p)}; {risk(p)}"
+            yield f"pair {self._source(p.pair)} {self._text(p)}; {risk(p)}"
         if self.count > MOST_LINES:
             yield f"and {self.count - MOST_LINES} pairs more; ipsec eroute --match SRC DST tells of any of them"
         if self.brain.pairs.overflows:
@@ -55,6 +55,7 @@ class PairViews:
         now = self.brain.core.now
         return {
             "src": str(p.pair.src),
+            "alias": str(alias) if (alias := self._alias(p.pair)) is not None else None,
             "dst": str(p.pair.dst),
             "line": p.terms.owner,
             "state": p.state.name.lower(),
@@ -81,6 +82,16 @@ class PairViews:
         if p is None:
             return [], None
         return [f"pair    {self._text(p)}", f"risk    {risk(p)}"], self.row(p)
+
+    def _alias(self, pair: Pair) -> Address | None:
+        """What the peer calls us, who are behind NAT."""
+        conn = self.brain.pairs.conns.get(pair)
+        child = self.brain.core.states.children.get(conn.owner) if conn is not None else None
+        return child.alias[1] if child is not None and child.alias is not None else None
+
+    def _source(self, pair: Pair) -> str:
+        alias = self._alias(pair)
+        return f"{pair.src} as {alias}" if alias is not None else str(pair.src)
 
     def _text(self, p: PairState) -> str:
         return explain(p, self.brain.core.now, self.brain.clock)

@@ -95,6 +95,7 @@ def signature(conn: Conn) -> Hashed | None:
         policy.mobike,
         theirs.pools,
         ours.ask_addresses,
+        conn.translated,
         *((end.xauth_server, end.xauth_client, end.xauth_name) for end in (ours, theirs)),
         policy.dns,
         policy.wins,
@@ -246,8 +247,9 @@ class Keyring:
             initial_contact=first and policy.initial_contact,
             max_children=MAX_CHILDREN,
             mobike=policy.mobike and policy.tunnel,
-            ask_addresses=ours.ask_addresses,
+            ask_addresses=(oriented.me.version,) if conn.translated else ours.ask_addresses,
             assigns=bool(theirs.pools),
+            only_behind_nat=conn.group is not None,
         )
 
     def _certificates(self, ours: End, mine: Identity) -> tuple[bytes, ...]:
@@ -347,5 +349,6 @@ def selected_policy(conn: Conn, mine: tuple[Selector, ...], theirs: tuple[Select
         compress=policy.compress,
         unpadded=policy.refuse_tfc,
         virtual=conn.virtual,
+        cat=conn.translated,
         trigger=conn.trigger,
     )

@@ -118,6 +118,8 @@ class ChildState:
     transport: bool = False
     original: tuple[Address, Address] | None = None
     """Transport mode behind a NAT: the peer's address and ours as the peer sees them."""
+    alias: tuple[Address, Address] | None = None
+    """Behind NAT: our own address, and the one that the peer has given us in its place."""
     waiting: bool = False
     """As responder of a rekeying: outbound traffic stays on the older SA until the peer uses this one."""
     redundant: bool = False

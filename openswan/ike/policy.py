@@ -122,6 +122,8 @@ class IkePolicy:
     """Addresses we would like to have then."""
     assigns: bool = False
     """As responder: whoever falls under this policy has to ask for an address."""
+    only_behind_nat: bool = False
+    """Addresses are asked for, and given, only where the one who asks is behind NAT; nobody has to ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,8 @@ class ChildPolicy:
     """Tell the peer not to pad packets to hide their lengths (RFC 7296 3.10.1)."""
     virtual: bool = False
     """Our side is the address the responder assigns; `mine` is what it is narrowed from."""
+    cat: bool = False
+    """It is so where we are behind NAT and ask for an address (IkePolicy.only_behind_nat)."""
     trigger: tuple[Selector, Selector] | None = None
     """Source and destination of the packet that wants this child, seen from us: where less than all may be agreed it is
     named first, so that it is what the peer's choice covers (RFC 7296 2.9)."""

@@ -162,6 +162,8 @@ class End:
     """leftsourceip=%config, leftmodecfgclient=yes: address families this end asks the other for an address of."""
     pools: tuple[Pool, ...] = ()
     """leftaddresspool: this end gets an address from these."""
+    cat: bool = True
+    """leftcat: of an opportunistic conn, behind NAT this end is known by an address that the peer gives it."""
     xauth_server: bool = False
     """leftxauthserver: this end asks the other for a name and a password (IKEv1);"""
     xauth_client: bool = False

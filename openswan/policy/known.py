@@ -4,9 +4,11 @@
     openswan-peers 1
     host 10.0.0.7 dnssec 1767225600 1767229200 0
     lan 10.0.0.9 - 0 0 1767226000
+    host 192.0.2.7 null 1767225600 0 0 100.64.0.3
 
 For whom (this host, or hosts behind it), address, best grade it has had (`-`: none), when it had a tunnel last, until
-when it counts as capable, until when as deaf: seconds since 1970, 0 for never.
+when it counts as capable, until when as deaf: seconds since 1970, 0 for never; and, where this host is behind NAT, what
+the peer called it.
 """
 
 from __future__ import annotations
@@ -44,6 +46,8 @@ class KnownPeer:
     """Until when it is called while the DNS is still asked,"""
     deaf: int = 0
     """and until when it is not waited for."""
+    alias: Address | None = None
+    """What it called this host, which is behind NAT."""
 
 
 def text_of(known: Iterable[KnownPeer]) -> str:
@@ -51,7 +55,8 @@ def text_of(known: Iterable[KnownPeer]) -> str:
     lines = [HEAD]
     for each in known:
         whose = "lan" if each.behind else "host"
-        lines.append(f"{whose} {each.address} {each.best or '-'} {each.heard} {each.capable} {each.deaf}")
+        alias = f" {each.alias}" if each.alias is not None else ""
+        lines.append(f"{whose} {each.address} {each.best or '-'} {each.heard} {each.capable} {each.deaf}{alias}")
     return "\n".join(lines) + "\n"
 
 
@@ -75,11 +80,12 @@ def parse_known(text: str) -> tuple[KnownPeer, ...]:
 
 
 def _peer(words: list[str]) -> KnownPeer:
-    whose, address, best, *times = words
+    whose, address, best, *times = words[:6]
     heard, capable, deaf = map(_time, times)
-    if whose not in WHOSE or best not in (*WORDS, "-") or "%" in address:
+    if whose not in WHOSE or best not in (*WORDS, "-") or any("%" in word for word in words) or len(words) > 7:
         raise ValueError(whose)
-    return KnownPeer(ip_address(address), WHOSE[whose], WORDS.get(best), heard, capable, deaf)
+    alias = ip_address(words[6]) if len(words) == 7 else None
+    return KnownPeer(ip_address(address), WHOSE[whose], WORDS.get(best), heard, capable, deaf, alias)
 
 
 def _time(word: str) -> int:

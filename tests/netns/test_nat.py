@@ -98,3 +98,29 @@ def test_two_road_warriors_behind_one_router(nat_lab: Lab) -> None:
     road.ipsec("auto", "--down", "road")
     wait_for("one warrior left", lambda: east.tunnels() == 1, 10)
     assert_ping(lab.west, "10.2.0.2")
+
+
+def test_hosts_that_nobody_has_arranged_anything_with(nat_lab: Lab) -> None:
+    """Opportunistic encryption from behind the router: each host is known by an address that the server gives it."""
+    lab = nat_lab
+    group = {"left": "%defaultroute", "right": "%opportunisticgroup", "authby": "null", "auto": "route"}
+    private = conn("private", group, failureshunt="drop")
+    east = Gateway(lab.east, conn("private", group, failureshunt="drop", rightaddresspool="100.64.0.1-100.64.0.9"))
+    west, road = Gateway(lab.west, private), Gateway(lab["road"], private)
+    for gateway in (east, west, road):
+        (gateway.dir / "ipsec.d" / "policies" / "private").write_text("192.0.2.0/24\n")
+        gateway.start()
+    for gateway in (west, road):
+        wait_for("the line", lambda g=gateway: "%trap" in g.ipsec("eroute").stdout, 5)  # type: ignore[misc]
+    with Capture(lab.east) as wire:
+        for gateway, own, given in ((west, "192.168.7.2", "100.64.0.1"), (road, "192.168.8.2", "100.64.0.2")):
+            assert ping(gateway.host, "192.0.2.2", 3, wait=5).received == 3, gateway.status()
+            with Capture(lab.east, "ipsec1") as there, Capture(gateway.host, "ipsec1") as here:
+                assert_ping(gateway.host, "192.0.2.2", size=4000)
+                assert_ping(lab.east, given)
+                assert transfer(gateway.host, lab.east, "192.0.2.2", 1 << 20).intact
+                assert {s.src for s in there.packets()} == {given, "192.0.2.2"}
+                assert {s.src for s in here.packets()} == {own, "192.0.2.2"}
+            assert f"pair {own} as {given} 192.0.2.2" in gateway.status()
+        assert_quiet(wire, ("100.64.0.0/24", "192.168.7.0/24", "192.168.8.0/24"))
+        assert wire.count()["esp"] == 0 and wire.count()["esp-udp"] > 100

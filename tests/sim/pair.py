@@ -269,6 +269,8 @@ class FakeKlips:
         if src.stream and not self.host.net.streams.there(src, dst):
             self.dropped.append(("no stream", inner))
             return
+        if inner is not None and sa.alias is not None and inner.src == sa.alias[0]:
+            inner = replace(inner, src=sa.alias[1])
         esp = Esp(said.spi, sa.enc_key, self.sequences[said], inner)
         self.host.net.send(src, dst, esp, 100, aside=inner is None)
 
@@ -298,7 +300,10 @@ class FakeKlips:
         ):
             self.dropped.append(("selector mismatch", esp.inner))
             return
-        self.delivered.append(esp.inner)
+        inner = esp.inner
+        if sa.alias is not None and inner.dst == sa.alias[1]:
+            inner = replace(inner, dst=sa.alias[0])
+        self.delivered.append(inner)
         self.came.add(said)
         self.received[said] = self.received.get(said, 0) + 1
         self._first_use(said)

@@ -154,7 +154,7 @@ def test_pfs_insists_only_when_it_is_written(body: str, pfs: bool, optional: boo
         ("spibase=0x100", "neither esp= nor ah=: nothing would be protected"),
         ("leftespenckey=0x01", "leftespenckey=: it is for manually keyed conns, those with spi= or spibase="),
         ("auto=manual", "auto=manual: it is for manually keyed conns"),
-        ("leftcat=yes", "clients are not translated"),
+        ("leftcat=yes", "leftcat=yes is for opportunistic conns"),
         ("leftikeport=600", "IKE uses ports 500 and 4500 here"),
         ("leftauth=eaponly;leftautheap=mschapv2", "a password alone does not prove a server, only EAP-TLS does"),
         ("leftautheap=md5", "keyword leftautheap, invalid value: md5"),

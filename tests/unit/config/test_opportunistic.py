@@ -164,3 +164,13 @@ def test_whoever_is_behind_this_host() -> None:
     assert not loaded.complaints and made in loaded.connections
     assert made.left.subnet == ip_network("0.0.0.0/0") and whoever_is_behind(made)
     assert not any(whoever_is_behind(other) for other in loaded.opportunistic if other is not made)
+
+
+def test_hosts_behind_nat() -> None:
+    made = one("right=%opportunisticgroup;authby=null;rightaddresspool=100.64.0.1-100.64.0.9")
+    assert [str(pool) for pool in made.right.pools] == ["100.64.0.1-100.64.0.9"] and made.left.cat
+    assert not one("right=%opportunisticgroup;authby=null;leftcat=no").left.cat
+    [why] = errors("right=%opportunisticgroup;authby=rsasig;ikev2=no;rightaddresspool=100.64.0.0/24")
+    assert "by IKEv2 alone" in why
+    [why] = errors("right=192.0.2.1;authby=secret;leftcat=yes;auto=add")
+    assert "leftsourceip=%config" in why

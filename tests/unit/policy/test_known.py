@@ -12,16 +12,18 @@ from openswan.policy.grade import Grade
 from openswan.policy.known import HEAD, MOST_LINES, MOST_OCTETS, KnownPeer, parse_known, text_of
 
 ONE = KnownPeer(ip_address("10.0.0.7"), False, Grade.DNSSEC, 1767225600, 1767229200, 0)
+CALLED = KnownPeer(ip_address("192.0.2.7"), False, Grade.NULL, 1767225600, 0, 0, ip_address("100.64.0.3"))
 OTHER = KnownPeer(ip_address("2001:db8::9"), True, None, 0, 0, 1767226000)
 
 
 def test_what_is_written_is_read() -> None:
-    text = text_of((ONE, OTHER))
+    text = text_of((ONE, OTHER, CALLED))
     assert text.splitlines()[1:] == [
         "host 10.0.0.7 dnssec 1767225600 1767229200 0",
         "lan 2001:db8::9 - 0 0 1767226000",
+        "host 192.0.2.7 null 1767225600 0 0 100.64.0.3",
     ]
-    assert parse_known(text) == (ONE, OTHER) and parse_known(text_of(())) == ()
+    assert parse_known(text) == (ONE, OTHER, CALLED) and parse_known(text_of(())) == ()
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,8 @@ def test_what_is_written_is_read() -> None:
         "host 10.0.0.7 dnssec 01 2 3",
         "host 10.0.0.7 dnssec 9999999999999 2 3",
         "host  10.0.0.7 dnssec 1 2 3",
+        "host 10.0.0.7 dnssec 1 2 3 fe80::1%eth0",
+        "host 10.0.0.7 dnssec 1 2 3 100.64.0.3 100.64.0.4",
         "host 10.0.0.8 dnssec 1 2 3\nhost 10.0.0.8 - 0 0 3",
     ],
     ids=lambda line: line.replace(" ", "_")[-30:] or "empty",

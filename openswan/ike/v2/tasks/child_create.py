@@ -178,6 +178,9 @@ class ChildCreate(Task):
         if not sa.is_established:
             raise IkeError("the IKE SA is not established")
         _, _, ike = sa.need_keys()
+        if sa.assigned is not None and self.policy.cat and not self.policy.virtual:
+            self.policy = config.translated(sa, sa.need_policy(), self.policy)
+            self.mine, self.theirs = named(self.policy)
         protocol = self.policy.protocol
         options.passes_nat(sa, protocol)
         self.offered = with_groups(self.policy.proposals, means_of(self.policy), ike.dh)

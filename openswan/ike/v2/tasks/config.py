@@ -14,11 +14,12 @@ RFC 7296 2.19 and 3.15, RFC 8598. TSi asks for everything; the responder narrows
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 
-from openswan.base.address import Address
+from openswan.base.address import Address, any_subnet
 from openswan.base.errors import IkeError
-from openswan.ike.policy import AddressQuestion, IkePolicy
+from openswan.ike.policy import AddressQuestion, ChildPolicy, IkePolicy
 from openswan.ike.v2.core import Core
 from openswan.ike.v2.narrow import common, show
 from openswan.policy.modecfg import MOST_DOMAINS, MOST_SERVERS, Assigned, is_domain
@@ -36,9 +37,22 @@ HOST_PREFIX = bytes([128])
 """Behind an IPv6 address: it is a host's (RFC 7296 3.15.1)."""
 
 
-def request(policy: IkePolicy) -> list[Payload]:
+def asks(sa: Core, policy: IkePolicy) -> bool:
+    """Does the initiator ask for an address?"""
+    return bool(policy.ask_addresses) and (sa.nat_here or not policy.only_behind_nat)
+
+
+def translated(sa: Core, policy: IkePolicy, child: ChildPolicy) -> ChildPolicy:
+    """The child policy of a host that is behind NAT: it is known by the address assigned (libreswan's leftcat=)."""
+    if not child.cat or child.virtual or not asks(sa, policy):
+        return child
+    everything = Selector.of(any_subnet(child.mine[0].first.version))
+    return replace(child, mine=(everything,), virtual=True, trigger=None)
+
+
+def request(sa: Core, policy: IkePolicy) -> list[Payload]:
     """What the initiator asks for; an address it had before is wished for again."""
-    if not policy.ask_addresses:
+    if not asks(sa, policy):
         return []
     found: list[CpAttribute] = []
     for version in policy.ask_addresses:
@@ -51,7 +65,7 @@ def request(policy: IkePolicy) -> list[Payload]:
 def learn(sa: Core, policy: IkePolicy, answer: Message) -> None:
     """What the responder has assigned. Whatever makes no sense is left out: without an address there is no child."""
     reply = next((cp for cp in answer.all(Cp) if cp.kind == CfgType.REPLY), None)
-    if not policy.ask_addresses or reply is None:
+    if not asks(sa, policy) or reply is None:
         return
     addresses: dict[int, Address] = {}
     for version in policy.ask_addresses:
@@ -74,7 +88,7 @@ def learn(sa: Core, policy: IkePolicy, answer: Message) -> None:
 def grant(sa: Core, policy: IkePolicy, question: Message) -> list[Payload]:
     """The responder's assignment; IkeError when the initiator should have asked, or nothing is left."""
     asked = next((cp for cp in question.all(Cp) if cp.kind == CfgType.REQUEST), None)
-    if not policy.assigns:
+    if not policy.assigns or (policy.only_behind_nat and (asked is None or not sa.nat_there)):
         return []
     versions = tuple(v for v in (4, 6) if asked is not None and any(a.type == ADDRESS[v] for a in asked.attributes))
     if asked is None or not versions:
@@ -99,7 +113,7 @@ def leased(sa: Core, answer: Sequence[Selector]) -> tuple[Selector, ...]:
     """Of our side's selectors as the responder answers them, what the assigned address covers; IkeError: nothing."""
     hosts = [Selector.host(a) for a in sa.assigned.addresses] if sa.assigned is not None else []
     if not hosts:
-        raise IkeError("the peer assigned no address (leftsourceip=%config asks for one)")
+        raise IkeError("the peer assigned no address (leftsourceip=%config, or leftcat= behind NAT, asks for one)")
     parts = common(answer, hosts)
     if not parts:
         raise IkeError(f"the peer assigned {show(hosts)} and lets us send from {show(answer)}")

@@ -114,7 +114,7 @@ class AuthTask(Task):
             payloads += eap_auth.eap_only(policy)
         else:
             payloads += ppk.prove(sa, policy, partial(auth.make, sa, policy, me))
-        return [*payloads, *config.request(policy), *resume.ask(policy), *child, *manners(sa, policy)]
+        return [*payloads, *config.request(sa, policy), *resume.ask(policy), *child, *manners(sa, policy)]
 
     def _resume(self, sa: Core, session: Session) -> Sequence[Payload]:
         """The request of a resumed session: who we were, proved by the keys (RFC 5723 4.3.3)."""
@@ -123,11 +123,13 @@ class AuthTask(Task):
         proof = auth.resuming(sa, me)
         contact = self.policy.initial_contact and sa.my_id != NOBODY
         hello = [Notify(NotifyType.INITIAL_CONTACT)] if contact else []
-        wishes = [*config.request(self.policy), *resume.ask(self.policy)]
+        wishes = [*config.request(sa, self.policy), *resume.ask(self.policy)]
         return [me, proof, *hello, *wishes, *self._child(sa), *manners(sa, self.policy)]
 
     def _child(self, sa: Core) -> list[Payload]:
         """What asks for the first child."""
+        self.child = config.translated(sa, self.policy, self.child)
+        self.mine, self.theirs = named(self.child)
         protocol = self.child.protocol
         options.passes_nat(sa, protocol)
         self.spi = new_spi(sa)
