@@ -264,8 +264,9 @@ class Conn:
 
     @property
     def translated(self) -> bool:
-        """Behind NAT, are we known by an address that the peer assigns? Ours stays what this connection is about."""
-        return self.group is not None and not self.behind and self.oriented is not None and self.oriented.ours.cat
+        """Behind NAT, are we known by an address that the peer assigns (IKEv2)? This connection is still about ours."""
+        own = self.group is not None and not self.behind and self.policy.ike_version == 2
+        return own and self.oriented is not None and self.oriented.ours.cat
 
     @property
     def inner_version(self) -> int:
