@@ -263,10 +263,15 @@ class Conn:
         return self.oriented is not None and bool(self.oriented.ours.ask_addresses)
 
     @property
+    def asks_behind_nat(self) -> bool:
+        """Behind NAT, does its IKE SA ask for an address (IKEv2)? It may carry pairs of hosts behind us beside ours."""
+        grouped = self.group is not None and self.policy.ike_version == 2
+        return grouped and self.oriented is not None and self.oriented.ours.cat
+
+    @property
     def translated(self) -> bool:
-        """Behind NAT, are we known by an address that the peer assigns (IKEv2)? This connection is still about ours."""
-        own = self.group is not None and not self.behind and self.policy.ike_version == 2
-        return own and self.oriented is not None and self.oriented.ours.cat
+        """Behind NAT, are we known by an address that the peer assigns? This connection is still about ours."""
+        return self.asks_behind_nat and not self.behind
 
     @property
     def inner_version(self) -> int:

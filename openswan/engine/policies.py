@@ -95,7 +95,7 @@ def signature(conn: Conn) -> Hashed | None:
         policy.mobike,
         theirs.pools,
         ours.ask_addresses,
-        conn.translated,
+        conn.asks_behind_nat,
         *((end.xauth_server, end.xauth_client, end.xauth_name) for end in (ours, theirs)),
         policy.dns,
         policy.wins,
@@ -247,7 +247,7 @@ class Keyring:
             initial_contact=first and policy.initial_contact,
             max_children=MAX_CHILDREN,
             mobike=policy.mobike and policy.tunnel,
-            ask_addresses=(oriented.me.version,) if conn.translated else ours.ask_addresses,
+            ask_addresses=(oriented.me.version,) if conn.asks_behind_nat else ours.ask_addresses,
             assigns=bool(theirs.pools),
             only_behind_nat=conn.group is not None,
         )

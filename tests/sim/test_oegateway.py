@@ -107,6 +107,23 @@ def both_for_all() -> Pair:
     return pair
 
 
+def test_a_gateway_that_has_lost_everything_has_its_hosts_tunnel_back_at_once() -> None:
+    """East has called it for that pair; what it asks for now goes over the IKE SA of the gateways' own pair."""
+    pair = both_for_all()
+    for here, there in ((EAST, WEST), (BEHIND, INSIDE)):
+        pair.send(pair.east, here, there)
+        assert pair.run(3.0, lambda: not pair.missing())
+    pair.run(0.5)
+    pair.west.boot()
+    for line in (HOST, lan("10.1.0.0/16", name="lan")):
+        ready(pair.west, line, private="192.0.2.0/24\n198.51.100.0/24\n", lan="10.0.0.0/8\n")
+    pair.send(pair.west, WEST, EAST)
+    late = pair.send(pair.west, INSIDE, BEHIND)
+    assert pair.run(2.0, lambda: late in pair.east.klips.delivered)
+    assert not any("is in use for" in line for line in pair.east.lines)
+    pair.sane()
+
+
 def test_who_was_called_for_itself_may_ask_for_hosts_behind_it() -> None:
     """Both have called at once, so each may ask by the IKE SA that the other one began, and has shown its key there."""
     pair = both_for_all()
