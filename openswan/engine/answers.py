@@ -198,6 +198,10 @@ class Answers:
         """A certificate that a peer names by hash and URL; None: it has to be fetched first."""
         return self.named(what, remote)
 
+    def knows_another(self, local: Address, remote: Address) -> bool:
+        """Is there an established IKE SA with this peer already?"""
+        return self.core.states.established_between(local, remote) is not None
+
     def wall_clock(self, now: Instant) -> datetime:
         """The calendar time of an instant."""
         return self.clock(now)

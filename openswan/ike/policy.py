@@ -368,5 +368,8 @@ class Responder(Protocol):
         CryptoError when it is not to be had, or not to be fetched: the URL is not one that a ca section names.
         """
 
+    def knows_another(self, local: Address, remote: Address) -> bool:
+        """Is there an established IKE SA with this peer already?"""
+
     def wall_clock(self, now: Instant) -> datetime:
         """The calendar time (aware, UTC) of an instant, for certificates."""

@@ -102,6 +102,8 @@ class Asked:
         self.child_questions: list[ChildQuestion] = []
         self.taken: set[int] = set()
         self.taken_cpis: set[int] = set()
+        self.others = False
+        """Are there IKE SAs with the peer already?"""
         self.date = NOON
         self.passwords: dict[str, str] = {}
         self.questions: list[tuple[Question, ...]] = []
@@ -194,6 +196,9 @@ class Asked:
     def knows_gateways(self, host: Address) -> bool:
         self.hosts.append(host)
         return host in self.gateways
+
+    def knows_another(self, local: Address, remote: Address) -> bool:
+        return self.others
 
     def wall_clock(self, now: float) -> datetime.datetime:
         return self.date

@@ -98,8 +98,7 @@ class AuthTask(Task):
         me = auth.id_payload(IdI, sa.my_id)
         mine = means.my_means(policy, sa.peer_methods)
         payloads: list[Payload] = [me, *cert.to_send(sa, policy, mine)]
-        if policy.initial_contact and sa.my_id != NOBODY:
-            payloads.append(Notify(NotifyType.INITIAL_CONTACT))
+        payloads += contact(sa, policy)
         payloads += cert.requests(policy)
         if sa.peer_methods:
             payloads += means.announce(policy.peer_auth)
@@ -121,10 +120,8 @@ class AuthTask(Task):
         sa.my_id = session.my_id
         me = auth.id_payload(IdI, sa.my_id)
         proof = auth.resuming(sa, me)
-        contact = self.policy.initial_contact and sa.my_id != NOBODY
-        hello = [Notify(NotifyType.INITIAL_CONTACT)] if contact else []
         wishes = [*config.request(sa, self.policy), *resume.ask(self.policy)]
-        return [me, proof, *hello, *wishes, *self._child(sa), *manners(sa, self.policy)]
+        return [me, proof, *contact(sa, self.policy), *wishes, *self._child(sa), *manners(sa, self.policy)]
 
     def _child(self, sa: Core) -> list[Payload]:
         """What asks for the first child."""
@@ -279,6 +276,12 @@ def _is_definite(identity: Identity) -> bool:
     if identity == FROM_CERT or identity.kind is IdKind.NULL:
         return False
     return b"*" not in identity.body or identity.kind not in (IdKind.FQDN, IdKind.USER_FQDN, IdKind.DER_ASN1_DN)
+
+
+def contact(sa: Core, policy: IkePolicy) -> list[Notify]:
+    """INITIAL_CONTACT (RFC 7296 2.4), unless the peer has come up with one of its own since this was begun."""
+    alone = policy.initial_contact and not sa.ask.knows_another(sa.local.address, sa.remote.address)
+    return [Notify(NotifyType.INITIAL_CONTACT)] if alone and sa.my_id != NOBODY else []
 
 
 def established(

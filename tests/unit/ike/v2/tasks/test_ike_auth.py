@@ -51,6 +51,13 @@ def test_the_request_holds_what_it_should() -> None:
     assert kinds(payloads) == [NotifyType.INITIAL_CONTACT, NotifyType.SET_WINDOW_SIZE]
 
 
+def test_it_is_no_initial_contact_when_the_peer_has_come_up_meanwhile() -> None:
+    pair = Pair(ike_policy(initial_contact=True))
+    pair.a.ask.others = True
+    _, payloads = at_auth(pair)
+    assert kinds(payloads) == [NotifyType.SET_WINDOW_SIZE]
+
+
 def test_initial_contact_is_told() -> None:
     pair = Pair(ike_policy(initial_contact=True)).up()
     assert pair.b.seen(IkeEstablished)[0].initial_contact
