@@ -129,8 +129,8 @@ def parse(argv: list[str], into: Options | None = None, depth: int = 0) -> Optio
                 options.values[option] = value
         elif option in FLAGS:
             options.flags.add(option)
-        elif option.startswith("debug-") and option.removeprefix("debug-") in DEBUG_WORDS:
-            options.debug.setdefault("words", []).append(option.removeprefix("debug-"))
+        elif option.startswith("debug-"):
+            _debug(options, "words", option.removeprefix("debug-"))
         elif option in ACTIONS:
             if options.action:
                 raise WhackError(f"--{options.action} and --{option} together")

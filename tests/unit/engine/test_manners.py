@@ -74,25 +74,23 @@ def test_a_soft_end_rekeys_and_a_hard_one_ends() -> None:
     assert new.closing
 
 
-@pytest.mark.parametrize(("hidden", "said", "copied"), [(True, None, False), (False, None, True), (True, True, True),
-                                                        (False, False, False)])  # fmt: skip
-def test_encap_dscp_of_a_conn_comes_before_hidetos(hidden: bool, said: bool | None, copied: bool) -> None:
-    pair = make_pair(1, settings=Settings(hide_tos=hidden))
-    west, east = tunnel(copy_dscp=said)
+def copies_dscp(settings: Settings | None = None, **words: bool | None) -> dict[Direction, bool]:
+    """By direction: does a tunnel of west's conn with these words carry it over?"""
+    pair = make_pair(1, settings=settings)
+    west, east = tunnel(**words)
     pair.west.load(west)
     pair.east.load(east)
     pair.west.request("initiate", name="net-net")
     assert pair.run(5, pair.up)
-    way = {sa.direction: sa.copy_dscp for sa in pair.west.klips.sas.values()}
+    return {sa.direction: sa.copy_dscp for sa in pair.west.klips.sas.values()}
+
+
+@pytest.mark.parametrize(("hidden", "said", "copied"), [(True, None, False), (False, None, True), (True, True, True),
+                                                        (False, False, False)])  # fmt: skip
+def test_encap_dscp_of_a_conn_comes_before_hidetos(hidden: bool, said: bool | None, copied: bool) -> None:
+    way = copies_dscp(Settings(hide_tos=hidden), copy_dscp=said)
     assert way == {Direction.OUT: copied, Direction.IN: False}
 
 
 def test_decap_dscp_is_of_what_comes() -> None:
-    pair = make_pair()
-    west, east = tunnel(take_dscp=True)
-    pair.west.load(west)
-    pair.east.load(east)
-    pair.west.request("initiate", name="net-net")
-    assert pair.run(5, pair.up)
-    way = {sa.direction: sa.copy_dscp for sa in pair.west.klips.sas.values()}
-    assert way == {Direction.OUT: False, Direction.IN: True}
+    assert copies_dscp(take_dscp=True) == {Direction.OUT: False, Direction.IN: True}
