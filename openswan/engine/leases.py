@@ -37,7 +37,7 @@ class Book:
         self.released: dict[Hashable, Lease] = {}
         """Oldest first."""
         self.returned: dict[Address, None] = {}
-        """Addresses whose owner was forgotten."""
+        """Addresses whose owner was forgotten, oldest first."""
         self.fresh = 0
         """Addresses from this place on have never been given, unless somebody wished for one."""
 
@@ -115,13 +115,14 @@ class Leases:
         return self._give(book, wish, owner)
 
     def _unused(self, book: Book, owner: Hashable, wish: Address | None, busy: Busy) -> Lease | None:
-        while book.returned:
-            address, _ = book.returned.popitem()
-            if address not in self.given and not busy(address):
-                return self._give(book, address, owner)
-        while book.fresh < book.pool.size:
+        while book.fresh < book.pool.size and len(book.returned) <= MOST_REMEMBERED:
             address = book.pool.at(book.fresh)
             book.fresh += 1
+            if address not in self.given and not busy(address):
+                return self._give(book, address, owner)
+        while book.returned:
+            address = next(iter(book.returned))
+            del book.returned[address]
             if address not in self.given and not busy(address):
                 return self._give(book, address, owner)
         return None

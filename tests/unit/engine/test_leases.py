@@ -48,6 +48,17 @@ def test_the_one_released_longest_ago_is_given_first() -> None:
     assert str(book.take((SMALL,), "y", 5)) == "10.9.0.1"
 
 
+def test_what_nobody_had_is_given_after_what_was_never_given_longest_free_first() -> None:
+    """Serials own the leases of peers without an identity: whoever had one may wish for it again."""
+    book, pool = Leases(), Pool(ip_address("10.9.0.1"), ip_address("10.9.0.4"))
+    for serial in (1, 2, 3):
+        book.take((pool,), serial, serial)
+    for serial in (3, 2):
+        book.release(serial)
+    assert [str(book.take((pool,), n, n)) for n in (4, 5, 6)] == ["10.9.0.4", "10.9.0.3", "10.9.0.2"]
+    assert book.take((pool,), 7, 7) is None
+
+
 def test_a_wish_is_granted_when_it_is_nobodys() -> None:
     book = Leases()
     assert str(book.take((SMALL,), "a", 1, ip_address("10.9.0.2"))) == "10.9.0.2"
