@@ -101,13 +101,10 @@ class ChildAnswers:
     def _unless_taken(self, conn: Conn, question: ChildQuestion) -> ChildPolicy:
         """The child policy, unless its flow is another peer's already, or the peer has proved too little: better to
         refuse than to make and delete."""
-        why = ""
-        if conn.group is not None:
-            me, peer = _hosts(question)
-            why = self.objection(conn, me, _given(question, me.version) or peer)
+        policy = self._child_policy(conn, question)
+        why = self.objection(conn, policy.mine[0].first, policy.theirs[0].first) if conn.group is not None else ""
         if why:
             raise IkeError(f"no tunnel for {question.remote.address}: {why}", NotifyType.TS_UNACCEPTABLE)
-        policy = self._child_policy(conn, question)
         virtual = conn.oriented.theirs.virtual if conn.oriented is not None and conn.policy.tunnel else None
         if virtual is not None and not virtual.itself and not all(map(virtual.fits, policy.theirs)):
             raise IkeError(
@@ -231,10 +228,10 @@ class ChildAnswers:
         return Selector.of(host_subnet(question.remote.address), protocol, port)
 
     def _shares_address(self, question: ChildQuestion) -> bool:
-        """Does it come from behind NAT, whose address is anybody's there, and not ask for just that address?"""
+        """Does it come from behind NAT, whose address is anybody's there? Who is known may be that NAT, and say so."""
         asking = self.core.asking
-        itself = Selector.host(question.remote.address)
-        return asking is not None and asking.machine.nat_there and itself not in question.theirs
+        says_so = Selector.host(question.remote.address) in question.theirs and not question.anonymous
+        return asking is not None and asking.machine.nat_there and not says_so
 
     def _needs_address(self, line: Conn | None, question: ChildQuestion) -> None:
         """IkeError when a line would be about the peer, but is not given an address to know it by."""

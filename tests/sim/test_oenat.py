@@ -18,6 +18,7 @@ from openswan.base.said import Said, Shunt
 from openswan.engine.events import PeersRecalled
 from openswan.policy.connection import Auth, Connection, ShuntPolicy
 from openswan.policy.modecfg import Pool
+from openswan.policy.selector import Selector
 from tests.sim.net import PERFECT, Faults, Nat, Net
 from tests.sim.pair import EAST, OUTSIDE, Inner, SimHost, conn, end, psk
 from tests.sim.test_groups import CLEAR_OR_PRIVATE, PERMISSIVE, PRIVATE, group, ready, target
@@ -119,6 +120,18 @@ def test_without_a_pool_it_is_refused_by_name(policy: Connection, net: str) -> N
     assert target(host, EAST) is (Shunt.PASS if policy is PERMISSIVE else Shunt.DROP)
     assert len(host.clear) == (policy is PERMISSIVE)
     office.sane()
+
+
+def test_who_proves_nothing_is_not_the_nat_itself_whatever_it_asks_for() -> None:
+    """Its address is that of all who are behind it."""
+    office = Office(1, giving(PRIVATE), replace(PRIVATE, left=replace(PRIVATE.left, cat=False)))
+    negotiator = office.clients[0].pluto.brain.negotiator
+    narrow = negotiator.narrow
+    negotiator.narrow = lambda conn, mine, theirs: narrow(  # type: ignore[method-assign]
+        conn, Selector.host(ip_address(OUTSIDE)), theirs
+    )
+    assert office.reaches(office.clients[0], 20.0) is None
+    assert not office.server.klips.sas and target(office.server, OUTSIDE) is Shunt.TRAP
 
 
 def test_leftcat_no_asks_for_nothing() -> None:
