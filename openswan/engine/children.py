@@ -14,7 +14,7 @@ from openswan.base.said import Said, Shunt
 from openswan.engine.conn import Conn, Kind
 from openswan.engine.effects import KlipsCommand
 from openswan.engine.manners import manners
-from openswan.engine.names import CHILD_STAGES, openings
+from openswan.engine.names import CHILD_STAGES
 from openswan.engine.pairs import grade_of
 from openswan.engine.routing import RouteEvent, Routing
 from openswan.engine.sas import compressor, inbound, moved, outbound, said
@@ -73,9 +73,7 @@ class Children:
             if asked is not None:
                 self.brain.negotiator.failed(conn, 0, obstacle[1], told=True)
             return
-        before, conn.grade = openings(conn), grade_of(ike, conn)
-        if openings(conn) != before:
-            self.brain.router.other_openings(conn)
+        self.brain.router.regrade(conn, grade_of(ike, conn))
         self.brain.router.guard(conn)
         path = self.brain.pathmtus.start(ike, effect.local.address, effect.remote.address)
         dialect = self.brain.dialects[ike.version]

@@ -13,12 +13,14 @@ from openswan.engine.conn import Conn, Kind
 from openswan.engine.core import Core
 from openswan.engine.effects import DelGuard, FlushConntrack, GuardEntry, SetGuard
 from openswan.engine.events import UpdownDone
+from openswan.engine.names import openings
 from openswan.engine.routing import Act, RouteEvent, Routing, next_move
 from openswan.engine.settings import FAILURE_SHUNT_LIFETIME
 from openswan.engine.timers import Timer
 from openswan.engine.updown import UpdownQueue, Verb, outcome, remedy, verb_name
 from openswan.plane.commands import DelEroute, SetEroute
 from openswan.policy.connection import ShuntPolicy
+from openswan.policy.grade import Grade
 from openswan.policy.groups import stance_of
 from openswan.policy.identity import NOBODY, Identity
 from openswan.policy.selector import FlowKey
@@ -239,10 +241,13 @@ class Router:
         """An end has another address: `down` before the connection knows it, `up` afterwards; nothing depends on it."""
         self.updowns.run(conn, verb, partial(self._noted, conn, verb), moving=True)
 
-    def other_openings(self, conn: Conn) -> None:
-        """The peer has another grade than it had: what is open to it is closed, or opened, while the tunnel stays."""
-        if conn.routing is Routing.ROUTED_TUNNEL and conn.oriented is not None:
+    def regrade(self, conn: Conn, grade: Grade) -> None:
+        """What the peer has proved now: where it had a tunnel, what is open to it is closed and opened anew."""
+        was, before, conn.grade = conn.grade, openings(conn), grade
+        if openings(conn) != before and conn.routing is Routing.ROUTED_TUNNEL and conn.oriented is not None:
+            conn.grade = was  # `down` tells of what was opened
             self._tell(conn, Verb.DOWN)
+            conn.grade = grade
             self._tell(conn, Verb.UP)
 
     def _tell(self, conn: Conn, verb: Verb) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from openswan.base.log import Rc
 from openswan.base.said import Said, Shunt
-from openswan.engine import children
+from openswan.engine import children, names, router
 from openswan.engine.children import established_line
 from openswan.engine.effects import FlushConntrack, KlipsCommand, RunUpdown, SendDatagram, SetGuard
 from openswan.engine.settings import LINGER
@@ -47,8 +47,10 @@ def test_a_peer_whose_grade_changes_loses_or_gets_its_openings_while_the_tunnel_
 ) -> None:
     now = [Grade.CERT]
     monkeypatch.setattr(children, "grade_of", lambda ike, conn: now[0])
-    monkeypatch.setattr(children, "openings", lambda conn: ["FIREWALL"] * (conn.grade or Grade.NULL).authenticated)
+    for module in (router, names):
+        monkeypatch.setattr(module, "openings", lambda conn: ["FIREWALL"] * (conn.grade or Grade.NULL).authenticated)
     pair, seen, _ = started()
+    pair.west.environments.clear()
     west = pair.west.pluto.brain
     pair.run(1.0)
     both = ["down-client", "up-client"]
@@ -58,6 +60,10 @@ def test_a_peer_whose_grade_changes_loses_or_gets_its_openings_while_the_tunnel_
         west.lifetimes.rekey_child(west.core.states.children[newest])
         pair.run(10.0)
         assert [verb for verb in seen if verb.endswith("-client")] == told
+    opened = [(env["PLUTO_VERB"], "FIREWALL" in env["PLUTO_CONN_POLICY"]) for env in pair.west.environments]
+    assert [each for each in opened if each[0] in both] == [
+        ("down-client", True), ("up-client", False), ("down-client", False), ("up-client", True),
+    ], "each command is told of what was open before it, and after it"  # fmt: skip
     assert pair.up()
 
 
