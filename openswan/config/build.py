@@ -220,7 +220,9 @@ def _debug(values: Values) -> tuple[str, ...]:
             values.warn(f"debug={word[:40]} is not acted on: there are {', '.join(WORDS)}", param)
         elif word == PRIVATE:
             values.warn(f"debug={NOT_OBEYED}", param)
-    return tuple(word for word in words if word in WORDS and word not in (PRIVATE, "none"))
+    if "none" in words:  # it takes back what stands before it
+        words = words[len(words) - words[::-1].index("none") :]
+    return tuple(word for word in words if word in WORDS and word != PRIVATE)
 
 
 def _grade(values: Values, setup: Setup) -> Grade:

@@ -65,6 +65,8 @@ class Debugging:
         else:
             self.conns.pop(name, None)
         self.active = bool(self.base or self.conns)
+        if not self.active:
+            self._states.clear()
 
     def ordered(self, name: str, args: dict[str, Any]) -> str:
         """whack's order about one conn or all (no name): `words` alone, or `add` and `remove`; what is to be said."""
@@ -157,12 +159,14 @@ class Debugging:
 
     def moved(self, conn: Conn, event: RouteEvent, before: Routing) -> None:
         """The routing of a conn has changed."""
-        self.say("control klips", f"{event.name.lower()}: {before.story} -> {conn.routing.story}", conn)
+        if self.active:
+            self.say("control klips", f"{event.name.lower()}: {before.story} -> {conn.routing.story}", conn)
 
     def of_pairs(self, thing: object) -> None:
         """The machine of opportunistic encryption is told something, or wants something."""
-        pair, why = getattr(thing, "pair", None), getattr(thing, "why", "")
-        self.say("oppo", f"{type(thing).__name__} {pair or ''} {why}".rstrip())
+        if self.active:
+            pair, why = getattr(thing, "pair", None), getattr(thing, "why", "")
+            self.say("oppo", f"{type(thing).__name__} {pair or ''} {why}".rstrip())
 
     def watch(self, ike: IkeState) -> None:
         """A new IKE SA: its machine shows what it decrypts, and what it is about to encrypt."""

@@ -29,7 +29,7 @@ class Loader:
         """Enter one whose name is free; `group` is the conn of the policy group it is a line of."""
         conn = Conn(policy, _kind(policy, group), group=group, on_demand=routed)
         self.core.conns.add(conn)
-        if policy.debug:
+        if policy.debug and group is None:
             self.brain.debugging.change(policy.name, classes_of(policy.debug))
         for name in self.brain.network.names_of(conn):
             self.brain.network.resolve(name)

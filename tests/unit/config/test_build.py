@@ -348,3 +348,8 @@ def test_an_end_says_whether_the_packet_filter_is_to_be_opened() -> None:
     made = one("leftfirewall=yes;righthostaccess=yes;rightfirewall=no")
     assert (made.left.firewall, made.left.host_access) == (True, False)
     assert (made.right.firewall, made.right.host_access) == (False, True)
+
+
+def test_none_takes_back_the_classes_before_it() -> None:
+    assert one('debug="all,none"').debug == ()
+    assert one('debug="control none dpd"').debug == ("dpd",)

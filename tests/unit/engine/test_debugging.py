@@ -14,6 +14,7 @@ from openswan.engine.debugging import MOST_LINES
 from openswan.engine.effects import RunUpdown
 from openswan.engine.settings import Settings
 from tests.sim.pair import Pair, SimHost, make_pair, tunnel
+from tests.sim.test_groups import PRIVATE, ready
 from tests.sim.v1 import v1_tunnel
 
 
@@ -72,11 +73,11 @@ def test_no_key_and_no_secret_is_ever_told(pair: Pair) -> None:
     ]
     up(pair)
     text = "\n".join(lines(pair.west))
-    for command in pair.west.klips.history:
-        for name in ("enc_key", "auth_key", "key", "enc", "auth"):
-            key = getattr(command, name, b"")
-            if isinstance(key, bytes) and len(key) > 7:
-                assert key.hex() not in text and repr(key) not in text
+    keys = [key for sa in pair.west.klips.sas.values() for key in (sa.enc_key, sa.auth_key) if key]
+    shared = [one.shared for one in pair.west.secrets.secrets if one.shared]
+    assert len(keys) >= 2 and shared
+    for key in keys + shared:
+        assert key.hex() not in text and key.hex(" ") not in text and repr(key)[2:-1] not in text
     secrets = [one for one in pair.west.secrets.secrets if one.kind.name == "PSK"]
     assert secrets and all(repr(one) not in text for one in secrets)
 
@@ -132,3 +133,20 @@ def test_there_are_so_many_lines_a_second() -> None:
     debugging.core.effects = []
     debugging.say("control", "y")
     assert re.match(r"\| [0-9]+ further lines left out", debugging.core.effects[0].text)  # type: ignore[union-attr]
+
+
+def test_a_groups_classes_are_its_own_and_can_be_taken_back() -> None:
+    pair = make_pair()
+    ready(pair.west, replace(PRIVATE, debug=("oppo",)), private="198.51.100.0/24\n203.0.113.9/32\n")
+    debugging = pair.west.pluto.brain.debugging
+    assert debugging.conns == {"private": {"oppo"}}
+    pair.west.say("debug", words=["none"], name="private")
+    assert not debugging.active and not debugging.conns
+
+
+def test_states_are_not_remembered_while_nobody_wants_them(pair: Pair) -> None:
+    pair.west.say("debug", words=["control"])
+    up(pair)
+    assert pair.west.pluto.brain.debugging._states
+    pair.west.say("debug", words=["none"])
+    assert not pair.west.pluto.brain.debugging._states
