@@ -223,7 +223,7 @@ class Isakmp:
 
     def knows_another(self, local: Endpoint, remote: Endpoint) -> bool:
         """Is there an established ISAKMP SA with this peer already?"""
-        return self.core.states.established_between(local.address, remote.address) is not None
+        return self.answers.knows_another(local.address, remote.address)
 
     def spi_in_use(self, spi: int) -> bool:
         """Is this inbound ESP or AH SPI taken?"""

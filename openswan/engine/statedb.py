@@ -188,11 +188,11 @@ class StateDb:
         self.half_open: dict[Source, int] = {}
         self.half_open_total = 0
         self.half_open_v1 = 0
-        self.on_new: Callable[[IkeState], None] = lambda ike: None
-        """Hears of every new IKE SA."""
         """Those among them that speak IKEv1, which knows no cookies against floods."""
         self.unproven = 0
         """Half-open IKE SAs whose initiator has shown no cookie: its address may be anybody's."""
+        self.on_new: Callable[[IkeState], None] = lambda ike: None
+        """Hears of every new IKE SA."""
 
     def serial(self) -> int:
         """The next state number."""

@@ -171,7 +171,9 @@ class UpdownQueue:
         """
         if verb is Verb.UP:
             conn.opened = conn.tunnel_keys or conn.keys
-        parts = conn.parts if conn.parts and verb not in WHOLE else (conn.parts or (None,))[:1]
+        parts = conn.parts or (None,)
+        if verb in WHOLE:
+            parts = parts[:1]
         told = then if len(parts) == 1 else partial(_join, [], len(parts), then)
         for part in parts:
             env = environment(conn, verb, moving, part=part)

@@ -317,7 +317,7 @@ class Receiver(Core):
         except (IkeError, CryptoError) as why:
             if may_wait and isinstance(why, Unsettled):
                 del self._effects[mark:]
-                self.aside.append(Aside(why.job, request, opened, local, remote, now + MOST_ASIDE, str(why)))
+                self.aside.append(Aside(why, request, opened, local, remote, now + MOST_ASIDE))
                 self.emit(Work(why.job))
                 return
             payloads = (self._refusal(header, why),)
@@ -337,21 +337,23 @@ class Receiver(Core):
 
     def resume(self, job: Job, result: bytes | CryptoError, now: Instant) -> list[Effect]:
         """A job is done: also requests that were set aside for it are answered."""
-        for one in [one for one in self.aside if one.job == job]:
-            self.aside.remove(one)
+        for one in self._take_aside(lambda one: one.why.job == job):
             if self._takes(one.request.header.exchange):
                 self._answer(one.request, one.opened, one.local, one.remote, now, may_wait=False)
         return super().resume(job, result, now)
 
     def refuse_aside(self, now: Instant) -> None:
         """What was set aside for too long is to be asked again (RFC 7296 2.25)."""
-        for one in [one for one in self.aside if now >= one.until]:
-            self.aside.remove(one)
-            if self._takes(one.request.header.exchange):
-                header = one.request.header
-                self.reply(
-                    header, one.opened, (self._refusal(header, Unsettled(one.job, one.why)),), one.local, one.remote
-                )
+        for one in self._take_aside(lambda one: now >= one.until):
+            header = one.request.header
+            if self._takes(header.exchange):
+                self.reply(header, one.opened, (self._refusal(header, one.why),), one.local, one.remote)
+
+    def _take_aside(self, wanted: Callable[[Aside], bool]) -> list[Aside]:
+        """Those of what was set aside, which it is not any more."""
+        found = [one for one in self.aside if wanted(one)]
+        self.aside = [one for one in self.aside if one not in found]
+        return found
 
     def _judge(self, request: Message, opened: Opened, local: Endpoint, remote: Endpoint, now: Instant) -> None:
         """The initiator proves itself."""

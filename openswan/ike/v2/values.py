@@ -20,7 +20,7 @@ from openswan.crypto.keymat import IkeKeys
 from openswan.crypto.prf import Prf
 from openswan.ike.effects import Effect, Log
 from openswan.ike.events import CreateChild
-from openswan.ike.later import Job
+from openswan.ike.later import Job, Unsettled
 from openswan.ike.machine import Watch
 from openswan.ike.policy import ChosenIke, IkePolicy, Responder
 from openswan.ike.resumption import Session
@@ -72,7 +72,8 @@ class Postponed:
 class Aside:
     """A request that has been taken and is answered once a job is done; repetitions are not heard meanwhile."""
 
-    job: Job
+    why: Unsettled
+    """Its job, and what it is told when that takes too long."""
     request: Message
     opened: Opened
     local: Endpoint
@@ -80,8 +81,6 @@ class Aside:
     """Where it came from."""
     until: Instant
     """When it is refused for the moment instead."""
-    why: str
-    """What it is told then."""
 
 
 class Values:
@@ -92,8 +91,8 @@ class Values:
     ) -> None:
         self.is_initiator = is_initiator
         self.serial = 0
-        self.watch: Watch | None = None
         """The owner's number."""
+        self.watch: Watch | None = None
         self.local = local
         self.remote = remote
         self.ask = responder

@@ -178,7 +178,7 @@ class ChildCreate(Task):
         if not sa.is_established:
             raise IkeError("the IKE SA is not established")
         _, _, ike = sa.need_keys()
-        if sa.assigned is not None and self.policy.cat and not self.policy.virtual:
+        if sa.assigned is not None:
             self.policy = config.translated(sa, sa.need_policy(), self.policy)
             self.mine, self.theirs = named(self.policy)
         protocol = self.policy.protocol
