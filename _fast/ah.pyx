@@ -23,13 +23,12 @@ from _fast.cipher cimport crypt_close, crypt_open, key_free, key_iv, key_mac, ke
 from _fast.crypt cimport crypt_key_t, crypt_t
 from _fast.cipher import INTEGS, PROVIDERS
 from _fast.iphdr cimport parse_packet
+from _fast.numbers cimport AH
 from _fast.octets cimport get32, put32, put64
 from _fast.suite cimport CIPHER_NULL
 from _fast.types cimport DROP_AUTH_FAILED, DROP_MALFORMED, DROP_NO_MEMORY, PASSED, packet_info_t
 from _fast.wrap cimport MOST_FRONT, packed_t, wrap_close, wrap_grow, wrap_next, wrap_shrink, wrap_split
 
-cdef enum:
-    AH = 51
 
 
 cdef uint32_t ah_length(const crypt_key_t *k, uint8_t version) noexcept nogil:

@@ -11,16 +11,11 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from _fast.iphdr cimport parse_packet, quoted_info
+from _fast.numbers cimport DCCP, ICMP6, NEEDS_CSUM, TCP, UDP, UDPLITE
 from _fast.octets cimport fold_sum, le16, own16, put_sum, sum_octets
 from _fast.types cimport PASSED, VNET_LEN, packet_info_t, sa_t
 
 cdef enum:
-    TCP = 6
-    UDP = 17
-    DCCP = 33
-    ICMP6 = 58
-    UDPLITE = 136
-    NEEDS_CSUM = 1
     NOWHERE = 0
 
 
@@ -67,8 +62,8 @@ cdef uint64_t renamed(uint8_t *ip, const packet_info_t *info, uint32_t have, bin
         total += mended(ip + 10, added, False)
     if place == NOWHERE or have < info.l4 + place + 2:
         return total
-    if four and info.flow.proto == UDP and field[0] == 0 and field[1] == 0 and not partial:
-        return total           # none was made (RFC 768)
+    if info.flow.proto == UDP and field[0] == 0 and field[1] == 0 and not partial:
+        return total           # none was made (RFC 768; tunnels by IPv6 may do so, RFC 6935)
     added = mended(field, added, partial)
     if info.flow.proto == UDP and field[0] == 0 and field[1] == 0 and not partial:
         field[0] = field[1] = 0xFF     # which sums up to the same, and does not say that there is none

@@ -10,6 +10,7 @@ from libc.string cimport memcpy, memset
 
 from _fast.atomic cimport alloc_zeroed, store, storep
 from _fast.epoch cimport epoch_retire
+from _fast.numbers cimport ESP, TCP
 from _fast.plant cimport MERGE_PIECES, device_t, engine_t, intake_t, socket_t
 from _fast.sysio cimport *
 from _fast.types cimport VNET_LEN
@@ -17,8 +18,6 @@ from _fast.worker cimport KIND_DEVICE, KIND_INTAKE, KIND_SOCKET, worker_ignore, 
 
 cdef enum:
     BUFFER = 8 << 20
-    TCP = 6
-    ESP = 50
 
 
 cdef void release_fd(void *item, void *context) noexcept nogil:

@@ -19,6 +19,7 @@ from _fast.esp cimport esp_plausible, esp_strip
 from _fast.ipcomp cimport COMP_LEN, comp_unpack
 from _fast.iphdr cimport parse_packet
 from _fast.life cimport life_spend
+from _fast.numbers cimport AH, ESP
 from _fast.octets cimport get16, get32, put16
 from _fast.plant cimport MOST_BARE, incoming_t, socket_t, worker_t
 from _fast.rcv cimport enter_host, source_allowed
@@ -28,8 +29,6 @@ from _fast.types cimport *
 from _fast.wrap cimport packed_t, wrap_close, wrap_mend, wrap_next, wrap_shrink, wrap_split
 
 cdef enum:
-    ESP = 50
-    AH = 51
     COMP = 108
     IPIP = 4
     IPV6 = 41

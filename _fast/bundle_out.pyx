@@ -24,6 +24,7 @@ from _fast.esp cimport esp_frame, esp_payload
 from _fast.fragment cimport fragment_init, fragment_next, fragmenter_t
 from _fast.ipcomp cimport COMP_LEAST, COMP_LEN, comp_pack
 from _fast.iphdr cimport clamp_mss
+from _fast.numbers cimport AH, ESP
 from _fast.octets cimport get16, put16
 from _fast.life cimport life_sequence, life_spend
 from _fast.outbox cimport out_lead, out_reserve, out_too_big
@@ -36,8 +37,6 @@ from _fast.wrap cimport packed_t, wrap_close, wrap_grow, wrap_next, wrap_outer, 
 
 cdef enum:
     MOST_SAS = 4
-    ESP = 50
-    AH = 51
     COMP = 108
     IPIP = 4
     TTL = 64

@@ -9,6 +9,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from _fast.mail cimport MAIL_OFFLOAD, mail_new, mail_post, mail_t
 from _fast.iphdr cimport pseudo_sum, put_ip_sum
+from _fast.numbers cimport GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, NEEDS_CSUM, TCP, UDP
 from _fast.octets cimport fold_sum, get16, get32, put16, put_sum, putle16, sum_octets, sum_twenty
 from _fast.plant cimport MERGE_PIECES, MERGE_SLOTS, device_t, merge_t, worker_t
 from _fast.radij cimport same_flow
@@ -16,14 +17,8 @@ from _fast.sysio cimport EINVAL, EIO, EMSGSIZE, EOPNOTSUPP, errno, iovec, write,
 from _fast.types cimport DROP_TUN_FAILED, VNET_LEN, packet_info_t
 
 cdef enum:
-    NEEDS_CSUM = 1
     DATA_VALID = 2
-    GSO_TCPV4 = 1
-    GSO_TCPV6 = 4
-    GSO_UDP_L4 = 5
     LARGEST = 65500            # with a link header still below what the kernel splits again
-    TCP = 6
-    UDP = 17
     OLD_USO = 64               # datagrams of a super-packet before Linux 6.9
     STRIKES = 8
 

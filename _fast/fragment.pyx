@@ -16,13 +16,12 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from _fast.iphdr cimport put_ip_sum
+from _fast.numbers cimport FRAGMENT, ROUTING
 from _fast.octets cimport get16, put16, put32
 from _fast.types cimport DROP_MALFORMED, DROP_TOO_BIG, PASSED
 
 cdef enum:
     HOP_BY_HOP = 0
-    ROUTING = 43
-    FRAGMENT = 44
     DESTINATION = 60
     MOBILITY = 135
     FRAGMENT_LEN = 8

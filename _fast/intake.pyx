@@ -15,6 +15,7 @@ from libc.string cimport memcmp, memcpy, memset
 from _fast.atomic cimport loadp
 from _fast.coalesce cimport merge_flush
 from _fast.mail cimport MAIL_LOAD, mail_new, mail_post, mail_t
+from _fast.numbers cimport ESP
 from _fast.octets cimport fold_sum, get16, sum_octets
 from _fast.plant cimport intake_t, socket_t, worker_t
 from _fast.rcv cimport rcv_open, rcv_take
@@ -30,7 +31,6 @@ cdef extern from * nogil:
     void block_return "ow_block_return"(uint32_t *p, uint32_t v)
 
 cdef enum:
-    ESP = 50
     VISIT = 262144             # octets of blocks worked on before they go back
     SOURCES = 80
     SPAN = 125000000           # ns over which the load is measured,

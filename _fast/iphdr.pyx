@@ -16,15 +16,12 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from _fast.bits cimport swab
+from _fast.numbers cimport ICMP, ICMP6, TCP, UDP
 from _fast.octets cimport fold_sum, get16, get32, put16, put_sum, sum_octets
 from _fast.types cimport DROP_MALFORMED, PASSED, flow_t, packet_info_t, selector_t, selectors_t
 
 cdef enum:
     MOST_EXTENSIONS = 8        # headers walked before an IPv6 packet counts as malformed
-    ICMP = 1
-    TCP = 6
-    UDP = 17
-    ICMP6 = 58
 
 
 cdef inline bint has_ports(uint8_t proto) noexcept nogil:

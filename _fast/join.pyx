@@ -15,13 +15,13 @@ from libc.string cimport memcmp, memcpy, memmove, memset
 
 from _fast.atomic cimport alloc_zeroed, wipe_free
 from _fast.iphdr cimport parse_packet, put_ip_sum
+from _fast.numbers cimport FRAGMENT
 from _fast.octets cimport get16, get32, le16, put16
 from _fast.sysio cimport MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, mmap, munmap
 from _fast.types cimport (DROP_CONGESTED, DROP_FRAGMENT_LOST, DROP_FRAGMENT_OVERLAP, DROP_MALFORMED, MAX_PACKET, PASSED,
                           VNET_LEN, packet_info_t)
 
 cdef enum:
-    FRAGMENT = 44
     FRAGMENT_LEN = 8
     MORE = 0x2000
     CE = 3

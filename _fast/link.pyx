@@ -12,13 +12,13 @@ from libc.string cimport memcpy, memset
 
 from _fast.iphdr cimport put_ip_sum
 from _fast.mail cimport MAIL_NEXT_HOP, MAIL_OFFLOAD, mail_new, mail_post, mail_t
+from _fast.numbers cimport ESP
 from _fast.octets cimport put16, put32
 from _fast.plant cimport outgoing_t, socket_t, worker_t
 from _fast.sysio cimport AF_PACKET, ETH_P_IP, ETH_P_IPV6, msghdr, sockaddr_ll
 from _fast.types cimport path_t, sa_t
 
 cdef enum:
-    ESP = 50
     HOPS = 64
     NUDGE = 1000000000         # ns from one packet by the socket to the next
     ASK = 5000000000           # ns until a next hop is asked for again

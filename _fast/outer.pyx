@@ -12,14 +12,13 @@ from libc.string cimport memcpy, memset
 from _fast.cipher cimport crypt_random
 from _fast.fragment cimport fragment_init, fragment_largest, fragment_next, fragmenter_t
 from _fast.iphdr cimport pseudo_sum
+from _fast.numbers cimport ESP, UDP
 from _fast.octets cimport put16, put32, put_sum, sum_octets
 from _fast.plant cimport PIECES_OF_ONE, outgoing_t, worker_t
 from _fast.sysio cimport AF_INET6, MSG_DONTWAIT, iovec, mmsghdr, sendmmsg
 from _fast.types cimport *
 
 cdef enum:
-    ESP = 50
-    UDP = 17
     HOPS = 64
     AT_ONCE = 32               # fragments of one system call
 

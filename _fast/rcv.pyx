@@ -15,6 +15,7 @@ from _fast.handoff cimport INBOUND, hand_over, lane_of
 from _fast.iphdr cimport clamp_mss, parse_packet, quoted_flow, selectors_allow
 from _fast.life cimport life_spend
 from _fast.mail cimport (MAIL_FIRST_USE, MAIL_IKE, MAIL_NEW_MAPPING, MAIL_UNKNOWN_SPI, mail_new, mail_post, mail_t)
+from _fast.numbers cimport ESP
 from _fast.octets cimport get16, get32
 from _fast.plant cimport engine_t, incoming_t, socket_t, worker_t
 from _fast.radij cimport same_flow
@@ -29,7 +30,6 @@ cdef enum:
     FORGED = 0                 # incoming_t.ok
     GENUINE = 1
     REPLAYED = 2
-    ESP = 50
 
 
 # --- before decryption --------------------------------------------------------------------------------------------

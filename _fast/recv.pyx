@@ -8,6 +8,7 @@ from libc.string cimport memcpy, memset
 
 from _fast.coalesce cimport merge_flush
 from _fast.intake cimport intake_load
+from _fast.numbers cimport ESP
 from _fast.octets cimport put16
 from _fast.plant cimport RX_MESSAGES, socket_t, worker_t
 from _fast.rcv cimport rcv_open, rcv_take
@@ -20,7 +21,6 @@ cdef enum:
     RECEIVE_OCTETS = 262144    # and octets
     LARGE = 8192               # a datagram this long was put together by UDP_GRO
     HEAD_ROOM = 512            # octets of IPv6 header and extension headers
-    ESP = 50
     SPARE = 64                 # octets before each buffer, for the vnet header
 
 

@@ -10,6 +10,7 @@ from _fast.epoch cimport epoch_retire, release_memory
 from _fast.expect cimport expect_close, expect_deliver, expect_drop, expect_open
 from _fast.handles cimport handle_drop, handle_item, handle_new
 from _fast.handoff cimport lane_of
+from _fast.numbers cimport ESP
 from _fast.octets cimport get16
 from _fast.outbox cimport out_dummy
 from _fast.path cimport make_path
@@ -23,7 +24,6 @@ from _fast.types cimport *
 
 
 cdef enum:
-    ESP = 50
     COMP = 108
 
 

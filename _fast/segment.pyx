@@ -12,18 +12,11 @@ from libc.string cimport memcpy, memset
 
 from _fast.iphdr cimport parse_packet, pseudo_sum, put_ip_sum
 from _fast.join cimport GSO_JOINED
+from _fast.numbers cimport GSO_ECN, GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, NEEDS_CSUM, TCP, UDP
 from _fast.octets cimport get16, get32, le16, own16, put16, put32, put_sum, copy_sum, sum_octets, summed
 from _fast.types cimport DROP_MALFORMED, PASSED, VNET_LEN, packet_info_t
 
 cdef enum:
-    TCP = 6
-    UDP = 17
-    NEEDS_CSUM = 1
-    GSO_NONE = 0
-    GSO_TCPV4 = 1
-    GSO_TCPV6 = 4
-    GSO_UDP_L4 = 5
-    GSO_ECN = 0x80
     LEAST_MSS = 88             # below this a smaller cut would cost more than it helps
 
 

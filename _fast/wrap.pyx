@@ -8,13 +8,12 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove, memset
 
 from _fast.iphdr cimport put_ip_sum
+from _fast.numbers cimport FRAGMENT, ROUTING
 from _fast.octets cimport fold_sum, get16, put16, put_sum, sum_octets
 from _fast.types cimport DROP_FRAGMENT, DROP_MALFORMED, PASSED
 
 cdef enum:
     HOP_BY_HOP = 0
-    ROUTING = 43
-    FRAGMENT = 44
     DESTINATION = 60
     MOST_HEADERS = 8
 

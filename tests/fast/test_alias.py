@@ -76,6 +76,9 @@ def test_a_udp_checksum_of_zero() -> None:
     none = packet[:26] + b"\0\0" + packet[28:]
     wanted = udp(GIVEN, THERE, 1, 2)
     assert turned(none, HERE, GIVEN, "out") == wanted[:26] + b"\0\0" + wanted[28:]
+    own, given, peer = FAMILIES[1]
+    packet, wanted = udp(own, peer, 1, 2), udp(given, peer, 1, 2)
+    assert turned(packet[:46] + b"\0\0" + packet[48:], own, given, "out") == wanted[:46] + b"\0\0" + wanted[48:]
     # One that comes out as zero is sent as its other form (RFC 768).
     zeros = 0
     for n in range(0x10000):
