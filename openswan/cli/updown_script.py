@@ -7,7 +7,7 @@ from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.base.numbers import ROUTE_TABLE, RULE_PRIORITY
 from openswan.cli.updown_guard import guard_text
 from openswan.cli.updown_openings import openings_text
-from openswan.host.resolvedit import HEAD
+from openswan.host.resolvedit import HEAD, WAS
 from openswan.host.routes import THROW_METRIC, TWIN_METRIC
 
 TEMPLATE = """\
@@ -113,8 +113,21 @@ undoroute() {
 }
 
 resolv=/etc/resolv.conf
-backup=${IPSEC_RUNDIR:-/run/pluto}/openswan-resolv-conf-backup
-head='@HEAD@'
+head="@HEAD@
+#for ${IPSEC_RUNDIR:-/run/pluto}"
+words='(nameserver|search|domain)[[:space:]]'
+
+resolv_is_ours() {
+    [ ! -L "$resolv" ] && [ "$(head -n 2 "$resolv")" = "$head" ]
+}
+
+former() {
+    # What it said before ours, whose lines it has kept behind a mark.
+    case "$(head -n 1 "$resolv")" in
+    '@HEAD@') sed -E -e '1,2d' -e "/^$words/d" -e 's/^@WAS@//' "$resolv" ;;
+    *) cat "$resolv" ;;
+    esac
+}
 
 updateresolvconf() {
     # Of one conn at a time; pluto itself remembers what each has told.
@@ -123,21 +136,20 @@ updateresolvconf() {
         echo "$0: $resolv is another program's, which has to be told by a command of yours (resolvectl dns)"
         return 0
     fi
-    [ "$(head -n 1 "$resolv")" = "$head" ] || cp "$resolv" "$backup" || return
+    before=$(former) || return
     {
         echo "$head"
-        search=$(sed -n -E 's/^(search|domain)[[:space:]]+//p' "$backup" | tr '\n' ' ')
+        search=$(echo "$before" | sed -n -E 's/^(search|domain)[[:space:]]+//p' | tr '\\n' ' ')
         [ -z "$PLUTO_CISCO_DOMAIN_INFO$search" ] || echo "search $PLUTO_CISCO_DOMAIN_INFO $search"
         for server in $PLUTO_CISCO_DNS_INFO; do echo "nameserver $server"; done
-        grep -v -E '^(nameserver|search|domain)[[:space:]]' "$backup"
-        :
+        echo "$before" | sed -E "s/^($words|@WAS@)/@WAS@&/"
     } >"$resolv"
 }
 
 restoreresolvconf() {
-    [ "$PLUTO_NM_CONFIGURED" != 1 ] && [ -e "$backup" ] || return 0
-    if [ "$(head -n 1 "$resolv")" = "$head" ]; then cat "$backup" >"$resolv" || return; fi
-    rm -f "$backup"
+    [ "$PLUTO_NM_CONFIGURED" != 1 ] && resolv_is_ours || return 0
+    before=$(former) || return
+    echo "$before" >"$resolv"
 }
 
 @OPENINGS@
@@ -169,6 +181,7 @@ def script(marks: Marks = DEFAULT_MARKS) -> str:
     """The whole script."""
     values = {
         "HEAD": HEAD,
+        "WAS": WAS,
         "OPENINGS": openings_text(),
         "GUARD": guard_text(marks),
         "TABLE": str(ROUTE_TABLE),

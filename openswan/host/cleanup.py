@@ -11,6 +11,7 @@ from openswan.host import keeper, tun
 from openswan.host.guard.guard import Guard
 from openswan.host.intercept.table import Table
 from openswan.host.openings.openings import Openings
+from openswan.host.resolvedit import ResolvEdit
 from openswan.host.routes import Routes
 
 
@@ -46,9 +47,15 @@ def remove_everything(rundir: Path) -> list[str]:
 
     Only when no daemon runs here. What is not there is fine.
     """
-    complaints = list(Openings(rundir).sweep()) if rundir.is_dir() else []
+    complaints: list[str] = []
+
+    def openings() -> None:
+        complaints.extend(Openings(rundir).sweep())
+
     keeper.release(rundir)
-    steps: tuple[Callable[[], None], ...] = (_routes, _devices, _tables, lambda: _guard(rundir))
+    steps: list[Callable[[], None]] = [_routes, _devices, _tables, lambda: _guard(rundir)]
+    if rundir.is_dir():
+        steps[:0] = [openings, ResolvEdit(rundir).sweep]
     for step in steps:
         try:
             step()

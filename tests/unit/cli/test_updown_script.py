@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from openswan.cli.updown_script import script
-from openswan.host.resolvedit import BACKUP, ResolvEdit
+from openswan.host.resolvedit import ResolvEdit
 from openswan.host.updown import VERBS
 
 SHELLS = [shell for shell in ("dash", "busybox", "bash") if shutil.which(shell)]
@@ -43,7 +43,7 @@ def test_it_does_with_resolv_conf_what_the_daemon_does(shell: str, tmp_path: Pat
         "PLUTO_VERSION": "2.0",
         "PLUTO_CISCO_DNS_INFO": "10.2.0.53 10.2.0.54",
         "PLUTO_CISCO_DOMAIN_INFO": "a.example",
-        "IPSEC_RUNDIR": str(tmp_path),
+        "IPSEC_RUNDIR": str(tmp_path / "run"),
         "PATH": os.environ["PATH"],
     }
 
@@ -62,8 +62,13 @@ def test_it_does_with_resolv_conf_what_the_daemon_does(shell: str, tmp_path: Pat
     (tmp_path / "run").mkdir()
     edit.update("x", (ip_address("10.2.0.53"), ip_address("10.2.0.54")), ("a.example",))
     assert theirs.read_text().split() == ours.read_text().split()
+    # Each can undo what the other has done.
+    ResolvEdit(tmp_path / "run", theirs).sweep()
+    assert theirs.read_text() == before
+    call("updateresolvconf")
+    call("updateresolvconf")
     call("restoreresolvconf")
-    assert theirs.read_text() == before and not (tmp_path / BACKUP).exists()
+    assert theirs.read_text() == before and {each.name for each in tmp_path.iterdir()} == {"theirs", "ours", "run"}
 
 
 def test_shellcheck_has_nothing_to_say() -> None:
