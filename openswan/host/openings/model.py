@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
 
@@ -34,6 +34,11 @@ class Opening:
     """What is forwarded,"""
     host: bool
     """and what this host itself sends and receives."""
+
+    @property
+    def tunnel(self) -> Hashable:
+        """Whose it is: one tunnel may have several, which go together."""
+        return self.connection, self.peer, self.device, self.flows
 
     def accepts(self) -> Iterator[Accept]:
         """The rules it comes to."""

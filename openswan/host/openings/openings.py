@@ -58,9 +58,9 @@ class Openings:
 
     def close(self, opening: Opening) -> tuple[str, ...]:
         """End what was opened for the same tunnel, whatever it is; nothing is fine."""
-        if not any(_same(each, opening) for each in self._store.read()):
+        if not any(each.tunnel == opening.tunnel for each in self._store.read()):
             return ()
-        return self._change(lambda held: tuple(each for each in held if not _same(each, opening)))
+        return self._change(lambda held: tuple(each for each in held if each.tunnel != opening.tunnel))
 
     async def settled(self) -> tuple[str, ...]:
         """Wait until that is in force, for those who make openings together; here it is already."""
@@ -170,16 +170,6 @@ def places() -> Iterator[Place]:
             yield table
         elif table.name == "filter":
             yield Xtables(version, tool)
-
-
-def _same(one: Opening, other: Opening) -> bool:
-    """Are they one tunnel's?"""
-    return (one.connection, one.peer, one.device, one.flows) == (
-        other.connection,
-        other.peer,
-        other.device,
-        other.flows,
-    )
 
 
 def _without_effect(place: Place, why: HostError) -> str:

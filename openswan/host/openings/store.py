@@ -53,17 +53,21 @@ class Store:
             return
         try:
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            with os.fdopen(fd, "rb") as file:
+                fcntl.flock(fd, fcntl.LOCK_EX)
+                wanted = step(_parse(file.read().decode(errors="replace")))
+                _write(fd, "".join(f"{to_line(each)}\n" for each in wanted).encode())
+                then(wanted)
         except OSError as why:
-            raise HostError(f"{self._path}: {why.strerror}") from None
-        with os.fdopen(fd, "r+", encoding="utf-8", errors="replace") as file:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            wanted = step(_parse(file.read()))
-            # Whoever reads meanwhile, without the lock, must not find less than is wanted: cut only when all is there.
-            file.seek(0)
-            file.write("".join(f"{to_line(each)}\n" for each in wanted))
-            file.truncate()
-            file.flush()
-            then(wanted)
+            raise HostError(f"{why.filename or self._path}: {why.strerror}") from None
+
+
+def _write(fd: int, data: bytes) -> None:
+    """Whoever reads meanwhile, without the lock, must not find less than is wanted: cut only when all is there."""
+    done = 0
+    while done < len(data):
+        done += os.pwrite(fd, data[done:], done)
+    os.ftruncate(fd, len(data))
 
 
 def _parse(text: str) -> Openings:

@@ -7,9 +7,7 @@ open, close ── noted ──► the turn ── after as long as the last one
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
-from itertools import product
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from time import monotonic
 
@@ -19,15 +17,13 @@ from openswan.host.openings.openings import Openings
 
 LONGEST = 2.0
 """Seconds at most that anybody waits for others; a load of thousands takes less."""
-VARIANTS = tuple(product((False, True), repeat=2))
-"""What may be open for one tunnel: forwarded, the host's own."""
 
 
 class Together(Openings):
     """The daemon's. A call that has opened or closed something awaits settled() before another one is made.
 
-    Loads leave half of the time to everything else, so a thousand tunnels that come up one after the other cost as many
-    loads as fit into the other half, and no more.
+    Loads take half of the time at most, so a thousand tunnels that come up one after the other cost as many of them as
+    fit into that. Whoever watches for foreign changes looks once after a load, for that is a change too.
     """
 
     gathers = True
@@ -87,10 +83,16 @@ class Together(Openings):
 
 def _after(held: store.Openings, steps: list[tuple[Opening, bool]]) -> store.Openings:
     """What is open after all of them, in the order in which it was opened last."""
+    of_tunnel: dict[Hashable, set[Opening]] = {}
     now = dict.fromkeys(held)
+    for each in now:
+        of_tunnel.setdefault(each.tunnel, set()).add(each)
     for opening, is_open in steps:
-        for forward, host in [(opening.forward, opening.host)] if is_open else VARIANTS:
-            now.pop(replace(opening, forward=forward, host=host), None)
+        those = of_tunnel.setdefault(opening.tunnel, set())
+        for each in {opening} & those if is_open else set(those):
+            del now[each]
+            those.discard(each)
         if is_open:
             now[opening] = None
+            those.add(opening)
     return tuple(now)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Callable
@@ -59,14 +60,8 @@ def test_nobody_changes_it_while_a_change_is_carried_out(tmp_path: Path) -> None
 
 
 def test_who_reads_without_the_lock_finds_what_was_or_what_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, real, found = Store(tmp_path / FILE), os.fdopen, []
+    store, found = Store(tmp_path / FILE), []
     store.change(lambda held: (opening("a"), opening("b")), ignore)
-
-    def watched(*args: Any, **words: Any) -> Any:
-        file = real(*args, **words)
-        for name in ("write", "truncate", "flush"):
-            setattr(file, name, then_read(getattr(file, name)))
-        return file
 
     def then_read(act: Callable[..., Any]) -> Callable[..., Any]:
         def both(*args: Any) -> Any:
@@ -76,9 +71,24 @@ def test_who_reads_without_the_lock_finds_what_was_or_what_is(tmp_path: Path, mo
 
         return both
 
-    monkeypatch.setattr(os, "fdopen", watched)
-    store.change(lambda held: held[1:], ignore)
+    for name in ("pwrite", "ftruncate"):
+        monkeypatch.setattr(os, name, then_read(getattr(os, name)))
+    store.change(lambda held: held[1:], then_read(ignore))
     assert len(found) >= 3 and all(opening("b") in each for each in found) and found[-1] == (opening("b"),)
+
+
+def test_whatever_the_system_refuses_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others wait for what becomes of it."""
+
+    def refuse(*args: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    store = Store(tmp_path / FILE)
+    with pytest.raises(HostError, match="No space left"):
+        store.change(lambda held: held, refuse)
+    monkeypatch.setattr(os, "pwrite", refuse)
+    with pytest.raises(HostError, match="No space left"):
+        store.change(lambda held: (opening(),), ignore)
 
 
 def test_a_file_that_cannot_be_is_said(tmp_path: Path) -> None:
