@@ -135,7 +135,7 @@ def parse(argv: list[str], into: Options | None = None, depth: int = 0) -> Optio
             if not value:
                 raise ConfigError(f"--{name} needs a value")
             _take(options, name, value, depth)
-        elif name.removeprefix("debug-") in DEBUG_WORDS and name.startswith("debug-"):
+        elif name.startswith("debug-") and name.removeprefix("debug-") in DEBUG_WORDS:
             options.debug.append(name.removeprefix("debug-"))
         elif not name.startswith("impair"):
             raise ConfigError(f"unrecognized option `{word}'")

@@ -48,9 +48,9 @@ class Surroundings:
 
     def _give_up(self) -> None:
         if not self._too_many:
-            self._log("more routes than can tell who is behind this host: who is known to be stays", True)
             self._guard.settle(())
             self._homes = None
+            self._log("more routes than can tell who is behind this host: who is known to be stays", True)
 
     def stop_packets(self, plan: Intercept) -> None:
         """For these packets are stopped; nets behind this host stay reachable past routes into tunnels."""

@@ -186,7 +186,7 @@ async def changes(around: Callable[[], OnLink] = OnLink) -> AsyncIterator[None]:
         woken = asyncio.Event()
         woken.set()
 
-        def readable() -> None:
+        def read() -> None:
             while True:
                 try:
                     data = events.sock.recv(1 << 20)
@@ -200,7 +200,7 @@ async def changes(around: Callable[[], OnLink] = OnLink) -> AsyncIterator[None]:
                 if any(matters(kind, body, around()) for kind, _, body in split(data)):
                     woken.set()
 
-        loop.add_reader(events.fileno(), readable)
+        loop.add_reader(events.fileno(), read)
         try:
             while True:
                 await woken.wait()

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.bench.machine import spent
 from tests.netns.capture import Capture, assert_quiet
 from tests.netns.conns import INNER, NET4, NET6, conn, setup
 from tests.netns.gateway import Gateway
@@ -158,19 +158,13 @@ def test_an_interface_that_goes_down_and_comes_back(lab: Lab) -> None:
         bulk(lab, both)
         host.ip("link", "set", "wan", "down")
         ping(lab.sunset, FAR[4], 3, wait=0.2)
-        before = cpu(both.west.pid) + cpu(both.east.pid)
+        before = spent(both.west.pid) + spent(both.east.pid)
         time.sleep(1)
-        assert cpu(both.west.pid) + cpu(both.east.pid) - before < 0.7  # nobody spins
+        assert spent(both.west.pid) + spent(both.east.pid) - before < 0.7  # nobody spins
         host.ip("link", "set", "wan", "up")
         host.ip("route", "replace", "default", "via", via)
         wait_for("an answer", lambda: ping(lab.sunset, FAR[4], 1, wait=0.5).received == 1, 30)
     assert iperf3(lab.sunset, lab.sunrise, FAR[4], 1) > 0
-
-
-def cpu(pid: int) -> float:
-    """Seconds of processor time."""
-    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(words[11]) + int(words[12])) / 100
 
 
 @pytest.mark.long

@@ -62,7 +62,7 @@ def test_too_many_routes_take_nothing_back() -> None:
     heard.clear()
     it.look()
     it.look()
-    assert heard == ["more routes than can tell who is behind this host: who is known to be stays", ("guard", ())]
+    assert heard == [("guard", ()), "more routes than can tell who is behind this host: who is known to be stays"]
     it._routes.homes = known  # type: ignore[method-assign]
     heard.clear()
     it.look()
