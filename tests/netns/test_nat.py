@@ -119,8 +119,9 @@ def test_hosts_that_nobody_has_arranged_anything_with(nat_lab: Lab) -> None:
                 assert_ping(gateway.host, "192.0.2.2", size=4000)
                 assert_ping(lab.east, given)
                 assert transfer(gateway.host, lab.east, "192.0.2.2", 1 << 20).intact
-                assert {s.src for s in there.packets()} == {given, "192.0.2.2"}
-                assert {s.src for s in here.packets()} == {own, "192.0.2.2"}
+                # The kernel says by itself which multicast groups a new device is in.
+                assert {s.src for s in there.packets() if s.kind != "mld"} == {given, "192.0.2.2"}
+                assert {s.src for s in here.packets() if s.kind != "mld"} == {own, "192.0.2.2"}
             assert f"pair {own} as {given} 192.0.2.2" in gateway.status()
         assert_quiet(wire, ("100.64.0.0/24", "192.168.7.0/24", "192.168.8.0/24"))
         assert wire.count()["esp"] == 0 and wire.count()["esp-udp"] > 100
