@@ -2,6 +2,7 @@
 """Metrics into files and over HTTP."""
 
 import socket
+import time
 import urllib.request
 from pathlib import Path
 from threading import Thread
@@ -33,15 +34,16 @@ def test_over_http() -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     Thread(target=serve, args=("127.0.0.1", port, registry), daemon=True).start()
-    for _ in range(100):
+    for _ in range(200):
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
                 assert b"answer 42.0" in answer.read()
             break
-        except ConnectionError:
-            continue
         except OSError as why:
-            if not isinstance(getattr(why, "reason", None), ConnectionError):
+            if not isinstance(getattr(why, "reason", why), ConnectionError):
                 raise
+            time.sleep(0.05)  # it does not listen yet
+    else:
+        pytest.fail("nobody listens")
     with pytest.raises(HostError, match="cannot listen on"):
         serve("127.0.0.1", port, registry)
