@@ -18,7 +18,7 @@ from openswan.engine.names import CHILD_STAGES
 from openswan.engine.pairs import grade_of
 from openswan.engine.routing import RouteEvent, Routing
 from openswan.engine.sas import compressor, inbound, moved, outbound, said
-from openswan.engine.settings import CONFIRM, HELD, SWITCH, UNDER_WAY
+from openswan.engine.settings import ADMIT, CONFIRM, HELD, SWITCH, UNDER_WAY
 from openswan.engine.statedb import ChildState, IkeState
 from openswan.engine.timers import Timer
 from openswan.ike.effects import ChildEstablished, ChildGone, Gone, SpiOffered
@@ -82,6 +82,8 @@ class Children:
         confirmed = dialect.confirmed
         if effect.initiator or not confirmed or conn.routing is Routing.ROUTED_TUNNEL:
             self._receive(child)
+        else:
+            core.after(Timer.ADMIT, child.serial, ADMIT, partial(self._receive, child))
         for command in outbound(child, effect, habits):
             core.emit(KlipsCommand(command, child.serial))
         child.gives_way = any(other.gives_way for other in self._siblings(child))
@@ -196,8 +198,9 @@ class Children:
 
     def _receive(self, child: ChildState) -> None:
         """Let packets in: an initiator that has confirmed sends at once, and what is answered before there is a route
-        would be lost. They wait (SpiOffered) until there is one."""
+        would be lost. They wait (SpiOffered) until there is one, but no longer than the packet engine keeps them."""
         commands, child.withheld = child.withheld, ()
+        self.core.timers.cancel((Timer.ADMIT, child.serial))
         for command in commands:
             self.core.emit(KlipsCommand(command, child.serial))
 

@@ -16,6 +16,10 @@ sends some by every new child, so each knows whether the other's arrive: an idle
 send none, and echoes inside the tunnel are not ours to send; with them the traffic itself is the probe. A flow in one
 direction only looks like a blocked one there: it gets UDP for nothing, once. What went out before such a peer had
 answered does not count: a slow one (IKEv1's has no answer to its last message) may not have been ready for it.
+
+Nor can what reaches a gateway be answered while its updown commands run: it has no route yet. If that takes seconds,
+the gateway itself sends dummies once something has come in, and the peer sees that ESP passes, both ways; only then, so
+that what is blocked is noticed as ever.
 """
 
 from __future__ import annotations
@@ -121,6 +125,9 @@ class Proofs:
             return
         if event.received:
             self._forget(child.serial)
+            if _takes_dummies(child) and child.conn.owner == child.serial and not child.reported:
+                self.core.klips(SendDummy(child.said_out))  # its updown commands still run: nothing else can answer
+                self._settle(child)
             return
         mutual = _sends_dummies(child)
         if not mutual and (len(child.conn.children) > 1 or child.serial in self.mixed):
@@ -211,9 +218,14 @@ class Proofs:
 
 
 def _sends_dummies(child: ChildState) -> bool:
-    """Does the peer do as we do? ESP by itself, and not in a stream, which is proven by being there."""
+    """Does the peer do as we do?"""
+    return _takes_dummies(child) and child.ike.machine.takes_probes
+
+
+def _takes_dummies(child: ChildState) -> bool:
+    """ESP by itself, and not in a stream, which is proven by being there."""
     alone = child.chosen.protocol is ProtocolId.ESP and child.comp_out is None
-    return alone and child.ike.machine.takes_probes and not (child.encap and child.encap.stream)
+    return alone and not (child.encap and child.encap.stream)
 
 
 def _rank(child: ChildState) -> int:

@@ -21,6 +21,7 @@ class Timer(Enum):
     EXPIRE_CHILD = "EVENT_SA_EXPIRE "
     GIVE_WAY = "EVENT_SA_DISCARD"  # a child whose traffic another IKE SA's child carries goes
     CONFIRM = "EVENT_NULL"  # the new outbound SA is used although the peer has not used it yet
+    ADMIT = "EVENT_NULL   "  # packets of a new pair come in although an updown command still runs
     ANSWER = "EVENT_CRYPTO_FAILED"  # an answer goes out although an updown command still runs
     LINGER = "EVENT_SA_DELETE"  # a replaced inbound SA goes
     PROOF = "EVENT_NULL "  # has anything come in on a child whose ESP is not in UDP?

@@ -83,6 +83,45 @@ def test_a_slow_peer_is_no_firewall(ready: float) -> None:
     assert not in_udp(pair) and not any("blocked" in line for line in pair.west.lines + pair.east.lines)
 
 
+@pytest.mark.parametrize("slow", ["east", "west"])
+@pytest.mark.parametrize("seconds", [1.0, 4.5, 9.0])
+def test_a_peer_whose_updown_commands_are_slow_is_no_firewall(slow: str, seconds: float) -> None:
+    """Nothing that arrives there can be answered before its route is there; it says itself that ESP has come."""
+    pair = make_pair(1)
+    late, early = (pair.east, pair.west) if slow == "east" else (pair.west, pair.east)
+    late.updown_delay = seconds
+    for host, policy in zip((pair.west, pair.east), v1_tunnel(encapsulation="auto"), strict=True):
+        host.load(policy)
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(10.0, lambda: "child-established" in early.events)
+    asked = 0
+    for number in range(60):
+        pair.send(early, *(("10.1.0.5", "10.2.0.6") if early is pair.west else ("10.2.0.6", "10.1.0.5")))
+        pair.run(1.0)
+        if "child-established" in late.events and len(late.klips.delivered) > asked:
+            asked = len(late.klips.delivered)
+            late.klips.send(Inner(HERE, THERE, 100 + number) if late is pair.west else Inner(THERE, HERE, 100 + number))
+    assert "child-established" in late.events and not pair.missing()
+    assert not in_udp(pair) and not any("blocked" in line for line in pair.west.lines + pair.east.lines)
+    pair.sane()
+
+
+@pytest.mark.parametrize("lost", ["west", "east"])
+def test_esp_that_is_blocked_is_found_as_soon_where_updown_commands_are_slow(lost: str) -> None:
+    pair = make_pair(1)
+    deaf = (pair.west if lost == "west" else pair.east).address
+    pair.net.blocks = lambda packet: isinstance(packet.body, Esp) and packet.dst.address == deaf and not packet.src.port
+    pair.east.updown_delay = 9.0
+    for host, policy in zip((pair.west, pair.east), v1_tunnel(encapsulation="auto"), strict=True):
+        host.load(policy)
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(10.0, lambda: "child-established" in pair.west.events)
+    for number in range(10):
+        pair.west.klips.send(Inner(HERE, THERE, number))
+        pair.run(1.0)
+    assert "esp-blocked" in pair.west.events
+
+
 def test_what_may_not_use_udp_is_only_told() -> None:
     pair = raw_pair("no")
     spis = set(pair.west.klips.by_spi)
