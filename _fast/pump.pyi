@@ -8,8 +8,9 @@ RawPath: TypeAlias = tuple[int, bytes, int, bytes, int, int, int, int, int, int,
 Row: TypeAlias = tuple[RawKey, int, int, int, int, float, int, int, int]
 Remote: TypeAlias = tuple[int, bytes, int]
 
-# Cookie, protocol, SPI, destination of the name, inbound, transport, cipher, integ, ESN, window, encapsulated, local, its
-# port, remote, its port, outer MTU, inner MTU, life, selectors of an inbound one, MTU of the path as kept, unproven, note.
+# Cookie, protocol, SPI, destination of the name, inbound, transport, cipher, integ, ESN, window, encapsulated, local,
+# its port, remote, its port, outer MTU, inner MTU, life, selectors of an inbound one, MTU of the path as kept,
+# unproven, note.
 SaFacts: TypeAlias = tuple[
     int,
     int,
