@@ -56,6 +56,7 @@ class RawSa(TypedDict):
     dst: bytes  # of its name
     mtu: int  # of the path when it is known, 0
     unproven: bool
+    bundled: bool
     note: object  # the owner's, for describe()
     selectors: list[
         RawSelector

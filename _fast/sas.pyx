@@ -105,10 +105,15 @@ cdef class Sas(Ports):
         Py_INCREF(note)
         sa.note = <void *>note
         self.bare(sa, not sa.transport)
-        if sa.inbound:
-            expect_deliver(self.en.crew[0], expect_close(&self.en.expect, sa.proto, spi))
+        if not spec["bundled"]:
+            self.expected(sa)
         self.leave()
         return sa.id
+
+    cdef void expected(self, sa_t *sa) noexcept:
+        # What has come before an SA could take it.
+        if sa.inbound:
+            expect_deliver(self.en.crew[0], expect_close(&self.en.expect, sa.proto, sa.spi))
 
     cdef sa_t *get(self, uint64_t cookie) except NULL:
         cdef sa_t *sa = <sa_t *>handle_item(&self.sas, cookie)
@@ -205,6 +210,8 @@ cdef class Sas(Ports):
         sa.note = NULL
         self.enter()
         self.bare(sa, False)
+        if sa.inbound:
+            self.en.crew[0].drops[DROP_NO_SA] += expect_drop(expect_close(&self.en.expect, sa.proto, sa.spi))
         sadb_remove(&self.en.sadb, sa)
         epoch_retire(&self.en.epoch, sa, sa_release, NULL)
         self.leave()
@@ -224,6 +231,8 @@ cdef class Sas(Ports):
         self.bare(sa, not sa.transport and not enclosed and chained != CHAIN_BROKEN)
         storep(&sa.next, other)
         sa.chained = <uint8_t>chained
+        if not enclosed and chained != CHAIN_BROKEN:
+            self.expected(sa)
         self.leave()
 
     def set_sequence(self, uint64_t cookie, uint64_t sequence):

@@ -84,6 +84,7 @@ def _way(
         serial=child.serial,
         peer_said=other,
         mode=Mode.TRANSPORT if inner else mode,
+        bundled=inward and inner is not None,
         original=None if inner else original,
         alias=None if inner else child.alias,
         life=manners.life,

@@ -136,6 +136,7 @@ class Sas:
                     "path": self._ports.path(c.said.proto, local, remote, encapsulation(c.encap), c.mtu, c.unproven),
                     "mtu": c.mtu,
                     "unproven": c.unproven,
+                    "bundled": c.bundled,
                     "copy_dscp": c.copy_dscp,
                     "tfc": c.tfc,
                     "life": (c.life.soft_bytes, c.life.hard_bytes, c.life.soft_packets, c.life.hard_packets),

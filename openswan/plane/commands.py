@@ -83,6 +83,8 @@ class AddSa:
     peer_said: Said | None = None
     """The SA of the other direction: ICMP errors about decrypted packets return through it."""
     mode: Mode = Mode.TUNNEL
+    bundled: bool = False
+    """IN: GroupSas follows at once, and what ExpectSpi has kept waits for that: this SA alone could not read it."""
     life: Life = NO_LIMIT
     copy_dscp: bool = False
     """OUT, hidetos=no or encap-dscp=yes: the inner DSCP goes outside (RFC 4301 5.1.2.1). IN, decap-dscp=yes: the outer

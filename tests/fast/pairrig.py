@@ -94,8 +94,18 @@ class PairRig:
     def __init__(self, mtu: int = 1500) -> None:
         self.west, self.east = End(0, mtu), End(1, mtu)
 
-    def bundle(self, members: Sequence[Member], outer: int, inner: int, group: bool = True) -> list[Said]:
-        """SAs of both ends, and west's eroute. Tunnels carry the nets of family `inner`, transport the ends."""
+    def bundle(
+        self,
+        members: Sequence[Member],
+        outer: int,
+        inner: int,
+        group: bool = True,
+        ends: Sequence[Direction] = (Direction.OUT, Direction.IN),
+    ) -> list[Said]:
+        """SAs of both ends, and west's eroute. Tunnels carry the nets of family `inner`, transport the ends.
+
+        `ends`: west has what goes OUT, east what comes IN.
+        """
         src, dst = ADDRESSES[outer]
         ours, theirs = (
             NETS[inner] if tunnelled(members) else (f"{src}/{src.max_prefixlen}", f"{dst}/{dst.max_prefixlen}")
@@ -105,7 +115,8 @@ class PairRig:
         for at, member in enumerate(members):
             said = Said(member.proto, 0x1001 + at, dst)
             saids.append(said)
-            for end, direction in ((self.west, Direction.OUT), (self.east, Direction.IN)):
+            for direction in ends:
+                end = self.west if direction is Direction.OUT else self.east
                 values = KEYS[member.proto] | dict(member.more)
                 command = AddSa(
                     said=said,
@@ -113,13 +124,15 @@ class PairRig:
                     direction=direction,
                     mode=member.mode,
                     selectors=(pair,),
+                    bundled=direction is Direction.IN and len(members) > 1 and group,
                     **values,  # type: ignore[arg-type]
                 )
                 end.klips.execute(command)
         if len(saids) > 1 and group:
-            self.west.klips.execute(GroupSas(tuple(saids)))
-            self.east.klips.execute(GroupSas(tuple(saids)))
-        self.west.klips.execute(SetEroute(FlowKey(ip_network(ours), ip_network(theirs)), saids[0]))
+            for direction in ends:
+                (self.west if direction is Direction.OUT else self.east).klips.execute(GroupSas(tuple(saids)))
+        if Direction.OUT in ends:
+            self.west.klips.execute(SetEroute(FlowKey(ip_network(ours), ip_network(theirs)), saids[0]))
         return saids
 
     def through(self, packet: bytes, vnet: bytes = bytes(10)) -> bytes:

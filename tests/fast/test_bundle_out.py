@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import select
 import subprocess
 from collections.abc import Callable
 from ipaddress import ip_network
@@ -15,7 +16,7 @@ from openswan.base.drops import Drop
 from openswan.base.numbers import IpProtocol
 from openswan.base.said import Shunt
 from openswan.klips.slow.ah import set_length
-from openswan.plane.commands import DelSa, GroupSas, Mode, SetEroute
+from openswan.plane.commands import DelSa, Direction, ExpectSpi, GroupSas, Mode, SetEroute
 from openswan.policy.selector import FlowKey
 from tests.fast.pairrig import ADDRESSES, Member, PairRig, tunnelled
 from tests.fast.rig import checksums_right, eventually, ip, tcp, udp, vnet
@@ -222,5 +223,25 @@ def test_a_bundle_that_lost_a_member_carries_nothing(namespace: Namespace) -> No
         # Alone again by command: then it goes, and east wants more than that.
         rig.west.klips.execute(GroupSas((saids[0],)))
         rig.refused(packet, Drop.UNEXPECTED_SA)
+
+    in_namespace(namespace, work)
+
+
+def test_what_comes_before_its_bundle_is_there_waits_for_all_of_it(namespace: Namespace) -> None:
+    """Compressed, and too short for that, which then says no more than that a packet is in it."""
+
+    def work(rig: PairRig) -> None:
+        members = SHAPES["comp-tunnel-esp"]
+        saids = rig.bundle(members, 4, 4, ends=[Direction.OUT])
+        rig.east.klips.execute(ExpectSpi(saids[1]))
+        early = [udp("10.1.0.5", "10.2.0.7", 1, n + 1, b"x" * (800 * (n % 2))) for n in range(20)]
+        for packet in early:
+            rig.west.host.send(bytes(10) + packet)
+        assert not select.select([rig.east.host], [], [], 0.1)[0]
+        rig.bundle(members, 4, 4, ends=[Direction.IN])
+        came = []
+        while select.select([rig.east.host], [], [], 0.3)[0]:
+            came.append(rig.east.host.recv(70000)[10:])
+        assert came == early, rig.told()
 
     in_namespace(namespace, work)
