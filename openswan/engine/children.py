@@ -16,7 +16,7 @@ from openswan.engine.effects import KlipsCommand
 from openswan.engine.manners import manners
 from openswan.engine.names import CHILD_STAGES
 from openswan.engine.pairs import grade_of
-from openswan.engine.routing import RouteEvent, Routing
+from openswan.engine.routing import RouteEvent
 from openswan.engine.sas import compressor, inbound, moved, outbound, said
 from openswan.engine.settings import ADMIT, CONFIRM, HELD, SWITCH, UNDER_WAY
 from openswan.engine.statedb import ChildState, IkeState
@@ -44,7 +44,11 @@ class Children:
     # -- up -----------------------------------------------------------------------------------------------------------
 
     def established(self, ike: IkeState, effect: ChildEstablished) -> None:
-        """A pair of SAs has been negotiated: guard, inbound SA, outbound SA, eroute, updown; in that order."""
+        """A pair of SAs has been negotiated: guard, outbound SA, eroute, updown, inbound SA; in that order.
+
+        The inbound SA comes first where answers to what it receives have their route already, or where the peer sends
+        nothing before it has ours, which waits instead (hold_back).
+        """
         core = self.core
         old = core.states.by_esp.get(effect.replaces) if effect.replaces else None
         asked = core.states.end(effect.token) if effect.token else None
@@ -80,7 +84,7 @@ class Children:
         habits = manners(child, dialect.child_octets(child), core.settings.hide_tos, path, core.rng)
         child.withheld = tuple(inbound(child, effect, habits))
         confirmed = dialect.confirmed
-        if effect.initiator or not confirmed or conn.routing is Routing.ROUTED_TUNNEL:
+        if not (effect.initiator or confirmed) or self.brain.router.answers_pass(conn):
             self._receive(child)
         else:
             core.after(Timer.ADMIT, child.serial, ADMIT, partial(self._receive, child))
@@ -92,6 +96,7 @@ class Children:
         self.brain.lifetimes.start_child(child)
         self.brain.proofs.start(child)
         if child.redundant:
+            self._receive_in_time(child)
             return
         newest = self._youngest(conn)
         conn.newest_child = newest.serial if newest is not None else 0
@@ -100,6 +105,7 @@ class Children:
             # The peer may get our next packet before it has this SA: until it has been heard on it the older one
             # carries traffic (RFC 7296 2.8), or packets are held as they are now.
             child.waiting = True
+            self._receive_in_time(child)
             core.after(Timer.CONFIRM, child.serial, wait, partial(self._unheard, child))
             if conn.owner:
                 self._report(child)
@@ -110,7 +116,7 @@ class Children:
                 self.brain.ikes.hold_back(ike)
             self._use(child)
         else:
-            self._receive(child)
+            self._receive_in_time(child)
             self._report(child)
         if child.gives_way:
             self.brain.negotiator.give_way(conn)
@@ -197,12 +203,21 @@ class Children:
             self.brain.ikes.release(child.ike)
 
     def _receive(self, child: ChildState) -> None:
-        """Let packets in: an initiator that has confirmed sends at once, and what is answered before there is a route
-        would be lost. They wait (SpiOffered) until there is one, but no longer than the packet engine keeps them."""
+        """Let packets in: the peer may send at once, and what is answered before there is a route would be lost. They
+        wait (SpiOffered) until there is one, but no longer than the packet engine keeps them."""
         commands, child.withheld = child.withheld, ()
         self.core.timers.cancel((Timer.ADMIT, child.serial))
         for command in commands:
             self.core.emit(KlipsCommand(command, child.serial))
+
+    def _receive_in_time(self, child: ChildState) -> None:
+        """Let packets of a pair in that has no commands of its own: after those of another, if they run."""
+        router = self.brain.router
+        if not child.withheld and router.is_opening(child.conn):
+            self.brain.ikes.hold_back(child.ike)
+            router.after_opening(child.conn, partial(self.brain.ikes.release, child.ike))
+        else:
+            router.after_opening(child.conn, partial(self._receive, child))
 
     def _routed(self, child: ChildState, ok: bool) -> None:
         conn = child.conn
@@ -365,6 +380,7 @@ class Children:
         """An end has a new address or port: outer addresses follow, and perhaps UDP; keys and counters stay."""
         ports = ike.machine.encap()
         for child in list(ike.children.values()):
+            self._receive(child)  # what is not there cannot move
             carried = ports if child.chosen.protocol == ProtocolId.ESP else None
             if child.closing or (child.local, child.remote, child.encap) == (local, remote, carried):
                 continue

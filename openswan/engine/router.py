@@ -46,6 +46,10 @@ class Router:
         self.eroutes: dict[FlowKey, Conn] = {}
         self.eclipsed: dict[FlowKey, list[Conn]] = {}
         self.routes: dict[RouteKey, dict[str, Conn]] = {}
+        self.laid: set[RouteKey] = set()
+        """Routes whose command has ended well; what has users alone may still be on its way."""
+        self.opening: dict[str, list[Then]] = {}
+        """Who waits, by connection, for the commands that a first tunnel has begun."""
         self.guards: dict[str, tuple[Conn, SetGuard]] = {}
         self.kept: set[str] = set()
         """Names under which a daemon before this one left a guard that still stands; for the status alone."""
@@ -98,8 +102,47 @@ class Router:
         fresh = not self.has_route(conn)
         before, conn.routing = conn.routing, move.to
         self.on_move(conn, event, before)
+        if event is RouteEvent.SA_UP:
+            then = self._opens(conn, then, begins=Act.UP in move.acts)
         self._carry_out(conn, list(move.acts), target, fresh, then)
         return True
+
+    def _opens(self, conn: Conn, then: Then, begins: bool) -> Then:
+        """A tunnel that comes while the commands for an earlier one run waits for them too."""
+        waiters = self.opening.get(conn.unique)
+        if begins:
+            waiters = self.opening[conn.unique] = [then]
+            return partial(self._opened, conn.unique, waiters)
+        if waiters is None:
+            return then
+        waiters.append(then)
+        return _ignore
+
+    def _opened(self, unique: str, waiters: list[Then], ok: bool) -> None:
+        if self.opening.get(unique) is waiters:
+            del self.opening[unique]
+        for then in waiters:
+            then(ok)
+
+    def after_opening(self, conn: Conn, then: Callable[[], None]) -> None:
+        """Call `then` once the commands of a first tunnel have ended; at once when there are none."""
+        waiters = self.opening.get(conn.unique)
+        if waiters is None:
+            then()
+        else:
+            waiters.append(lambda _: then())
+
+    def is_opening(self, conn: Conn) -> bool:
+        """Are the commands of a first tunnel still being run?"""
+        return conn.unique in self.opening
+
+    def answers_pass(self, conn: Conn) -> bool:
+        """Would what is answered to the peer now find a route into the tunnel, and the packet filter open?"""
+        if self.is_opening(conn):
+            return False
+        key = self._route_key(conn)
+        laid = key is None or (self.has_route(conn) and key in self.laid)
+        return conn.routing is Routing.ROUTED_TUNNEL or (laid and not openings(conn))
 
     def has_route(self, conn: Conn) -> bool:
         """Is `conn` among the users of its route?"""
@@ -235,6 +278,7 @@ class Router:
         was = users.pop(conn.unique, None) is not None
         if not users:
             self.routes.pop(key, None)
+            self.laid.discard(key)
         return was and not users
 
     def tell_move(self, conn: Conn, verb: Verb) -> None:
@@ -292,9 +336,12 @@ class Router:
 
     def _route_done(self, conn: Conn, then: Then, event: UpdownDone) -> None:
         self._noted(conn, Verb.ROUTE, event)
+        key = self._route_key(conn)
         if event.status:
             self._leave_route(conn)
             self.happen(conn, RouteEvent.ROUTE_FAILED)
+        elif key in self.routes:
+            self.laid.add(key)
         then(event.status == 0)
 
     def _unroute_done(

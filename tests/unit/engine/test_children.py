@@ -86,13 +86,13 @@ def test_the_initiator_is_guarded_before_it_sends_anything() -> None:
         "SendDatagram",
         "ExpectSpi",
         "SendDatagram",
-        "AddSa in",
         "AddSa out",
         "SetEroute",
         "up-client",
         "prepare-client",
         "route-client",
-    ]
+        "AddSa in",
+    ], "what comes in has a route for its answer"
 
 
 def test_the_responder_is_guarded_and_can_receive_before_it_answers() -> None:
