@@ -27,6 +27,7 @@ FULL_SIZES = (
     ("simulated handshakes", "1,200 seeds of 20,000", "make soak-sim"),
     ("simulated lives with rekeyings", "40 seeds of 400", "make soak-sim"),
     ("simulated lives with everything at once", "60 seeds of 5,000", "make soak-sim"),
+    ("simulated gateways that lose lines and memory", "60 seeds of 5,000", "make soak-sim"),
     ("simulated lives of IKEv1", "40 seeds of 3,000", "make soak-ikev1"),
     ("floods of bad packets", "3,000 of each kind of 1,000,000", "make soak-badinput"),
     ("a kernel keyed by hand", "37 SAs and bundles of 1,514", "make soak-xfrm"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from openswan.base.address import Address, host_subnet
 from openswan.base.errors import IkeError
 from openswan.base.log import Rc
+from openswan.crypto.dnskey import raw_octets
 from openswan.engine import virtualwords
 from openswan.engine.conn import Conn, Kind
 from openswan.engine.core import Core
@@ -154,7 +155,7 @@ class ChildAnswers:
                 return False
         elif question.anonymous and conn.kind is not Kind.PERMANENT and conn.oriented.theirs.subnet is not None:
             return False  # nobody has no network but its own address
-        asked = self.core.conns.unique.get(question.ike.name)
+        asked = self._asked(question)
         if not _is_let_in(conn, asked):
             return False
         if asked is conn or (conn.template is not None and conn.template is asked):
@@ -164,7 +165,8 @@ class ChildAnswers:
         policy = self.keyring.ike(conn, conn.signature)
         if policy.my_id != question.ike.my_id or policy.peer_auth != question.ike.peer_auth:
             return False
-        known = policy.peer_keys == question.ike.peer_keys or _is_published(policy, asked, question)
+        known = policy.peer_keys == question.ike.peer_keys or self._has_shown_key(conn, question)
+        known = known or _is_published(policy, asked, question)
         if not known or policy.peer_certificate != question.ike.peer_certificate:
             return False
         if policy.peer_by_certificate != question.ike.peer_by_certificate or policy.anchors != question.ike.anchors:
@@ -172,6 +174,18 @@ class ChildAnswers:
         if policy.peer_ca != question.ike.peer_ca:
             return False
         return may_be(policy, question.peer_id)
+
+    def _asked(self, question: ChildQuestion) -> Conn | None:
+        """The connection of the IKE SA; the instance that has begun it may have gone, and is still who was called."""
+        asking = self.core.asking
+        return self.core.conns.unique.get(question.ike.name) or (asking.conn if asking is not None else None)
+
+    def _has_shown_key(self, conn: Conn, question: ChildQuestion) -> bool:
+        """Has the peer that asks shown the very key that we call it by for this pair?"""
+        asking, gateway = self.core.asking, conn.gateway
+        if asking is None or gateway is None or gateway.key is None or gateway.address != question.remote.address:
+            return False
+        return raw_octets(gateway.key) == asking.machine.peer_key
 
     def _covers(self, conn: Conn, question: ChildQuestion) -> int:
         if not self._same_peer(conn, question) or conn.local is None:

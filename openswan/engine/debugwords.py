@@ -122,6 +122,7 @@ OF_MACHINES: dict[type[Any], Row] = {
     ike.Redirected: ("control", lambda e: f"redirected to {e.gateway}"),
     ike.InitAnswered: ("control oppo", _fixed("somebody answers the first message")),
     ike.Hinted: ("control oppo", lambda e: f"said without proof: {e.hint}"),
+    ike.SpiUnknown: ("lifecycle", lambda e: f"the peer does not know SPI 0x{e.spi:08x}"),
     ike.NewSuccessor: ("lifecycle", _fixed("a rekeyed IKE SA exists")),
     ike.IkeRekeyed: ("lifecycle", _fixed("the rekeyed IKE SA has inherited")),
     ike.PeerMoved: ("natt", lambda e: f"{e.local} <-> {e.remote} from now on ({e.why})"),

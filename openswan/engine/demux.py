@@ -221,11 +221,7 @@ class Demux:
             return
         if note is None or len(note.data) != 4:
             return
-        spi = int.from_bytes(note.data, "big")
-        for ike in list(self.core.states.pairs.get((local.address, remote.address), {}).values()):
-            if any(child.spi_out == spi for child in ike.children.values()):
-                self.brain.ikes.doubt(ike, f"the peer says that it does not know SPI 0x{spi:08x}")
-                return
+        self.brain.ikes.doubt_spi(local.address, remote.address, int.from_bytes(note.data, "big"))
 
     def unreachable(self, local: Endpoint, remote: Endpoint, reason: str) -> None:
         """The network says that a peer cannot be reached: anybody can forge that, so at most it is asked."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from openswan.base.address import Endpoint
+from openswan.base.address import Address, Endpoint
 from openswan.base.errors import CryptoError
 from openswan.base.log import Rc
 from openswan.engine.conn import Conn, Kind
@@ -37,6 +37,7 @@ from openswan.ike.effects import (
     Send,
     Silent,
     SpiOffered,
+    SpiUnknown,
     TicketReceived,
     Work,
 )
@@ -83,6 +84,7 @@ class IkeSas:
             InitAnswered: self._answered,
             Hinted: self._hinted,
             Silent: self._silent,
+            SpiUnknown: self._spi_unknown,
             Heard: self._heard,
             NewSuccessor: brain.successions.begun,
             IkeRekeyed: brain.successions.rekeyed,
@@ -322,7 +324,11 @@ class IkeSas:
         if isinstance(request, CreateChild):
             conn = self.core.states.end(request.token)
             full = effect.notify == NotifyType.NO_ADDITIONAL_SAS
-            if conn is not None and not (full and self.brain.negotiator.no_room(ike, conn, request.token)):
+            negotiator = self.brain.negotiator
+            other = conn is not None and (
+                negotiator.no_room(ike, conn, request.token) if full else negotiator.lost(ike, conn, request.token)
+            )
+            if conn is not None and not other:
                 self.brain.negotiator.failed(conn, request.token, effect.reason, effect.notify)
         elif isinstance(request, ProbePath):
             self.brain.pathmtus.failed(request)
@@ -353,6 +359,21 @@ class IkeSas:
     def _hinted(self, ike: IkeState, effect: Hinted) -> None:
         for conn in list(ike.attempts.values()):
             self.brain.pairs.hinted(conn, effect.hint)
+
+    def _spi_unknown(self, ike: IkeState, effect: SpiUnknown) -> None:
+        machine = ike.machine
+        self.doubt_spi(machine.local.address, machine.remote.address, effect.spi, besides=ike)
+
+    def doubt_spi(self, local: Address, remote: Address, spi: int, besides: IkeState | None = None) -> None:
+        """A peer says that it does not know an SPI of ours: the IKE SA that it came from is asked whether it lives.
+
+        Not `besides`, on which it has been said: that one does.
+        """
+        for ike in list(self.core.states.pairs.get((local, remote), {}).values()):
+            if any(child.spi_out == spi for child in ike.children.values()):
+                if ike is not besides:
+                    self.doubt(ike, f"the peer says that it does not know SPI 0x{spi:08x}")
+                return
 
     def _silent(self, ike: IkeState, effect: Silent) -> None:
         self.brain.liveness.silent(ike)

@@ -172,6 +172,17 @@ class Negotiator:
         self.start(conn)
         return True
 
+    def lost(self, ike: IkeState, conn: Conn, token: int) -> bool:
+        """`ike`, which was to carry one more child, is one that the peer had lost: `conn`, of a pair, is not refused by
+        that, and is asked for once more on an IKE SA of its own."""
+        up = ike.established is None or ike.machine.is_established
+        if up or conn.group is None or conn.kind is Kind.GOING_AWAY or conn.negotiating != token or conn.attempt:
+            return False
+        self.core.states.unshare(ike)
+        conn.attempt, conn.negotiating = conn.attempt + 1, 0
+        self.start(conn)
+        return True
+
     def elsewhere(self, ike: IkeState) -> bool:
         """The peer makes no further SA on `ike`: new ones on an IKE SA of their own take over (RFC 7296 4).
 

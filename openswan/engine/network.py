@@ -54,6 +54,8 @@ class Network:
             self.reorient(conn)
             if conn.me in come and not conn.children:
                 self.resume(conn)
+        if come:
+            self.brain.pairs.plugged()
         self.brain.groups.placed()  # when it is known where each group is plugged in now
         if state.links != links:
             self.brain.pairs.linked()

@@ -116,6 +116,19 @@ class Opportunistic:
         """What is remembered of a pair's destination."""
         return self._peers(terms).known.get(pair.dst)
 
+    def plugged(self, now: Instant) -> list[Pair]:
+        """This host has an address more: who was silent may just not have been reached, and is tried again.
+
+        What goes in clear goes on meanwhile; the others are returned, which had better be forgotten.
+        """
+        for peers in (self.peers, self.peers_of_others):
+            for peer in peers.known.values():
+                peer.deaf_until = min(peer.deaf_until, now)
+        failed = [p for p in self.pairs.values() if p.retry_at]
+        for p in failed:
+            p.retry_at = min(p.retry_at, now)
+        return [p.pair for p in failed if p.state is not State.PASS]
+
     def next_timer(self) -> Instant | None:
         """When Due is wanted; None: never as things stand."""
         return self._timers.next()

@@ -265,6 +265,11 @@ class Pairs:
         self._suspects.extendleft(pair for pair in found if known[pair].shunt is Shunt.PASS)
         self._look_at_suspects()
 
+    def plugged(self) -> None:
+        """This host has an address that it had not before: what failed without it is tried anew."""
+        self._suspects.extendleft(self.machine.plugged(self.core.now))
+        self._look_at_suspects()
+
     def linked(self) -> None:
         """Other nets are on our links now: what is there is not reached by its gateways any more."""
         onlink = self.core.plugs.onlink
@@ -281,7 +286,8 @@ class Pairs:
             if state is None:
                 continue
             line = self.brain.groups.decides(pair.src, pair.dst)
-            if line is None or line.name != state.terms.owner or self._changed(line, state.terms):
+            again = 0 < state.retry_at <= self.core.now and state.shunt is not Shunt.PASS
+            if again or line is None or line.name != state.terms.owner or self._changed(line, state.terms):
                 self.run(oe.Remove(pair))
             elif by_gateway(state) and pair.dst in self.core.plugs.onlink:
                 self.drop(pair)

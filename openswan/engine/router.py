@@ -84,6 +84,8 @@ class Router:
         if holder is taker or holder is template:
             return True
         if template is not None and holder.template is template:
+            if holder.group is not None and not holder.owner:
+                return True  # a pair without a tunnel: it is what both ends ask for
             # The same road warrior from a new address; another one never takes what is in use, nor does nobody, who
             # gives way to anybody that proves who he is.
             return peer_id != NOBODY and holder.peer_id in (peer_id, NOBODY)

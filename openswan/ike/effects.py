@@ -203,6 +203,13 @@ class Hinted:
 
 
 @dataclass(frozen=True, slots=True)
+class SpiUnknown:
+    """The authenticated peer says that it does not know an SPI which we send ESP or AH with (RFC 7296 1.5)."""
+
+    spi: int
+
+
+@dataclass(frozen=True, slots=True)
 class Silent:
     """A request of an established IKE SA has been repeated a few times: the peer may be gone."""
 
@@ -277,6 +284,7 @@ Effect: TypeAlias = (
     | Redirected
     | InitAnswered
     | Hinted
+    | SpiUnknown
     | Silent
     | Heard
     | NewSuccessor

@@ -16,6 +16,7 @@ from openswan.crypto.rsakey import PrivateKey
 from openswan.engine.effects import Intercept, SetGuard
 from openswan.engine.events import NetworkState, RoutesSeen
 from openswan.engine.oeevents import Learned, Verdict
+from openswan.engine.settings import Settings
 from openswan.ike.v2.values import Ignored
 from openswan.policy.connection import SIGNATURES, Auth, Connection, End, Host, HostKind, ShuntPolicy
 from openswan.policy.gateways import Published, reverse_name
@@ -51,9 +52,17 @@ def publish(pair: Pair, host: str, key: PrivateKey, there: str = "", grade: Grad
             each.dns[reverse_name(address)] = Published((key.public_key(),), grade, 300.0)
 
 
-def gateways(east: Connection, faults: Faults = PERFECT, seed: int = 0, west: Connection | None = None) -> Pair:
+def gateways(
+    east: Connection,
+    faults: Faults = PERFECT,
+    seed: int = 0,
+    west: Connection | None = None,
+    settings: Settings | None = None,
+) -> Pair:
     """West protects its hosts; east is what `east` says. The gateways and 10.1.0.2 and .3 are in the DNS."""
-    pair = make_pair(seed, faults, west_secrets=secrets(rsa_key(1)), east_secrets=secrets(rsa_key(2)))
+    pair = make_pair(
+        seed, faults, west_secrets=secrets(rsa_key(1)), east_secrets=secrets(rsa_key(2)), settings=settings
+    )
     publish(pair, WEST, rsa_key(1))
     publish(pair, EAST, rsa_key(2))
     for host in (INSIDE, OTHER):
@@ -99,9 +108,9 @@ def test_a_host_behind_the_gateway_finds_one_that_is_not() -> None:
     pair.sane()
 
 
-def both_for_all() -> Pair:
+def both_for_all(settings: Settings | None = None) -> Pair:
     """Both ends have a group for themselves, and another one for the hosts behind them."""
-    pair = gateways(HOST, west=HOST)
+    pair = gateways(HOST, west=HOST, settings=settings)
     for host, net in ((pair.west, "10.1.0.0/16"), (pair.east, "10.2.0.0/16")):
         ready(host, lan(net, name="lan"), private="192.0.2.0/24\n198.51.100.0/24\n", lan="10.0.0.0/8\n")
     return pair
