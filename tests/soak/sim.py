@@ -2,7 +2,7 @@
 """`make soak-sim`: the simulation's stories over many more seeds than the tests take.
 
 `python -m tests.soak.sim [HANDSHAKES [REKEYINGS [COLLISIONS [UNREST]]]]`, 20,000, 400, 5,000 and 5,000 by default, in
-SOAK_JOBS processes (default 1). The first seed that breaks a promise ends the run with its number and what happened in it.
+SOAK_JOBS processes (default 1). The first seed that breaks a promise ends the run with its number and what happened.
 """
 
 from __future__ import annotations
