@@ -41,7 +41,8 @@ SYNTAX = Syntax(
         "alone, with ADDRESS at those whose peer, or what is behind it, has the address; where a policy group has it, "
         "at what the DNS has told the daemon of it, and whether that is true.",
         "Each cause is followed by what was seen (after a hyphen) and by the command to run or the line to change "
-        "(after an arrow). What the two ends disagree about is known best by the end that refused: run it there too.",
+        "(after an arrow). A weaker cause is not listed where a stronger one explains all that was seen of it. What "
+        "the two ends disagree about is known best by the end that refused: run it there too.",
         "The JSON form has version, target, unseen (what was not looked at in time) and findings, each with code, "
         "kind, weight (0 to 100; below 30 it is a remark), cause, evidence, remedy and conn. Codes do not change.",
     ),

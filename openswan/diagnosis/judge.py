@@ -22,8 +22,15 @@ def judge(facts: Facts) -> list[Finding]:
     found = sorted((one for rule in RULES for one in rule(facts)), key=lambda one: -one.weight)
     kept: dict[tuple[str, str, str], Finding] = {}
     for one in found:
-        kept.setdefault((one.code, one.remedy, one.cause), one)
+        if not any(_explains(other, one) for other in kept.values()):
+            kept.setdefault((one.code, one.remedy, one.cause), one)
     return list(kept.values())
+
+
+def _explains(stronger: Finding, one: Finding) -> bool:
+    """Has all that was seen of one a better reason already? Another guess about it sends people the wrong way."""
+    about = stronger.conn in ("", one.conn) and stronger.weight > one.weight
+    return about and bool(one.evidence) and set(one.evidence) <= set(stronger.evidence)
 
 
 def alarming(findings: list[Finding]) -> list[Finding]:
