@@ -6,11 +6,13 @@ sunset ----lan---- west =======wan======= east ----lan---- sunrise
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from tests.netns.conns import NET4, NET6, SECRETS, conn
 from tests.netns.gateway import Gateway
 from tests.netns.lab import Lab, wait_for
 from tests.netns.pair import Pair, pair
-from tests.netns.traffic import assert_ping
+from tests.netns.traffic import assert_ping, ping
 
 EXPECTED = {
     "PLUTO_VERSION": "2.0",
@@ -133,3 +135,21 @@ def test_the_guard_stands_whatever_the_script_does(lab: Lab) -> None:
     both.west.ipsec("auto", "--route", "net")
     done = lab.sunset.run("ping", "-c", "2", "-i", "0.1", "-W", "0.5", "10.2.0.2", check=False)
     assert " 0 received" in done.stdout, done.stdout
+
+
+def test_what_comes_in_while_a_script_makes_the_route_is_answered_by_the_tunnel(lab: Lab) -> None:
+    """West initiates, so that east may send at once; an answer without a route would meet the guard."""
+    script = lab.dir / "updown"
+    script.write_text(
+        "#!/bin/sh\n[ $PLUTO_VERB = route-client ] || exit 0\n"
+        "sleep 0.4\nexec ip route replace $PLUTO_PEER_CLIENT dev $PLUTO_INTERFACE\n"
+    )
+    script.chmod(0o755)
+    both = pair(lab, conn("net", NET4, auto="add", leftupdown=str(script)), conn("net", NET4, auto="add"))
+    with ThreadPoolExecutor() as pool:
+        pings = pool.submit(ping, lab.sunrise, "10.1.0.2", 150, interval=0.01)
+        both.west.up("net")
+        assert pings.result().received > 50
+    came, went = (row["packets"] for row in both.west.json("spi"))
+    assert min(came, went) > 50 and abs(came - went) < 9, "dummies are in it"
+    assert both.west.json("status")["guard"]["dropped"]["out4"] == 0
