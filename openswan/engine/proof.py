@@ -17,9 +17,9 @@ send none, and echoes inside the tunnel are not ours to send; with them the traf
 direction only looks like a blocked one there: it gets UDP for nothing, once. What went out before such a peer had
 answered does not count: a slow one (IKEv1's has no answer to its last message) may not have been ready for it.
 
-Nor can what reaches a gateway be answered while its updown commands run: it has no route yet. If that takes seconds,
-the gateway itself sends dummies once something has come in, and the peer sees that ESP passes, both ways; only then, so
-that what is blocked is noticed as ever.
+Nor can what reaches a gateway be answered while its updown commands run: it has no route yet. If that takes seconds, it
+sends such a peer dummies itself once something has come in, which shows that ESP passes, both ways; not before, so that
+what is blocked is noticed as ever.
 """
 
 from __future__ import annotations
@@ -125,8 +125,8 @@ class Proofs:
             return
         if event.received:
             self._forget(child.serial)
-            if _takes_dummies(child) and child.conn.owner == child.serial and not child.reported:
-                self.core.klips(SendDummy(child.said_out))  # its updown commands still run: nothing else can answer
+            if _is_unready(child) and _takes_dummies(child) and not child.ike.machine.takes_probes:
+                self.core.klips(SendDummy(child.said_out))  # nothing else can answer yet
                 self._settle(child)
             return
         mutual = _sends_dummies(child)
@@ -226,6 +226,11 @@ def _takes_dummies(child: ChildState) -> bool:
     """ESP by itself, and not in a stream, which is proven by being there."""
     alone = child.chosen.protocol is ProtocolId.ESP and child.comp_out is None
     return alone and not (child.encap and child.encap.stream)
+
+
+def _is_unready(child: ChildState) -> bool:
+    """Do its updown commands still run?"""
+    return child.conn.owner == child.serial and not child.reported
 
 
 def _rank(child: ChildState) -> int:

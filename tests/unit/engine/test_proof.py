@@ -122,6 +122,19 @@ def test_esp_that_is_blocked_is_found_as_soon_where_updown_commands_are_slow(los
     assert "esp-blocked" in pair.west.events
 
 
+@pytest.mark.parametrize("slow", ["west", "east"])
+def test_the_six_dummies_of_our_own_kind_are_enough_where_updown_commands_are_slow(slow: str) -> None:
+    pair = make_pair(1)
+    (pair.west if slow == "west" else pair.east).updown_delay = 20.0
+    for host, policy in zip((pair.west, pair.east), tunnel(encapsulation="no"), strict=True):
+        host.load(policy)
+    pair.west.request("initiate", name="net-net")
+    pair.run(100.0)
+    for host in (pair.west, pair.east):
+        assert "child-established" in host.events and "esp-blocked" not in host.events
+        assert host.klips.history.count("SendDummy") == 6
+
+
 def test_what_may_not_use_udp_is_only_told() -> None:
     pair = raw_pair("no")
     spis = set(pair.west.klips.by_spi)
