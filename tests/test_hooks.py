@@ -45,7 +45,7 @@ class Machine:
     def heard(self) -> list[str]:
         """What pluto was told by now; whoever waits may end."""
         end = time.monotonic() + 10
-        while not self.told.exists() and time.monotonic() < end:
+        while not (self.told.exists() and self.told.stat().st_size) and time.monotonic() < end:
             time.sleep(0.01)
         fd = os.open(self.dir / "never", os.O_RDWR)
         os.write(fd, b"go\n")

@@ -31,6 +31,8 @@ class Network:
         self.brain = brain
         self.core = brain.core
         self.listened: tuple[tuple[Address, str], ...] = ()
+        self.plugged = False
+        """Have we had an address?"""
         self.looked: dict[str, Instant] = {}
         """When each name was last asked for."""
         self.strangers_on = ("", "")
@@ -55,7 +57,8 @@ class Network:
             if conn.me in come and not conn.children:
                 self.resume(conn)
         if come:
-            self.brain.pairs.plugged()
+            self.brain.pairs.plugged(first=not self.plugged)
+            self.plugged = True
         self.brain.groups.placed()  # when it is known where each group is plugged in now
         if state.links != links:
             self.brain.pairs.linked()

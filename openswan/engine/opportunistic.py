@@ -116,12 +116,13 @@ class Opportunistic:
         """What is remembered of a pair's destination."""
         return self._peers(terms).known.get(pair.dst)
 
-    def plugged(self, now: Instant) -> list[Pair]:
+    def plugged(self, now: Instant, first: bool) -> list[Pair]:
         """This host has an address more: who was silent may just not have been reached, and is tried again.
 
-        What goes in clear goes on meanwhile; the others are returned, which had better be forgotten.
+        With the `first` one of this life nothing has been tried yet: what is remembered of peers holds. What goes in
+        clear goes on meanwhile; the others are returned, which had better be forgotten.
         """
-        for peers in (self.peers, self.peers_of_others):
+        for peers in () if first else (self.peers, self.peers_of_others):
             for peer in peers.known.values():
                 peer.deaf_until = min(peer.deaf_until, now)
         failed = [p for p in self.pairs.values() if p.retry_at]

@@ -265,9 +265,9 @@ class Pairs:
         self._suspects.extendleft(pair for pair in found if known[pair].shunt is Shunt.PASS)
         self._look_at_suspects()
 
-    def plugged(self) -> None:
+    def plugged(self, first: bool) -> None:
         """This host has an address that it had not before: what failed without it is tried anew."""
-        self._suspects.extendleft(self.machine.plugged(self.core.now))
+        self._suspects.extendleft(self.machine.plugged(self.core.now, first))
         self._look_at_suspects()
 
     def linked(self) -> None:
