@@ -119,7 +119,7 @@ class ChildAnswers:
                     if holder is None:
                         continue
                     displaces = question.anonymous and self._proved(holder)
-                    if displaces or not self.router.yields(holder, conn, peer_id):
+                    if displaces or not self.router.yields(holder, conn, peer_id, question.remote.address):
                         if virtual is not None:
                             self._say(conn, question, virtualwords.overlap(theirs, conn, holder, question.peer_id))
                         raise IkeError(f"{key} is in use for {holder.label}", NotifyType.TS_UNACCEPTABLE)

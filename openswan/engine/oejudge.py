@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from openswan.base.address import Address
 from openswan.base.interval import Instant
 from openswan.engine.oeevents import Learned, Terms, Verdict
 from openswan.engine.oepair import PairState, Peer
@@ -94,8 +95,8 @@ def answer(p: PairState, verdict: Verdict, good: bool) -> Event | None:
     return Event.NO_BETTER if p.terms.calls_directly and p.state not in ALONE else Event.NO_RECORD
 
 
-def objection(p: PairState, grade: Grade, peer: Peer | None, key: bytes = b"") -> str:
-    """Why a tunnel of that grade, whose peer has shown that key, will not do; empty: it will."""
+def objection(p: PairState, grade: Grade, peer: Peer | None, key: bytes = b"", far: Address | None = None) -> str:
+    """Why a tunnel of that grade, whose peer at `far` has shown that key, will not do; empty: it will."""
     best = peer.best if peer is not None else None
     if not p.terms.stance.responds:
         return f"group {p.terms.owner} has none ({p.terms.stance.story})"
@@ -105,7 +106,7 @@ def objection(p: PairState, grade: Grade, peer: Peer | None, key: bytes = b"") -
         return f"grade {grade}, it was {best} before and keepgrade=yes"
     if p.grade is not None and p.grade.beats(grade):
         return f"grade {grade}, there is one of grade {p.grade}"
-    return LATCHED if p.latched(grade, key) else ""
+    return LATCHED if p.latched(grade, key, far) else ""
 
 
 def too_soon(p: PairState, now: Instant) -> bool:

@@ -88,10 +88,18 @@ class PairState:
         """The gateway to call; None: the destination itself."""
         return self.gateways[self.at] if self.at < len(self.gateways) else None
 
-    def latched(self, grade: Grade, key: bytes) -> bool:
+    def outranks(self, grade: Grade, peer: Address | None) -> bool:
+        """Does a peer with that proof take the place of the one it has a tunnel with? By a better one, or with one as
+        good as the host itself that only a gateway spoke for."""
+        if self.grade is None or grade.beats(self.grade):
+            return self.grade is not None
+        spoken_for = self.gateway is not None and self.gateway != self.pair.dst
+        return peer == self.pair.dst and spoken_for and grade.meets(self.grade)
+
+    def latched(self, grade: Grade, key: bytes, peer: Address | None = None) -> bool:
         """Does its tunnel keep out who proves no more by another key (RFC 5660)? Only as long as there is one."""
         other = self.state is State.TUNNEL and bool(self.key) and key != self.key
-        return other and self.grade is not None and not grade.beats(self.grade)
+        return other and self.grade is not None and not self.outranks(grade, peer)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from itertools import islice
 from typing import Any
 
-from openswan.base.address import host_subnet
+from openswan.base.address import Address, host_subnet
 from openswan.base.interval import Instant
 from openswan.base.said import Shunt
 from openswan.engine import oeevents as ev
@@ -107,10 +107,12 @@ class Opportunistic:
         effects, self._effects = self._effects, []
         return effects
 
-    def objection(self, pair: Pair, terms: Terms, grade: Grade, key: bytes = b"") -> str:
-        """Why a tunnel of that grade, whose peer has shown that key, will not do; empty: it will."""
+    def objection(
+        self, pair: Pair, terms: Terms, grade: Grade, key: bytes = b"", far: Address | None = None
+    ) -> str:
+        """Why a tunnel of that grade, whose peer at `far` has shown that key, will not do; empty: it will."""
         p = self.pairs.get(pair) or PairState(pair, terms)
-        return objection(p, grade, self.remembered(pair, terms), key)
+        return objection(p, grade, self.remembered(pair, terms), key, far)
 
     def remembered(self, pair: Pair, terms: Terms) -> Peer | None:
         """What is remembered of a pair's destination."""
@@ -202,7 +204,7 @@ class Opportunistic:
                 self._effects += [ev.Close(event.pair, event.sa), ev.Overflow(event.pair)]
                 return
             p = self._new(event.pair, event.terms)
-        why = objection(p, event.grade, self._peers(p.terms).get(p.pair.dst), event.key)
+        why = objection(p, event.grade, self._peers(p.terms).get(p.pair.dst), event.key, event.gateway)
         if why:
             self._closing = event.sa
             self._effects.append(ev.Tell(p.pair, f"tunnel with {event.gateway} refused: {why}", True))
@@ -217,7 +219,7 @@ class Opportunistic:
             text = f"downgraded: grade {event.grade}, it was {peer.best} before"
             self._effects.append(ev.Tell(p.pair, text, True))
         misjudged = peer.up(event.grade, self._now)
-        old = p.sa if p.grade is not None and event.grade.beats(p.grade) else 0
+        old = p.sa if p.outranks(event.grade, event.gateway) else 0
         if p.state is not State.TUNNEL:
             p.up_at = self._now
         p.sa, p.grade, p.key, p.gateway = event.sa, event.grade, event.key, event.gateway

@@ -164,6 +164,11 @@ class PairDeeds:
             del self.pairs.conns[effect.pair]
             self.brain.negotiator.remove(conn)
             self.catch_up(effect.pair)
+        elif conn is not None and conn.template is not None:
+            # Another peer has its place: the host itself that it spoke for, or one with a better proof.
+            former = conn.template.instances.get(effect.sa)
+            if former is not None and self.pairs.pair_of(former) == effect.pair:
+                self.brain.negotiator.remove(former)
 
     def _overflow(self, effect: oe.Overflow) -> None:
         # The packet engine's own hold ends, and what it keeps is dropped; the next packet asks again.

@@ -146,7 +146,7 @@ class Pairs:
     def refuses(self, child: ChildState) -> bool:
         """Has the peer of a tunnel proved too little? Then it is not installed, so nothing is ever sent into it."""
         conn = child.conn
-        pair = self._pair(conn)
+        pair = self.pair_of(conn)
         if pair is None or conn.template is None:
             return False
         return bool(self._objection(pair, conn.template, child.ike, conn))
@@ -159,7 +159,8 @@ class Pairs:
         return self._objection(Pair(src, dst), conn.template or conn, asking, conn)
 
     def _objection(self, pair: Pair, line: Conn, ike: IkeState, conn: Conn) -> str:
-        why = self.machine.objection(pair, self._terms_of(line), grade_of(ike, conn), ike.machine.peer_key)
+        shown, far = ike.machine.peer_key, ike.machine.remote.address
+        why = self.machine.objection(pair, self._terms_of(line), grade_of(ike, conn), shown, far)
         if why is LATCHED and pair in self.conns:
             self.brain.liveness.doubt(self.conns[pair])  # a host that was set up anew has a new key
         return why
@@ -177,7 +178,7 @@ class Pairs:
     def up(self, child: ChildState) -> None:
         """A tunnel of a pair carries traffic, or has been refused."""
         conn = child.conn
-        pair = self._pair(conn)
+        pair = self.pair_of(conn)
         if pair is None or conn.template is None:
             return
         self.conns[pair] = conn
@@ -189,31 +190,31 @@ class Pairs:
 
     def wishes(self, conn: Conn) -> tuple[Address, ...]:
         """What we would like to be called behind NAT by whom a call goes to: what it called us last."""
-        pair = self._pair(conn)
+        pair = self.pair_of(conn)
         peer = self.machine.peers.get(pair.dst) if pair is not None else None
         return (peer.alias,) if peer is not None and peer.alias is not None else ()
 
     def answered(self, conn: Conn) -> None:
         """Whoever a call goes to has answered: what is held may wait until IKE has had its time."""
-        pair = self._pair(conn)
+        pair = self.pair_of(conn)
         if pair is not None and self.conns.get(pair) is conn:
             self.run(oe.Answered(pair))
 
     def hinted(self, conn: Conn, text: str) -> None:
         """Somebody says without proof that a call comes to nothing: that is shown, and ends nothing."""
-        pair = self._pair(conn)
+        pair = self.pair_of(conn)
         if pair is not None and self.conns.get(pair) is conn:
             self.run(oe.Hinted(pair, text))
 
     def parting(self, conn: Conn, until: Instant) -> None:
         """The peer of a call has let us in, has been refused, and is told so until then."""
-        pair = self._pair(conn)
+        pair = self.pair_of(conn)
         if pair is not None and self.conns.get(pair) is conn:
             self.run(oe.Parting(pair, until))
 
     def failed(self, conn: Conn, reason: str) -> None:
         """A call has come to nothing."""
-        pair = self._pair(conn)
+        pair = self.pair_of(conn)
         if pair is not None and self.conns.get(pair) is conn:
             if not conn.children:
                 del self.conns[pair]
@@ -224,7 +225,7 @@ class Pairs:
 
     def gone(self, conn: Conn) -> None:
         """The instance of a pair is no more."""
-        pair = self._pair(conn)
+        pair = self.pair_of(conn)
         if pair is None or self.conns.get(pair) is not conn:
             return
         del self.conns[pair]
@@ -248,7 +249,7 @@ class Pairs:
 
     def forget(self, conn: Conn) -> None:
         """Another line has the flow of a pair's connection."""
-        pair = self._pair(conn)
+        pair = self.pair_of(conn)
         if pair is not None:
             self.run(oe.Remove(pair))
         if conn.kind is Kind.INSTANCE:
@@ -319,7 +320,7 @@ class Pairs:
 
     def busy(self, conn: Conn) -> bool:
         """Has the tunnel of a pair carried packets lately?"""
-        pair = self._pair(conn)
+        pair = self.pair_of(conn)
         state = self.machine.pairs.get(pair) if pair is not None else None
         return state is not None and state.last_used + BUSY > self.core.now
 
@@ -333,7 +334,8 @@ class Pairs:
         """The connection of a pair: one, whoever begins; `gateway` is whom the DNS has named to be called, `caller` who
         has called us for a host behind it."""
         known = self.conns.get(pair)
-        if known is not None and known.kind is Kind.INSTANCE and known.template is line:
+        other = caller is not None and known is not None and known.children and known.peer != caller
+        if known is not None and known.kind is Kind.INSTANCE and known.template is line and not other:
             # What a packet from there has begun is given up for what is wanted here: it asks only once.
             same = gateway is None or known.children or same_gateway(gateway, known.gateway)
             if same and not (known.once and not known.children):
@@ -354,7 +356,8 @@ class Pairs:
         return conn
 
     @staticmethod
-    def _pair(conn: Conn) -> Pair | None:
+    def pair_of(conn: Conn) -> Pair | None:
+        """Which pair a connection is about; None: it is no pair's."""
         if conn.group is None or conn.template is None or conn.local is None or conn.remote is None:
             return None
         return Pair(conn.local.first, conn.remote.first)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from openswan.base.address import Subnet
+from openswan.base.address import Address, Subnet
 from openswan.base.log import Rc
 from openswan.base.said import Said, Shunt
 from openswan.engine.conn import Conn, Kind
@@ -68,7 +68,7 @@ class Router:
             return Rc.ROUTE, f"cannot route template policy of {conn.label}"
         for key in conn.keys:
             holder = self.eroutes.get(key)
-            if holder is not None and not self.yields(holder, conn, conn.peer_id):
+            if holder is not None and not self.yields(holder, conn, conn.peer_id, conn.peer):
                 serial = f" #{holder.owner}" if holder.owner else ""
                 return Rc.LOG_SERIOUS, f"cannot install eroute -- it is in use for {holder.label}{serial}"
         for user in self.routes.get((conn.keys[0].dst, conn.device), {}).values():
@@ -78,14 +78,17 @@ class Router:
         return None
 
     @staticmethod
-    def yields(holder: Conn, taker: Conn, peer_id: Identity | None) -> bool:
-        """May `taker`, or its instance for `peer_id`, have the eroute that `holder` has?"""
+    def yields(holder: Conn, taker: Conn, peer_id: Identity | None, peer: Address | None = None) -> bool:
+        """May `taker`, or its instance for `peer_id` at `peer`, have the eroute that `holder` has?"""
         template = taker if taker.kind is Kind.TEMPLATE else taker.template
         if holder is taker or holder is template:
             return True
         if template is not None and holder.template is template:
             if holder.group is not None and not holder.owner:
                 return True  # a pair without a tunnel: it is what both ends ask for
+            itself = holder.remote is not None and holder.remote.first == peer
+            if holder.group is not None and itself and holder.peer != peer and peer_id != NOBODY:
+                return True  # the host itself, in the place of a gateway that spoke for it
             # The same road warrior from a new address; another one never takes what is in use, nor does nobody, who
             # gives way to anybody that proves who he is.
             return peer_id != NOBODY and holder.peer_id in (peer_id, NOBODY)
