@@ -107,9 +107,7 @@ class Opportunistic:
         effects, self._effects = self._effects, []
         return effects
 
-    def objection(
-        self, pair: Pair, terms: Terms, grade: Grade, key: bytes = b"", far: Address | None = None
-    ) -> str:
+    def objection(self, pair: Pair, terms: Terms, grade: Grade, key: bytes = b"", far: Address | None = None) -> str:
         """Why a tunnel of that grade, whose peer at `far` has shown that key, will not do; empty: it will."""
         p = self.pairs.get(pair) or PairState(pair, terms)
         return objection(p, grade, self.remembered(pair, terms), key, far)

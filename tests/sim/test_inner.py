@@ -14,7 +14,8 @@ from ipaddress import ip_address
 import pytest
 
 from openswan.base.said import Said
-from openswan.engine.oeevents import Learned, Pair as Hosts, Verdict
+from openswan.engine.oeevents import Learned, Verdict
+from openswan.engine.oeevents import Pair as Hosts
 from openswan.engine.settings import Settings
 from openswan.policy.gateways import Published, reverse_name
 from openswan.policy.grade import Grade
@@ -125,7 +126,7 @@ def test_when_the_host_gives_it_up_its_gateway_may_speak_for_it_again() -> None:
 
 
 def story(seed: int) -> None:
-    """Any order of set-up, ends and restarts: then the host's own tunnel is what both ends use, and nothing was clear."""
+    """Any order of set-up, end and restart: then the host's own tunnel is what both ends use, and nothing was clear."""
     dice = random.Random(seed)
     site = Site()
     hosts = (site.west, site.east, site.inside)

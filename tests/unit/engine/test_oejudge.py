@@ -2,6 +2,7 @@
 """Which event of the table news is."""
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
@@ -96,3 +97,16 @@ def test_a_tunnel_keeps_out_other_keys() -> None:
     assert objection(p, Grade.DNS, None, b"another") == "", "that was a tunnel before this one"
     p.state, p.key = State.TUNNEL, b""
     assert objection(p, Grade.DNS, None, b"another") == "", "nothing was shown then"
+
+
+def test_the_host_itself_comes_before_a_gateway_that_spoke_for_it() -> None:
+    """With a proof as good; a gateway never comes before the host itself, unless it proves more."""
+    p = it(MIXED, State.TUNNEL, Grade.DNSSEC)
+    host, relay = p.pair.dst, ip_address("192.0.2.99")
+    p.key, p.gateway = b"the gateway's", relay
+    assert objection(p, Grade.DNSSEC, None, b"its own", host) == "" and p.outranks(Grade.DNSSEC, host)
+    assert objection(p, Grade.DNS, None, b"its own", host) != "" and not p.outranks(Grade.DNS, host)
+    assert objection(p, Grade.DNSSEC, None, b"another", ip_address("192.0.2.98")) == LATCHED
+    p.key, p.gateway = b"its own", host
+    assert objection(p, Grade.DNSSEC, None, b"the gateway's", relay) == LATCHED
+    assert not p.outranks(Grade.DNSSEC, relay) and not p.outranks(Grade.DNSSEC, host) and p.outranks(Grade.PSK, relay)
