@@ -327,10 +327,17 @@ class Negotiator:
     def aftermath(self, conn: Conn, reason: Gone, serial: int = 0) -> None:
         """The last child of `conn` is gone and its eroute has fallen back: what now?
 
-        `serial` (0: its IKE SA went, and it with that) is whose place is to be taken.
+        `serial` (0: its IKE SA went, and it with that) is whose place is to be taken. Who has asked for the conn while
+        it ended need not ask again; where nothing is under way nobody need wait.
         """
-        if conn.kind is Kind.GOING_AWAY or self.core.stopping or conn.children:
-            return
+        if not (conn.kind is Kind.GOING_AWAY or self.core.stopping or conn.children):
+            self._begin_anew(conn, reason, serial)
+        if conn.clients and not conn.negotiating and not conn.children:
+            self.core.say(conn, f"is down: {reason.value}", Rc.LOG_SERIOUS)
+            self.core.release(conn)
+
+    def _begin_anew(self, conn: Conn, reason: Gone, serial: int) -> None:
+        """The conn is tried again, at once or later, or is left."""
         self.brain.mobility.home(conn)
         if conn.kind is Kind.INSTANCE:
             self.dissolve(conn)
@@ -338,6 +345,10 @@ class Negotiator:
         if reason in REBORN:
             self._dead_peer(conn)
         elif reason is Gone.PEER and conn.wanted:
+            if conn.clients and self.impossible(conn) is None:
+                conn.attempt = 0
+                self.start(conn)
+                return
             conn.attempt += 1
             pause = self._pause(conn)
             if serial and conn.policy.ike_version == 1:

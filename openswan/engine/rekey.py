@@ -185,7 +185,13 @@ class Lifetimes:
             self.not_renewed(ike, reason)
         elif isinstance(request, RekeyChild):
             child = self.core.states.by_esp.get(request.spi_in)
-            if child is not None and not child.closing:
+            if child is not None and not child.closing and ike.version == 2 and ike.machine.ended:
+                # It goes with its IKE SA. Whoever waits goes on waiting for what then becomes of the conn, unless
+                # another child carries its traffic.
+                self.core.say(child.conn, f"child SA #{child.serial} is not rekeyed: {reason}", Rc.LOG, ike.serial)
+                if any(self.core.states.children[serial].ike is not ike for serial in child.conn.children):
+                    self.core.release(child.conn)
+            elif child is not None and not child.closing:
                 what = "state" if ike.version == 1 else "child"
                 self._tell(ike, f"rekeying of {what} #{child.serial} failed: {reason}", child)
                 self.core.release(child.conn)

@@ -41,3 +41,14 @@ def test_one_that_comes_to_nothing_leaves_nothing_and_says_why() -> None:
     timers = pair.west.pluto.core.timers
     assert all(timers.when((timer, serial)) is None for timer in Timer)
     assert any(code for code, _ in pair.west.whack[pair.west.client])
+
+
+def test_who_asks_for_a_conn_that_the_peer_is_ending_gets_a_new_one() -> None:
+    pair = up()
+    old = pair.west.pluto.core.conns.named["net-net"].newest_child
+    pair.east.request("terminate", name="net-net")
+    pair.west.request("initiate", name="net-net")
+    asked = pair.west.client
+    assert pair.run(5.0, lambda: asked not in pair.west.pluto.core.waiting)
+    assert pair.west.up() and pair.west.pluto.core.conns.named["net-net"].newest_child != old
+    assert not any(code >= 0 and "failed" in text for code, text in pair.west.whack[asked])
