@@ -54,13 +54,23 @@ class Marks:
         return self._bit(2)
 
     @property
+    def refused(self) -> int:
+        """Pairs that the packet engine refuses, for want of a tunnel,"""
+        return self.tunnel | self.dropped
+
+    @property
+    def spared(self) -> int:
+        """and, never in the table: IKE and ESP of hosts behind us, past ipsecN and the guard."""
+        return self.learn | self.own
+
+    @property
     def learn(self) -> int:
         """With one of these in a verdict: the table is to learn it."""
         return self._bit(3)
 
     @property
     def guard(self) -> int:
-        """The bits the guard looks at: only our own sockets are exempt, not what may go in clear."""
+        """The bits the guard looks at to know our own sockets, which are exempt; what may go in clear is not."""
         return self.own | self.dropped
 
     @property

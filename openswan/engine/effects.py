@@ -119,6 +119,10 @@ class Intercept:
     """and addresses of this host."""
     others: tuple[tuple[Subnet, Subnet], ...] = ()
     """(source, destination) of ordinary conns, which are none of a group's business."""
+    selves: tuple[Subnet, ...] = ()
+    """Where hosts behind this one may have IKE and ESP of their own pass that has no tunnel to go through,"""
+    refused: tuple[Subnet, ...] = ()
+    """but for these nets, for which some line closes all."""
 
 
 class Decision(Enum):
@@ -126,7 +130,8 @@ class Decision(Enum):
 
     HOLD = "they wait"
     PASS = "in clear, past the packet engine"
-    TUNNEL = "into ipsecN: there is a tunnel, or they are refused there"
+    TUNNEL = "into ipsecN: there is a tunnel"
+    REFUSE = "into ipsecN, where they are refused"
     DROP = "dropped"
     FORGET = "those that wait are dropped, the next ones ask anew"
     LEAVE = "none of our business: as if nobody had asked"

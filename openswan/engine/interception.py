@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SHUNTS = {Shunt.HOLD: Decision.HOLD, Shunt.PASS: Decision.PASS, Shunt.DROP: Decision.DROP}
 """Anything else is the packet engine's to do."""
+FOUND = {**SHUNTS, Shunt.REJECT: Decision.REFUSE}
 
 
 def way_of(line: Conn) -> Way:
@@ -78,7 +79,7 @@ class Interception:
     def decide(self, pair: Pair, decision: Decision | Shunt) -> None:
         """What becomes of a pair's packets from now on."""
         if self.plan.nets:
-            found = decision if isinstance(decision, Decision) else SHUNTS.get(decision, Decision.TUNNEL)
+            found = decision if isinstance(decision, Decision) else FOUND.get(decision, Decision.TUNNEL)
             self.core.emit(Decide(pair.src, pair.dst, found))
 
     def protected(self, pair: Pair) -> Conn | None:
@@ -96,6 +97,8 @@ class Interception:
         nets: dict[tuple[Subnet, Way], None] = {}
         inside: dict[Subnet, None] = {}
         own: dict[Subnet, None] = {}
+        selves: dict[Subnet, None] = {}
+        refused: dict[Subnet, None] = {}
         others: dict[tuple[Subnet, Subnet], None] = {}
         for line in self._lines():
             way = way_of(line)
@@ -106,11 +109,15 @@ class Interception:
                 nets[key.dst, way] = None
                 if way is not Way.APART:
                     (inside if line.behind else own)[key.src] = None
+                if line.behind and way is not Way.APART:
+                    selves[key.dst] = None
+                elif line.behind and not stance_of(line.policy).permits_clear:
+                    refused[key.dst] = None
         if not inside and not own:
             return Intercept()
         for conn in self._ordinary():
             others.update(((key.src, key.dst), None) for key in conn.keys)
-        return Intercept(tuple(nets), tuple(inside), tuple(own), tuple(others))
+        return Intercept(*map(tuple, (nets, inside, own, others, selves, refused)))
 
     def _listed(self) -> tuple[Conn, ...]:
         """The same, found once until one of them changes: thousands of pairs have each a connection beside them."""

@@ -89,17 +89,18 @@ def world_of(
     signed: bool = True,
     zones: Mapping[str, str] | None = None,
     servers: type[DnsWorld] = DnsWorld,
+    asking: tuple[str, ...] = ("west", "east"),
 ) -> World:
-    """West's record is there unless `zones` have another reverse zone."""
+    """West's record is there unless `zones` have another reverse zone; each of `asking` has an Unbound of its own."""
     lab.hosts["ns"] = ns = Host(lab, "ns")
     ns.ip("addr", "add", f"{SERVER}/32", "dev", "lo")
-    for number, name in enumerate(("west", "east"), 1):
+    for number, name in enumerate(asking, 1):
         lab.wire(name, "dns", "ns", name)
         lab.address(name, "dns", f"172.16.{number}.1/24")
         lab.address("ns", name, f"172.16.{number}.2/24")
         lab[name].ip("route", "add", SERVER, "via", f"172.16.{number}.2")
     all_zones = {REVERSE: ipseckey(1, FIRST) + records, BEHIND: ipseckey(9, SECOND, EAST), **(zones or {})}
-    resolvers = {"west": ("127.0.0.1",), "east": ("127.0.0.1",)}
+    resolvers = dict.fromkeys(asking, ("127.0.0.1",))
     return World(lab, servers(lab, all_zones, tuple(all_zones) if signed else (), ("ns", SERVER), resolvers))
 
 

@@ -29,6 +29,7 @@ from openswan.host.guard.matches import (
     Ours,
     OwnStream,
     Protocol,
+    Spared,
     Test,
     Through,
     ToIkePort,
@@ -85,6 +86,11 @@ def _is_ours(marks: Marks) -> list[bytes]:
 
 def _marked(_test: Marked, marks: Marks) -> list[bytes]:
     return [nf.meta("mark", FIRST), *_is_ours(marks)]
+
+
+def _spared(_test: Spared, marks: Marks) -> list[bytes]:
+    mine = [nf.bitwise(FIRST, _native(marks.mask), bytes(4)), nf.compare(FIRST, _native(marks.spared))]
+    return [nf.meta("mark", FIRST), *mine]
 
 
 def _udp_ports(test: UdpPorts, _versions: Versions) -> list[bytes]:
@@ -201,7 +207,11 @@ COMPILE: dict[type[Any], Callable[[Any, Versions], list[bytes]]] = {
 }
 
 
-BY_MARK: dict[type[Any], Callable[[Any, Marks], list[bytes]]] = {Marked: _marked, OwnStream: _own_stream}
+BY_MARK: dict[type[Any], Callable[[Any, Marks], list[bytes]]] = {
+    Marked: _marked,
+    Spared: _spared,
+    OwnStream: _own_stream,
+}
 """Those that depend on where our bits are."""
 
 

@@ -148,6 +148,7 @@ class IptablesBackend:
     def _set(self, ike_ports: Iterable[int], stream_ports: Iterable[int], marks: Marks) -> None:
         self.mark = f"{marks.own:#x}"
         self.masked = f"{marks.own:#x}/{marks.guard:#x}"
+        self.spared = f"{marks.spared:#x}/{marks.mask:#x}"
         self.ports, self.stream_ports = (",".join(map(str, sorted(ports))) for ports in (ike_ports, stream_ports))
         self.model = GuardModel()
         self.nat = self.pairs = self.sockets = False
@@ -344,6 +345,7 @@ class IptablesBackend:
     def _exempt(self, version: int) -> Iterator[str]:
         ours, mark = "-m owner --socket-exists", self.masked
         yield f"-A ipsec-out {ours} -m mark --mark {mark} -j RETURN"
+        yield from (f"-A ipsec-{chain} -m mark --mark {self.spared} -j RETURN" for chain in ("out", "fwd"))
         for chain, local in (("out", f" {ours}"), ("in", "")):
             if version == 6:
                 for number, limit in NEIGHBOUR:

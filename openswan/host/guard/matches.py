@@ -29,6 +29,11 @@ class Marked:
 
 
 @dataclass(frozen=True, slots=True)
+class Spared:
+    """IKE or ESP of a host behind us that encrypts for itself, by the mark that interception gives it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """IP version."""
 
@@ -148,6 +153,7 @@ Test: TypeAlias = (
     Through
     | Ours
     | Marked
+    | Spared
     | Family
     | Protocol
     | UdpPorts

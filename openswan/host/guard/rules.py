@@ -6,7 +6,8 @@ They never change with connections: those, like the queries that stay open, are 
 
 POSTROUTING, INPUT and FORWARD at mangle priority: after a re-route by mark, filter OUTPUT still sees the old device,
 and source NAT has not happened yet. Ordinary tunnel traffic matches its device in the first rule. Exemptions hold only
-for packets this host itself sends or receives; what it forwards has none, other people's IKE and ESP included.
+for packets this host itself sends or receives; what it forwards has none, other people's IKE and ESP included, but for
+that of hosts which groups are about (openswan.host.intercept.table marks it).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from openswan.host.guard.matches import (
     Ours,
     OwnStream,
     Protocol,
+    Spared,
     Test,
     Through,
     ToIkePort,
@@ -199,6 +201,7 @@ CHAINS: tuple[Chain, ...] = (
         (
             Rule((Through("oifname"),), "accept"),
             Rule((Ours(), Marked()), "accept"),
+            Rule((Spared(),), "accept"),
             Rule((Ours(), Protocol(IpProtocol.UDP)), "jump", "dhcp"),
             TO_NEIGHBOURS,
             *map(_queries, (4, 6)),
@@ -237,7 +240,7 @@ CHAINS: tuple[Chain, ...] = (
     ),
     Chain(
         "through",
-        (Rule((Through("iifname"),), "goto", "decrypted"), *_by_family("in")),
+        (Rule((Through("iifname"),), "goto", "decrypted"), Rule((Spared(),), "accept"), *_by_family("in")),
         hook="forward",
         priority=MANGLE,
     ),
@@ -300,6 +303,7 @@ LAST_CHAINS: tuple[Chain, ...] = (
         "last",
         (
             Rule((Marked(), Protocol(IpProtocol.ESP)), "accept"),  # by the thousand, and asking for a socket takes time
+            Rule((Spared(),), "accept"),
             Rule((Marked(),), "jump", "own"),
             Rule((HasSocket(),), "jump", "sent"),
             Rule((Family(4),), "goto", "last4"),

@@ -30,6 +30,7 @@ from openswan.host.guard.matches import (
     Ours,
     OwnStream,
     Protocol,
+    Spared,
     Test,
     Through,
     ToIkePort,
@@ -117,6 +118,8 @@ BY_MARK: dict[type[Any], str] = {Marked: "meta mark", OwnStream: "tcp sport @ike
 
 def test_text(test: Test, marks: Marks = DEFAULT_MARKS) -> str:
     """One test as nft writes it."""
+    if isinstance(test, Spared):
+        return f"meta mark & {marks.mask:#x} == {marks.spared:#x}"
     whose = BY_MARK.get(type(test))
     return f"{whose} & {marks.guard:#x} == {marks.own:#x}" if whose else TEXT[type(test)](test)
 

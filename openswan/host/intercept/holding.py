@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from openswan.base.address import Address
 from openswan.base.marks import DEFAULT_MARKS, Marks
-from openswan.base.numbers import IpProtocol
+from openswan.base.numbers import IKE_PORT, NATT_PORT, IpProtocol
 from openswan.engine.effects import Decision
 from openswan.host.nfqueue import Queued
 
@@ -24,6 +24,11 @@ MOST_A_PAIR = 128
 MOST = 8192
 FRAGMENT_OFFSET = 0x1FFF
 SYN, SYN_ACK = 0x02, 0x12
+IKE_PAIRS = tuple(port.to_bytes(2, "big") * 2 for port in (IKE_PORT, NATT_PORT))
+"""From and to the same port."""
+
+WITHOUT = (Decision.DROP, Decision.REFUSE)
+"""No tunnel can be had: what a host has encrypted itself passes."""
 
 Hosts: TypeAlias = tuple[Address, Address]
 """Source and destination."""
@@ -36,6 +41,8 @@ class Head:
     hosts: Hosts
     ports: bytes = b""
     """Of a TCP SYN; empty: it is none."""
+    itself: bool = False
+    """Is it ESP or IKE, of a host that encrypts for itself?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,7 @@ class Held:
     number: int
     mark: int
     ports: bytes
+    itself: bool
 
 
 def read_head(data: bytes) -> Head | None:
@@ -54,10 +62,17 @@ def read_head(data: bytes) -> Head | None:
     if version == 4 and len(data) >= 20:
         hosts = (ip_address(data[12:16]), ip_address(data[16:20]))
         later = int.from_bytes(data[6:8], "big") & FRAGMENT_OFFSET
-        return Head(hosts, b"" if later else _syn(data[9], data[(data[0] & 15) * 4 :]))
+        segment = b"" if later else data[(data[0] & 15) * 4 :]
+        return Head(hosts, _syn(data[9], segment), _of_its_own(data[9], segment))
     if version == 6 and len(data) >= 40:
-        return Head((ip_address(data[8:24]), ip_address(data[24:40])), _syn(data[6], data[40:]))
+        hosts = (ip_address(data[8:24]), ip_address(data[24:40]))
+        return Head(hosts, _syn(data[6], data[40:]), _of_its_own(data[6], data[40:]))
     return None
+
+
+def _of_its_own(protocol: int, segment: bytes) -> bool:
+    """As openswan.host.intercept.packets.of_its_own()."""
+    return protocol == IpProtocol.ESP or (protocol == IpProtocol.UDP and segment[:4] in IKE_PAIRS)
 
 
 def _syn(protocol: int, segment: bytes) -> bytes:
@@ -75,10 +90,14 @@ class Holding:
         most: int = MOST,
         most_a_pair: int = MOST_A_PAIR,
         marks: Marks = DEFAULT_MARKS,
+        spares: Callable[[Address], bool] = lambda dst: False,
     ) -> None:
+        """`spares`: may IKE and ESP of a host's own go there that has no tunnel to go through?"""
         self._marks = marks
-        self._codes = {Decision.PASS: marks.clear, Decision.TUNNEL: marks.tunnel}
-        self._verdict = verdict
+        self._codes = {
+            Decision.PASS: marks.clear, Decision.TUNNEL: marks.tunnel, Decision.REFUSE: marks.refused
+        }  # fmt: skip
+        self._verdict, self._spares = verdict, spares
         self._most, self._most_a_pair = most, most_a_pair
         self.held: dict[Hosts, deque[Held]] = {}
         self.count = 0
@@ -92,7 +111,7 @@ class Holding:
             self._drop(queue, queued.id)
             return None
         waiting = self.held.get(head.hosts)
-        new = Held(queue, queued.id, queued.mark, head.ports)
+        new = Held(queue, queued.id, queued.mark, head.ports, head.itself)
         if waiting is None:
             if self.count >= self._most:
                 self._drop(queue, queued.id)  # others' packets do not make way
@@ -120,9 +139,12 @@ class Holding:
             return False
         self.count -= len(waiting)
         code = self._codes.get(decision)
+        spares = decision in WITHOUT and self._spares(hosts[1])
         for number, each in enumerate(waiting, 1):
             if decision is Decision.LEAVE:
                 self._verdict(each.queue, each.number, True, None)
+            elif each.itself and spares:
+                self._verdict(each.queue, each.number, True, each.mark & self._marks.others | self._marks.spared)
             elif code is None:
                 self._verdict(each.queue, each.number, False, None)
             else:
@@ -145,7 +167,7 @@ class Holding:
     def give_up(self, hosts: Hosts) -> int:
         """Drop what waits of a pair; how many packets that was."""
         waiting = self.held.get(hosts, ())
-        self.decide(hosts, Decision.DROP)
+        self.decide(hosts, Decision.FORGET)
         return len(waiting)
 
     def _drop(self, queue: int, number: int) -> None:

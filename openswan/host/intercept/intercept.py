@@ -15,13 +15,16 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 
+from openswan.base.address import Address
 from openswan.base.errors import HostError
 from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.engine.effects import Decide, Decision, Intercept
 from openswan.engine.events import Intercepted
+from openswan.host.guard.boxes import Range
 from openswan.host.guard.events import Events
 from openswan.host.intercept.holding import Holding, Hosts, read_head
-from openswan.host.intercept.table import PASS_LIFE, QUEUES, TABLE, Note, Table
+from openswan.host.intercept.spans import within
+from openswan.host.intercept.table import PASS_LIFE, QUEUES, TABLE, Note, Table, selves
 from openswan.host.nfqueue import NfQueue, Queued, overflows
 from openswan.host.readable import readable
 
@@ -35,6 +38,8 @@ ASKED = 64
 """Pairs asked about before anything else has its turn."""
 LATE = 3.0
 """Seconds after which nobody asks about a pair any more: no packet waits longer for somebody silent either."""
+TEACHING = (Decision.PASS, Decision.TUNNEL, Decision.REFUSE)
+"""What the verdict of the last packet tells the table."""
 KEPT = ("closed", "open")
 """Queues whose packets outlive a daemon. What only triggers goes on without one."""
 WITHOUT = "first packets of hosts behind this one are held by the packet engine"
@@ -62,6 +67,7 @@ class Interceptor:
         known = inherited or {}
         self._heir, self._kept = bool(known), False
         self._plan = Intercept()
+        self._selves: dict[int, list[Range]] = {4: [], 6: []}
         self._decided: dict[Hosts, int] = {}
         """What we have told the tables, or have let them learn."""
         self._pending: dict[Hosts, Note] = {}
@@ -79,11 +85,12 @@ class Interceptor:
         self._listening = False
         self._told = False
         self._codes = {
-            Decision.PASS: marks.clear, Decision.DROP: marks.dropped, Decision.TUNNEL: marks.tunnel
+            Decision.PASS: marks.clear, Decision.DROP: marks.dropped, Decision.TUNNEL: marks.tunnel,
+            Decision.REFUSE: marks.refused,
         }  # fmt: skip
         self._lives = {marks.clear: PASS_LIFE, marks.dropped: PASS_LIFE}
         """Seconds for which a decision is noted; tunnels: until they end."""
-        self.holding = Holding(self._verdict, marks=marks)
+        self.holding = Holding(self._verdict, marks=marks, spares=self._spares)
         self.tables = {version: Table(version, known.get(f"table{version}"), marks) for version in (4, 6)}
         self._lost: set[str] = set()
         """Queues that we had; whoever has one now may let go of it again."""
@@ -120,6 +127,7 @@ class Interceptor:
         if plan == self._plan:
             return
         self._plan = plan
+        self._selves = {version: selves(plan, version) for version in (4, 6)}
         self._load()
         if plan.nets and not self._kept:
             self._have_kept()
@@ -134,7 +142,7 @@ class Interceptor:
         if waited:
             self._queues_flush()
         code = self._codes.get(effect.decision, 0)
-        if waited and effect.decision in (Decision.PASS, Decision.TUNNEL):
+        if waited and effect.decision in TEACHING:
             self._decided[hosts] = code  # its last packet teaches the table
             self._pending.pop(hosts, None)
             return
@@ -287,6 +295,9 @@ class Interceptor:
             self._ask()
         if queue.lost:
             self._lose(queue)
+
+    def _spares(self, dst: Address) -> bool:
+        return within(self._selves[dst.version], int(dst))
 
     @staticmethod
     def _inbound(queued: Queued) -> Hosts | None:

@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 
 from openswan.base.marks import Marks
-from openswan.base.numbers import IpProtocol
+from openswan.base.numbers import IKE_PORT, NATT_PORT, IpProtocol
 from openswan.host import nfnetlink as nf
 from openswan.host.intercept.holding import Hosts
 
@@ -92,6 +92,20 @@ def tcp(*flags: int) -> list[bytes]:
     wanted = bytes((sum(flags),))
     found = [nf.payload("transport", 13, 1, R), nf.bitwise(R, wanted, bytes(1)), nf.compare(R, wanted)]
     return [*protocol(IpProtocol.TCP), *found]
+
+
+def of_its_own(version: int) -> tuple[list[bytes], ...]:
+    """ESP, and IKE and ESP in UDP from and to one of their ports: what a host sends that encrypts for itself.
+
+    Each is a rule's beginning. Later fragments of UDP have no ports, whatever stands where those would be; of IPv6 only
+    what has no extension headers is taken.
+    """
+    first = [nf.payload("network", 6, 2, R), nf.bitwise(R, b"\x1f\xff", bytes(2)), nf.compare(R, bytes(2))]
+    if version == 6:
+        first = [nf.payload("network", 6, 1, R), nf.compare(R, bytes((IpProtocol.UDP,)))]
+    udp = [*protocol(IpProtocol.UDP), *first, nf.payload("transport", 0, 4, R)]
+    ports = (port.to_bytes(2, "big") * 2 for port in (IKE_PORT, NATT_PORT))
+    return protocol(IpProtocol.ESP), *([*udp, nf.compare(R, both)] for both in ports)
 
 
 def udp_to(port: int) -> list[bytes]:

@@ -11,7 +11,8 @@ open                           |-|    |--|
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 
 from openswan.base.address import Subnet
 from openswan.engine.effects import Way
@@ -46,6 +47,31 @@ def flatten(nets: Iterable[tuple[Subnet, Way]], version: int) -> dict[Way, list[
     while around:
         fill(*around.pop())
     return {way: union(ranges) for way, ranges in found.items()}
+
+
+def without(spans: Iterable[Range], holes: Iterable[Range]) -> list[Range]:
+    """What is left of some ranges when others are taken out of them."""
+    left: list[Range] = []
+    gaps = union(holes)
+    at = 0
+    for first, last in union(spans):
+        while at < len(gaps) and gaps[at][1] < first:
+            at += 1
+        for gap in gaps[at:]:
+            if gap[0] > last:
+                break
+            if first < gap[0]:
+                left.append((first, gap[0] - 1))
+            first = gap[1] + 1
+        if first <= last:
+            left.append((first, last))
+    return left
+
+
+def within(spans: Sequence[Range], number: int) -> bool:
+    """Is a number in one of these ranges, which are disjoint and in order?"""
+    at = bisect_right(spans, number, key=lambda span: span[0])
+    return at > 0 and number <= spans[at - 1][1]
 
 
 def cover(nets: Iterable[Subnet], version: int) -> list[Range]:

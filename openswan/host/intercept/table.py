@@ -8,6 +8,9 @@
                 inbound in clear, undecided         -> NFQUEUE once a minute a pair: it triggers us
                 of nobody groups are about          -> past the routes into ipsecN
     learn       a verdict's mark -> the decision of its pair, before the next packet
+    itself      IKE and ESP of a host behind us, to where groups may have a tunnel for it: through that if there is one,
+                undecided like anything else, and where none can be had past ipsecN and the guard: it is not in clear.
+                What comes back for such a host passes at any time: its peer has no tunnel for it, or wraps it itself
     errors      ICMP errors of this host's own: forged senders get so many a second, which begin something, and no more
     output      what would go into ipsecN: in clear if that is decided, or if no group is about it
 
@@ -37,12 +40,13 @@ from openswan.host.intercept.packets import (
     icmp,
     marked,
     native,
+    of_its_own,
     protocol,
     set_mark,
     tcp,
     udp_to,
 )
-from openswan.host.intercept.spans import cover, flatten
+from openswan.host.intercept.spans import cover, flatten, without
 from openswan.host.nftables import rule_counts
 from openswan.host.nlmsg import Message
 
@@ -57,7 +61,7 @@ SEEN_LIFE = 60.0
 """Seconds between two triggers by one pair."""
 TRIGGERS, BURST = 200, 400
 """Pairs a second, and at once, whose inbound packets we hear of: more than may begin a tunnel, and no flood of them."""
-RANGES = ("closed", "open", "inside", "own", "others_from", "others_to")
+RANGES = ("closed", "open", "inside", "own", "others_from", "others_to", "selves")
 """Sets of addresses."""
 RTN_UNICAST, RTN_LOCAL = 1, 2
 ICMP6_FIRST, ICMP6_LAST = 133, 137
@@ -82,6 +86,11 @@ class Note:
     """Seconds; 0: for good."""
     there: bool
     """Has the table been told of the pair before? It may have forgotten meanwhile."""
+
+
+def selves(plan: Intercept, version: int) -> list[Range]:
+    """Where hosts behind us may have IKE and ESP of their own."""
+    return without(cover(plan.selves, version), cover(plan.refused, version))
 
 
 class Table:
@@ -215,6 +224,7 @@ class Table:
             cover(self._plan.own, version),
             cover((src for src, _ in self._plan.others), version),
             cover((dst for _, dst in self._plan.others), version),
+            selves(self._plan, version),
         )
         for number, (name, spans) in enumerate(zip(RANGES, ranges, strict=True), 7):
             yield nft.new_set(name, number, nf.SetType((kind,), interval=True))
@@ -249,6 +259,10 @@ class Table:
             return [nf.queue(QUEUES[name], name != "closed", self.queue)]
 
         passes = [*set_mark(marks, marks.clear), ACCEPT]
+        spares = [*set_mark(marks, marks.spared), ACCEPT]
+        into_ipsec = (marks.tunnel, marks.refused)
+        decisions = (marks.clear, marks.dropped, marks.refused)
+        itself = [[*decided(at.outward(), code), *spares] for code in decisions]
         others = [
             [*into("others_from", at.source()), *into("others_to", at.destination()), ACCEPT],
             [*into("others_from", at.destination()), *into("others_to", at.source()), ACCEPT],
@@ -259,6 +273,7 @@ class Table:
             [*at.inward(), nf.lookup("seen", R, absent=True), nf.limit(TRIGGERS, BURST),
              nf.learn("seen", R, timeout=int(SEEN_LIFE * 1000)), *stop("trigger")],
         ]  # fmt: skip
+        own = of_its_own(at.version)
         inward = [
             [*marked(marks.own, marks.own), ACCEPT],
             *([*protocol(each), ACCEPT] for each in (IpProtocol.ESP, IpProtocol.AH)),
@@ -268,6 +283,7 @@ class Table:
             [*into("open", at.source()), goto["trigger"]],
         ]
         elsewhere = [
+            *([*each, *into("inside", at.destination()), *into("selves", at.source()), *spares] for each in own),
             [*into("inside", at.destination()), goto["inward"]],
             [*into("closed", at.destination()), *passes],
             [*into("open", at.destination()), *passes],
@@ -280,8 +296,9 @@ class Table:
             [*kind, nf.compare(R, native(RTN_UNICAST), "!="), ACCEPT],
             [*into("inside", at.source(), absent=True), goto["elsewhere"]],
             [*into("inside", at.destination()), ACCEPT],
+            *([*each, *into("selves", at.destination()), nf.verdict(nf.NFT_JUMP, "itself")] for each in own),
             [*decided(at.outward(), marks.clear), *passes],
-            [*decided(at.outward(), marks.tunnel), ACCEPT],
+            *([*decided(at.outward(), code), ACCEPT] for code in into_ipsec),
             [*decided(at.outward(), marks.dropped), nf.count("dropped"), DROP],
             [*into("closed", at.destination()), goto["first_closed"]],
             [*into("open", at.destination()), goto["first_open"]],
@@ -293,10 +310,11 @@ class Table:
         ]
         number, types = ICMP_ERRORS[at.version]
         errors = [icmp(number, first, last) for first, last in types]
+        learned = ((marks.clear, int(PASS_LIFE * 1000), marks.clear), *((code, 0, 0) for code in into_ipsec))
         learn = [
             [*marked(marks.learn | code, marks.mask), *at.outward(), nf.load(at.after, native(code)),
              nf.learn("decided", R, at.after, life), *set_mark(marks, kept), ACCEPT]
-            for code, life, kept in ((marks.clear, int(PASS_LIFE * 1000), marks.clear), (marks.tunnel, 0, 0))
+            for code, life, kept in learned
         ]  # fmt: skip
         output = [
             [*marked(marks.own, marks.own), ACCEPT],
@@ -304,7 +322,7 @@ class Table:
             [nf.meta("oifname", R), nf.lookup("devices", R, absent=True), ACCEPT],
             others[0],
             [*decided(at.outward(), marks.clear), *passes],
-            [*decided(at.outward(), marks.tunnel), ACCEPT],
+            *([*decided(at.outward(), code), ACCEPT] for code in into_ipsec),
             *([*answer, goto["answers"]] for answer in (*errors, tcp(RST), tcp(SYN, ACK))),
             [*into("own", at.source()), ACCEPT],
             [*into("inside", at.source()), ACCEPT],
@@ -313,6 +331,7 @@ class Table:
         ]
         return [
             *((name, None, firsts.chain(at, queue, stop(queue))) for name, queue in firsts.CHAINS.items()),
+            ("itself", None, itself),
             ("trigger", None, trigger),
             ("inward", None, inward),
             ("elsewhere", None, elsewhere),
