@@ -117,7 +117,7 @@ class Interception:
             return Intercept()
         for conn in self._ordinary():
             others.update(((key.src, key.dst), None) for key in conn.keys)
-        return Intercept(*map(tuple, (nets, inside, own, others, selves, refused)))
+        return Intercept(tuple(nets), tuple(inside), tuple(own), tuple(others), tuple(selves), tuple(refused))
 
     def _listed(self) -> tuple[Conn, ...]:
         """The same, found once until one of them changes: thousands of pairs have each a connection beside them."""

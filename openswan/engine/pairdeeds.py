@@ -23,6 +23,7 @@ from openswan.policy.selector import FlowKey
 
 if TYPE_CHECKING:
     from openswan.engine.brain import Brain
+    from openswan.engine.conn import Conn
     from openswan.engine.pairs import Pairs
 
 
@@ -162,13 +163,21 @@ class PairDeeds:
         conn = self.pairs.conns.get(effect.pair)
         if conn is not None and conn.instance == effect.sa:
             del self.pairs.conns[effect.pair]
+            # It may have come beside the tunnel of another peer, which stays.
+            state = self.pairs.machine.pairs.get(effect.pair)
+            other = self._beside(conn, effect.pair, state.sa) if state is not None else None
+            if other is not None and other.children:
+                self.pairs.conns[effect.pair] = other
             self.brain.negotiator.remove(conn)
             self.catch_up(effect.pair)
-        elif conn is not None and conn.template is not None:
+        elif conn is not None and (former := self._beside(conn, effect.pair, effect.sa)) is not None:
             # Another peer has its place: the host itself that it spoke for, or one with a better proof.
-            former = conn.template.instances.get(effect.sa)
-            if former is not None and self.pairs.pair_of(former) == effect.pair:
-                self.brain.negotiator.remove(former)
+            self.brain.negotiator.remove(former)
+
+    def _beside(self, conn: Conn, pair: Pair, instance: int) -> Conn | None:
+        """Another connection of the same pair."""
+        found = conn.template.instances.get(instance) if conn.template is not None else None
+        return found if found is not conn and found is not None and self.pairs.pair_of(found) == pair else None
 
     def _overflow(self, effect: oe.Overflow) -> None:
         # The packet engine's own hold ends, and what it keeps is dropped; the next packet asks again.

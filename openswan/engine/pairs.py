@@ -334,7 +334,7 @@ class Pairs:
         """The connection of a pair: one, whoever begins; `gateway` is whom the DNS has named to be called, `caller` who
         has called us for a host behind it."""
         known = self.conns.get(pair)
-        other = caller is not None and known is not None and known.children and known.peer != caller
+        other = caller is not None and known is not None and known.peer != caller
         if known is not None and known.kind is Kind.INSTANCE and known.template is line and not other:
             # What a packet from there has begun is given up for what is wanted here: it asks only once.
             same = gateway is None or known.children or same_gateway(gateway, known.gateway)

@@ -113,15 +113,17 @@ TEXT: dict[type[Any], Callable[[Any], str]] = {
 }
 
 
-BY_MARK: dict[type[Any], str] = {Marked: "meta mark", OwnStream: "tcp sport @ikeports socket mark"}
+BY_MARK: dict[type[Any], Callable[[Marks], str]] = {
+    Marked: lambda marks: f"meta mark & {marks.guard:#x} == {marks.own:#x}",
+    Spared: lambda marks: f"meta mark & {marks.mask:#x} == {marks.spared:#x}",
+    OwnStream: lambda marks: f"tcp sport @ikeports socket mark & {marks.guard:#x} == {marks.own:#x}",
+}
 
 
 def test_text(test: Test, marks: Marks = DEFAULT_MARKS) -> str:
     """One test as nft writes it."""
-    if isinstance(test, Spared):
-        return f"meta mark & {marks.mask:#x} == {marks.spared:#x}"
-    whose = BY_MARK.get(type(test))
-    return f"{whose} & {marks.guard:#x} == {marks.own:#x}" if whose else TEXT[type(test)](test)
+    by_mark = BY_MARK.get(type(test))
+    return by_mark(marks) if by_mark is not None else TEXT[type(test)](test)
 
 
 def sayable(rule: Rule) -> bool:

@@ -54,17 +54,18 @@ def without(spans: Iterable[Range], holes: Iterable[Range]) -> list[Range]:
     left: list[Range] = []
     gaps = union(holes)
     at = 0
-    for first, last in union(spans):
-        while at < len(gaps) and gaps[at][1] < first:
+    for span in union(spans):
+        begin, last = span
+        while at < len(gaps) and gaps[at][0] <= last:
+            first, end = gaps[at]
+            if begin < first:
+                left.append((begin, first - 1))
+            begin = max(begin, end + 1)
+            if end > last:
+                break  # it may reach into the next one
             at += 1
-        for gap in gaps[at:]:
-            if gap[0] > last:
-                break
-            if first < gap[0]:
-                left.append((first, gap[0] - 1))
-            first = gap[1] + 1
-        if first <= last:
-            left.append((first, last))
+        if begin <= last:
+            left.append((begin, last))
     return left
 
 

@@ -9,8 +9,8 @@
                 of nobody groups are about          -> past the routes into ipsecN
     learn       a verdict's mark -> the decision of its pair, before the next packet
     itself      IKE and ESP of a host behind us, to where groups may have a tunnel for it: through that if there is one,
-                undecided like anything else, and where none can be had past ipsecN and the guard: it is not in clear.
-                What comes back for such a host passes at any time: its peer has no tunnel for it, or wraps it itself
+                and past ipsecN and the guard where none can be had, as it is not in clear, or where its peer has spoken
+                to it that way of late; else undecided like anything else. What comes for such a host passes at any time
     errors      ICMP errors of this host's own: forged senders get so many a second, which begin something, and no more
     output      what would go into ipsecN: in clear if that is decided, or if no group is about it
 
@@ -59,6 +59,8 @@ PASS_LIFE = 300.0
 """Seconds after which a pair in clear is asked about again, so that it is known to be in use."""
 SEEN_LIFE = 60.0
 """Seconds between two triggers by one pair."""
+SPOKEN_LIFE = 60.0
+"""Seconds for which IKE and ESP for a host behind us say that it encrypts for itself."""
 TRIGGERS, BURST = 200, 400
 """Pairs a second, and at once, whose inbound packets we hear of: more than may begin a tunnel, and no flood of them."""
 RANGES = ("closed", "open", "inside", "own", "others_from", "others_to", "selves")
@@ -70,7 +72,7 @@ ICMP_ERRORS = {4: (IpProtocol.ICMP, ((3, 5), (11, 12))), 6: (IpProtocol.ICMP6, (
 SYN, RST, ACK = 0x02, 0x04, 0x10
 """Flags of TCP (RFC 9293 3.1): the host answers forged senders with RST, or SYN and ACK."""
 FAMILY = {4: nf.NFPROTO_IPV4, 6: nf.NFPROTO_IPV6}
-SETS = ("devices", "decided", "seen", "waiting", *firsts.SOURCES, *RANGES)
+SETS = ("devices", "decided", "seen", "waiting", "spoken", *firsts.SOURCES, *RANGES)
 DEVICES = ("lo", *(f"ipsec{number}" for number in range(256)))
 """What comes from there has been decided; there need not be any of that name."""
 
@@ -213,7 +215,8 @@ class Table:
         yield nft.new_set("decided", 2, nf.SetType(pair, data=nf.MARK, size=MOST_DECISIONS, learns=True))
         yield nft.new_set("seen", 3, nf.SetType(pair, size=MOST_SEEN, learns=True))
         yield nft.new_set("waiting", 4, nf.SetType(pair, size=firsts.MOST_WAITING, learns=True))
-        for number, name in enumerate(firsts.SOURCES, 5):
+        yield nft.new_set("spoken", 5, nf.SetType(pair, size=MOST_SEEN, learns=True))
+        for number, name in enumerate(firsts.SOURCES, 6):
             yield nft.new_set(name, number, nf.SetType((kind,), size=firsts.MOST_SOURCES, learns=True))
         yield from nft.elements("devices", [(nf.device_key(name), None) for name in DEVICES])
         flat = flatten(self._plan.nets, version)
@@ -226,7 +229,7 @@ class Table:
             cover((dst for _, dst in self._plan.others), version),
             selves(self._plan, version),
         )
-        for number, (name, spans) in enumerate(zip(RANGES, ranges, strict=True), 7):
+        for number, (name, spans) in enumerate(zip(RANGES, ranges, strict=True), 8):
             yield nft.new_set(name, number, nf.SetType((kind,), interval=True))
             yield from nft.spans(name, self._ends(spans))
         chains = self._chains()
@@ -244,7 +247,7 @@ class Table:
     def _chains(self) -> list[tuple[str, tuple[str, str, int] | None, list[list[bytes]]]]:
         """Name, where the kernel calls it, rules; each stands before those that jump to it."""
         at, marks = self.at, self.marks
-        names = ("trigger", "inward", "elsewhere", "answers", *firsts.CHAINS)
+        names = ("spoken", "trigger", "inward", "elsewhere", "answers", *firsts.CHAINS)
         goto = {name: nf.verdict(nf.NFT_GOTO, name) for name in names}
 
         def into(name: str, address: bytes, absent: bool = False) -> list[bytes]:
@@ -262,7 +265,11 @@ class Table:
         spares = [*set_mark(marks, marks.spared), ACCEPT]
         into_ipsec = (marks.tunnel, marks.refused)
         decisions = (marks.clear, marks.dropped, marks.refused)
-        itself = [[*decided(at.outward(), code), *spares] for code in decisions]
+        itself = [
+            *([*decided(at.outward(), code), *spares] for code in decisions),
+            [*decided(at.outward(), marks.tunnel), ACCEPT],
+            [*at.outward(), nf.lookup("spoken", R), *spares],
+        ]
         others = [
             [*into("others_from", at.source()), *into("others_to", at.destination()), ACCEPT],
             [*into("others_from", at.destination()), *into("others_to", at.source()), ACCEPT],
@@ -282,8 +289,10 @@ class Table:
             [*into("closed", at.source()), goto["trigger"]],
             [*into("open", at.source()), goto["trigger"]],
         ]
+        # What there is no room for is not noted, and passes all the same.
+        spoken = [[*at.inward(), nf.learn("spoken", R, timeout=int(SPOKEN_LIFE * 1000))], spares]
         elsewhere = [
-            *([*each, *into("inside", at.destination()), *into("selves", at.source()), *spares] for each in own),
+            *([*each, *into("inside", at.destination()), *into("selves", at.source()), goto["spoken"]] for each in own),
             [*into("inside", at.destination()), goto["inward"]],
             [*into("closed", at.destination()), *passes],
             [*into("open", at.destination()), *passes],
@@ -332,6 +341,7 @@ class Table:
         return [
             *((name, None, firsts.chain(at, queue, stop(queue))) for name, queue in firsts.CHAINS.items()),
             ("itself", None, itself),
+            ("spoken", None, spoken),
             ("trigger", None, trigger),
             ("inward", None, inward),
             ("elsewhere", None, elsewhere),

@@ -18,8 +18,8 @@ def test_the_usual_ones() -> None:
 @pytest.mark.parametrize("mask", [0xF000, 0xF, 0xF0000000, 0x10101010, 0x80000007], ids=hex)
 def test_they_are_told_apart_and_stay_within_the_mask(mask: int) -> None:
     marks = Marks(mask)
-    codes = (marks.own, marks.dropped, marks.clear, marks.tunnel, marks.learn)
-    assert len(set(codes)) == 5 and all(code and not code & ~mask for code in codes)
+    codes = (marks.own, marks.dropped, marks.clear, marks.tunnel, marks.learn, marks.refused, marks.spared)
+    assert len(set(codes)) == 7 and all(code and not code & ~mask for code in codes)
     assert marks.own | marks.dropped | marks.tunnel | marks.learn == mask and marks.others ^ mask == 0xFFFFFFFF
     assert marks.own & marks.guard != marks.clear & marks.guard, "what may go in clear is guarded, our own is not"
     assert marks.ours(0xFFFFFFFF) and not marks.ours(marks.others)

@@ -13,7 +13,7 @@ import pytest
 from openswan.base.said import Said
 from openswan.engine.effects import Decision, Intercept, Way
 from openswan.engine.events import Intercepted, InterceptionSeen
-from openswan.policy.connection import ShuntPolicy
+from openswan.policy.connection import Auth, End, Host, HostKind, ShuntPolicy
 from tests.sim.pair import EAST, WEST, SimHost, conn, end, make_pair
 from tests.sim.test_groups import BLOCK, CLEAR_OR_PRIVATE, PERMISSIVE, ready
 from tests.sim.test_oegateway import HOST, INSIDE, OTHER, gateways, lan, meets
@@ -65,7 +65,7 @@ def test_the_status_tells_how_first_packets_are_met() -> None:
 
 @pytest.mark.parametrize(
     ("failure", "decision"),
-    [(ShuntPolicy.PASS, Decision.PASS), (ShuntPolicy.DROP, Decision.DROP), (ShuntPolicy.REJECT, Decision.TUNNEL)],
+    [(ShuntPolicy.PASS, Decision.PASS), (ShuntPolicy.DROP, Decision.DROP), (ShuntPolicy.REJECT, Decision.REFUSE)],
     ids=["pass", "drop", "reject"],
 )
 def test_without_a_tunnel_the_group_decides(failure: ShuntPolicy, decision: Decision) -> None:
@@ -82,6 +82,7 @@ def test_the_plan_follows_lines_and_conns() -> None:
     assert pair.west.plan == Intercept(
         ((ip_network("10.0.0.0/8"), Way.CLOSED), (north, Way.CLOSED), (south, Way.CLOSED)),
         (ip_network("10.1.0.0/16"),),
+        selves=(ip_network("10.0.0.0/8"), north, south),
     )
     assert pair.east.plan.own == (ip_network(f"{EAST}/32"),) and pair.east.plan.inside == ()
     net = conn("net", end(WEST, "10.1.0.0/16", "@west"), end(EAST, "10.2.0.0/16", "@east"))
@@ -89,6 +90,11 @@ def test_the_plan_follows_lines_and_conns() -> None:
     assert pair.west.plan.others == ((ip_network("10.1.0.0/16"), ip_network("10.2.0.0/16")),)
     pair.west.say("delete", name="net")
     assert pair.west.plan.others == ()
+    far = End(Host(HostKind.OPPORTUNISTIC_GROUP))
+    block = conn("block", end("%defaultroute", "10.1.0.0/16"), far, auth=Auth.NEVER, prospective=ShuntPolicy.DROP)
+    ready(pair.west, block, private="192.0.2.0/24\n", block="192.0.2.0/28\n")
+    assert pair.west.plan.refused == (ip_network("192.0.2.0/28"),), "nothing goes there, whoever has encrypted it"
+    pair.west.say("delete", name="block")
     pair.west.policies["private"] = "192.0.2.0/24\n"
     pair.west.say("rereadgroups")
     assert [net for net, _ in pair.west.plan.nets] == [north]

@@ -15,6 +15,8 @@ from openswan.host.guard.rules import (
     Opening,
     Ours,
     OwnStream,
+    Rule,
+    Spared,
     Through,
     ToIkePort,
     ToStreamPort,
@@ -46,13 +48,18 @@ def test_hooks_are_those_where_nothing_can_slip_past() -> None:
 
 
 def test_forwarded_packets_have_no_exemption_but_the_device() -> None:
+    """And the mark that interception has given IKE and ESP of hosts groups are about: it stands for itself alone."""
     through = BY_NAME["through"]
-    assert not [rule for rule in through.rules if rule.action == "accept"]
+    spared = Rule((Spared(),), "accept")
+    assert [rule for rule in through.rules if rule.action == "accept"] == [spared]
+    assert through.rules[0].tests == (Through("iifname"),), "what has been decrypted is not spared"
+    assert [rule for chain in CHAINS for rule in chain.rules if Spared() in rule.tests] == [spared, spared]
     for rule in BY_NAME["decrypted"].rules:
         assert rule.action == "goto" or isinstance(rule.tests[0], (Through, Home))
     assert not reached("through") & {"dhcp", "neighbours"}
     for rule in BY_NAME["out"].rules[1:]:
-        assert rule.action == "goto" or isinstance(rule.tests[0], Ours) or rule.target == "neighbours"
+        ours = isinstance(rule.tests[0], Ours) or rule == spared
+        assert rule.action == "goto" or ours or rule.target == "neighbours"
     # What a router passes on never has the hop limit the neighbours' packets need.
     for rule in BY_NAME["neighbours"].rules:
         assert any(isinstance(test, HopLimit) and test.value in (1, 255) for test in rule.tests)

@@ -125,3 +125,41 @@ def test_what_is_no_packet_is_dropped() -> None:
     assert said == [(1, 9, False, None)] * 5 and holding.count == 0
     for length in range(len(packet(A, B, 6, tcp(1, 2)))):
         read_head(packet(A, B, 6, tcp(1, 2))[:length])
+
+
+IKE, NATT = (500).to_bytes(2, "big") * 2, (4500).to_bytes(2, "big") * 2
+
+
+@pytest.mark.parametrize(("src", "dst"), [(A, B), (A6, B6)], ids=["ipv4", "ipv6"])
+@pytest.mark.parametrize("decision", [Decision.DROP, Decision.REFUSE])
+def test_what_a_host_has_encrypted_itself_passes_where_no_tunnel_can_be_had(
+    src: str, dst: str, decision: Decision
+) -> None:
+    """ESP, and UDP from and to one of IKE's ports; nothing of it where some line closes all."""
+    for spared in (True, False):
+        said: list[Said] = []
+        holding = Holding(lambda *verdict: said.append(verdict), spares=lambda to: spared and str(to) == dst)  # noqa: B023
+        own = [packet(src, dst, 50), packet(src, dst, 17, IKE + bytes(9)), packet(src, dst, 17, NATT + bytes(9))]
+        others = [
+            packet(src, dst, 51),
+            packet(src, dst, 17, IKE[:2] + NATT[:2] + bytes(9)),
+            packet(src, dst, 17, bytes((2, 0)) + IKE[:2]),
+            packet(src, dst, 6, IKE + bytes(20)),
+            packet(src, dst, 17, IKE[:3]),
+        ]
+        for number, data in enumerate([*own, *others]):
+            take(holding, number, data, 0x50)
+        assert holding.decide((ip_address(src), ip_address(dst)), decision)
+        passed = {number: mark for _, number, accept, mark in said if accept and mark == 0x50 | MARKS.spared}
+        assert len(passed) == (len(own) if spared else 0) and set(passed) <= {0, 1, 2}
+        if decision is Decision.DROP:
+            assert sum(accept for _, _, accept, _ in said) == len(passed)
+
+
+def test_a_later_fragment_is_nobodys_ike() -> None:
+    """What stands where ports would be is the sender's to choose."""
+    later = read_head(packet(A, B, 17, IKE + bytes(9), fragment=185))
+    first = read_head(packet(A, B, 17, IKE + bytes(9), fragment=0x2000))
+    assert later is not None and first is not None and first.itself and not later.itself
+    esp = read_head(packet(A, B, 50, bytes(20), fragment=185))
+    assert esp is not None and esp.itself, "the protocol is that of the whole"

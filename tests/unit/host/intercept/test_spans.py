@@ -7,7 +7,7 @@ import random
 from ipaddress import IPv4Address, ip_network
 
 from openswan.engine.effects import Way
-from openswan.host.intercept.spans import cover, flatten
+from openswan.host.intercept.spans import cover, flatten, within, without
 
 
 def test_the_picture_of_the_docstring() -> None:
@@ -50,3 +50,18 @@ def test_random_nets_against_every_address() -> None:
             wanted = max(inside)[2] if inside else None
             got = [way for way, spans in found.items() if any(a <= address <= b for a, b in spans)]
             assert got == ([wanted] if wanted else []), (nets, address)
+
+
+def test_random_holes_against_every_number() -> None:
+    rng = random.Random(8)
+    for _ in range(300):
+        spans, holes = (
+            [(first, first + rng.randrange(9)) for first in rng.choices(range(60), k=rng.randrange(9))]
+            for _ in range(2)
+        )
+        left = without(spans, holes)
+        assert left == sorted(left)
+        for number in range(-1, 71):
+            wanted = any(a <= number <= b for a, b in spans) and not any(a <= number <= b for a, b in holes)
+            assert within(left, number) is wanted, (spans, holes, number)
+    assert without([], [(1, 2)]) == [] and without([(1, 2)], []) == [(1, 2)] and not within([], 0)

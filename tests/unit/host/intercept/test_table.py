@@ -103,6 +103,8 @@ def test_what_the_host_answers_to_forged_senders_is_limited(version: int, rules:
     chains = {name: each for name, _, each in table._chains()}
     limited = [at for at, rule in enumerate(chains["output"]) if b"answers" in b"".join(rule)]
     assert len(limited) == rules
-    assert nf.compare(table.at.after, native(DEFAULT_MARKS.tunnel)) in chains["output"][limited[0] - 1]
+    codes = (DEFAULT_MARKS.tunnel, DEFAULT_MARKS.refused)
+    for code, rule in zip(codes, chains["output"][limited[0] - 2 : limited[0]], strict=True):
+        assert nf.compare(table.at.after, native(code)) in rule
     assert expressions(chains["answers"][0])[0][0] == "limit"
     table.close()
