@@ -8,9 +8,9 @@
                 inbound in clear, undecided         -> NFQUEUE once a minute a pair: it triggers us
                 of nobody groups are about          -> past the routes into ipsecN
     learn       a verdict's mark -> the decision of its pair, before the next packet
-    itself      IKE and ESP of a host behind us, to where groups may have a tunnel for it: through that if there is one,
-                and past ipsecN and the guard where none can be had, as it is not in clear, or where its peer has spoken
-                to it that way of late; else undecided like anything else. What comes for such a host passes at any time
+    itself      IKE and ESP of a host behind us, to where groups may have a tunnel for it: past ipsecN and the guard, as
+                it is not in clear, where no tunnel can be had, or its peer has spoken so to the host itself of late,
+                past any tunnel; else like anything else. What comes so for such a host passes at any time
     errors      ICMP errors of this host's own: forged senders get so many a second, which begin something, and no more
     output      what would go into ipsecN: in clear if that is decided, or if no group is about it
 
@@ -267,7 +267,6 @@ class Table:
         decisions = (marks.clear, marks.dropped, marks.refused)
         itself = [
             *([*decided(at.outward(), code), *spares] for code in decisions),
-            [*decided(at.outward(), marks.tunnel), ACCEPT],
             [*at.outward(), nf.lookup("spoken", R), *spares],
         ]
         others = [
@@ -290,7 +289,7 @@ class Table:
             [*into("open", at.source()), goto["trigger"]],
         ]
         # What there is no room for is not noted, and passes all the same.
-        spoken = [[*at.inward(), nf.learn("spoken", R, timeout=int(SPOKEN_LIFE * 1000))], spares]
+        spoken = [[*at.inward(), nf.learn("spoken", R, timeout=int(SPOKEN_LIFE * 1000)), *spares], spares]
         elsewhere = [
             *([*each, *into("inside", at.destination()), *into("selves", at.source()), goto["spoken"]] for each in own),
             [*into("inside", at.destination()), goto["inward"]],
