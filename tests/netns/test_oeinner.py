@@ -129,7 +129,7 @@ def test_whoever_dies_and_comes_back(lab: Lab, who: str) -> None:
 
 
 def test_nothing_else_passes_that_way(lab: Lab) -> None:
-    """Neither out of a closed group nor into it: IKE's port at one end is not enough; and a line that blocks, blocks."""
+    """Neither out of a closed group nor into it: IKE's port at one end is not enough, and a blocking line blocks."""
     block = conn("shut", NOBODYS, right="%group", authby="never", type="drop", leftsubnet="10.1.0.0/24")
     west = Gateway(lab.west, lan_conf("drop") + block)
     (west.dir / "ipsec.d/policies/lan").write_text("192.0.2.0/24\n")
