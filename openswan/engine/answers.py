@@ -131,6 +131,8 @@ class Answers:
         owner: Hashable = question.peer_id if known else holder
         if question.user:
             owner = (question.peer_id, question.user)
+        if question.peer_id.kind is IdKind.NULL and self.core.asking is not None:
+            self._share(conn, self.core.asking.machine.remote.address, holder)
         found = []
         for version in question.versions:
             pools = [pool for pool in conn.oriented.theirs.pools if pool.version == version]
@@ -145,6 +147,19 @@ class Answers:
                 NotifyType.INTERNAL_ADDRESS_FAILURE,
             )
         return Assigned(tuple(found), conn.policy.dns, conn.policy.domains)
+
+    def _share(self, conn: Conn, origin: Address, holder: int) -> None:
+        """IkeError when as many who prove nothing have addresses behind one outer address as may."""
+        pools = conn.oriented.theirs.pools if conn.oriented is not None else ()
+        crowd = self.core.leases.crowded(pools, origin, holder)
+        if crowd is None:
+            return
+        where, share = crowd
+        if where not in self.core.leases.complained:
+            self.core.leases.complained.add(where)
+            text = f'{where}: {share} hosts that prove nothing have addresses of "{conn.name}"; no more until some go'
+            self.core.log(text, True, "pool-share")
+        raise IkeError(f"{share} of {where} have addresses", NotifyType.INTERNAL_ADDRESS_FAILURE)
 
     def ticket_box(self) -> TicketBox:
         """Who seals our tickets."""

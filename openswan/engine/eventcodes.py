@@ -50,6 +50,7 @@ EVENTS: dict[str, str] = {
     "ocsp": "what an OCSP responder says about a certificate",
     "offload": "the kernel refuses to take packets in batches",
     "pair": "what has become of a pair of hosts in a policy group",
+    "pool-share": "as many peers that prove nothing have addresses behind one address as may",
     "redirect-refused": "a peer's wish to send us elsewhere was not followed",
     "redirected": "a peer has sent us elsewhere",
     "remedy": "what a failure is likely to come from, and what to do about it",

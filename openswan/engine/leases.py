@@ -7,15 +7,22 @@ somebody's, and of those the one released longest ago goes first. What is rememb
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 
-from openswan.base.address import Address
+from openswan.base.address import Address, Subnet
 from openswan.policy.modecfg import Pool
 
 Busy = Callable[[Address], bool]
 MOST_REMEMBERED = 65536
 """Absent identities whose address is remembered, for each pool."""
+LEAST_SHARE, SHARE = 16, 4
+"""Peers that prove nothing and come from one outer address, or one /64, have one part in so many of what pools hold,
+and so many addresses at least: who is behind one NAT box does not use up what is there for all."""
+NEIGHBOURHOOD = {4: 32, 6: 64}
+"""Prefix lengths of what counts as one outer address."""
 
 
 @dataclass(eq=False, slots=True)
@@ -55,6 +62,25 @@ class Leases:
         self.given: dict[Address, Lease] = {}
         self.held: dict[int, list[tuple[Book, Lease]]] = {}
         """By the serial of an IKE SA."""
+        self.origins: dict[int, Subnet] = {}
+        """Where IKE SAs come from whose peers prove nothing, by serial; and how many of those have addresses."""
+        self.crowds: Counter[Subnet] = Counter()
+        self.refused = 0
+        """Requests of more peers of one origin than may have addresses."""
+        self.complained: set[Subnet] = set()
+        """Origins that have been refused so, until none of theirs is left."""
+
+    def crowded(self, pools: Iterable[Pool], origin: Address, holder: int) -> tuple[Subnet, int] | None:
+        """Have as many peers of an origin, that prove nothing, addresses of these pools as may? Then what counts as the
+        origin and how many may; else the IKE SA is counted once it has taken one."""
+        share = max(LEAST_SHARE, sum(pool.size for pool in pools) // SHARE)
+        where = ip_network((origin, NEIGHBOURHOOD[origin.version]), strict=False)
+        if holder not in self.held and self.crowds[where] >= share:
+            self.refused += 1
+            return where, share
+        if holder not in self.origins:
+            self.origins[holder] = where
+        return None
 
     def take(
         self,
@@ -76,12 +102,20 @@ class Leases:
                     book.released.pop(lease.owner, None)
                     if holder not in lease.holders:
                         lease.holders.add(holder)
+                        if holder in self.origins and holder not in self.held:
+                            self.crowds[self.origins[holder]] += 1
                         self.held.setdefault(holder, []).append((book, lease))
                     return lease.address
         return None
 
     def release(self, holder: int) -> None:
         """An IKE SA has ended: what only it used is free, and remembered."""
+        origin = self.origins.pop(holder, None)
+        if origin is not None and holder in self.held:
+            self.crowds[origin] -= 1
+            if not self.crowds[origin]:
+                del self.crowds[origin]
+                self.complained.discard(origin)
         for book, lease in self.held.pop(holder, ()):
             lease.holders.discard(holder)
             if lease.holders:
@@ -100,6 +134,8 @@ class Leases:
         for _, lease in moved:
             lease.holders.discard(old)
             lease.holders.add(new)
+        if (origin := self.origins.pop(old, None)) is not None and moved:
+            self.origins[new] = origin
         if moved:
             self.held.setdefault(new, []).extend(moved)
 

@@ -216,6 +216,8 @@ def _assignment_lines(brain: Brain, conn: Conn) -> Iterator[str]:
         book = brain.core.leases.books.get(pool)
         used, kept = (book.in_use, len(book.released)) if book is not None else (0, 0)
         yield f"{conn.label}:   address pool: {pool}; size {pool.size}; {used} in use; {kept} kept for absent peers;"
+    if conn.oriented.theirs.pools and (refused := brain.core.leases.refused):
+        yield f"{conn.label}:   {refused} requests refused of more peers behind one address than may have one each;"
     if conn.virtual:
         given = conn.assigned
         dns = f"; dns: {' '.join(map(str, given.dns))}" if given.dns else ""

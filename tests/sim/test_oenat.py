@@ -162,6 +162,25 @@ def test_the_pool_is_the_bound_and_what_is_let_go_is_free_again() -> None:
     assert packet is not None
 
 
+def test_one_box_does_not_use_up_the_pool() -> None:
+    """Whoever is behind it and proves nothing; behind another one there are addresses left, and it is said once."""
+    pool = Pool(ip_address("100.64.0.0"), ip_address("100.64.0.17"))
+    office = Office(18, replace(PRIVATE, right=replace(PRIVATE.right, pools=(pool,))))
+    assert all(office.reaches(host) for host in office.clients[:16])
+    assert not any(office.reaches(host) for host in office.clients[16:])
+    said = [line for line in office.server.lines if "have addresses of" in line]
+    assert len(said) == 1 and said[0].startswith(f"{OUTSIDE}/32: 16 hosts that prove nothing")
+    assert any("requests refused of more peers behind one address" in line for _, line in office.server.say("status"))
+    twin = SimHost(office.net, "twin", "192.168.1.99", 99)
+    Nat(ip_address("203.0.113.6"), office.net).serve(twin.address)
+    ready(twin, PRIVATE, private=WORLD)
+    assert office.reaches(twin)
+    office.clients[3].say("terminate", name="private")
+    office.net.run(office.net.now + 1200.0)
+    assert office.reaches(office.clients[17], 30.0)
+    office.sane()
+
+
 def test_rekeying_keeps_the_address_and_so_does_coming_back() -> None:
     short = {"ike_lifetime": 900.0, "ipsec_lifetime": 400.0, "rekey_margin": 60.0}
     office = Office(2, giving(replace(PRIVATE, **short)), replace(PRIVATE, **short))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 from ipaddress import ip_address
 
+from openswan.base.address import Address
 from openswan.engine import leases as module
 from openswan.engine.leases import Leases
 from openswan.policy.modecfg import Pool
@@ -106,3 +107,54 @@ def test_random_comings_and_goings_never_give_an_address_twice() -> None:
             book.release(gone)
     for book_ in book.books.values():
         assert all(lease.holders for owner, lease in book_.owners.items() if owner not in book_.released)
+
+
+def test_who_is_behind_one_address_has_a_share() -> None:
+    """A quarter of a large pool, sixteen of a small one; of IPv6 a /64 is one address."""
+    pools = (Pool(ip_address("10.9.0.0"), ip_address("10.9.0.127")),)
+    book = Leases()
+    box, other = ip_address("192.0.2.1"), ip_address("192.0.2.2")
+
+    def ask(holder: int, origin: Address = box, given: tuple[Pool, ...] = pools) -> bool:
+        return book.crowded(given, origin, holder) is None and book.take(given, holder, holder) is not None
+
+    assert [ask(n) for n in range(40)] == [True] * 32 + [False] * 8 and book.refused == 8
+    assert ask(50, other) and ask(3), "another one, and who has one already"
+    book.move(7, 60)
+    book.release(7)
+    assert not ask(70), "it was replaced"
+    book.release(60)
+    assert ask(70) and not ask(71)
+    for holder in (*range(32), 50, 70):
+        book.release(holder)
+    assert not book.crowds and not book.held
+    book.release(71)
+    sixes = [ip_address(f"2001:db8::{n:x}") for n in range(1, 20)]
+    few = (SMALL, Pool(ip_address("10.9.1.0"), ip_address("10.9.1.40")))
+    assert [ask(200 + n, each, few) for n, each in enumerate(sixes)] == [True] * 16 + [False] * 3
+    assert ask(300, ip_address("2001:db8:0:1::1"), few)
+
+
+def test_shares_come_out_right_after_any_sequence() -> None:
+    rng = random.Random(4)
+    pools = (Pool(ip_address("10.9.0.0"), ip_address("10.9.0.99")),)
+    boxes = [ip_address(f"192.0.2.{n}") for n in range(4)]
+    book, where = Leases(), dict[int, Address]()
+    for serial in range(3000):
+        if rng.random() < 0.6:
+            box = rng.choice(boxes[: 2 if serial < 1500 else 4])
+            mine = sum(each == box for each in where.values())
+            free = len(where) < 100
+            got = book.crowded(pools, box, serial) is None and book.take(pools, serial, serial) is not None
+            assert got is (mine < 25 and free)
+            where |= {serial: box} if got else {}
+            if not got:
+                book.release(serial)
+        elif where:
+            old = rng.choice(list(where))
+            if rng.random() < 0.3:
+                book.move(old, 10_000 + serial)
+                where[10_000 + serial] = where.pop(old)
+            book.release(old)
+            where.pop(old, None)
+        assert sum(book.crowds.values()) == len(where) == len(book.held) == len(book.origins)
