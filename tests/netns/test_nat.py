@@ -125,3 +125,31 @@ def test_hosts_that_nobody_has_arranged_anything_with(nat_lab: Lab) -> None:
             assert f"pair {own} as {given} 192.0.2.2" in gateway.status()
         assert_quiet(wire, ("100.64.0.0/24", "192.168.7.0/24", "192.168.8.0/24"))
         assert wire.count()["esp"] == 0 and wire.count()["esp-udp"] > 100
+
+
+def test_hosts_behind_a_box_that_translates_ipv6(nat_lab: Lab) -> None:
+    """The same over IPv6: ESP in UDP, two hosts behind one address, which are told apart by what they are given."""
+    lab = nat_lab
+    lab["nat"].run("ip6tables", "-t", "nat", "-A", "POSTROUTING", "-o", "out", "-j", "MASQUERADE")
+    group = {"left": "%defaultroute", "right": "%opportunisticgroup", "authby": "null", "auto": "route"}
+    private = conn("private", group, failureshunt="drop")
+    east = Gateway(lab.east, conn("private", group, failureshunt="drop", rightaddresspool="fd64::1-fd64::9"))
+    west, road = Gateway(lab.west, private), Gateway(lab["road"], private)
+    for gateway in (east, west, road):
+        (gateway.dir / "ipsec.d" / "policies" / "private").write_text("2001:db8::/64\n")
+        gateway.start()
+    for gateway in (west, road):
+        wait_for("the line", lambda g=gateway: "%trap" in g.ipsec("eroute").stdout, 5)  # type: ignore[misc]
+    with Capture(lab.east) as wire:
+        for gateway, own, given in ((west, "2001:db8:7::2", "fd64::1"), (road, "2001:db8:8::2", "fd64::2")):
+            assert ping(gateway.host, "2001:db8::2", 3, wait=5).received == 3, gateway.log() + east.log()
+            with Capture(lab.east, "ipsec1") as there, Capture(gateway.host, "ipsec1") as here:
+                learn_path(gateway.host, "2001:db8::2", 1452)  # of IPv6 it is the sender who cuts
+                assert_ping(gateway.host, "2001:db8::2", size=4000)
+                assert_ping(lab.east, given)
+                assert transfer(gateway.host, lab.east, "2001:db8::2", 1 << 20).intact
+                assert {s.src for s in there.packets() if s.kind not in ("mld", "nd")} == {given, "2001:db8::2"}
+                assert {s.src for s in here.packets() if s.kind not in ("mld", "nd")} == {own, "2001:db8::2"}
+            assert f"pair {own} as {given} 2001:db8::2" in gateway.status()
+        assert_quiet(wire, ("fd64::/64", "2001:db8:7::/64", "2001:db8:8::/64"))
+        assert wire.count()["esp"] == 0 and wire.count()["esp-udp"] > 100

@@ -20,7 +20,7 @@ from tests.netns.test_oe import HERE as NOBODYS
 from tests.netns.test_oe import host, trapped
 from tests.netns.test_oedns import EAST, FIRST, SECOND, WEST, World, ipseckey, world_of
 from tests.netns.test_oegateway import LAN, SUNSET, clear, gateway, lan_conf
-from tests.netns.traffic import Receiver, ping, transfer, udp_socket
+from tests.netns.traffic import Receiver, learn_path, ping, transfer, udp_socket
 
 THIRD = rsa.generate_private_key(65537, 2048)
 BOTH = ipseckey("2.0.1", THIRD) + ipseckey("2.0.1", FIRST, WEST, 20)
@@ -60,6 +60,21 @@ def test_a_host_that_proves_nothing_behind_a_gateway_that_may_not_speak_for_it(l
     gateway(lab, failure, "192.0.2.0/24\n2001:db8::/64\n")
     trapped(host(lab, "sunset", private=f"{EAST}\n"), 1)
     lose_nothing(lab, b"<<burst>>")
+
+
+def test_over_ipv6(lab: Lab) -> None:
+    """Large packets, too: what the host encrypts is cut as it should be on a way that has no tunnel."""
+    inside, outside = "2001:db8:1::2", "2001:db8::2"
+    host(lab, "east", private="2001:db8:1::/64\n")
+    gateway(lab, "drop", "192.0.2.0/24\n2001:db8::/64\n")
+    trapped(host(lab, "sunset", private=f"{outside}\n"), 1)
+    with Capture(lab.west) as wire:
+        assert ping(lab.sunset, outside, 3, wait=5).received == 3
+        assert ping(lab.east, inside, 3, wait=2).received == 3
+        learn_path(lab.sunset, outside, 1452)
+        assert ping(lab.sunset, outside, 3, size=4000).received == 3
+        assert transfer(lab.sunset, lab.east, outside, 1 << 19, inside).intact
+        assert clear(wire, inside) == []
 
 
 def ours(lab: Lab) -> tuple[World, Gateway, Gateway]:
