@@ -125,6 +125,18 @@ def test_what_no_group_is_about_goes_its_way(lab: Lab, failure: str) -> None:
         assert ping(road, target, 2, wait=2).received == 2
 
 
+def test_a_connection_to_another_address_of_the_gateway_is_answered(lab: Lab) -> None:
+    """An address that no group is of: what answers a connection (SYN and ACK) goes in clear like everything from it."""
+    gateway(lab, "drop", "192.0.2.0/24\n2001:db8::/64\n10.2.0.0/16\n")
+    lab.west.ip("addr", "add", "10.9.9.9/32", "dev", "lo")
+    lab.west.ip("addr", "add", "2001:db8:9::9/128", "dev", "lo", "nodad")
+    lab.east.ip("route", "add", "10.9.9.9", "via", "192.0.2.1")
+    lab.east.ip("-6", "route", "add", "2001:db8:9::9", "via", "2001:db8::1")
+    for family, address in ((socket.AF_INET, "10.9.9.9"), (socket.AF_INET6, "2001:db8:9::9")):
+        with lab.west.inside(), socket.create_server((address, 7002), family=family), lab.east.inside():
+            socket.create_connection((address, 7002), timeout=3).close()
+
+
 def test_routed_traffic_past_a_group_for_the_gateway_itself(lab: Lab) -> None:
     """A group for everybody, of the gateway alone: what it forwards is not touched."""
     west = host(lab, "west", private="0.0.0.0/0\n::/0\n")

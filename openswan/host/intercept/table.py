@@ -247,7 +247,7 @@ class Table:
     def _chains(self) -> list[tuple[str, tuple[str, str, int] | None, list[list[bytes]]]]:
         """Name, where the kernel calls it, rules; each stands before those that jump to it."""
         at, marks = self.at, self.marks
-        names = ("spoken", "trigger", "inward", "elsewhere", "answers", *firsts.CHAINS)
+        names = ("spoken", "trigger", "inward", "elsewhere", "answers", "ours", *firsts.CHAINS)
         goto = {name: nf.verdict(nf.NFT_GOTO, name) for name in names}
 
         def into(name: str, address: bytes, absent: bool = False) -> list[bytes]:
@@ -318,6 +318,7 @@ class Table:
         ]
         number, types = ICMP_ERRORS[at.version]
         errors = [icmp(number, first, last) for first, last in types]
+        ours = [*([*answer, goto["answers"]] for answer in (*errors, tcp(RST), tcp(SYN, ACK))), [ACCEPT]]
         learned = ((marks.clear, int(PASS_LIFE * 1000), marks.clear), *((code, 0, 0) for code in into_ipsec))
         learn = [
             [*marked(marks.learn | code, marks.mask), *at.outward(), nf.load(at.after, native(code)),
@@ -331,9 +332,8 @@ class Table:
             others[0],
             [*decided(at.outward(), marks.clear), *passes],
             *([*decided(at.outward(), code), ACCEPT] for code in into_ipsec),
-            *([*answer, goto["answers"]] for answer in (*errors, tcp(RST), tcp(SYN, ACK))),
-            [*into("own", at.source()), ACCEPT],
-            [*into("inside", at.source()), ACCEPT],
+            [*into("own", at.source()), goto["ours"]],
+            [*into("inside", at.source()), goto["ours"]],
             [*into("closed", at.destination()), *passes],
             [*into("open", at.destination()), *passes],
         ]
@@ -345,6 +345,7 @@ class Table:
             ("inward", None, inward),
             ("elsewhere", None, elsewhere),
             ("answers", None, answers),
+            ("ours", None, ours),
             ("before", ("filter", "prerouting", BEFORE), before),
             ("learn", ("filter", "prerouting", AFTER), learn),
             ("output", ("route", "output", OUTPUT), output),
