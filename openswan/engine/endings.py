@@ -11,7 +11,7 @@ from openswan.engine import versions
 from openswan.engine.negotiate import REBORN
 from openswan.engine.statedb import IkeState
 from openswan.engine.timers import Timer
-from openswan.ike.effects import Forget, IkeFailed, IkeGone
+from openswan.ike.effects import Forget, Gone, IkeFailed, IkeGone
 from openswan.ike.events import DeleteChild, DeleteIke
 from openswan.ike.v1.effects import InitialContact
 from openswan.wire.v2.numbers import NotifyType
@@ -130,6 +130,15 @@ class Endings:
             self.brain.liveness.dead(orphans)
         for conn in orphans:
             self.brain.negotiator.aftermath(conn, effect.reason)
+        if effect.reason is Gone.UNKNOWN_TO_PEER:
+            self._doubt_others(ike)
+
+    def _doubt_others(self, ike: IkeState) -> None:
+        """Who has lost an IKE SA will have lost those beside it too, whether packets say so or not: they are asked."""
+        where = ike.machine.local.address, ike.machine.remote.address
+        for other in list(self.core.states.pairs.get(where, {}).values()):
+            if other is not ike and not other.machine.ended:
+                self.brain.ikes.doubt(other, "the peer has lost another IKE SA")
 
     def forget(self, ike: IkeState, effect: Forget) -> None:
         """Its machine has nothing to say any more either."""
