@@ -12,7 +12,7 @@ from openswan.engine.negotiate import REBORN
 from openswan.engine.statedb import IkeState
 from openswan.engine.timers import Timer
 from openswan.ike.effects import Forget, Gone, IkeFailed, IkeGone
-from openswan.ike.events import DeleteChild, DeleteIke
+from openswan.ike.events import DeleteChild, DeleteIke, Probe
 from openswan.ike.v1.effects import InitialContact
 from openswan.wire.v2.numbers import NotifyType
 
@@ -134,11 +134,12 @@ class Endings:
             self._doubt_others(ike)
 
     def _doubt_others(self, ike: IkeState) -> None:
-        """Who has lost an IKE SA will have lost those beside it too, whether packets say so or not: they are asked."""
+        """Who has proved that it lost an IKE SA will have lost those beside it too, whether packets say so or not: it
+        is asked, however lately it was."""
         where = ike.machine.local.address, ike.machine.remote.address
         for other in list(self.core.states.pairs.get(where, {}).values()):
-            if other is not ike and not other.machine.ended:
-                self.brain.ikes.doubt(other, "the peer has lost another IKE SA")
+            if other is not ike and other.machine.is_established and not other.machine.busy:
+                self.brain.ikes.later.append((other, Probe()))
 
     def forget(self, ike: IkeState, effect: Forget) -> None:
         """Its machine has nothing to say any more either."""
