@@ -28,6 +28,12 @@ MOST_TARGETS = 200_000
 LONGEST_LINE = 1024
 FORMS = "write NET, ADDRESS or NAME, perhaps with PROTOCOL and PORT behind it"
 WITH_PORTS = (6, 17, 33, 132, 136)
+SINGLE_SERVICE = (
+    "a tunnel is for all that two hosts say to each other, not for a single service: the line is left out, and its "
+    "traffic goes as other lines and conns say, in clear where none is about it; write the line without protocol and "
+    "port, or into a group that blocks"
+)
+"""Of a line with a service in a group that looks for tunnels."""
 
 
 def read_group(text: str, name: str, conn: Connection) -> tuple[tuple[Target, ...], tuple[Complaint, ...]]:
@@ -122,5 +128,12 @@ def read_groups(
             continue
         if file is not None:
             groups[name], found = read_group(file[1], file[0], conn)
-            complaints += found
+            complaints += (*found, *_unserved(conn, groups[name]))
     return groups, tuple(complaints)
+
+
+def _unserved(conn: Connection, targets: Iterable[Target]) -> Iterator[Complaint]:
+    """What is wrong with lines that are good in another group: each is named once, whatever it stands for."""
+    if stance_of(conn).responds:
+        for where in dict.fromkeys(target.where for target in targets if target.protocol):
+            yield error(SINGLE_SERVICE, where)

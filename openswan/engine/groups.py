@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from openswan.base.address import Address, Subnet
-from openswan.config.groupfile import read_group
+from openswan.config.groupfile import SINGLE_SERVICE, read_group
 from openswan.engine.conn import Conn, Kind
 from openswan.engine.effects import DelGuard, ReadGroups
 from openswan.engine.events import GroupsRead, RoutesSeen
@@ -239,8 +239,7 @@ class Groups:
         for name, (policy, where) in wanted.items():
             end = group_end(policy)
             if end is not None and end.protocol and stance_of(policy).responds:
-                # Tunnels of pairs are for all that two hosts say to each other.
-                complaints.append(f"{where}: a tunnel for a single service is not looked for: the line is left out")
+                complaints.append(f"{where}: {SINGLE_SERVICE}")
                 continue
             known = lines.get(name)
             if known is None and name in self.core.conns.named:
@@ -256,7 +255,7 @@ class Groups:
         self.core.say(group, f"{len(lines)} lines", event="group")
         if whoever_is_behind(group.policy):
             self._behind[group.name] = self._nets_of(group)
-        return iter(complaints)
+        return iter(dict.fromkeys(complaints))  # a service's port, a name and each net behind us make several of a line
 
     def _enforce(self, line: Conn) -> list[str]:
         """Put a line in force if its group is; says why it cannot be."""

@@ -213,5 +213,6 @@ def open_family(connection: Connection, targets: Iterable[Target]) -> int:
     if stance_of(connection).permits_clear:
         return 0
     everything = {target.net.version for target in targets if target.net in (ANY4, ANY6) and not target.protocol}
-    seen = {target.net.version for target in targets if target.net is not None}
+    single = stance_of(connection).responds  # then lines for a single service are left out
+    seen = {target.net.version for target in targets if target.net is not None and not (single and target.protocol)}
     return 10 - next(iter(everything)) if len(everything) == 1 and len(seen) == 1 else 0

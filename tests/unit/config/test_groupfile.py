@@ -8,8 +8,8 @@ from ipaddress import ip_network
 import pytest
 
 from openswan.base.errors import ConfigError
-from openswan.config.groupfile import MOST_TARGETS, read_group, read_groups
-from openswan.policy.connection import Connection, End, Host, HostKind, ShuntPolicy
+from openswan.config.groupfile import MOST_TARGETS, SINGLE_SERVICE, read_group, read_groups
+from openswan.policy.connection import Auth, Connection, End, Host, HostKind, ShuntPolicy
 from openswan.policy.groups import Target
 
 HERE, THERE = End(Host(HostKind.DEFAULTROUTE)), End(Host(HostKind.OPPORTUNISTIC_GROUP))
@@ -109,6 +109,10 @@ def test_a_closed_group_that_forgets_a_family_is_warned_about() -> None:
         "f: warning: group private has ::/0 but nothing of IPv4, which goes in clear: add 0.0.0.0/0"
     ]
     assert faults("0.0.0.0/0\n::/0") == faults("0.0.0.0/0", PERMISSIVE) == []
+    # A line that is left out covers nothing.
+    assert faults("0.0.0.0/0\n::/0 tcp 25") == faults("0.0.0.0/0")
+    blocks = replace(PRIVATE, name="block", prospective=ShuntPolicy.REJECT)
+    assert faults("0.0.0.0/0\n::/0 tcp 25", blocks) == []
 
 
 def test_what_a_file_may_hold_is_bounded() -> None:
@@ -162,6 +166,22 @@ def test_files_by_conn() -> None:
         "absent": [],
     }
     assert len(complaints) == 1 and str(complaints[0]).startswith("/p/private:2: 'bad/' is not a subnet")
+
+
+def test_single_services_of_groups_that_look_for_tunnels_are_named_once_each() -> None:
+    text = "10/8\n192.0.2.0/24 tcp 25\n2001:db8::/32 udp 0 53\n"
+    conns = [
+        PRIVATE,
+        PERMISSIVE,
+        replace(PERMISSIVE, name="clear-or-private", prospective=ShuntPolicy.PASS),
+        replace(PRIVATE, name="clear", prospective=ShuntPolicy.PASS, auth=Auth.NEVER),
+        replace(PRIVATE, name="block", prospective=ShuntPolicy.REJECT, auth=Auth.NEVER),
+    ]
+    _, complaints = read_groups(conns, lambda name: (name, text))
+    tunnels = ("private", "private-or-clear", "clear-or-private")
+    assert [str(one) for one in complaints] == [
+        f"{name}:{line}: {SINGLE_SERVICE}" for name in tunnels for line in (2, 3)
+    ]
 
 
 def test_a_file_that_cannot_be_read() -> None:

@@ -110,8 +110,26 @@ def test_a_service_of_a_group_that_looks_for_tunnels_is_left_out_and_said() -> N
     hosts.west.policies = {"private": "198.51.100.0/24 tcp 25\n198.51.100.0/24\n"}
     hosts.west.load(groups.PRIVATE)
     hosts.west.say("route", name="private")
-    assert any("single service" in line for line in hosts.west.lines)
+    said = [line for line in hosts.west.lines if "single service" in line]
+    assert len(said) == 1 and "private:1: a tunnel is for" in said[0] and "in clear where none is about it" in said[0]
     assert list(hosts.west.pluto.brain.groups.lines["private"]) == ["private#198.51.100.0/24"]
+    # A line that becomes one goes, and what was decided by it is forgotten.
+    hosts.send(hosts.west, WEST, EAST)
+    hosts.run(5.0)
+    assert pairs(hosts.west).shunts == {PAIR: "private#198.51.100.0/24"}
+    hosts.west.policies["private"] = "198.51.100.0/24 tcp 25\n"
+    hosts.west.say("rereadgroups")
+    assert hosts.west.pluto.brain.groups.lines["private"] == {} == pairs(hosts.west).shunts
+    assert groups.target(hosts.west, EAST) is None
+
+
+def test_beside_a_service_that_is_left_out_the_pair_has_its_tunnel() -> None:
+    hosts = groups.both(groups.PRIVATE, groups.PRIVATE)
+    hosts.west.policies["private"] += "198.51.100.0/24 tcp 25\n"
+    hosts.west.say("rereadgroups")
+    hosts.send(hosts.west, WEST, EAST)
+    hosts.run(3.0)
+    assert isinstance(groups.target(hosts.west, EAST), Said)
 
 
 def test_one_instance_whoever_begins() -> None:
