@@ -15,6 +15,7 @@ from cryptography.x509.oid import NameOID
 from openswan.base.errors import ConfigError
 from openswan.config.authority import Authority
 from openswan.config.certfile import CertFiles
+from openswan.config.groupfile import SINGLE_SERVICE
 from openswan.config.load import load, load_authorities, load_text
 from openswan.config.plain import connection_from_plain, connection_to_plain
 
@@ -99,11 +100,11 @@ def test_group_files(confs: Path) -> None:
         ("10.0.0.0/8", 0), ("mail.example.org", 6), ("mail.example.org", 6)
     ]  # fmt: skip
     assert groups["block"] == ()
-    [fault] = [str(one) for one in loaded.complaints if "policies/" in str(one)]
-    assert fault == (
+    assert [str(one) for one in loaded.complaints if "policies/" in str(one)] == [
         f"{confs}/ipsec.d/policies/private:3: '10.0.0.0/99' is not a subnet: mask length over 32; the line is left out "
-        "(group private: dropped where no tunnel can be had)"
-    )
+        "(group private: dropped where no tunnel can be had)",
+        f"{confs}/ipsec.d/policies/private:2: {SINGLE_SERVICE}",
+    ]
 
 
 IMPLICIT = ("packetdefault", "clear", "clear-or-private", "private-or-clear", "private", "block")
