@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from openswan.config.groupfile import read_groups
+from openswan.config.groupfile import SINGLE_SERVICE, read_groups
 from openswan.config.load import load_text
 from openswan.engine.events import DefaultRoute, Interface, NetworkState
 from openswan.engine.oepolicy import MOST_PIECES, OePolicy, nets_behind, outer_interfaces, own_addresses
@@ -38,7 +38,7 @@ def plugs(number: int) -> Plugs:
 def policy(number: int, extra: str = "", **more: object) -> OePolicy:
     loaded = load_text(f"config setup\n\toe=yes\n{extra}", "f", lambda pattern, directory: [], lambda name: ())
     groups, complaints = read_groups(loaded.opportunistic, lambda name: (name, FILES[name]) if name in FILES else None)
-    assert complaints == ()
+    assert [(each.where, each.text) for each in complaints] == [("private:3", SINGLE_SERVICE)]
     return OePolicy(loaded.opportunistic, groups, plugs(number), NAMES, **more)  # type: ignore[arg-type]
 
 
