@@ -411,7 +411,10 @@ class Negotiator:
         """The instance that takes a child with these selectors: one per set, so that each has its own eroute."""
         peer = ike.machine.remote.address
         if template.group is not None:
-            return self.brain.pairs.instance(template, Pair(mine[0].first, theirs[0].first), caller=peer)
+            own = self.brain.pairs.instance(template, Pair(mine[0].first, theirs[0].first), caller=peer)
+            if own.peer_id is None and not own.children:
+                own.peer_id = ike.machine.peer_id  # by which it is known when it comes anew
+            return own
         first = ike.conn if ike.conn is not None and ike.conn.template is template else None
         peer_id = ike.machine.peer_id
         for conn in (first, *template.instances.values()):
