@@ -31,7 +31,7 @@ WITH_PORTS = (6, 17, 33, 132, 136)
 SINGLE_SERVICE = (
     "a tunnel is for all that two hosts say to each other, not for a single service: the line is left out, and its "
     "traffic goes as other lines and conns say, in clear where none is about it; write the line without protocol and "
-    "port, or into a group that blocks"
+    "port, or, to stop the service, into a group that blocks, with the addresses of the hosts themselves"
 )
 """Of a line with a service in a group that looks for tunnels."""
 

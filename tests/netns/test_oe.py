@@ -8,6 +8,7 @@ west =======wan======= east ----lan---- sunrise
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
@@ -96,6 +97,24 @@ def test_who_is_blocked_gets_no_tunnel(lab: Lab) -> None:
     trapped(west, 1)
     assert ping(lab.west, "192.0.2.2", 2, wait=5).received == 0
     assert east.json("auto", "--status")["child_sas"] == []
+
+
+@each_family
+def test_a_blocked_service_of_a_host_stays_so_beside_its_tunnel(lab: Lab, target: str) -> None:
+    """Before the pair has its tunnel, and with it; what else the two say to each other is encrypted."""
+    host(lab, "east", private=NETS)
+    trapped(host(lab, "west", private=NETS, block=f"{target} udp 9999\n"))
+    source = "192.0.2.1" if target == "192.0.2.2" else "2001:db8::1"
+    blocked, other = Receiver(lab.east, target, 9999), Receiver(lab.east, target, 9998)
+    with Capture(lab.west) as wire:
+        for _ in range(2):
+            for port in (9999, 9998):
+                with contextlib.suppress(ConnectionError, PermissionError), udp_socket(lab.west, source) as sender:
+                    sender.sendto(b"x", (target, port))
+            assert ping(lab.west, target, 2, wait=5).received == 2
+        wait_for("the datagrams", lambda: len(other.got) == 2, 5)
+        assert_quiet(wire)
+    assert blocked.got == []
 
 
 def test_a_killed_host_leaks_nothing_and_comes_back(lab: Lab) -> None:
