@@ -296,7 +296,8 @@ def may_be(policy: IkePolicy, claimed: Identity) -> bool:
     """May the peer be who it claims?"""
     if claimed == NOBODY:
         return bool(policy.peer_auth & Auth.NULL)
-    return policy.peer_id is None or matches(policy.peer_id, claimed)
+    named = policy.peer_name is not None and matches(policy.peer_name, claimed)
+    return named or policy.peer_id is None or matches(policy.peer_id, claimed)
 
 
 def child_policy_without_peer(conn: Conn, local: Selector) -> ChildPolicy:

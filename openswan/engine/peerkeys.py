@@ -4,13 +4,16 @@
     stranger's IKE_AUTH -> name -> known? -> its keys -> the proof is judged
                                      no -> LearnKeys -> KeysLearned -> the machine goes on from where it asked
 
-The name depends on where the peer is and not on what it says: a claim costs us questions about its own address alone.
+What is asked depends on where the peer is: a claim costs us questions about its own address alone. A peer may call
+itself by a name if the records of its address name that gateway: then the keys under the name are asked for as well.
+That the name has the address among its own does not do: whoever has a domain can say so of any address.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 
 from openswan.base.address import Address
 from openswan.base.errors import CryptoError
@@ -19,7 +22,7 @@ from openswan.engine.core import Core
 from openswan.engine.demux import Bucket
 from openswan.engine.effects import LearnKeys
 from openswan.engine.events import KeysLearned
-from openswan.policy.gateways import Published, reverse_name
+from openswan.policy.gateways import Published, dns_name, reverse_name
 from openswan.policy.identity import Identity, address_identity
 
 MOST_AT_ONCE = 64
@@ -46,9 +49,25 @@ class PeerKeys:
 
         CryptoError when it claims something that the DNS does not bind to its address, and when too many are asked for.
         """
-        if identity != address_identity(remote):
-            raise CryptoError(f"keys from the DNS are an address's: the peer at {remote} has to use it as its identity")
-        name = reverse_name(remote)
+        claimed = dns_name(identity)
+        if not claimed and identity != address_identity(remote):
+            raise CryptoError(
+                f"keys from the DNS are an address's: the peer at {remote} has to use it as its identity, or the host "
+                "name of the gateway that its records name"
+            )
+        of_address = self._known(reverse_name(remote))
+        if not claimed or isinstance(of_address, str):
+            return of_address
+        if claimed not in {name.lower().rstrip(".") for name in of_address.names}:
+            raise CryptoError(f"the records of {remote} do not name {claimed}, which the peer there claims to be")
+        of_name = self._known(claimed)
+        if isinstance(of_name, str) or of_address.grade.meets(of_name.grade):
+            return of_name
+        # Who the address is of is known no better than that.
+        return replace(of_name, grade=of_address.grade)
+
+    def _known(self, name: str) -> Published | str:
+        """What the DNS has under a name, or the name, which has to be looked up; CryptoError when too many have."""
         until, published = self.known.get(name, (0.0, None))
         if published is not None and until > self.core.now:
             return published

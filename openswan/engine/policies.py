@@ -23,6 +23,7 @@ from openswan.ike.policy import ChildPolicy, IkePolicy
 from openswan.ike.resumption import TicketBox
 from openswan.policy.connection import EAP, SAME_CA, SIGNATURES, Auth, Connection, End, PpkUse, SendCa, TcpUse
 from openswan.policy.dn import dn_matches, parse_dn
+from openswan.policy.gateways import Gateway
 from openswan.policy.identity import Identity, IdKind, address_identity
 from openswan.policy.selector import Selector
 
@@ -90,6 +91,7 @@ def signature(conn: Conn) -> Hashed | None:
         theirs.cert,
         theirs.rsa_keys,
         theirs.dns_key,
+        called_by(conn.gateway),
         theirs.use_cert_key,
         theirs.ca,
         policy.mobike,
@@ -119,6 +121,11 @@ def signature(conn: Conn) -> Hashed | None:
         policy.retransmit_timeout,
         policy.retransmit_interval,
     )
+
+
+def called_by(gateway: Gateway | None) -> Identity | None:
+    """The name the DNS has for a gateway we call, which it may go by."""
+    return Identity(IdKind.FQDN, gateway.name.encode()) if gateway is not None and gateway.name else None
 
 
 def exact_claim(identity: Identity | None) -> Hashable:
@@ -228,6 +235,7 @@ class Keyring:
             send_cert=ours.send_cert,
             peer_keys=theirs.rsa_keys,
             peer_published=theirs.dns_key,
+            peer_name=called_by(conn.gateway),
             peer_certificate=theirs.cert,
             peer_by_certificate=theirs.use_cert_key and not theirs.cert,
             anchors=self.anchors,

@@ -45,6 +45,8 @@ class NameKeys:
     ttl: float
     reason: str
     complaints: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    """Gateways that its records name."""
 
 
 class OeLookup:
@@ -122,17 +124,19 @@ class OeLookup:
             keys |= dict(made)
             complaints += [*read.complaints, *answer.faults, *refused]
         grade = Grade.DNSSEC if best and best[0].secure else Grade.DNS
+        named = tuple(dict.fromkeys(one for answer in best for one in _read(answer).names()))[:MOST_NAMES]
         failed = next((answer for answer in answers if answer.status is DnsStatus.FAILED), None)
         status = DnsStatus.FOUND if keys else DnsStatus.FAILED if failed is not None else DnsStatus.ABSENT
         reason = "" if keys else failed.reason if failed is not None else f"no key is published for {name}"
         ttl = min(answer.ttl for answer in (best if keys else answers))
         pairs = tuple((key, octets) for octets, key in keys.items())
-        return NameKeys(pairs, grade, status, ttl, reason, tuple(dict.fromkeys(complaints)))
+        return NameKeys(pairs, grade, status, ttl, reason, tuple(dict.fromkeys(complaints)), named)
 
     async def published(self, name: str) -> tuple[Published, tuple[str, ...]]:
         """The same without their octets, and a line for each record that cannot be used. Does not raise."""
         found = await self.keys(name)
-        return Published(tuple(key for key, _ in found.keys), found.grade, found.ttl, found.reason), found.complaints
+        keys = tuple(key for key, _ in found.keys)
+        return Published(keys, found.grade, found.ttl, found.reason, found.names), found.complaints
 
     async def _all(self, name: str, kinds: Iterable[str]) -> list[DnsAnswer]:
         """All answers, or those there are when one is bogus: then none counts."""
@@ -157,7 +161,9 @@ class OeLookup:
         return names, reasons
 
     async def _with_keys(self, listed: list[Gateway], complaints: list[str]) -> tuple[Gateway, ...]:
-        """Gateways whose record has no key get those under their own name; a grade is the weaker one of the two."""
+        """Gateways whose record has no key get those under what it calls them, name or address; a grade is the weaker
+        one of the two. Keys under the address of a name are no better than the look-up of that address, which may be
+        unsigned."""
         ready: list[Gateway] = []
         left = MOST_NAMES
         for one in listed:
@@ -167,7 +173,9 @@ class OeLookup:
             left -= 1
             if left < 0:
                 continue
-            own = await self.keys(reverse_name(one.address))
+            own = await self.keys(one.name or reverse_name(one.address))
+            if one.name and own.status is DnsStatus.ABSENT:
+                own = replace(await self.keys(reverse_name(one.address)), grade=Grade.DNS)
             complaints += own.complaints or ((own.reason,) if own.reason else ())
             grade = own.grade if one.grade.beats(own.grade) else one.grade
             ready += [replace(one, key=key, octets=octets, grade=grade) for key, octets in own.keys]

@@ -65,7 +65,9 @@ class IkePolicy:
     peer_keys: tuple[bytes, ...] = ()
     """The peer's raw keys, as crypto.dnskey.raw_octets has them; used when it proves itself by no certificate."""
     peer_published: bool = False
-    """The peer's raw keys are in the DNS, under its address."""
+    """The peer's raw keys are in the DNS, under its address or the name that its address has there."""
+    peer_name: Identity | None = None
+    """What it may call itself instead of `peer_id`: the name by which the DNS has led us to it."""
     peer_certificate: bytes = b""
     """The peer's certificate as DER when it is configured here; it must then be that one."""
     peer_by_certificate: bool = False

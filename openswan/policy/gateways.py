@@ -7,6 +7,7 @@ somebody else's addresses, must not become everybody's gateway. A signed one del
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -17,12 +18,15 @@ from openswan.crypto.rsakey import PublicKey
 from openswan.policy.connection import Connection
 from openswan.policy.grade import Grade
 from openswan.policy.groups import group_end
+from openswan.policy.identity import Identity, IdKind
 from openswan.wire.oerecord import PARSERS, KeyKind, OeRecord
 
 MOST_RECORDS = 32
 """Of one answer; what is beyond is not looked at."""
 MOST_GATEWAYS = 8
 """That are tried for one destination."""
+HOST_NAME = re.compile(rb"(?=.{1,254}\Z)(?:[A-Za-z0-9_-]{1,63}\.)+[A-Za-z][A-Za-z0-9-]{0,62}\.?")
+"""A name with a domain, as octets."""
 SOURCES = ("IPSECKEY", "TXT", "KEY")
 """Record types in the order in which they count where they say the same."""
 
@@ -40,6 +44,8 @@ class Gateway:
     source: str
     grade: Grade
     """DNSSEC or DNS: what a peer has proved that shows this key."""
+    name: str = ""
+    """What the record calls it; it may then identify by that name instead of its address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,8 @@ class Published:
     """Seconds they may be believed, or their absence."""
     reason: str = ""
     """Why there are none."""
+    names: tuple[str, ...] = ()
+    """Gateways that its records name; their keys stand under those names (RFC 4025 2.5, RFC 4322 5.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,13 @@ class Found:
 def reverse_name(address: Address) -> str:
     """The name an address has its records under: `4.3.2.1.in-addr.arpa`, or nibbles under ip6.arpa (RFC 3596 2.5)."""
     return address.reverse_pointer
+
+
+def dns_name(identity: Identity) -> str:
+    """The host name that an identity is (ID_FQDN), in lower case and without a last dot; empty: it is none."""
+    if identity.kind is not IdKind.FQDN or not HOST_NAME.fullmatch(identity.body):
+        return ""
+    return identity.body.decode("ascii").lower().rstrip(".")
 
 
 def read_records(owner: str, answers: Iterable[tuple[str, bytes]]) -> Found:
@@ -131,7 +146,8 @@ def gateways(
                 refuse(record, f"{address} cannot be a gateway")
             else:
                 grade = Grade.DNSSEC if signed else Grade.DNS
-                usable.append(Gateway(address, key, record.key, record.preference, record.source, grade))
+                name = record.gateway if isinstance(record.gateway, str) else ""
+                usable.append(Gateway(address, key, record.key, record.preference, record.source, grade, name))
     best: dict[tuple[Address, bytes], Gateway] = {}
     for one in sorted(usable, key=_order):
         best.setdefault((one.address, one.octets), one)

@@ -20,7 +20,7 @@ from openswan.engine.oestates import State
 from openswan.policy.connection import SIGNATURES, Auth, Connection, End, Host, HostKind, ShuntPolicy
 from openswan.policy.gateways import Gateway, Published, reverse_name
 from openswan.policy.grade import Grade
-from openswan.policy.identity import MY_ID
+from openswan.policy.identity import MY_ID, parse_identity
 from tests.sim.net import PERFECT, Faults
 from tests.sim.pair import EAST, WEST, Pair, SimHost, conn, make_pair, rsa_key
 from tests.sim.test_groups import ready, target
@@ -128,6 +128,59 @@ def test_who_is_refused_hears_of_it_soon_on_a_bad_line(seed: int) -> None:
     let_in = pair.run(10.0, lambda: bool(pair.east.klips.sas))
     assert pair.run(20.0, lambda: target(pair.west, EAST) is Shunt.PASS) and pair.west.clear
     assert let_in and not pair.east.klips.sas
+    pair.sane()
+
+
+def by_name(pair: Pair, address: str, name: str, key: PrivateKey, grade: Grade = Grade.DNSSEC) -> None:
+    """Everybody finds a gateway of that name under an address, and the key under the name."""
+    for host in (pair.west, pair.east):
+        there = ip_address(address)
+        found = replace(gateway(key, address, grade), name=name)
+        host.dns[address] = Learned(there, Verdict.GATEWAYS, (found,), 300.0)
+        host.dns[reverse_name(there)] = Published((), grade, 300.0, names=(name,))
+        host.dns[name] = Published((key.public_key(),), grade, 300.0)
+
+
+def calling_itself(name: str) -> Connection:
+    return replace(PRIVATE, left=replace(PRIVATE.left, id=parse_identity(f"@{name}")))
+
+
+@pytest.mark.parametrize("grade", [Grade.DNS, Grade.DNSSEC], ids=str)
+@pytest.mark.parametrize("names", [("west.example", ""), ("", "east.example"), ("west.example", "east.example")])
+def test_who_calls_itself_by_its_name(names: tuple[str, str], grade: Grade) -> None:
+    """Keys stand under names that the records of the addresses name; either end may have one, or both."""
+    conns = [calling_itself(name) if name else PRIVATE for name in names]
+    pair = both(*conns, grade=grade)
+    for address, name, key in zip((WEST, EAST), names, (rsa_key(1), rsa_key(2)), strict=True):
+        if name:
+            by_name(pair, address, name, key, grade)
+    for _ in range(3):
+        pair.send(pair.west, WEST, EAST)
+    assert pair.run(3.0, lambda: not pair.missing()), pair.east.lines
+    back = pair.send(pair.east, EAST, WEST)
+    assert pair.run(1.0, lambda: back in pair.west.klips.delivered)
+    assert grade_at(pair.west) is grade_at(pair.east) is grade
+    assert pair.west.clear == pair.east.clear == []
+    pair.sane()
+
+
+def test_a_name_that_its_address_does_not_name() -> None:
+    """Whoever has a name with a key is not thereby who sits at an address."""
+    pair = both(calling_itself("mallory.example"))
+    for host in (pair.west, pair.east):
+        host.dns["mallory.example"] = Published((rsa_key(1).public_key(),), Grade.DNSSEC, 300.0)
+    pair.send(pair.west, WEST, EAST)
+    pair.run(5.0)
+    assert not pair.east.klips.sas and "mallory.example" not in pair.east.questions
+    assert any("the records of 192.0.2.1 do not name mallory.example" in line for line in pair.east.lines)
+    pair.sane()
+
+
+def test_who_is_called_by_its_address_has_no_other_name() -> None:
+    pair = both(east=calling_itself("mallory.example"))
+    pair.send(pair.west, WEST, EAST)
+    pair.run(5.0)
+    assert not pair.west.klips.sas
     pair.sane()
 
 

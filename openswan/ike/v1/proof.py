@@ -187,9 +187,10 @@ def _published(sa: Core, identity: Identity) -> Published:
     """The peer's keys in the DNS, never none; Later while they are looked up, IkeError when there are none."""
     try:
         found = sa.ask.published(identity, sa.remote.address)
-        if isinstance(found, str):
-            sa.need(KeysJob(found))
-            found = sa.ask.published(identity, sa.remote.address)
+        for _ in range(2):  # its address, and then its name
+            if isinstance(found, str):
+                sa.need(KeysJob(found))
+                found = sa.ask.published(identity, sa.remote.address)
     except CryptoError as why:
         raise IkeError(str(why), NotifyType.INVALID_KEY_INFORMATION) from None
     if isinstance(found, str) or not found.keys:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -52,10 +53,40 @@ def test_an_answer_is_good_for_its_time() -> None:
     assert isinstance(keys.published(ID, PEER), Published), "who asked comes back for it"
 
 
-@pytest.mark.parametrize("claim", ["192.0.2.8", "@gw.example", "me@example", "2001:db8::7"])
+@pytest.mark.parametrize(
+    "claim", ["192.0.2.8", "@gw", "@gw..example", "@*.example", "me@example", "2001:db8::7", "@10.0.0.1"]
+)
 def test_a_claim_that_is_not_the_address(claim: str) -> None:
     with pytest.raises(CryptoError, match="has to use it as its identity"):
         made().published(parse_identity(claim), PEER)
+
+
+NAMED = parse_identity("@GW.example")
+DNS, DNSSEC = Grade.DNS, Grade.DNSSEC
+
+
+@pytest.mark.parametrize(
+    ("of_address", "of_name", "grade"), [(DNSSEC, DNSSEC, DNSSEC), (DNSSEC, DNS, DNS), (DNS, DNSSEC, DNS)]
+)
+def test_a_name_that_the_records_of_the_address_name(of_address: Grade, of_name: Grade, grade: Grade) -> None:
+    """The grade is the weaker one of the two answers."""
+    keys = made()
+    assert keys.published(NAMED, PEER) == NAME, "its address first, whatever it claims"
+    keys.learned(KeysLearned(NAME, Published((), of_address, 60.0, names=("other.example", "gw.Example."))))
+    assert keys.published(NAMED, PEER) == "gw.example"
+    keys.learned(KeysLearned("gw.example", replace(FOUND, grade=of_name)))
+    assert keys.published(NAMED, PEER) == replace(FOUND, grade=grade)
+    assert keys.published(ID, PEER) == keys.known[NAME][1], "its address has no keys by that"
+
+
+@pytest.mark.parametrize("names", [(), ("other.example",), ("gw.example.org",)], ids=str)
+def test_a_name_that_the_records_of_the_address_do_not_name(names: tuple[str, ...]) -> None:
+    """Whatever that name says of itself: nothing is asked about it."""
+    keys = made()
+    keys.learned(KeysLearned("gw.example", FOUND))
+    keys.learned(KeysLearned(NAME, replace(FOUND, names=names)))
+    with pytest.raises(CryptoError, match=r"records of 192\.0\.2\.7 do not name gw\.example"):
+        keys.published(NAMED, PEER)
 
 
 def test_strangers_cannot_have_everything_looked_up() -> None:

@@ -172,6 +172,20 @@ def test_a_record_without_a_key(secure: bool, grade: Grade) -> None:
     assert learned.verdict is Verdict.NONE and complaints == (f"no key is published for {reverse_name(OTHER)}",)
 
 
+@pytest.mark.parametrize(("secure", "grade"), [(True, Grade.DNSSEC), (False, Grade.DNS)])
+def test_a_name_without_a_key_has_it_under_the_name(secure: bool, grade: Grade) -> None:
+    keyless = answer(NAME, "IPSECKEY", ipseckey(b"\x02gw\x07example\x00", 3, b""))
+    there = answer("gw.example", "A", OTHER.packed)
+    own = answer("gw.example", "KEY", b"\x42\x00\x04\x01" + TWO, secure=secure)
+    [one] = learn(keyless, there, own)[0].gateways
+    assert (one.address, one.octets, one.grade, one.name) == (OTHER, TWO, grade, "gw.example")
+    # Where the address of that name leads is not what a signed record has said.
+    [one] = learn(keyless, there, answer(reverse_name(OTHER), "KEY", b"\x42\x00\x04\x01" + TWO))[0].gateways
+    assert (one.octets, one.grade) == (TWO, Grade.DNS)
+    found = keys(answer("gw.example", "IPSECKEY", ipseckey(b"\x05other\x07example\x00", 3, b"")))
+    assert found.names == ("other.example",) and not found.keys
+
+
 def test_how_much_is_asked_is_bounded() -> None:
     names = [bytes([3]) + f"g{n}".encode() + b"\x00" for n in range(10, 30)]
     book = Book(answer(NAME, "IPSECKEY", *(ipseckey(name, 3) for name in names)))

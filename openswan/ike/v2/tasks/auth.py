@@ -74,7 +74,7 @@ def require_identity(policy: IkePolicy, identity: Identity) -> None:
     """IkeError (AUTHENTICATION_FAILED) unless the connection lets that identity in; nobody is let in by authby=null."""
     if identity == NOBODY:
         _require_means(policy, Means.NULL)
-    elif not matches(policy.peer_id, identity):
+    elif not matches(policy.peer_id, identity) and not (policy.peer_name and matches(policy.peer_name, identity)):
         raise IkeError(f"we require peer to have ID '{policy.peer_id}', but peer declares '{identity}'", REFUSED)
 
 
@@ -226,9 +226,10 @@ def _published(sa: Core, identity: Identity) -> Published:
     """The peer's keys in the DNS, never none; Later while they are looked up, IkeError when there are none."""
     try:
         found = sa.ask.published(identity, sa.remote.address)
-        if isinstance(found, str):
-            sa.need(KeysJob(found))
-            found = sa.ask.published(identity, sa.remote.address)
+        for _ in range(2):  # its address, and then its name
+            if isinstance(found, str):
+                sa.need(KeysJob(found))
+                found = sa.ask.published(identity, sa.remote.address)
     except CryptoError as why:
         raise IkeError(str(why), REFUSED) from None
     if isinstance(found, str) or not found.keys:

@@ -102,7 +102,7 @@ class AuthTask(Task):
         payloads += cert.requests(policy)
         if sa.peer_methods:
             payloads += means.announce(policy.peer_auth)
-        if policy.peer_id is not None and _is_definite(policy.peer_id):
+        if policy.peer_id is not None and policy.peer_name is None and _is_definite(policy.peer_id):
             payloads.append(auth.id_payload(IdR, policy.peer_id))
         if policy.childless is Childless.FORCE and not sa.childless:
             raise IkeError("the peer makes no IKE SA without a child, which childless=force wants", REFUSED)
