@@ -61,10 +61,12 @@ class PeerKeys:
         if claimed not in {name.lower().rstrip(".") for name in of_address.names}:
             raise CryptoError(f"the records of {remote} do not name {claimed}, which the peer there claims to be")
         of_name = self._known(claimed)
-        if isinstance(of_name, str) or of_address.grade.meets(of_name.grade):
+        if isinstance(of_name, str):
             return of_name
-        # Who the address is of is known no better than that.
-        return replace(of_name, grade=of_address.grade)
+        if not of_name.keys and of_address.keys:
+            return of_address  # the key stands where the name does
+        grade = of_name.grade if of_address.grade.meets(of_name.grade) else of_address.grade
+        return replace(of_name, keys=of_name.keys + of_address.keys, grade=grade)
 
     def _known(self, name: str) -> Published | str:
         """What the DNS has under a name, or the name, which has to be looked up; CryptoError when too many have."""

@@ -128,6 +128,58 @@ def test_the_first_ping_waits_for_dns_and_ike(lab: Lab, records: str) -> None:
     assert ping(lab.east, WEST, 1, wait=2).received == 1
 
 
+FORWARD = "corp.example"
+NAMED = {"key-with-it": True, "txt": True, "unsigned": False}
+"""Whether it is signed, by the record that names a host."""
+
+
+def naming(record: str, owner: int, host: str, key: Key) -> str:
+    """A line of a reverse zone that names a gateway; ldns reads no IPSECKEY without a key."""
+    if record == "txt":
+        return f'{owner} TXT "X-IPsec-Server(10)=@{host}.{FORWARD}"\n'
+    if record == "unsigned":
+        return f"{owner} IPSECKEY 10 3 0 {host}.{FORWARD}.\n"
+    algorithm, data = record_octets(key.public_key())
+    return f"{owner} IPSECKEY 10 3 {algorithm} {host}.{FORWARD}. {base64.b64encode(data).decode()}\n"
+
+
+def by_name(host: str) -> str:
+    """The usual file, of a host that calls itself by its name."""
+    more = {**HERE, "leftid": f"@{host}.{FORWARD}"}
+    return conn("private", more, failureshunt="drop", auto="route")
+
+
+@pytest.mark.parametrize("records", NAMED, ids=str)
+def test_hosts_that_go_by_their_names(lab: Lab, records: str) -> None:
+    """The reverse tree has their names, and it or the forward tree their keys."""
+    signed = NAMED[records]
+    keyed = ipseckey if records != "key-with-it" else lambda name, key: ""
+    hosts = {"west": (1, WEST, FIRST), "east": (2, EAST, SECOND)}
+    zones = {
+        REVERSE: "".join(naming(records, number, name, key) for name, (number, _, key) in hosts.items()),
+        FORWARD: "".join(f"{name} A {address}\n{keyed(name, key)}" for name, (_, address, key) in hosts.items()),
+    }
+    world = world_of(lab, signed=signed, zones=zones)
+    east = world.host("east", SECOND, conf=by_name("east"), private=f"{WEST}\n")
+    west = world.host("west", FIRST, conf=by_name("west"), private=f"{EAST}\n")
+    with Capture(lab.west) as wire:
+        assert ping(lab.west, EAST, 3, wait=5).received == 3, west.log() + east.log()
+        assert clear_between(wire, WEST, EAST) == []
+    assert ping(lab.east, WEST, 1, wait=2).received == 1
+    grade = "dnssec" if signed else "dns"
+    for gateway, pair in ((west, f"{WEST} {EAST}"), (east, f"{EAST} {WEST}")):
+        status = gateway.ipsec("auto", "--status").stdout
+        assert any(pair in each and f"grade {grade}" in each for each in status.splitlines()), status
+
+
+def test_a_name_of_ones_own_is_not_the_address_of_another(world: World) -> None:
+    """Its zone is signed, has its key, and says that the address is its own; the records of the address do not."""
+    east = world.host("east", SECOND, private=f"{WEST}\n")
+    world.host("west", FIRST, conf=by_name("west"), private=f"{EAST}\n")
+    assert ping(world.lab.west, EAST, 2, wait=1).received == 0
+    wait_for("the refusal", lambda: f"the records of {WEST} do not name west.{FORWARD}" in east.log(), 5)
+
+
 def test_a_burst_loses_nothing(world: World) -> None:
     """What is sent while DNS and IKE are at work arrives, in order, and none of it in clear."""
     world.host("east", SECOND, private=f"{WEST}\n")

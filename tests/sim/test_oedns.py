@@ -149,8 +149,8 @@ def calling_itself(name: str) -> Connection:
 @pytest.mark.parametrize("names", [("west.example", ""), ("", "east.example"), ("west.example", "east.example")])
 def test_who_calls_itself_by_its_name(names: tuple[str, str], grade: Grade) -> None:
     """Keys stand under names that the records of the addresses name; either end may have one, or both."""
-    conns = [calling_itself(name) if name else PRIVATE for name in names]
-    pair = both(*conns, grade=grade)
+    west, east = (calling_itself(name) if name else PRIVATE for name in names)
+    pair = both(west, east, grade=grade)
     for address, name, key in zip((WEST, EAST), names, (rsa_key(1), rsa_key(2)), strict=True):
         if name:
             by_name(pair, address, name, key, grade)

@@ -79,6 +79,15 @@ def test_a_name_that_the_records_of_the_address_name(of_address: Grade, of_name:
     assert keys.published(ID, PEER) == keys.known[NAME][1], "its address has no keys by that"
 
 
+def test_a_key_beside_the_name() -> None:
+    """TXT "X-IPsec-Server(10)=@gw.example KEY" under the address, and nothing under the name."""
+    keys = made()
+    keys.learned(KeysLearned(NAME, replace(FOUND, names=("gw.example",))))
+    assert keys.published(NAMED, PEER) == "gw.example"
+    keys.learned(KeysLearned("gw.example", Published((), DNS, 60.0, "no key is published for gw.example")))
+    assert keys.published(NAMED, PEER) == keys.known[NAME][1]
+
+
 @pytest.mark.parametrize("names", [(), ("other.example",), ("gw.example.org",)], ids=str)
 def test_a_name_that_the_records_of_the_address_do_not_name(names: tuple[str, ...]) -> None:
     """Whatever that name says of itself: nothing is asked about it."""
