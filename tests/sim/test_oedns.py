@@ -164,6 +164,26 @@ def test_who_calls_itself_by_its_name(names: tuple[str, str], grade: Grade) -> N
     pair.sane()
 
 
+def test_names_last_over_rekeying() -> None:
+    """Of the tunnel and of the IKE SA, whichever end begins it."""
+    west, east = (
+        replace(calling_itself(name), ike_lifetime=120.0, ipsec_lifetime=60.0, rekey_margin=10.0)
+        for name in ("west.example", "east.example")
+    )
+    pair = both(west, east)
+    by_name(pair, WEST, "west.example", rsa_key(1))
+    by_name(pair, EAST, "east.example", rsa_key(2))
+    seen = set()
+    for _ in range(40):
+        pair.send(pair.west, WEST, EAST)
+        pair.send(pair.east, EAST, WEST)
+        pair.run(10.0)
+        seen.add(target(pair.west, EAST))
+    assert len(seen) > 3 and not pair.missing() and pair.west.clear == pair.east.clear == []
+    assert grade_at(pair.west) is grade_at(pair.east) is Grade.DNSSEC
+    pair.sane()
+
+
 def test_a_name_that_its_address_does_not_name() -> None:
     """Whoever has a name with a key is not thereby who sits at an address."""
     pair = both(calling_itself("mallory.example"))
