@@ -41,7 +41,7 @@ def completed(end: End, other: End, auth: Auth, mine: Identity) -> End:
     if not {end.host.kind, other.host.kind} & set(OPPORTUNISTIC):
         return end
     far = end.host.kind in OPPORTUNISTIC
-    if end.id is None and not far and not auth & (Auth.NULL | Auth.NEVER):
+    if end.id is None and not far and auth != Auth.NULL and not auth & Auth.NEVER:
         end = replace(end, id=mine)
     if auth & SIGNATURES and not (end.rsa_keys or end.use_cert_key or other.use_cert_key):
         end = replace(end, dns_key=True)
@@ -54,8 +54,6 @@ def unavailable(conn: Connection) -> str:
     assert end is not None
     if not stance_of(conn).responds:
         return ""
-    if end.dns_key and conn.auth & ~SIGNATURES:
-        return f"{OE_LATER} with keys from the DNS beside other proofs: give authby=rsasig, ecdsa or eddsa alone"
     if end.protocol:
         return f"{OE_LATER} for single services: leave protoport= out"
     return ""

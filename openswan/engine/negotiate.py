@@ -332,7 +332,8 @@ class Negotiator:
         """
         if not (conn.kind is Kind.GOING_AWAY or self.core.stopping or conn.children):
             self._begin_anew(conn, reason, serial)
-        if conn.clients and not conn.negotiating and not conn.children:
+        ended = reason is Gone.PEER or reason in REBORN
+        if ended and conn.clients and not conn.negotiating and not conn.children:
             self.core.say(conn, f"is down: {reason.value}", Rc.LOG_SERIOUS)
             self.core.release(conn)
 

@@ -62,6 +62,11 @@ def worth(p: PairState, grade: Grade) -> bool:
     return grade.meets(p.terms.least) and (p.grade is None or grade.beats(p.grade))
 
 
+def improvable(p: PairState) -> bool:
+    """Could the DNS have a better proof by now than the tunnel's peer has shown?"""
+    return p.terms.asks_dns and p.grade is not None and not p.grade.meets(Grade.DNSSEC)
+
+
 def reachable(learned: Learned, onlink: OnLink) -> tuple[Learned, str]:
     """What the DNS says of a destination, without gateways that a host on our own link is not called at; and which."""
     good = onlink.itself(learned.destination, learned.gateways)

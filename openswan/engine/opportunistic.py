@@ -18,7 +18,19 @@ from openswan.base.said import Shunt
 from openswan.engine import oeevents as ev
 from openswan.engine.oeevents import OeEffect, OeEvent, Pair, Terms, Verdict
 from openswan.engine.oeindex import PairIndex
-from openswan.engine.oejudge import ALONE, FIXED, NO_ANSWER, answer, failure, first, objection, search, too_soon, worth
+from openswan.engine.oejudge import (
+    ALONE,
+    FIXED,
+    NO_ANSWER,
+    answer,
+    failure,
+    first,
+    improvable,
+    objection,
+    search,
+    too_soon,
+    worth,
+)
 from openswan.engine.oepair import DEAF, LOOKED_AT, PairState, Peer, Peers, pause, round_pause
 from openswan.engine.oequestions import Questions
 from openswan.engine.oestates import LATE, SEARCHING, SHUNTS, Act, Event, State, next_move
@@ -32,6 +44,8 @@ MOST_WOKEN = 256
 """Pairs that are tried again sooner because their peer has been heard."""
 HANDSHAKE = 10.0
 """Seconds that IKE gets to finish once the peer has answered, before first packets wait no longer."""
+SECOND = 30.0
+"""Seconds after the other end that the end with the higher address looks for a better proof."""
 SHUNT_OF = {State.PASS: Shunt.PASS, State.DROP: Shunt.DROP, State.REJECT: Shunt.REJECT}
 RETRIES = {
     Event.PACKET_LOOK: Event.RETRY_LOOK,
@@ -383,10 +397,18 @@ class Opportunistic:
 
     def _lived(self, p: PairState) -> None:
         if p.last_used + p.terms.lifetime > self._now or next_move(p.state, Event.EXPIRED) is None:
+            if p.state is State.TUNNEL:
+                # Both ends count from the same packets: one of them goes first, and what it brings about is for both.
+                turn = 0.0 if p.pair.src.packed < p.pair.dst.packed else SECOND
+                self._at(Timer.OE_ROUND, p, self._now + turn, lambda: self._improve(p))
             self._life(p)
             return
         self._closing = p.sa
         self._happen(p, Event.EXPIRED)
+
+    def _improve(self, p: PairState) -> None:
+        if p.state is State.TUNNEL and p.calling is None and improvable(p):
+            self._ask(p)
 
     def _close(self, p: PairState) -> None:
         if self._closing:

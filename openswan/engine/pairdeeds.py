@@ -46,6 +46,8 @@ class PairDeeds:
         self.pairs = pairs
         self._put_off: set[Pair] = set()
         """Pairs whose shunt was decided while a tunnel was being put in place."""
+        self._upgrades: dict[Pair, Conn] = {}
+        """Calls for a better proof, beside the tunnels there are."""
         self._deeds: dict[type[Any], Callable[[Any], None]] = {
             oe.SetShunt: self._set_shunt,
             oe.SetTunnel: self._set_tunnel,
@@ -135,7 +137,13 @@ class PairDeeds:
         if of_strangers(line.policy) and (other := self.brain.interception.protected(effect.pair)) is not None:
             self.pairs.run(oe.Failed(effect.pair, f"its packets belong to {other.label}"))
             return
-        conn = self.pairs.instance(line, effect.pair, effect.gateway)
+        known = self.pairs.conns.get(effect.pair)
+        better = known is not None and known.children and effect.gateway is not None
+        if better and self.pairs.machine.pairs[effect.pair].state is State.TUNNEL:
+            self._hang_upgrade(effect.pair)
+            conn = self._upgrades[effect.pair] = self.pairs.another(line, effect.pair, effect.gateway)
+        else:
+            conn = self.pairs.instance(line, effect.pair, effect.gateway)
         if conn.children:
             if self.pairs.machine.pairs[effect.pair].state is State.TUNNEL:
                 self.pairs.run(oe.Failed(effect.pair, "it has a tunnel already"))
@@ -154,10 +162,23 @@ class PairDeeds:
 
     def hang(self, pair: Pair) -> None:
         """A call is given up."""
+        self._hang_upgrade(pair)
         conn = self.pairs.conns.get(pair)
         if conn is not None and not conn.children:
             del self.pairs.conns[pair]
             self.brain.negotiator.remove(conn)
+
+    def _hang_upgrade(self, pair: Pair) -> None:
+        upgrade = self._upgrades.pop(pair, None)
+        if upgrade is not None:
+            self.brain.negotiator.remove(upgrade)
+
+    def is_upgrade(self, pair: Pair, conn: Conn) -> bool:
+        """Has a connection been a call for a better proof? It is one no longer: it is up, or has come to nothing."""
+        found = self._upgrades.get(pair) is conn
+        if found:
+            del self._upgrades[pair]
+        return found
 
     def _close(self, effect: oe.Close) -> None:
         conn = self.pairs.conns.get(effect.pair)

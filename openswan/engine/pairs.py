@@ -67,7 +67,8 @@ def grade_of(ike: IkeState, conn: Conn) -> Grade:
         return Grade.NULL
     # Whom we have called has shown the key that the DNS had for the first pair.
     called = conn.gateway or (ike.conn.gateway if ike.conn is not None else None)
-    published = machine.peer_grade or (called.grade if called is not None else None)
+    shown = called is not None and machine.peer_key
+    published = machine.peer_grade or (called.grade if called is not None and shown else None)
     if published is not None:
         return published
     if not machine.peer_chain:
@@ -181,6 +182,7 @@ class Pairs:
         pair = self.pair_of(conn)
         if pair is None or conn.template is None:
             return
+        self.deeds.is_upgrade(pair, conn)
         self.conns[pair] = conn
         terms, grade = self._terms_of(conn.template), grade_of(child.ike, conn)
         key = child.ike.machine.peer_key
@@ -215,7 +217,9 @@ class Pairs:
     def failed(self, conn: Conn, reason: str) -> None:
         """A call has come to nothing."""
         pair = self.pair_of(conn)
-        if pair is not None and self.conns.get(pair) is conn:
+        if pair is not None and self.deeds.is_upgrade(pair, conn):
+            self.run(oe.Failed(pair, shorter(reason)))
+        elif pair is not None and self.conns.get(pair) is conn:
             if not conn.children:
                 del self.conns[pair]
             self.run(oe.Failed(pair, shorter(reason)))
@@ -226,6 +230,8 @@ class Pairs:
     def gone(self, conn: Conn) -> None:
         """The instance of a pair is no more."""
         pair = self.pair_of(conn)
+        if pair is not None and self.deeds.is_upgrade(pair, conn):
+            self.run(oe.Failed(pair, "called off"))
         if pair is None or self.conns.get(pair) is not conn:
             return
         del self.conns[pair]
@@ -341,6 +347,11 @@ class Pairs:
             if same and not (known.once and not known.children):
                 return known
             self.deeds.hang(pair)
+        conn = self.conns[pair] = self.another(line, pair, gateway, caller)
+        return conn
+
+    def another(self, line: Conn, pair: Pair, gateway: Gateway | None, caller: Address | None = None) -> Conn:
+        """A new connection for a pair, which nobody knows yet."""
         # A line may let go in clear what a peer may still encrypt; its tunnel is a tunnel.
         policy = line.policy
         if policy.prospective is not ShuntPolicy.TRAP:
@@ -352,7 +363,6 @@ class Pairs:
             conn.gateway = gateway
         conn.on_demand = True
         self.brain.negotiator.narrow(conn, Selector.host(pair.src), Selector.host(pair.dst))
-        self.conns[pair] = conn
         return conn
 
     @staticmethod

@@ -135,8 +135,8 @@ class OeLookup:
     async def published(self, name: str) -> tuple[Published, tuple[str, ...]]:
         """The same without their octets, and a line for each record that cannot be used. Does not raise."""
         found = await self.keys(name)
-        keys = tuple(key for key, _ in found.keys)
-        return Published(keys, found.grade, found.ttl, found.reason, found.names), found.complaints
+        keys, bogus = tuple(key for key, _ in found.keys), found.status is DnsStatus.BOGUS
+        return Published(keys, found.grade, found.ttl, found.reason, found.names, bogus), found.complaints
 
     async def _all(self, name: str, kinds: Iterable[str]) -> list[DnsAnswer]:
         """All answers, or those there are when one is bogus: then none counts."""

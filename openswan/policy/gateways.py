@@ -15,7 +15,7 @@ from openswan.base.address import Address
 from openswan.base.errors import CryptoError, WireError
 from openswan.crypto.dnskey import public_key_of, raw_octets
 from openswan.crypto.rsakey import PublicKey
-from openswan.policy.connection import Connection
+from openswan.policy.connection import SIGNATURES, Connection
 from openswan.policy.grade import Grade
 from openswan.policy.groups import group_end
 from openswan.policy.identity import Identity, IdKind
@@ -61,6 +61,8 @@ class Published:
     """Why there are none."""
     names: tuple[str, ...] = ()
     """Gateways that its records name; their keys stand under those names (RFC 4025 2.5, RFC 4322 5.2)."""
+    bogus: bool = False
+    """They are signed, and wrongly: nobody may be believed to have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +174,11 @@ def _impossible(address: Address) -> bool:
 
 
 def with_key(connection: Connection, gateway: Gateway) -> Connection:
-    """An opportunistic conn whose peer has to be that gateway: nobody without its key will do."""
+    """An opportunistic conn whose peer has to be that gateway: nobody without its key will do, and no other proof."""
     end = group_end(connection)
     assert end is not None and gateway.key is not None, f"{gateway.address} has no key"
-    far = replace(end, rsa_keys=(raw_octets(gateway.key),), dns_key=False)
+    signed = connection.proof(end) & SIGNATURES
+    far = replace(end, rsa_keys=(raw_octets(gateway.key),), dns_key=False, auth=signed)
     return replace(connection, right=far) if end is connection.right else replace(connection, left=far)
 
 

@@ -180,6 +180,22 @@ def test_a_name_of_ones_own_is_not_the_address_of_another(world: World) -> None:
     wait_for("the refusal", lambda: f"the records of {WEST} do not name west.{FORWARD}" in east.log(), 5)
 
 
+EITHER = conn("private", {**HERE, "authby": "rsasig,ecdsa,eddsa,null"}, failureshunt="drop", auto="route")
+
+
+@pytest.mark.parametrize(("records", "grade"), [(ipseckey(2, SECOND), "dnssec"), ("", "null")], ids=["both", "one"])
+def test_a_key_in_the_dns_or_nothing(lab: Lab, records: str, grade: str) -> None:
+    """Who is in the DNS proves himself by that, who is not is encrypted with all the same, as nobody."""
+    world = world_of(lab, records)
+    east = world.host("east", SECOND, conf=EITHER, private=f"{WEST}\n")
+    west = world.host("west", FIRST, conf=EITHER, private=f"{EAST}\n")
+    with Capture(lab.west) as wire:
+        assert ping(lab.west, EAST, 3, wait=5).received == 3, west.log() + east.log()
+        assert clear_between(wire, WEST, EAST) == []
+    wait_for("what west's peer has proved", lambda: f"grade {grade}" in west.ipsec("auto", "--status").stdout, 10)
+    assert "grade dnssec" in east.ipsec("auto", "--status").stdout
+
+
 def test_a_burst_loses_nothing(world: World) -> None:
     """What is sent while DNS and IKE are at work arrives, in order, and none of it in clear."""
     world.host("east", SECOND, private=f"{WEST}\n")

@@ -149,7 +149,6 @@ def test_pfs_insists_only_when_it_is_written(body: str, pfs: bool, optional: boo
         ("authby=rsasig;rightrsasigkey=%dns", "is not looked up: give it, or say right=%opportunistic"),
         ("authby=rsasig;rightrsasigkey=%odd", "rightrsasigkey=%odd: 0s..., 0x..., %cert or %none is wanted"),
         ("authby=rsasig;rightrsasigkey=0x0102", "rightrsasigkey=: not an RSA public key: RSA public key is cut short"),
-        ("right=%oppogroup;authby=rsasig,null", "right=%opportunisticgroup: opportunistic encryption is not available"),
         ("right=%group", "right=%group is for type=passthrough, drop or reject"),
         ("spibase=0x100", "neither esp= nor ah=: nothing would be protected"),
         ("leftespenckey=0x01", "leftespenckey=: it is for manually keyed conns, those with spi= or spibase="),

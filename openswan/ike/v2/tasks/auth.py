@@ -34,6 +34,7 @@ from openswan.wire.v2.numbers import AuthMethod, IdType, NotifyType
 
 Id = TypeVar("Id", IdI, IdR)
 REFUSED = NotifyType.AUTHENTICATION_FAILED
+NO_ANSWER = "it does not answer"
 DIFFER = "the ends have different secrets for these identities: compare ipsec.secrets"
 
 
@@ -112,7 +113,10 @@ def _sign(sa: Core, policy: IkePolicy, octets: bytes) -> Auth:
 def check(
     sa: Core, policy: IkePolicy, auth: Auth, him: IdI | IdR, identity: Identity, message: Message, now: Instant
 ) -> Means:
-    """How the peer proved to be `identity`; IkeError (AUTHENTICATION_FAILED) when it did not."""
+    """How the peer proved to be `identity`; IkeError (AUTHENTICATION_FAILED) when it did not.
+
+    NULL, as good as no proof, for a signature whose key cannot be had from the DNS where nobody need prove anything.
+    """
     means = means_of(auth)
     _require_means(policy, means)
     prf, _, _ = sa.need_keys()
@@ -125,9 +129,14 @@ def check(
         )
     elif means is Means.NULL:
         _compare(auth.data, keymat.psk_auth(prf, secret.data, octets), "null authentication failed AUTH mismatch!")
-    else:
-        _check_signature(sa, policy, auth, octets, identity, message, now)
+    elif not _check_signature(sa, policy, auth, octets, identity, message, now):
+        return Means.NULL
     return means
+
+
+def proven(identity: Identity, proved: Means) -> Identity:
+    """Who the peer is after its proof has been judged: nobody without one."""
+    return NOBODY if proved is Means.NULL else identity
 
 
 def _require_means(policy: IkePolicy, means: Means) -> None:
@@ -187,7 +196,8 @@ def _compare(got: bytes, wanted: bytes, reason: str) -> None:
 
 def _check_signature(
     sa: Core, policy: IkePolicy, auth: Auth, octets: bytes, identity: Identity, message: Message, now: Instant
-) -> None:
+) -> bool:
+    """True: it proves who the peer is; False: nobody can tell, and the connection takes that for no proof."""
     keys: list[PublicKey] = []
     grade: Grade | None = None
     chain: tuple[Certificate, ...] = ()
@@ -195,7 +205,10 @@ def _check_signature(
         chain = cert.judge(sa, policy, identity, message, sa.ask.wall_clock(now))
         keys.append(x509.public_key(chain[0]))
     elif policy.peer_published:
-        published = _published(sa, identity)
+        published = _published(sa, policy, identity)
+        if not published.keys:
+            sa.log(f"the key of '{identity}' is not known, so it proves nothing: {published.reason or NO_ANSWER}")
+            return False
         keys, grade = list(published.keys), published.grade
     else:
         for raw in policy.peer_keys:
@@ -220,10 +233,11 @@ def _check_signature(
     # Only who holds the key of a trusted certificate can have us fetch anything.
     cert.require_unrevoked(sa, chain, now)
     sa.peer_chain, sa.peer_grade, sa.peer_key = chain, grade, raw_octets(key)
+    return True
 
 
-def _published(sa: Core, identity: Identity) -> Published:
-    """The peer's keys in the DNS, never none; Later while they are looked up, IkeError when there are none."""
+def _published(sa: Core, policy: IkePolicy, identity: Identity) -> Published:
+    """What the DNS has of the peer's keys; Later while they are looked up, IkeError when there have to be some."""
     try:
         found = sa.ask.published(identity, sa.remote.address)
         for _ in range(2):  # its address, and then its name
@@ -232,9 +246,9 @@ def _published(sa: Core, identity: Identity) -> Published:
                 found = sa.ask.published(identity, sa.remote.address)
     except CryptoError as why:
         raise IkeError(str(why), REFUSED) from None
-    if isinstance(found, str) or not found.keys:
-        reason = "" if isinstance(found, str) else found.reason
-        raise IkeError(f"the DNS has no public key for '{identity}': {reason or 'it does not answer'}", REFUSED)
+    found = Published(()) if isinstance(found, str) else found
+    if not found.keys and (found.bogus or Means.NULL not in policy.peer_auth):
+        raise IkeError(f"the DNS has no public key for '{identity}': {found.reason or NO_ANSWER}", REFUSED)
     return found
 
 

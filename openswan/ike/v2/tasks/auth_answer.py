@@ -127,7 +127,9 @@ def _respond(sa: Core, request: Message, where: Arrival, now: Instant) -> None:
     with _naming(policy):
         proof, tail = ppk.judge(sa, policy, request, proof)
         proved = auth.check(sa, policy, proof, him, identity, request, now)
-        delegation.learn(sa, policy, request)
+        identity = auth.proven(identity, proved)
+        if identity != NOBODY:
+            delegation.learn(sa, policy, request)
         sa.my_id = auth.my_identity(sa, policy)
         me = auth.id_payload(IdR, sa.my_id)
         payloads = [me, *cert.to_send(sa, policy, means.responder_means(policy, sa.peer_methods))]

@@ -185,6 +185,7 @@ class AuthTask(Task):
                 auth.require_identity(self.policy, identity)
                 ppk.accepted(sa, self.policy, answer)
                 proved = auth.check(sa, self.policy, proof, him, identity, answer, now)
+                identity = auth.proven(identity, proved)
         except (IkeError, CryptoError, WireError) as why:
             # The peer believes in an SA: it is told, in an exchange of its own (RFC 7296 2.21.2).
             sa.fail(str(why), int(REFUSED))
