@@ -11,7 +11,7 @@ from openswan.diagnosis.facts import Facts, Peer, Row
 from openswan.diagnosis.finding import Finding, Kind
 from openswan.diagnosis.firewall import Packet
 
-NO_ANSWER, WRONG_KEY = "no answer to IKE", "(wrong key?)"
+NO_ANSWER, NO_DNS, WRONG_KEY = "no answer to IKE", "no answer from the DNS", "(wrong key?)"
 """In what the daemon says of a pair."""
 CLEAR = "%pass"
 STRICT, OPEN = 79, 58
@@ -31,7 +31,7 @@ def _silent(row: Row, peer: Peer) -> bool:
     """
     if peer.way is not None and peer.way.error:
         return False
-    if not row["reason"]:
+    if not row["reason"] or str(row["reason"]).startswith(NO_DNS):
         return bool(peer.answers) and not any(peer.answers.values())
     return row["reason"] == NO_ANSWER and not any(peer.answers.values())
 

@@ -13,12 +13,17 @@ example                         signed    old: DNAME to new; gw.new: IPSECKEY
 from __future__ import annotations
 
 import base64
+import contextlib
 import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import dns.exception
+import dns.message
+import dns.query
+import dns.rcode
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from openswan.crypto.rsakey import encode_public
@@ -121,6 +126,16 @@ remote-control:
         )
         self.started["nsd"] = self._start(host, "nsd", "-d", "-c", str(conf))
         wait_for("NSD", lambda: ":53" in host.run("ss", "-Hlun").stdout)
+        for zone in self.zones:
+            # It listens before it has read its zones; what a resolver hears of them until then it keeps for seconds.
+            wait_for(f"NSD's zone {zone}", lambda zone=zone: self._serves(host, zone))  # type: ignore[misc]
+
+    def _serves(self, host: Host, zone: str) -> bool:
+        """Does the authoritative server answer for a zone?"""
+        query = dns.message.make_query(zone, "SOA")
+        with host.inside(), contextlib.suppress(OSError, dns.exception.DNSException):
+            return dns.query.udp(query, self.server[1], timeout=1.0).rcode() == dns.rcode.NOERROR
+        return False
 
     def top_anchors(self) -> list[str]:
         """DS records of the signed zones that are in no other one."""

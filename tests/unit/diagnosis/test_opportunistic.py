@@ -53,6 +53,12 @@ def test_of_a_wider_line_the_host_alone_gets_another_group() -> None:
     ).remedy  # fmt: skip
 
 
+def test_a_pair_that_was_decided_before_the_dns_answered_says_nothing_about_the_host() -> None:
+    """What is asked now counts: the record that has come, and that nobody answers at what it names."""
+    late = world(reason="no answer from the DNS yet", text=f"{DEAD}: dropped since 17:05, no answer from the DNS yet")
+    assert first(late).code == "dead-record"
+
+
 def test_what_icmp_and_the_link_say_is_evidence() -> None:
     refused = Peer(address=DEAD, answers=SILENCE, errors={500: "Connection refused"})
     assert first(world(refused)).evidence[-1].endswith("(Connection refused)")
