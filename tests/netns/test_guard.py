@@ -234,8 +234,8 @@ def test_without_it_all_that_leaks(net: Net) -> None:
 
 def test_what_is_not_protected_passes(guarded: tuple[Net, Guard, Capture]) -> None:
     net, _guard, wire = guarded
-    sh(f"ip netns exec {net.h} ping -c 1 -W 1 203.0.113.2; ip netns exec {net.h} ping -c 1 -W 1 fd03::2")
-    sh(f"ip netns exec {net.g} ping -c 1 -W 1 203.0.113.2; ip netns exec {net.g} ping -c 1 -W 1 fd03::2")
+    sh(f"ip netns exec {net.h} ping -c 1 -W 4 203.0.113.2; ip netns exec {net.h} ping -c 1 -W 4 fd03::2")
+    sh(f"ip netns exec {net.g} ping -c 1 -W 4 203.0.113.2; ip netns exec {net.g} ping -c 1 -W 4 fd03::2")
     wire.plaintext(0)
     say(net.g, 4, INSIDE[4], mark=0x1000)
     assert len(wire.wanted(3)) == 3, "our own sockets' mark is exempt"
@@ -365,7 +365,7 @@ def test_a_default_policy_leaves_the_lan_alone_and_blocks_the_other_family(
         wire = Capture(net.p, "eth0")
         everything_out(net)
         assert wire.plaintext() == []
-        sh(f"ip netns exec {net.h} ping -c 1 -W 1 10.1.0.1; ip netns exec {net.g} ping -c 1 -W 1 10.1.0.10")
+        sh(f"ip netns exec {net.h} ping -c 1 -W 4 10.1.0.1; ip netns exec {net.g} ping -c 1 -W 4 10.1.0.10")
         sh(f"ip -n {net.p} -6 neigh flush all; ip -n {net.g} -6 neigh flush all")
         assert " 100% packet loss" in sh(f"ip netns exec {net.p} ping -c 1 -W 0.3 fd03::1", check=False)
         assert "lladdr" in sh(f"ip -n {net.p} -6 neigh show fd03::1"), "neighbours are still found"

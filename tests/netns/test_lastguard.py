@@ -71,7 +71,7 @@ def guarded(net: Net, tmp_path: Path) -> Iterator[tuple[Net, Guard, Capture]]:
 def short_cut(net: Net, tmp_path: Path) -> None:
     (tmp_path / "shortcut.nft").write_text(SHORT_CUT)
     # Whoever takes the short cut does not look for the neighbour.
-    sh(f"ip netns exec {net.g} ping -c 1 -W 1 203.0.113.2; ip netns exec {net.g} ping -c 1 -W 1 fd03::2")
+    sh(f"ip netns exec {net.g} ping -c 1 -W 4 203.0.113.2; ip netns exec {net.g} ping -c 1 -W 4 fd03::2")
     sh(f"ip netns exec {net.g} nft -f {tmp_path}/shortcut.nft")
 
 
@@ -176,8 +176,8 @@ def test_what_is_not_protected_passes(guarded: tuple[Net, Guard, Capture]) -> No
     assert len(wire.wanted(6)) == 6
     with inside(net.g):
         guard.set("all", ())
-    sh(f"ip netns exec {net.h} ping -c 1 -W 1 203.0.113.2; ip netns exec {net.h} ping -c 1 -W 1 fd03::2")
-    sh(f"ip netns exec {net.g} ping -c 1 -W 1 203.0.113.2; ip netns exec {net.g} ping -c 1 -W 1 fd03::2")
+    sh(f"ip netns exec {net.h} ping -c 1 -W 4 203.0.113.2; ip netns exec {net.h} ping -c 1 -W 4 fd03::2")
+    sh(f"ip netns exec {net.g} ping -c 1 -W 4 203.0.113.2; ip netns exec {net.g} ping -c 1 -W 4 fd03::2")
 
 
 def test_a_client_for_dhcp_is_heard_though_everything_is_guarded(guarded: tuple[Net, Guard, Capture]) -> None:
