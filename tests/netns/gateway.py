@@ -159,6 +159,13 @@ class Gateway:
             text += f"--- {self.host.name} {path.name}\n" + "\n".join(path.read_text().splitlines()[-lines:]) + "\n"
         return text
 
+    def logged(self, text: str, lines: int = 80, within: float = 5.0) -> bool:
+        """Does the daemon say so, by now or within so many seconds? A peer may know sooner what an exchange came to."""
+        end = time.monotonic() + within
+        while text not in self.log(lines) and time.monotonic() < end:
+            time.sleep(0.05)
+        return text in self.log(lines)
+
     def new_rsa_key(self) -> str:
         """Have an RSA key of its own in ipsec.secrets, and nothing else; the public one as leftrsasigkey= wants it."""
         secrets = self.dir / "ipsec.secrets"

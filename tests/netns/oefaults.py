@@ -12,7 +12,7 @@ from tests.netns.conns import setup
 from tests.netns.diagnosing import Fault, Step, World
 from tests.netns.faultsteps import rule
 from tests.netns.keys import Key, pem
-from tests.netns.lab import wait_for
+from tests.netns.lab import LabError, wait_for
 from tests.netns.test_oedns import CONF, EAST, FIRST, LOCAL, SECOND, WEST, ipseckey, txt, world_of
 
 ABSENT = "192.0.2.66"
@@ -57,7 +57,10 @@ def meets(far: str, word: str) -> Step:
                 world.west.ipsec("whack", "--deletepair", "--oppohere", WEST, "--oppothere", far, check=False)
             return any(row["meets"] == word and row["advertised"] for row in rows)
 
-        wait_for(f"{word}, and the record", heard, 30)
+        try:
+            wait_for(f"{word}, and the record", heard, 30)
+        except LabError as why:
+            raise LabError(f"{why}: {world.west.json('status')['pairs']}\n{world.west.log(60)}") from why
 
     return step
 

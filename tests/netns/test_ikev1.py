@@ -73,7 +73,7 @@ def test_by_rsa_with_a_whole_site_by_default(lab: Lab) -> None:
     west.up("net")
     east.wait_tunnels()
     prove(lab)
-    assert "auth=OAKLEY_RSA_SIG" in west.log()
+    assert west.logged("auth=OAKLEY_RSA_SIG")
 
 
 def test_behind_a_masquerading_router(nat_lab: Lab) -> None:

@@ -239,7 +239,7 @@ def test_a_server_of_users(stage: Stage, rsa_authority: Authority) -> None:
     with Capture(stage.lab.west) as wire:
         assert_ping(stage.lab.sunset, given)
         assert_quiet(wire, INNER)
-    assert f"XAUTH: User {USER}: Authentication Successful" in stage.west.log(80)
+    assert stage.west.logged(f"XAUTH: User {USER}: Authentication Successful")
 
 
 @pytest.mark.parametrize("who", ["we", "they"])
@@ -279,9 +279,9 @@ def test_a_peer_that_speaks_the_other_version_alone(stage: Stage, theirs: int) -
     text = conn("net", NET4, auto="add", keyingtries="1", **more)
     stage.play((swanctl if theirs == 1 else swanctl_v2)(), {"net": text})
     stage.west.ipsec("auto", "--up", "net", check=False, timeout=90)
-    assert f"if 192.0.2.2 speaks IKEv{theirs} alone: {mine[theirs]}" in stage.west.log()
+    assert stage.west.logged(f"if 192.0.2.2 speaks IKEv{theirs} alone: {mine[theirs]}")
     stage.east.ctl("--initiate", "--child", "net", "--timeout", "3", check=False)
-    assert f"if 192.0.2.2 speaks IKEv{theirs} alone: {here[theirs]}" in stage.west.log()
+    assert stage.west.logged(f"if 192.0.2.2 speaks IKEv{theirs} alone: {here[theirs]}")
 
 
 # --- with ours at both ends

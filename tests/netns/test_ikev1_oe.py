@@ -60,7 +60,7 @@ def test_a_host_behind_a_gateway_calls_by_delegation(lab: Lab) -> None:
     with Capture(lab.west) as wire:
         assert ping(lab.sunrise, WEST, 3, wait=8).received == 3, west.log() + east.log()
         assert clear_between(wire, WEST, "10.2.0.2") == []
-    assert "the gateways of 10.2.0.2 are being looked up, before Quick Mode is answered" in west.log()
+    assert west.logged("the gateways of 10.2.0.2 are being looked up, before Quick Mode is answered")
 
 
 def test_a_host_without_a_record_goes_the_way_of_its_group(lab: Lab) -> None:

@@ -243,7 +243,7 @@ def test_a_postquantum_preshared_key(stage: Stage, who: str) -> None:
     """Both insist on it (RFC 8784)."""
     stage.up(who, "ppk")
     assert_ping(stage.lab.sunset, "10.2.0.1", wait=4)
-    assert "PPK 'one' used as additional IKE secret" in stage.west.log()
+    assert stage.west.logged("PPK 'one' used as additional IKE secret")
     assert "PPK" in stage.east.log()
 
 

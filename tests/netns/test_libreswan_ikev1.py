@@ -164,7 +164,7 @@ def test_raw_rsa_keys(stage: Stage, who: str) -> None:
     stage.play(both, both, (west.dir / "ipsec.secrets").read_text())
     stage.up(who)
     stage.carries()
-    assert "auth=OAKLEY_RSA_SIG" in west.log()
+    assert west.logged("auth=OAKLEY_RSA_SIG")
 
 
 def certificates(stage: Stage, **more: str) -> None:
@@ -254,7 +254,7 @@ def test_users_with_addresses(stage: Stage, role: str, pull: str) -> None:
         stage.up("they")
         assert_ping(stage.lab.sunset, "10.9.0.10", wait=4)
         stage.answers("10.9.0.10", "10.1.0.2")
-        assert f"XAUTH: User {USER}: Authentication Successful" in stage.west.log(80)
+        assert stage.west.logged(f"XAUTH: User {USER}: Authentication Successful")
 
 
 @pytest.mark.parametrize("role", ["server", "client"])
@@ -269,7 +269,7 @@ def test_a_wrong_password(stage: Stage, role: str) -> None:
         finally:
             stage.east.put("/etc/ipsec.secrets", f'{SECRETS}\n@{USER} : XAUTH "{WORD}"\n'.encode())
             stage.east.sh("ipsec auto --rereadsecrets")
-        assert f"XAUTH: User {USER}: Authentication Failed: Incorrect" in stage.west.log(80)
+        assert stage.west.logged(f"XAUTH: User {USER}: Authentication Failed: Incorrect")
     assert not stage.west.tunnels() and "proto esp" not in stage.kernel()
 
 
@@ -314,7 +314,7 @@ def test_they_die(stage: Stage, action: str) -> None:
     stage.east.sh("kill -9 $(pgrep -x pluto); ip xfrm state flush; ip xfrm policy flush")
     try:
         wait_for("the tunnel to be given up", lambda: not stage.west.tunnels(), 15, 0.2)
-        assert "declaring peer dead" in stage.west.log()
+        assert stage.west.logged("declaring peer dead")
     finally:
         stage.east.restart()
     stage.east.sh("ipsec auto --add net")

@@ -81,7 +81,7 @@ def arrived(stage: Stage) -> None:
     wait_for("the tunnel to the other address", lambda: any(r["dst"] == THERE for r in stage.west.json("spi")), 20, 0.3)
     stage.west.wait_tunnels()
     assert_ping(stage.lab.sunset, "10.2.0.1", wait=4)
-    assert f"192.0.2.2 redirects us to {THERE}" in stage.west.log()
+    assert stage.west.logged(f"192.0.2.2 redirects us to {THERE}")
 
 
 @pytest.mark.long

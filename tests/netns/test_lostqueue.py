@@ -93,7 +93,7 @@ def test_one_that_somebody_else_takes_is_done_without(lab: Lab, failure: str, na
         assert ping(lab.sunset, EAST, 3, wait=3).received == (3 if failure == "passthrough" else 0)
         if failure == "drop":
             assert clear(wire, SUNSET, EAST) == []
-    assert f"NFQUEUE {QUEUES[name]} is somebody else's now" in west.log()
+    assert west.logged(f"NFQUEUE {QUEUES[name]} is somebody else's now")
     thief.close()
     wait_for("the queue", lambda: how(west) == "by NFQUEUE", 15)
     assert ping(lab.sunset, "2001:db8::2", 2, wait=3).received == (2 if failure == "passthrough" else 0)

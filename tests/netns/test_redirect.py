@@ -44,7 +44,7 @@ def arrived(lab: Lab, west: Gateway) -> None:
     wait_for("only that one", lambda: {r["dst"] for r in west.json("spi")} == {OTHER, "192.0.2.1"}, 15, 0.1)
     west.wait_tunnels()
     assert_ping(lab.sunset, "10.2.0.2")
-    assert f"192.0.2.2 redirects us to {OTHER}" in west.log()
+    assert west.logged(f"192.0.2.2 redirects us to {OTHER}")
 
 
 def test_at_the_first_message(lab: Lab) -> None:

@@ -127,7 +127,7 @@ def test_ecdsa_certificates(stage: Stage, who: str) -> None:
     )  # fmt: skip
     stage.up(who)
     assert_ping(stage.lab.sunset, "10.2.0.2")
-    assert "auth=OAKLEY_ECDSA_256" in stage.west.log()
+    assert stage.west.logged("auth=OAKLEY_ECDSA_256")
 
 
 @who

@@ -144,13 +144,13 @@ def test_they_are_a_user_of_ours(stage: Stage, rsa_authority: Authority, kind: s
     wait_for("their address", lambda: "installing new virtual IP 10.9.0." in stage.east.log(), 5, 0.1)
     given = re.findall(r"installing new virtual IP (\S+)", stage.east.log())[-1]
     assert_ping(stage.lab.sunset, given)
-    assert f"XAUTH: User {USER}: Authentication Successful" in stage.west.log(80)
+    assert stage.west.logged(f"XAUTH: User {USER}: Authentication Successful")
 
 
 def test_a_wrong_password_of_theirs(stage: Stage) -> None:
     stage.play(swanctl("psk", False, word="open barley"), ours("psk", True), CLIENT)
     stage.east.ctl("--initiate", "--child", "net", "--timeout", "8", check=False)
-    assert f"XAUTH: User {USER}: Authentication Failed: Incorrect" in stage.west.log(80)
+    assert stage.west.logged(f"XAUTH: User {USER}: Authentication Failed: Incorrect")
     assert stage.west.tunnels() == 0 and not stage.east.child_spis()
 
 
@@ -176,10 +176,10 @@ def test_hybrid(stage: Stage, rsa_authority: Authority, server: bool) -> None:
     if server:
         wait_for("their address", lambda: "installing new virtual IP 10.9.0." in stage.east.log(), 5, 0.1)
         assert_ping(stage.lab.sunset, re.findall(r"installing new virtual IP (\S+)", stage.east.log())[-1])
-        assert f"XAUTH: User {USER}: Authentication Successful" in stage.west.log(80)
+        assert stage.west.logged(f"XAUTH: User {USER}: Authentication Successful")
     else:
         assert_ping(stage.lab.west, FAR)
-    assert "HYBRID_INIT_RSA" in stage.west.log(80)
+    assert stage.west.logged("HYBRID_INIT_RSA")
 
 
 def test_a_split_tunnel(stage: Stage) -> None:
