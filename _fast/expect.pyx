@@ -17,7 +17,7 @@ from _fast.octets cimport get32
 from _fast.plant cimport EXPECTED, expected_t, socket_t
 from _fast.types cimport DROP_NO_SA, DROP_WORKER_BUSY
 
-KEEP = 1000000000
+KEEP = 6000000000
 
 
 cdef inline expected_t *place_of(expect_t *x, uint32_t spi) noexcept nogil:

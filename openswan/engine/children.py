@@ -46,8 +46,8 @@ class Children:
     def established(self, ike: IkeState, effect: ChildEstablished) -> None:
         """A pair of SAs has been negotiated: guard, outbound SA, eroute, updown, inbound SA; in that order.
 
-        The inbound SA comes first where answers to what it receives have their route already, or where the peer sends
-        nothing before it has ours, which waits instead (hold_back).
+        The inbound SA comes first where answers to what it receives have their way already. A responder of IKEv2 holds
+        its answer back meanwhile (hold_back), before which the peer has nothing to send by.
         """
         core = self.core
         old = core.states.by_esp.get(effect.replaces) if effect.replaces else None
@@ -84,9 +84,11 @@ class Children:
         habits = manners(child, dialect.child_octets(child), core.settings.hide_tos, path, core.rng)
         child.withheld = tuple(inbound(child, effect, habits))
         confirmed = dialect.confirmed
-        if not (effect.initiator or confirmed) or self.brain.router.answers_pass(conn):
+        if self.brain.router.answers_pass(conn):
             self._receive(child)
         else:
+            if not (effect.initiator or confirmed):
+                core.klips(ExpectSpi(child.said_in))  # commands may take longer than the answer is held back
             core.after(Timer.ADMIT, child.serial, ADMIT, partial(self._receive, child))
         for command in outbound(child, effect, habits):
             core.emit(KlipsCommand(command, child.serial))
@@ -101,17 +103,19 @@ class Children:
         newest = self._youngest(conn)
         conn.newest_child = newest.serial if newest is not None else 0
         wait = self._patience(effect, confirmed, old is not None, bool(conn.owner))
-        if wait and (conn.owner or conn.shunt in (Shunt.HOLD, Shunt.TRAP)):
-            # The peer may get our next packet before it has this SA: until it has been heard on it the older one
-            # carries traffic (RFC 7296 2.8), or packets are held as they are now.
-            child.waiting = True
-            self._receive_in_time(child)
+        # The peer may get our next packet before it has this SA: until it has been heard on it the older one carries
+        # traffic (RFC 7296 2.8), or packets are held as they are now.
+        child.waiting = bool(wait) and (bool(conn.owner) or conn.shunt in (Shunt.HOLD, Shunt.TRAP))
+        if child.waiting:
             core.after(Timer.CONFIRM, child.serial, wait, partial(self._unheard, child))
-            if conn.owner:
-                self._report(child)
-                if not effect.initiator:
-                    self._distrust(child)
+        if child.waiting and conn.owner:
+            self._receive_in_time(child)
+            self._report(child)
+            if not effect.initiator:
+                self._distrust(child)
         elif self._outranks(child):
+            if child.waiting:
+                conn.awaited = child.serial
             if not effect.initiator:
                 self.brain.ikes.hold_back(ike)
             self._use(child)
@@ -135,9 +139,9 @@ class Children:
         return (one for one in known if one is not None and one.ike is child.ike)
 
     def _outranks(self, child: ChildState) -> bool:
-        """Is it to carry traffic instead of the child that does?"""
+        """Is it to carry traffic instead of the child that does, or that is to as soon as its peer has been heard?"""
         owner = self.core.states.children.get(child.conn.owner)
-        return owner is None or owner.closing or child.rank > owner.rank
+        return owner is None or owner.closing or owner.serial == child.conn.awaited or child.rank > owner.rank
 
     def _distrust(self, child: ChildState) -> None:
         """A peer that begins anew instead of rekeying may have lost the older SA: packets wait until it has this one.
@@ -195,8 +199,10 @@ class Children:
         self.brain.ikes.request(ike, DeleteChild(effect.spi_in))
 
     def _use(self, child: ChildState) -> None:
-        """Let the eroute point at this child from now on."""
+        """Let the eroute point at this child from now on; as long as its peer is awaited it holds."""
         conn = child.conn
+        if conn.awaited != child.serial:
+            conn.awaited = 0
         conn.owner, conn.tunnel_keys = child.serial, child.keys
         if not self.brain.router.happen(conn, RouteEvent.SA_UP, child.first_out, partial(self._routed, child)):
             self._receive(child)
@@ -204,7 +210,7 @@ class Children:
 
     def _receive(self, child: ChildState) -> None:
         """Let packets in: the peer may send at once, and what is answered before there is a route would be lost. They
-        wait (SpiOffered) until there is one, but no longer than the packet engine keeps them."""
+        wait (ExpectSpi) until there is one, but no longer than the packet engine keeps them."""
         commands, child.withheld = child.withheld, ()
         self.core.timers.cancel((Timer.ADMIT, child.serial))
         for command in commands:
@@ -213,11 +219,10 @@ class Children:
     def _receive_in_time(self, child: ChildState) -> None:
         """Let packets of a pair in that has no commands of its own: after those of another, if they run."""
         router = self.brain.router
-        if not child.withheld and router.is_opening(child.conn):
+        router.after_opening(child.conn, partial(self._receive, child))
+        if not child.initiator and router.is_opening(child.conn):
             self.brain.ikes.hold_back(child.ike)
             router.after_opening(child.conn, partial(self.brain.ikes.release, child.ike))
-        else:
-            router.after_opening(child.conn, partial(self._receive, child))
 
     def _routed(self, child: ChildState, ok: bool) -> None:
         conn = child.conn
@@ -254,14 +259,15 @@ class Children:
     def unconfirmed(self, spi_in: int) -> None:
         """The peer does not have a new SA yet: if it is not used yet, it is not for a while."""
         child = self.core.states.by_esp.get(spi_in)
-        if child is not None and child.waiting and child.conn.owner:
+        if child is not None and child.waiting and child.conn.owner not in (0, child.serial):
             self.core.after(Timer.CONFIRM, child.serial, SWITCH, partial(self._unheard, child))
 
     def _unheard(self, child: ChildState) -> None:
         """The peer has not been heard on a new SA in time: it is used all the same, unless the peer has spoken on the
         older IKE SA since."""
         older = self.core.states.children.get(child.conn.owner)
-        if child.conn.awaited != child.serial or older is None or older.ike.machine.last_heard <= child.established:
+        beside = older is not None and older is not child and child.conn.awaited == child.serial
+        if older is None or not beside or older.ike.machine.last_heard <= child.established:
             self.confirm(child)
             return
         self._await_no_more(child)

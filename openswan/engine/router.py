@@ -17,7 +17,7 @@ from openswan.engine.names import openings
 from openswan.engine.routing import Act, RouteEvent, Routing, next_move
 from openswan.engine.settings import FAILURE_SHUNT_LIFETIME
 from openswan.engine.timers import Timer
-from openswan.engine.updown import UpdownQueue, Verb, outcome, remedy, verb_name
+from openswan.engine.updown import UpdownQueue, Verb, is_default, outcome, remedy, verb_name
 from openswan.plane.commands import DelEroute, SetEroute
 from openswan.policy.connection import ShuntPolicy
 from openswan.policy.grade import Grade
@@ -147,7 +147,9 @@ class Router:
             return False
         key = self._route_key(conn)
         laid = key is None or (self.has_route(conn) and key in self.laid)
-        return conn.routing is Routing.ROUTED_TUNNEL or (laid and not openings(conn))
+        command = conn.oriented.ours.updown if conn.oriented else ""
+        opens = openings(conn) or (command and not is_default(command))  # a command of the user's may open anything
+        return conn.routing is Routing.ROUTED_TUNNEL or (laid and not opens)
 
     def has_route(self, conn: Conn) -> bool:
         """Is `conn` among the users of its route?"""

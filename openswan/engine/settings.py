@@ -92,8 +92,8 @@ UNDER_WAY = 0.1
 """The same for a first pair: packets are held meanwhile."""
 ANSWER = 2.0
 """The peer waits this long at most for an answer while the updown commands of the child it asked for run."""
-ADMIT = 0.8
-"""Packets of a new pair wait this long at most for its updown commands: the packet engine keeps each for a second."""
+ADMIT = 5.0
+"""Packets of a new pair wait this long at most for its updown commands: the packet engine keeps each for 6 seconds."""
 SHUTDOWN_PATIENCE = 5.0
 """Updown commands may take this long at shutdown before pluto goes anyway."""
 FAILURE_SHUNT_LIFETIME = 60.0

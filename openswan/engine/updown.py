@@ -19,6 +19,7 @@ from openswan.policy.groups import of_strangers
 from openswan.policy.identity import Identity, show
 from openswan.policy.selector import FlowKey, Selector, flow_keys
 
+DEFAULT = ("ipsec", "_updown")
 STRANGERS_METRIC = 2000
 """Of routes into the interface of strangers, so that a conn's own route to the same net comes before them."""
 UNSAFE = {ord(c): f"\\{ord(c):03o}" for c in "'\\\"`$"}
@@ -139,6 +140,12 @@ def environment(
     if "HOSTACCESS" in env["PLUTO_CONN_POLICY"].split("+"):
         env["PLUTO_HOST_ACCESS"] = "1"
     return env
+
+
+def is_default(command: str) -> bool:
+    """Is this the default command, perhaps with parameters, and nothing a shell would have to look at?"""
+    words = command.split()
+    return tuple(words[:2]) == DEFAULT and all(word.replace("-", "").isalnum() for word in words[2:])
 
 
 Then = Callable[[UpdownDone], None]

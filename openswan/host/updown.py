@@ -19,6 +19,7 @@ from openswan.base.address import Address, Subnet
 from openswan.base.errors import HostError, IpsecError
 from openswan.base.marks import DEFAULT_MARKS, Marks
 from openswan.engine.effects import GuardEntry
+from openswan.engine.updown import is_default
 from openswan.host.guard.guard import Guard
 from openswan.host.openings.model import Opening, flow_of
 from openswan.host.openings.openings import Openings
@@ -26,7 +27,6 @@ from openswan.host.resolvedit import ResolvEdit
 from openswan.host.routes import Routes
 from openswan.policy.selector import FlowKey
 
-DEFAULT = ("ipsec", "_updown")
 FOLD = 255
 """Characters a line of output may have before it is folded."""
 MOST_OUTPUT = 1 << 16
@@ -227,12 +227,6 @@ def carry_out(env: Mapping[str, str], world: World, parameters: tuple[str, ...] 
         return why.status, (str(why),)
     except HostError as why:
         return 1, (f"{env.get('PLUTO_VERB', '')}: {why}",)
-
-
-def is_default(command: str) -> bool:
-    """Is this the default command, perhaps with parameters, and nothing a shell would have to look at?"""
-    words = command.split()
-    return tuple(words[:2]) == DEFAULT and all(word.replace("-", "").isalnum() for word in words[2:])
 
 
 def fold(output: bytes) -> tuple[str, ...]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What comes by a new pair is let in when its answers have a route: until then it waits, for a second at most.
+"""What comes by a new pair is let in when its answers have a route: until then it waits, for some seconds at most.
 
 west 10.1.0.0/16 === east 10.2.0.0/16; an answer without a route would meet the guard
 """
@@ -7,6 +7,7 @@ west 10.1.0.0/16 === east 10.2.0.0/16; an answer without a route would meet the 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -147,6 +148,32 @@ def test_a_firewall_that_a_command_opens_is_waited_for_as_well(opens: bool) -> N
     meets(pair)
     pair.run(2.0)
     assert (watch.arrivals.times[0] >= watch.ended[0]) is opens and not pair.missing()
+
+
+@VERSIONS
+@pytest.mark.parametrize("delay", [0.3, 3.0])
+@pytest.mark.parametrize("first", ["west", "east", "both"])
+def test_traps_at_both_ends_let_nothing_in_before_the_firewall_is_open(ends: Ends, delay: float, first: str) -> None:
+    """The commands do not wait for the first packet, which waits for them: at the end that called, and at the other."""
+    pair = make_pair(1, Faults(delay=(0.01, 0.01)))
+    watches = []
+    for host, mine in zip((pair.west, pair.east), ends(), strict=True):
+        both = replace(mine, left=replace(mine.left, firewall=True), right=replace(mine.right, firewall=True))
+        host.load(both)
+        host.say("route", name="net-net")
+        host.updown_delay = delay
+        watches.append(Watch(host))
+    for _ in range(20):
+        if first in ("west", "both"):
+            pair.send(pair.west, WEST_HOST, EAST_HOST)
+        if first in ("east", "both"):
+            pair.send(pair.east, EAST_HOST, WEST_HOST)
+        pair.run(0.1)
+    pair.run(8.0)
+    assert not pair.missing() and pair.agreed()
+    for watch in watches:
+        assert len(watch.ended) == 1 and (not watch.arrivals or watch.arrivals.times[0] >= watch.ended[0])
+    pair.sane()
 
 
 @VERSIONS

@@ -98,8 +98,18 @@ def test_the_initiator_is_guarded_before_it_sends_anything() -> None:
 def test_the_responder_is_guarded_and_can_receive_before_it_answers() -> None:
     _, _, east = started()
     start = east.index("SetGuard")
-    assert east[start : start + 4] == ["SetGuard", "FlushConntrack", "AddSa in", "AddSa out"]
-    assert "SendDatagram" in east[start + 4 :], "the answer comes after the inbound SA"
+    assert east[start : start + 9] == [
+        "SetGuard",
+        "FlushConntrack",
+        "ExpectSpi",
+        "AddSa out",
+        "SetEroute",
+        "up-client",
+        "prepare-client",
+        "route-client",
+        "AddSa in",
+    ]
+    assert "SendDatagram" in east[start + 9 :], "the answer comes after the inbound SA"
 
 
 def test_sas_as_the_engine_gets_them() -> None:

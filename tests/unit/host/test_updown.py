@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from openswan.base.errors import HostError
+from openswan.engine.updown import is_default
 from openswan.host.openings import openings as module
 from openswan.host.openings.together import Together
-from openswan.host.updown import Updown, World, carry_out, fold, is_default
+from openswan.host.updown import Updown, World, carry_out, fold
 
 ENV = {
     "PLUTO_VERSION": "2.0",
