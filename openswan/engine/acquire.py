@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 UNKNOWN_SPI_PAUSE = 5.0
 """Seconds between two reactions to unknown ESP from one peer."""
 UNKNOWN_SPI_PEERS = 256
+MOST_FORGONE = 1024
+"""SPIs remembered of SAs that were taken down here."""
 
 
 class Acquires:
@@ -30,6 +32,8 @@ class Acquires:
         self.core = brain.core
         self.reacted: dict[object, float] = {}
         self.told: dict[object, float] = {}
+        self.forgone: dict[int, None] = {}
+        """SPIs of SAs that were taken down here, in that order."""
 
     def acquire(self, event: Acquire) -> None:
         """A packet met %trap and is held by the packet engine; all of the connection's traffic is held from now on."""
@@ -55,11 +59,19 @@ class Acquires:
         )
         self.brain.negotiator.start(conn)
 
+    def forgo(self, spi_in: int) -> None:
+        """An SA is taken down because nobody here wants it: what is still under way by it is no reason for another."""
+        if len(self.forgone) >= MOST_FORGONE:
+            del self.forgone[next(iter(self.forgone))]
+        self.forgone[spi_in] = None
+
     def unknown_spi(self, event: UnknownSpi) -> None:
         """ESP under an SPI we do not know: a peer that did not notice our restart. A tunnel we want is begun at once;
         its INITIAL_CONTACT makes the peer forget the old one."""
         peer = event.remote.address
         self._tell(event)
+        if event.spi in self.forgone:
+            return
         for conn in self._permanent(event):
             if conn.children or conn.negotiating or not (conn.wanted or conn.on_demand):
                 continue

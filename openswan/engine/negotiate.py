@@ -291,6 +291,7 @@ class Negotiator:
             if child is not None:
                 stage, _ = CHILD_STAGES[child.ike.version, child.initiator]
                 core.say(conn, f"deleting state ({stage})", Rc.LOG, serial)
+                self.brain.acquires.forgo(child.spi_in)
                 self.brain.children.close(child)
         self._close_idle(conn)
         self.brain.router.happen(conn, RouteEvent.GIVEN_UP)

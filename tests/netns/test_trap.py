@@ -15,7 +15,7 @@ from tests.netns.capture import Capture, assert_quiet
 from tests.netns.conns import INNER, NET4, NET6, conn
 from tests.netns.lab import Lab, wait_for
 from tests.netns.pair import pair
-from tests.netns.traffic import Receiver, ping, transfer, udp_socket
+from tests.netns.traffic import Flow, Receiver, ping, transfer, udp_socket
 
 ENDS = {
     ("forwarded", 4): ("sunset", "10.1.0.2", "10.2.0.2"),
@@ -115,6 +115,21 @@ def test_both_ends_hold_and_neither_loses_a_packet(lab: Lab, first: str) -> None
     for s, _ in ways:
         s.close()
     assert [set(there.numbers(b"<<hold>>")), set(back.numbers(b"<<hold>>"))] == wanted
+
+
+def test_a_tunnel_that_is_taken_down_stays_down_whatever_is_under_way(lab: Lab) -> None:
+    """East sends all the time; what it has sent before it hears of the end is no reason to begin anew."""
+    both = trapped(lab)
+    both.up("net4")
+    flow = Flow(lab.sunrise, "10.2.0.2", "10.1.0.2", 7001, b"<<late>>", pace=0.0005).start()
+    for _ in range(5):
+        time.sleep(0.3)
+        both.west.ipsec("auto", "--down", "net4")
+        wait_for("the far side", lambda: not both.east.tunnels(), 5)
+        time.sleep(0.5)
+        assert not both.west.tunnels(), both.west.log()
+        both.up("net4")
+    flow.stop()
 
 
 def test_while_nobody_answers_packets_are_held_and_nothing_shows(lab: Lab) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
@@ -14,7 +15,7 @@ from openswan.config.secrets import Index, Secret, SecretKind, SecretStore
 from openswan.engine.routing import Routing
 from openswan.engine.settings import Settings
 from openswan.plane.commands import Direction
-from openswan.policy.connection import DpdAction, ShuntPolicy
+from openswan.policy.connection import Connection, DpdAction, ShuntPolicy
 from openswan.policy.identity import parse_identity
 from openswan.policy.selector import FlowKey
 from openswan.policy.virtual import Virtual
@@ -33,6 +34,7 @@ from tests.sim.pair import (
     psk,
     tunnel,
 )
+from tests.sim.v1 import v1_tunnel
 
 KEY = FlowKey(ip_network(WEST_NET), ip_network(EAST_NET))
 WEST_HOST, EAST_HOST = "10.1.0.5", "10.2.0.6"
@@ -172,6 +174,25 @@ def test_down_of_a_routed_connection_traps_again() -> None:
     assert pair.west.klips.eroutes[KEY].target is Shunt.TRAP
     pair.send(pair.west, WEST_HOST, EAST_HOST)
     assert pair.run(5.0, lambda: not pair.missing())
+
+
+@pytest.mark.parametrize("ends", (tunnel, v1_tunnel), ids=("ikev2", "ikev1"))
+def test_what_was_under_way_when_a_routed_connection_was_taken_down_does_not_bring_it_up_again(
+    ends: Callable[..., tuple[Connection, Connection]],
+) -> None:
+    pair = make_pair(1, Faults(delay=(0.01, 0.01)))
+    for host, policy in zip((pair.west, pair.east), ends(), strict=True):
+        host.load(policy)
+    pair.west.say("route", name="net-net")
+    pair.west.request("initiate", name="net-net")
+    assert pair.run(5.0, pair.up)
+    pair.run(9.0)
+    pair.send(pair.east, EAST_HOST, WEST_HOST)
+    pair.west.request("terminate", name="net-net")
+    pair.run(90.0)
+    assert pair.west.klips.dropped[-1][0] == "unknown SPI"
+    assert pair.west.empty() and pair.east.empty() and pair.west.klips.eroutes[KEY].target is Shunt.TRAP
+    pair.sane()
 
 
 def test_a_connection_that_is_wanted_comes_back_after_the_peer_closed_it() -> None:

@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 
 from openswan.base.address import Endpoint
 from openswan.base.said import Shunt
-from openswan.engine.acquire import UNKNOWN_SPI_PEERS
+from openswan.engine.acquire import MOST_FORGONE, UNKNOWN_SPI_PEERS
 from openswan.plane.events import Acquire, UnknownSpi
 from openswan.policy.connection import ShuntPolicy
 from openswan.policy.selector import FlowKey
@@ -83,3 +83,16 @@ def test_strangers_esp_is_not_remembered() -> None:
         pair.west.post(unknown(f"203.0.{n >> 8}.{n & 255}"))
     assert len(pair.west.pluto.brain.acquires.reacted) <= UNKNOWN_SPI_PEERS
     assert pair.west.empty()
+
+
+def test_of_sas_that_were_taken_down_the_latest_are_remembered() -> None:
+    pair = routed()
+    acquires = pair.west.pluto.brain.acquires
+    for spi in (0x1234, *range(0x2000, 0x2000 + MOST_FORGONE - 1)):
+        acquires.forgo(spi)
+    pair.west.post(unknown())
+    assert pair.west.empty()
+    acquires.forgo(0x9999)
+    assert len(acquires.forgone) == MOST_FORGONE
+    pair.west.post(unknown())
+    assert not pair.west.empty()
