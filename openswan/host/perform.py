@@ -68,6 +68,7 @@ from openswan.engine.events import (
 from openswan.engine.oeevents import Learned
 from openswan.host.ikesock import Kind, Outer, OuterSockets, PortInUseError
 from openswan.host.streamsock import StreamSockets
+from openswan.host.updown import Outcome
 from openswan.host.wholesock import WholeSender
 from openswan.plane.commands import AttachSocket, Command, DetachSocket, DetachStream, SendInStream
 from openswan.plane.events import ErouteView, SaView
@@ -133,8 +134,8 @@ class Parts:
     engine: Engine
     guard: Guard
     control: Control
-    run_updown: Callable[[str, dict[str, str]], Coroutine[Any, Any, tuple[int, tuple[str, ...]]]]
-    """(command, environment) -> (status, output lines)."""
+    run_updown: Callable[[str, dict[str, str]], Outcome | Coroutine[Any, Any, Outcome]]
+    """(command, environment) -> (status, output lines), to be awaited where that takes time; IpsecError."""
     resolve: Callable[[str, int], Coroutine[Any, Any, tuple[tuple[Address, ...], str, float]]]
     """(name, version) -> (addresses, reason, seconds)."""
     learn_gateways: Callable[[Address], Coroutine[Any, Any, tuple[Learned, tuple[str, ...]]]]
@@ -156,8 +157,6 @@ class Parts:
     """What a token signs; HostError."""
     login: Callable[[Login], Coroutine[Any, Any, bytes]]
     """(conn, user, password) -> nothing; HostError when they are not right."""
-    updown_here: Callable[[str, dict[str, str]], tuple[int, tuple[str, ...]] | None] = lambda command, environment: None
-    """The same for a command that takes no time; None: it is to be waited for. IpsecError."""
     have_device: Callable[[str, str], None] = lambda device, interface: None
     """(virtual interface for strangers, physical one below)."""
     intercept: Callable[[Intercept], None] = lambda plan: None
@@ -301,16 +300,16 @@ class Performer:
 
     def _updown(self, effect: RunUpdown) -> None:
         try:
-            done = self._parts.updown_here(effect.command, effect.environment)
+            done = self._parts.run_updown(effect.command, effect.environment)
         except IpsecError as why:
             done = 1, (str(why),)
-        if done is not None:
+        if isinstance(done, tuple):
             self._post(UpdownDone(effect.token, *done))
             return
 
         async def run() -> None:
             try:
-                status, output = await self._parts.run_updown(effect.command, effect.environment)
+                status, output = await done
             except IpsecError as why:
                 status, output = 1, (str(why),)
             self._post(UpdownDone(effect.token, status, output))

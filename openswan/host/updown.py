@@ -11,9 +11,10 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 from openswan.base.address import Address, Subnet
 from openswan.base.errors import HostError, IpsecError
@@ -155,6 +156,8 @@ class World:
 
 Lines = tuple[str, ...]
 """What there is to say although nothing has failed."""
+Outcome = tuple[int, Lines]
+"""Exit status, and lines of output."""
 
 
 def _route(call: Call, world: World) -> Lines:
@@ -217,7 +220,7 @@ VERBS: dict[str, Callable[[Call, World], Lines]] = {
 }
 
 
-def carry_out(env: Mapping[str, str], world: World, parameters: tuple[str, ...] = ()) -> tuple[int, tuple[str, ...]]:
+def carry_out(env: Mapping[str, str], world: World, parameters: tuple[str, ...] = ()) -> Outcome:
     """The default command: (exit status, output lines)."""
     try:
         check_parameters(parameters)
@@ -245,33 +248,24 @@ class Updown:
         self._world = world
         self._patience = patience
 
-    def here(self, command: str, environment: Mapping[str, str]) -> tuple[int, tuple[str, ...]] | None:
-        """(exit status, output lines) of the default command, which needs nobody else; None: it is to be waited for."""
-        if not is_default(command) or self._gathers(environment):
-            return None
-        return carry_out(environment, self._world, tuple(command.split()[2:]))
+    def start(self, command: str, environment: Mapping[str, str]) -> Outcome | Coroutine[Any, Any, Outcome]:
+        """Carry a command out: (exit status, output lines), or what to await for them where that takes time.
 
-    async def run(self, command: str, environment: Mapping[str, str]) -> tuple[int, tuple[str, ...]]:
-        """(exit status, output lines) of a command; a negative status is the signal that ended it.
-
-        HostError when the shell cannot be started.
+        The default command takes time when it opens or closes something together with others. A negative status is the
+        signal that ended it; HostError when the shell cannot be started.
         """
         if not is_default(command):
-            return await self._shell(command, environment)
-        status, lines = carry_out(environment, self._world, tuple(command.split()[2:]))
-        openings = self._world.openings
-        return status, (*lines, *(await openings.settled() if openings is not None else ()))
+            return self._shell(command, environment)
+        outcome = carry_out(environment, self._world, tuple(command.split()[2:]))
+        settled = self._world.openings.settled() if self._world.openings is not None else None
+        return outcome if settled is None else _settled(outcome, settled)
 
-    def _gathers(self, environment: Mapping[str, str]) -> bool:
-        """Does it open or close something that is opened or closed together with others?"""
-        verb = environment.get("PLUTO_VERB", "").partition("-")[0]
-        openings = self._world.openings
-        if openings is None or verb not in ("up", "down"):
-            return False
-        asked = {"FIREWALL", "HOSTACCESS"} & set(environment.get("PLUTO_CONN_POLICY", "").split("+"))
-        return openings.gathers and (bool(asked) if verb == "up" else openings.anything())
+    async def run(self, command: str, environment: Mapping[str, str]) -> Outcome:
+        """The same for who waits in any case."""
+        done = self.start(command, environment)
+        return done if isinstance(done, tuple) else await done
 
-    async def _shell(self, command: str, environment: Mapping[str, str]) -> tuple[int, tuple[str, ...]]:
+    async def _shell(self, command: str, environment: Mapping[str, str]) -> Outcome:
         output = _Output()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -301,6 +295,12 @@ class Updown:
         finally:
             output.close()
         return status, fold((bytes(output.data) + note).strip(b"\n"))
+
+
+async def _settled(outcome: Outcome, settled: Awaitable[Lines]) -> Outcome:
+    """With what there is to say of openings that were made together."""
+    status, lines = outcome
+    return status, (*lines, *await settled)
 
 
 class _Output:

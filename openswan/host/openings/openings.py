@@ -7,7 +7,7 @@ They are accepts bound to ipsecN, so none of them can let anything out in clear,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -40,9 +40,6 @@ class Place(Protocol):
 class Openings:
     """Calls are synchronous and short; what has no effect is told in lines that are returned."""
 
-    gathers = False
-    """Are openings made together, so that they are to be waited for?"""
-
     def __init__(
         self, rundir: Path | None = None, log: Callable[[str, bool], None] = lambda line, serious: None
     ) -> None:
@@ -62,9 +59,9 @@ class Openings:
             return ()
         return self._change(lambda held: tuple(each for each in held if each.tunnel != opening.tunnel))
 
-    async def settled(self) -> tuple[str, ...]:
-        """Wait until that is in force, for those who make openings together; here it is already."""
-        return ()
+    def settled(self) -> Awaitable[tuple[str, ...]] | None:
+        """What to await until that is in force, where openings are made together; None: it is already, as here."""
+        return None
 
     def anything(self) -> bool:
         """May anything be open?"""

@@ -7,7 +7,7 @@ open, close ── noted ──► the turn ── after as long as the last one
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from pathlib import Path
 from time import monotonic
 
@@ -20,13 +20,11 @@ LONGEST = 2.0
 
 
 class Together(Openings):
-    """The daemon's. A call that has opened or closed something awaits settled() before another one is made.
+    """The daemon's. A call that has opened or closed something takes settled() before another one is made.
 
     Loads take half of the time at most, so a thousand tunnels that come up one after the other cost as many of them as
     fit into that. Whoever watches for foreign changes looks once after a load, for that is a change too.
     """
-
-    gathers = True
 
     def __init__(self, rundir: Path, log: Callable[[str, bool], None]) -> None:
         super().__init__(rundir, log)
@@ -49,14 +47,15 @@ class Together(Openings):
         """May anything be open, or be about to?"""
         return bool(self._steps) or super().anything()
 
-    async def settled(self) -> tuple[str, ...]:
-        """Wait until what the call has noted is in force; what has no effect is told in lines."""
+    def settled(self) -> Awaitable[tuple[str, ...]] | None:
+        """What to await until what the call has noted is in force, and for lines about what has no effect; None when it
+        has noted nothing."""
         waits, self._waits = self._waits, False
         if not waits:
-            return ()
+            return None
         if self._turn is None:
             self._turn = asyncio.get_running_loop().create_task(self._carry_out())
-        return await asyncio.shield(self._turn)
+        return asyncio.shield(self._turn)
 
     def stop(self) -> None:
         """Watch no longer, and leave nothing open, nor open anything."""

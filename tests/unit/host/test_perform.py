@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import typing
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -38,6 +38,7 @@ from openswan.engine.oeevents import Learned, Verdict
 from openswan.host import perform
 from openswan.host.ikesock import OuterSockets
 from openswan.host.perform import FLUSH_PAUSE, Parts, Performer
+from openswan.host.updown import Outcome
 from openswan.plane.commands import AttachSocket, Command, DelEroute, DetachSocket, Flush, SetEroute
 from openswan.policy.gateways import Published
 from openswan.policy.selector import FlowKey
@@ -63,7 +64,6 @@ class Doubles:
             guard=self,  # type: ignore[arg-type]
             control=self,
             run_updown=self.run_updown,
-            updown_here=self.updown_here,
             resolve=self.resolve,
             read_secrets=lambda client: SecretsRead(SecretStore(), (), client),
             read_groups=lambda names, client: GroupsRead(tuple(GroupFile(n, n, "") for n in names), client),
@@ -126,12 +126,12 @@ class Doubles:
         self.note("sign", *what)
         return b"signature"
 
-    def updown_here(self, command: str, environment: dict[str, str]) -> tuple[int, tuple[str, ...]] | None:
+    def run_updown(self, command: str, environment: dict[str, str]) -> Outcome | Coroutine[Any, Any, Outcome]:
         if command == "refused":
             raise HostError("no such route")
-        return (0, (environment["PLUTO_VERB"],)) if command == "here" else None
+        return (0, (environment["PLUTO_VERB"],)) if command == "here" else self.slow_updown(command, environment)
 
-    async def run_updown(self, command: str, environment: dict[str, str]) -> tuple[int, tuple[str, ...]]:
+    async def slow_updown(self, command: str, environment: dict[str, str]) -> Outcome:
         await asyncio.sleep(0)
         if command == "broken":
             raise HostError("no such script")

@@ -175,12 +175,17 @@ def test_openings_made_together_are_waited_for_and_nothing_else(
     asking = ENV | {"PLUTO_PEER": "192.0.2.2", "PLUTO_CONN_POLICY": "PSK+FIREWALL+UP"}
     command = "ipsec _updown"
     up, down, route = (asking | {"PLUTO_VERB": f"{verb}-client"} for verb in ("up", "down", "route"))
-    assert updown.here(command, route) == updown.here(command, down) == (0, ()), "nothing is open"
-    assert updown.here(command, up | {"PLUTO_CONN_POLICY": "PSK+UP"}) == (0, ())
-    assert updown.here(command, up) is None and not openings.held()
-    assert asyncio.run(updown.run(command, up)) == (0, ()) and len(openings.held()) == 1
-    assert updown.here(command, down) is None
-    assert asyncio.run(updown.run(command, down)) == (0, ()) == (0, openings.held())
+    assert updown.start(command, route) == updown.start(command, down) == (0, ()), "nothing is open"
+    assert updown.start(command, up | {"PLUTO_CONN_POLICY": "PSK+UP"}) == (0, ())
+
+    async def made(verb: dict[str, str], held: int) -> None:
+        done = updown.start(command, verb)
+        assert not isinstance(done, tuple) and len(openings.held()) == 1 - held
+        assert updown.start(command, route) == (0, ()), "another command, which waits for nobody"
+        assert await done == (0, ()) and len(openings.held()) == held
+
+    asyncio.run(made(up, 1))
+    asyncio.run(made(down, 0))
 
 
 def test_the_resolver_is_told_of_servers_unless_networkmanager_does_it() -> None:
